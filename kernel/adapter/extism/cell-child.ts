@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { CellCommand } from './cell-command.ts';
+import { FROM_CELL_BYTES_MAX, type Frame, frameSplitter } from './frame.ts';
+import { EXIT } from './quota.ts';
+
+/**
+ * The child process of one cell: starts it, writes frames, cuts what it sends into frames, tells how it went.
+ * Knows nothing of calls.
+ */
+export type CellChild = {
+  send(frame: Uint8Array): void;
+  /** SIGKILL. What it sent and nobody read is lost. */
+  kill(): void;
+  /** Closes its input, on which an idle cell ends by itself. */
+  dismiss(): void;
+  readonly gone: Promise<void>;
+};
+
+export type CellExit = {
+  /** Why, in words that hold nothing of the plugin. */
+  readonly text: string;
+  /** It found state of a call that it had already answered. */
+  readonly stateLeft: boolean;
+};
+
+const BOOT_WORDS_MAX = 1_000;
+
+/**
+ * @param onFrame Gets `undefined` for bytes that are no frame. Gives false to hear no more.
+ * @param onExit  Once, after the last frame.
+ */
+export function spawnCell(
+  command: CellCommand,
+  onFrame: (frame: Frame | undefined) => boolean,
+  onExit: (exit: CellExit) => void,
+): CellChild {
+  const child = spawn(command.file, command.args, { env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
+  const [words, toCell, fromCell] = child.stdio.slice(2) as unknown as [Socket, Socket, Socket];
+  let bootWords = '';
+  let heard = true;
+
+  // Only what a cell says before its first frame is kept: it explains why it does not start. Later words could be a plugin's.
+  words.on('data', (chunk: Buffer) => {
+    if (bootWords.length < BOOT_WORDS_MAX) bootWords += chunk.toString('latin1');
+  });
+  const split = frameSplitter(FROM_CELL_BYTES_MAX, onFrame);
+  fromCell.on('data', (chunk: Buffer) => {
+    if (!words.destroyed) words.destroy();
+    if (!heard) return;
+    heard = split(chunk);
+  });
+  // A cell that is gone shows as `close` of the child; errors of its pipes only say the same earlier.
+  for (const pipe of [words, toCell, fromCell]) pipe.on('error', () => undefined);
+
+  let failure = '';
+  child.once('error', (fault: NodeJS.ErrnoException) => {
+    failure = `It cannot be started (${fault.code ?? 'unknown'}).`;
+  });
+  const gone = new Promise<void>((resolve) => {
+    child.once('close', (code, signal) => {
+      onExit({ text: failure || exitText(code, signal, bootWords), stateLeft: code === EXIT.stateLeft });
+      resolve();
+    });
+  });
+  return {
+    send: (frame) => toCell.write(frame),
+    kill: () => child.kill('SIGKILL'),
+    dismiss: () => toCell.end(),
+    gone,
+  };
+}
+
+function exitText(code: number | null, signal: string | null, bootWords: string): string {
+  if (signal === 'SIGABRT' || signal === 'SIGTRAP' || code === 134)
+    return 'The engine of the cell ran out of memory or failed.';
+  if (signal !== null) return `The cell was ended by ${signal} from outside.`;
+  const firstWords = bootWords.split('\n').find((line) => /error/i.test(line)) ?? '';
+  return `The cell ended with code ${code}. ${firstWords.slice(0, 300)}`.trim();
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import { LIMITS } from '../../base/limits.ts';
+import type { CellSettings } from './quota.ts';
+
+/**
+ * The command line of a cell: what the process may read, and how much the engine may take.
+ *
+ * The permission model is one layer (a seat belt, says its own documentation), the empty environment and the two
+ * pipes another. `wrapper` is the place for the layers of the operating system.
+ */
+export type CellCommand = { readonly file: string; readonly args: readonly string[] };
+
+const FOLDER = import.meta.dirname;
+const ROOT = join(FOLDER, '../../..');
+
+/**
+ * @param entry   Program of the cell, by default `cell-main.ts`. Another one only to test how the kernel's side
+ *                stands up to a cell that has gone over to the attacker.
+ * @param wrapper Command put in front, e.g. `['setpriv', '--pdeathsig', 'KILL', '--']` or `['unshare', '-Urn', '--']`.
+ *                It must `exec` the rest, because a cell is killed by the id of the process that was started.
+ */
+export function cellCommand(
+  settings: CellSettings,
+  wrapper: readonly string[],
+  entry = join(FOLDER, 'cell-main.ts'),
+): CellCommand {
+  const readable = [FOLDER, entry, join(ROOT, 'node_modules/@extism/extism'), join(ROOT, 'package.json')];
+  const command = [
+    ...wrapper,
+    process.execPath,
+    '--permission',
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    '--disable-warning=ExperimentalWarning',
+    '--disallow-code-generation-from-strings',
+    `--wasm-max-mem-pages=${LIMITS.cellMemoryPages.value}`,
+    '--max-old-space-size=64',
+    '--max-semi-space-size=1',
+    entry,
+    JSON.stringify(settings),
+  ];
+  return { file: command[0] ?? process.execPath, args: command.slice(1) };
+}

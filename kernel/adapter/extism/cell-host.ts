@@ -1,0 +1,306 @@
+import { availableParallelism } from 'node:os';
+import type { Digest } from '../../base/id.ts';
+import { err, ok, type Result } from '../../base/result.ts';
+import type { CellCall, CellHost, CellOutcome } from '../../port/cell-host.ts';
+import {
+  type CallTask,
+  type Cell,
+  type CellEnd,
+  type CellModule,
+  type LoadTask,
+  startCell,
+  type Task,
+} from './cell.ts';
+import { cellCommand } from './cell-command.ts';
+import { KILL_POLICY, type KillPolicy, openKillRecord } from './kill-record.ts';
+import { type CellSettings, QUOTA, type Quota } from './quota.ts';
+
+/**
+ * The pool of cells: which call runs where, and how many cells there are.
+ *
+ * Owns: the queue of waiting calls, the known modules, growth and shrinking, quarantine. Neighbour: `cell.ts` runs
+ * what it is given.
+ *
+ * - P1 first in, first out; a task that was handed back goes to the front.
+ * - P2 a call is given to one cell at a time and settles once.
+ * - P3 there are never more than `max` cells, and `min` of them are kept warm.
+ */
+export type CellHostOptions = {
+  /** Cells kept ready, and at most. */
+  readonly min: number;
+  readonly max: number;
+  /** Calls that may wait; one more ends as `unavailable`. */
+  readonly waitingMax: number;
+  /** A cell beyond `min` that did nothing for so long is let go. */
+  readonly idleMs: number;
+  readonly envelopeBytesMax: number;
+  readonly quota: Quota;
+  /** Every so many restores of a sealed module are checked against the snapshot. */
+  readonly checkRestoreEvery: number;
+  readonly kills: KillPolicy;
+  /** See `cellCommand`. */
+  readonly wrapper: readonly string[];
+  readonly entry?: string;
+};
+
+const DEFAULTS: CellHostOptions = {
+  min: 2,
+  max: 8,
+  waitingMax: 4_096,
+  idleMs: 30_000,
+  envelopeBytesMax: 1 << 20,
+  quota: QUOTA,
+  checkRestoreEvery: 64,
+  kills: KILL_POLICY,
+  wrapper: [],
+};
+
+/** Calls that wait this long behind busy cells justify a cell more than the machine has processors. */
+const PATIENCE_MS = 50;
+const BOOT_BACKOFF_MS = 100;
+const BOOT_FAULTS_MAX = 3;
+const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
+
+/** Starts `min` cells at once; calls may be made immediately. */
+export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
+  const options = { ...DEFAULTS, ...given };
+  const settings: CellSettings = { quota: options.quota, checkRestoreEvery: options.checkRestoreEvery };
+  const command = cellCommand(settings, options.wrapper, options.entry);
+  const processors = availableParallelism();
+  const modules = new Map<Digest, CellModule>();
+  const kills = openKillRecord(options.kills);
+  const cells: Cell[] = [];
+  const leaving = new Set<Promise<void>>();
+  let waiting: { readonly task: Task; readonly since: number }[] = [];
+  let lastId = 0;
+  let respawns = 0;
+  let bootFaults = 0;
+  let closed = false;
+  let recheck: NodeJS.Timeout | undefined;
+
+  const shrink = setInterval(
+    () => {
+      const now = performance.now();
+      for (const cell of [...cells]) {
+        if (cells.length > options.min && isIdle(cell) && now - cell.idleSince() > options.idleMs) {
+          leave(cell);
+          cell.dismiss();
+        }
+      }
+    },
+    Math.max(50, options.idleMs / 4),
+  );
+  shrink.unref();
+
+  const isIdle = (cell: Cell) => cell.phase() === 'idle';
+  const isServing = (cell: Cell) => cell.phase() !== 'starting';
+
+  function leave(cell: Cell): void {
+    const at = cells.indexOf(cell);
+    if (at >= 0) cells.splice(at, 1);
+    leaving.add(cell.gone);
+    void cell.gone.then(() => leaving.delete(cell.gone));
+  }
+
+  function start(): void {
+    const cell: Cell = startCell(command, {
+      free: () => {
+        if (bootFaults > 0) {
+          bootFaults = 0;
+          refill();
+        }
+        pump();
+      },
+      blocked: pump,
+      ended: (end) => onEnded(cell, end),
+    });
+    cells.push(cell);
+  }
+
+  function onEnded(cell: Cell, end: CellEnd): void {
+    leave(cell);
+    if (closed) {
+      if (end.unstarted) discard(end.unstarted);
+      return;
+    }
+    if (end.unstarted) waiting.unshift({ task: end.unstarted, since: performance.now() });
+    if (end.culprit) kills.note(end.culprit.digest, Date.now());
+    if (end.bootFault === undefined) bootFaults = 0;
+    else if (++bootFaults >= BOOT_FAULTS_MAX && !cells.some(isServing)) giveUp(end.bootFault);
+    respawns++;
+    refill();
+    pump();
+  }
+
+  /** Keeps `min` cells. After cells that never got ready, it waits ever longer before the next try. */
+  function refill(): void {
+    if (closed || cells.length >= options.min) return;
+    if (bootFaults === 0) {
+      start();
+      refill();
+    } else later(Math.min(5_000, BOOT_BACKOFF_MS * 2 ** bootFaults));
+  }
+
+  function giveUp(fault: string): void {
+    const stranded = waiting;
+    waiting = [];
+    for (const { task } of stranded) unavailable(task, `No cell can be started. ${fault}`);
+  }
+
+  function unavailable(task: Task, reason: string): void {
+    if (task.kind === 'load') task.settle(reason);
+    else task.settle({ ...NEVER_RAN, kind: 'unavailable', reason });
+  }
+
+  function later(delayMs: number): void {
+    recheck ??= setTimeout(() => {
+      recheck = undefined;
+      if (closed) return;
+      if (cells.length < options.min) start();
+      pump();
+    }, delayMs);
+  }
+
+  /** Gives waiting calls to cells, in order, as long as there is room. */
+  function pump(): void {
+    while (waiting[0] !== undefined && !closed) {
+      const { task } = waiting[0];
+      if (task.kind === 'call' && isBarred(task)) {
+        waiting.shift();
+        continue;
+      }
+      const cell = roomFor(task);
+      if (cell === undefined) {
+        grow();
+        return;
+      }
+      waiting.shift();
+      cell.give(task);
+    }
+  }
+
+  /** Best an idle cell that holds the module already. */
+  function roomFor(task: Task): Cell | undefined {
+    let idle: Cell | undefined;
+    for (const cell of cells) {
+      if (!isIdle(cell)) continue;
+      if (cell.holds(task.module)) return cell;
+      idle ??= cell;
+    }
+    return idle;
+  }
+
+  /**
+   * Starts a cell when one more can help: others wait for answers, not for a processor; or calls have waited long.
+   */
+  function grow(): void {
+    if (cells.length >= options.max || cells.some((cell) => cell.phase() === 'starting') || bootFaults > 0) return;
+    const blocked = cells.filter((cell) => cell.phase() === 'blocked').length;
+    const waited = performance.now() - (waiting[0]?.since ?? 0);
+    if (cells.length < blocked + processors || waited >= PATIENCE_MS) start();
+    else later(PATIENCE_MS);
+  }
+
+  /** Settles a call whose module may not run at present. */
+  function isBarred(task: CallTask): boolean {
+    const standing = kills.standing(task.module.digest, Date.now());
+    if (standing.kind === 'clear') return false;
+    const until = new Date(standing.untilMs).toISOString();
+    task.settle(
+      standing.kind === 'quarantined'
+        ? {
+            ...NEVER_RAN,
+            kind: 'refused',
+            reason: `The module is in quarantine until ${until}: it killed ${standing.kills} cells.`,
+          }
+        : { ...NEVER_RAN, kind: 'unavailable', reason: `The module killed cells and may run again at ${until}.` },
+    );
+    return true;
+  }
+
+  function call(given: CellCall): Promise<CellOutcome> {
+    const module = modules.get(given.module);
+    const { signal } = given;
+    if (closed || signal?.aborted) return Promise.resolve({ ...NEVER_RAN, kind: 'aborted' });
+    if (module === undefined) return refused('The module is not loaded.');
+    if (Buffer.byteLength(given.envelope) > options.envelopeBytesMax) {
+      return refused(`The input of the call has more than ${options.envelopeBytesMax} bytes.`);
+    }
+    return new Promise((resolve) => {
+      const settle = (outcome: CellOutcome) => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(outcome);
+      };
+      const task: CallTask = { kind: 'call', id: nextId(), module, call: given, settle };
+      const onAbort = () => {
+        const before = waiting.length;
+        waiting = waiting.filter((each) => each.task !== task);
+        if (waiting.length < before) settle({ ...NEVER_RAN, kind: 'aborted' });
+        else for (const cell of [...cells]) cell.abort(task);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (waiting.length >= options.waitingMax) return unavailable(task, `${options.waitingMax} calls wait already.`);
+      enqueue(task);
+    });
+  }
+
+  function enqueue(task: Task): void {
+    waiting.push({ task, since: performance.now() });
+    pump();
+  }
+
+  /** Ids wrap within 32 bits; long before, the call that had the number is over. */
+  function nextId(): number {
+    lastId = lastId === 0xffff_ffff ? 1 : lastId + 1;
+    return lastId;
+  }
+
+  async function load(
+    digest: Digest,
+    wasm: Uint8Array,
+    { sealed }: { readonly sealed: boolean },
+  ): Promise<Result<void, string>> {
+    if (closed) return err('The cells are closed.');
+    if (modules.has(digest)) return ok(undefined);
+    const module: CellModule = {
+      digest,
+      id: nextId(),
+      wasm: Uint8Array.from(wasm),
+      sealed,
+    };
+    const fault = await new Promise<string>((settle) => {
+      const task: LoadTask = { kind: 'load', module, settle };
+      enqueue(task);
+    });
+    if (fault !== '') return err(fault);
+    if (!modules.has(digest)) modules.set(digest, module);
+    return ok(undefined);
+  }
+
+  refill();
+  return {
+    load,
+    call,
+    stats: () => ({
+      cells: cells.length,
+      busy: cells.filter((cell) => isServing(cell) && !isIdle(cell)).length,
+      waiting: waiting.length,
+      respawns,
+    }),
+    async close() {
+      closed = true;
+      clearInterval(shrink);
+      clearTimeout(recheck);
+      for (const cell of [...cells]) cell.kill();
+      for (const { task } of waiting.splice(0)) discard(task);
+      await Promise.all(leaving);
+    },
+  };
+}
+
+function discard(task: Task): void {
+  if (task.kind === 'load') task.settle('The cells are closed.');
+  else task.settle({ ...NEVER_RAN, kind: 'aborted' });
+}
+
+const refused = (reason: string): Promise<CellOutcome> => Promise.resolve({ ...NEVER_RAN, kind: 'refused', reason });

@@ -1,0 +1,49 @@
+import { KIND } from './frame.ts';
+import { createHost } from './host-functions.ts';
+import { openInstances } from './instances.ts';
+import { openPipe } from './pipe.ts';
+import { type CellSettings, EXIT } from './quota.ts';
+import { type RawResult, resultFrameBytes, VERDICT, writeResultFrame } from './result-frame.ts';
+
+/**
+ * The program of a cell: reads a call, runs it, writes its result, puts state back, reads the next. One at a time.
+ *
+ * It runs under the permission model without network, files, environment, child processes or workers; the two pipes
+ * are all that it has. It imports Extism, `node:fs` for the pipes, and its neighbours in this folder.
+ */
+const settings = JSON.parse(process.argv[2] ?? '') as CellSettings;
+const pipe = openPipe(3, 4);
+let callId = 0;
+
+const host = createHost(settings.quota, (request) => {
+  pipe.send(KIND.http, callId, request);
+  const { kind, id, payload } = pipe.receive();
+  if (kind !== KIND.answer || id !== callId) process.exit(EXIT.protocol);
+  return payload.length > 0 ? payload : undefined;
+});
+const instances = openInstances(host, settings.checkRestoreEvery);
+
+const NOT_COMPILED: RawResult = {
+  verdict: VERDICT.crashed,
+  logs: [],
+  text: new TextEncoder().encode('The module does not compile.'),
+};
+
+async function call(id: number, payload: Buffer): Promise<void> {
+  callId = id;
+  const softDeadlineAt = performance.now() + payload.readUInt32LE(4);
+  const result = (await instances.call(payload.readUInt32LE(0), payload.subarray(8), softDeadlineAt)) ?? NOT_COMPILED;
+  pipe.sendWritten(resultFrameBytes(result), (target) => writeResultFrame(target, id, KIND.result, result));
+  if (!instances.settle()) process.exit(EXIT.stateLeft);
+}
+
+pipe.send(KIND.ready, 0, new Uint8Array(0));
+for (;;) {
+  const { kind, id, payload } = pipe.receive();
+  if (kind === KIND.call) await call(id, payload);
+  else if (kind === KIND.load) {
+    const fault = instances.load(id, payload.subarray(1), payload[0] === 1);
+    pipe.send(KIND.loaded, id, Buffer.from(fault));
+  } else if (kind === KIND.unload) instances.unload(id);
+  else process.exit(EXIT.protocol);
+}

@@ -1,0 +1,273 @@
+import type { HttpRequest } from '../../../sdk/contract/plugin.ts';
+import type { Digest } from '../../base/id.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { BrokerAnswer, CellCall, CellLog, CellOutcome } from '../../port/cell-host.ts';
+import { type CellExit, spawnCell } from './cell-child.ts';
+import type { CellCommand } from './cell-command.ts';
+import { type Frame, frameOf, KIND, PAYLOAD_AT, TO_CELL_BYTES_MAX, writeHead } from './frame.ts';
+import { parseHttpRequest } from './http-request.ts';
+import { type DecodedResult, readResult, VERDICT } from './result-frame.ts';
+
+/**
+ * One cell as the kernel sees it: the task that it was given, its deadline, and what the cell's frames mean.
+ *
+ * Owns: the running task, deadlines, which modules the cell holds. Neighbours: `cell-child.ts` owns the process,
+ * `cell-host.ts` chooses a cell for a call and starts and retires cells.
+ *
+ * - C1 one task at a time. Putting more behind it was measured and bought nothing: two cells hide the round trip.
+ * - C2 a cell is believed about its own call only: a frame that does not fit ends the cell.
+ * - C3 a denied request decides its call here; no result can undo it.
+ * - C4 every task settles exactly once, or is handed back because it did not begin.
+ */
+export type CellModule = {
+  readonly digest: Digest;
+  /** Its name in frames. */
+  readonly id: number;
+  readonly wasm: Uint8Array;
+  readonly sealed: boolean;
+};
+
+export type CallTask = {
+  readonly kind: 'call';
+  readonly id: number;
+  readonly module: CellModule;
+  readonly call: CellCall;
+  readonly settle: (outcome: CellOutcome) => void;
+};
+/** `settle` gets why the module cannot be loaded, or an empty text. */
+export type LoadTask = {
+  readonly kind: 'load';
+  readonly module: CellModule;
+  readonly settle: (fault: string) => void;
+};
+export type Task = CallTask | LoadTask;
+
+export type CellEvents = {
+  /** The cell can take a task: it is ready, or its task ended. */
+  free(): void;
+  /** The running call waits for its broker. */
+  blocked(): void;
+  /** The cell is no more, by itself or by `kill`. Not told after `dismiss`. */
+  ended(end: CellEnd): void;
+};
+
+export type CellEnd = {
+  /** The module that is to blame. */
+  readonly culprit: CellModule | undefined;
+  /** A task that was given and did not begin. */
+  readonly unstarted: Task | undefined;
+  /** Why the cell never got ready. */
+  readonly bootFault: string | undefined;
+};
+
+export type Cell = {
+  readonly phase: () => 'starting' | 'idle' | 'running' | 'blocked' | 'ended';
+  readonly holds: (module: CellModule) => boolean;
+  /** On the clock of `performance.now()`; meaningful while idle. */
+  readonly idleSince: () => number;
+  /** Only to an idle cell. */
+  give(task: Task): void;
+  /** Ends the cell now when it runs this task, which ends as aborted. */
+  abort(task: Task): void;
+  /** Ends the cell now; a running call ends as aborted. */
+  kill(): void;
+  /** Lets an idle cell go. */
+  dismiss(): void;
+  /** Settles when the process is gone. */
+  readonly gone: Promise<void>;
+};
+
+type Distribute<T> = T extends unknown ? Omit<T, 'logs' | 'elapsedMs'> : never;
+type Ending = Distribute<CellOutcome>;
+
+const BOOT_DEADLINE_MS = 20_000;
+const LOAD_DEADLINE_MS = 10_000;
+/** A cell forgets the module that it ran longest ago. */
+const MODULES_MAX = 16;
+const REQUESTS_MAX = LIMITS.brokerCallsPerStep.value;
+const NO_LOGS: readonly CellLog[] = [];
+const ABORTED: Ending = { kind: 'aborted' };
+const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no plugin call can send; it was ended.' };
+
+export function startCell(command: CellCommand, events: CellEvents): Cell {
+  const modules = new Set<CellModule>();
+  let phase: ReturnType<Cell['phase']> = 'starting';
+  let idleSince = 0;
+  let task: Task | undefined;
+  // Of the running task.
+  let startedAt = 0;
+  let loading: CellModule | undefined;
+  let requests = 0;
+  let denied: string | undefined;
+  /** The module that ran before the running task. */
+  let previous: CellModule | undefined;
+
+  const child = spawnCell(command, onFrame, onExit);
+  let timer = setTimeout(() => end(ABORTED, { bootFault: 'It did not get ready in time.' }), BOOT_DEADLINE_MS);
+  const hasEnded = () => phase === 'ended';
+
+  function settle(ended: Task, ending: Ending, logs = NO_LOGS): void {
+    if (ended.kind === 'call') ended.settle({ ...ending, logs, elapsedMs: performance.now() - startedAt });
+    else ended.settle('reason' in ending ? ending.reason : 'The cell ended while it compiled the module.');
+  }
+
+  function rest(): void {
+    clearTimeout(timer);
+    previous = task?.module;
+    task = undefined;
+    phase = 'idle';
+    idleSince = performance.now();
+    events.free();
+  }
+
+  /** Starts the clock of the task, or of the loading before it. */
+  function startClock(deadlineMs: number): void {
+    startedAt = performance.now();
+    clearTimeout(timer);
+    timer = setTimeout(onDeadline, deadlineMs);
+  }
+
+  function onDeadline(): void {
+    if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: loading });
+    // Waiting for an answer is not the module's doing.
+    else end({ kind: 'overran', deadline: 'hard' }, { culprit: phase === 'blocked' ? undefined : task?.module });
+  }
+
+  function end(ending: Ending, why: Partial<CellEnd>): void {
+    if (hasEnded()) return;
+    phase = 'ended';
+    clearTimeout(timer);
+    child.kill();
+    if (task && task !== why.unstarted) settle(task, denied === undefined ? ending : refused(denied));
+    events.ended({ culprit: why.culprit, unstarted: why.unstarted, bootFault: why.bootFault });
+  }
+
+  function onExit(exit: CellExit): void {
+    if (phase === 'starting') end(ABORTED, { bootFault: exit.text });
+    // The cell gave itself up over the call before, which it had answered; it has not read the present one.
+    else if (exit.stateLeft && requests === 0) end(ABORTED, { culprit: previous, unstarted: task });
+    else end({ kind: 'crashed', reason: exit.text }, { culprit: task?.module });
+  }
+
+  function onFrame(frame: Frame | undefined): boolean {
+    if (hasEnded()) return false;
+    const running = phase === 'running' ? task : undefined;
+    if (phase === 'starting' && frame?.kind === KIND.ready) rest();
+    else if (loading && frame?.kind === KIND.loaded && frame.id === loading.id) onLoaded(frame.payload);
+    else if (running?.kind !== 'call' || loading || frame?.id !== running.id) breach();
+    else if (frame.kind === KIND.result) onResult(running, readResult(frame.payload));
+    else if (frame.kind === KIND.http && denied === undefined) onRequest(running, frame.payload);
+    else breach();
+    return !hasEnded();
+  }
+
+  const breach = () => end(BROKE_PROTOCOL, { culprit: task?.module });
+
+  function onLoaded(fault: Buffer): void {
+    loading = undefined;
+    if (task?.kind === 'call') startClock(task.call.hardDeadlineMs);
+    else if (task) {
+      task.settle(fault.toString('latin1'));
+      rest();
+    }
+  }
+
+  function onResult(running: CallTask, result: DecodedResult | undefined): void {
+    if (result === undefined) {
+      breach();
+      return;
+    }
+    settle(running, denied === undefined ? endingOf(result) : refused(denied), result.logs);
+    rest();
+  }
+
+  function onRequest(running: CallTask, payload: Buffer): void {
+    const request = parseHttpRequest(payload);
+    requests++;
+    phase = 'blocked';
+    if (!request.ok) answer(running, { denied: request.error });
+    else if (requests > REQUESTS_MAX)
+      answer(running, { denied: `The plugin sent more than ${REQUESTS_MAX} requests.` });
+    else ask(running, request.value);
+  }
+
+  function ask(running: CallTask, request: HttpRequest): void {
+    events.blocked();
+    // A broker that throws is a defect; failing closed, it counts as a denial.
+    Promise.try(running.call.broker, request).then(
+      (answered) => answer(running, answered),
+      () => answer(running, { denied: 'The broker failed.' }),
+    );
+  }
+
+  function answer(running: CallTask, answered: BrokerAnswer): void {
+    if (phase !== 'blocked' || task !== running) return;
+    phase = 'running';
+    if ('denied' in answered) denied = answered.denied;
+    const text = denied === undefined ? JSON.stringify(answered) : '';
+    const fits = Buffer.byteLength(text) <= TO_CELL_BYTES_MAX - PAYLOAD_AT;
+    if (!fits) denied = 'An answer was too large for a cell.';
+    child.send(frameOf(KIND.answer, running.id, 0, fits ? text : ''));
+  }
+
+  function load(module: CellModule): void {
+    const oldest = modules.size >= MODULES_MAX ? modules.values().next().value : undefined;
+    if (oldest) {
+      modules.delete(oldest);
+      child.send(frameOf(KIND.unload, oldest.id, 0, ''));
+    }
+    modules.add(module);
+    const head = Buffer.allocUnsafe(PAYLOAD_AT + 1);
+    writeHead(head, KIND.load, module.id, 1 + module.wasm.length);
+    head[PAYLOAD_AT] = module.sealed ? 1 : 0;
+    child.send(head);
+    child.send(module.wasm);
+    loading = module;
+    startClock(LOAD_DEADLINE_MS);
+  }
+
+  function give(given: Task): void {
+    task = given;
+    phase = 'running';
+    requests = 0;
+    denied = undefined;
+    // Run last, forgotten last.
+    if (modules.delete(given.module)) modules.add(given.module);
+    else load(given.module);
+    if (given.kind === 'call') {
+      const frame = frameOf(KIND.call, given.id, 8, given.call.envelope);
+      frame.writeUInt32LE(given.module.id, PAYLOAD_AT);
+      frame.writeUInt32LE(given.call.softDeadlineMs, PAYLOAD_AT + 4);
+      child.send(frame);
+      if (!loading) startClock(given.call.hardDeadlineMs);
+    } else if (!loading) {
+      given.settle('');
+      rest();
+    }
+  }
+
+  return {
+    phase: () => phase,
+    holds: (module) => modules.has(module),
+    idleSince: () => idleSince,
+    give,
+    abort(aborted) {
+      if (task === aborted) end(ABORTED, {});
+    },
+    kill: () => end(ABORTED, {}),
+    dismiss() {
+      phase = 'ended';
+      child.dismiss();
+    },
+    gone: child.gone,
+  };
+}
+
+const refused = (reason: string): Ending => ({ kind: 'refused', reason });
+
+function endingOf(result: DecodedResult): Ending {
+  if (result.verdict === VERDICT.replied) return { kind: 'replied', reply: result.text };
+  if (result.verdict === VERDICT.refused) return refused(result.text);
+  if (result.verdict === VERDICT.overran) return { kind: 'overran', deadline: 'soft' };
+  return { kind: 'crashed', reason: result.text };
+}

@@ -1,0 +1,53 @@
+import type { Digest } from '../../base/id.ts';
+
+/**
+ * Remembers which modules killed cells. A module that does it again and again first waits, then is put in quarantine,
+ * so that respawning can never become the only thing that the machine does.
+ */
+export type KillPolicy = {
+  readonly windowMs: number;
+  /** After the second kill within the window; doubled by each one more. */
+  readonly backoffMs: number;
+  readonly killsMax: number;
+  readonly quarantineMs: number;
+};
+
+export const KILL_POLICY: KillPolicy = { windowMs: 60_000, backoffMs: 250, killsMax: 5, quarantineMs: 60_000 };
+
+/** `untilMs` is Unix milliseconds. */
+export type Standing =
+  | { readonly kind: 'clear' }
+  | { readonly kind: 'backing-off'; readonly untilMs: number }
+  | { readonly kind: 'quarantined'; readonly untilMs: number; readonly kills: number };
+
+export type KillRecord = {
+  note(module: Digest, nowMs: number): void;
+  standing(module: Digest, nowMs: number): Standing;
+};
+
+const CLEAR: Standing = { kind: 'clear' };
+
+export function openKillRecord(policy: KillPolicy): KillRecord {
+  const killsOf = new Map<Digest, readonly number[]>();
+  return {
+    note(module, nowMs) {
+      const recent = (killsOf.get(module) ?? []).filter((at) => nowMs - at < policy.windowMs);
+      killsOf.set(module, [...recent, nowMs].slice(-policy.killsMax));
+    },
+    standing(module, nowMs) {
+      const kills = killsOf.get(module);
+      const last = kills?.at(-1);
+      if (kills === undefined || last === undefined) return CLEAR;
+      if (kills.length >= policy.killsMax) {
+        const untilMs = last + policy.quarantineMs;
+        if (nowMs < untilMs) return { kind: 'quarantined', untilMs, kills: kills.length };
+      } else {
+        const untilMs = kills.length < 2 ? 0 : last + policy.backoffMs * 2 ** (kills.length - 2);
+        if (nowMs < untilMs) return { kind: 'backing-off', untilMs };
+        if (nowMs - last < policy.windowMs) return CLEAR;
+      }
+      killsOf.delete(module);
+      return CLEAR;
+    },
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * Opens the sockets of the egress client. Owns the guard at the one place that no request can go around: undici asks
+ * this function for every socket, and it dials nothing but addresses that it has judged.
+ */
+import { lookup } from 'node:dns/promises';
+import net from 'node:net';
+import { networkInterfaces } from 'node:os';
+import tls from 'node:tls';
+import type { buildConnector } from 'undici';
+import { type AddressRefusal, blockContains, blockOf, canonicalAddress, judgeAddress } from '../../egress/address.ts';
+import { denied, EgressError, failed, toEgressError } from './failure.ts';
+
+/** All addresses of a name, in the order in which to try them. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
+
+export type ConnectOptions = {
+  readonly resolve: Resolve;
+  /** CIDR blocks of the rule: see EgressRule. */
+  readonly allowedBlocks: readonly string[];
+  /** Addresses of this machine: a name that leads back here is refused unless a block grants it. */
+  readonly ownAddresses: () => readonly string[];
+  /** Resolving, TCP and TLS together, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Certificates to trust. Made once: building one for every connection would read all roots again. */
+  readonly secureContext: tls.SecureContext;
+};
+
+/** How many addresses of one name are tried, and how long each but the last may take. */
+const MAX_ATTEMPTS = 4;
+const ATTEMPT_MS = 1_000;
+
+/** The system's resolver, so that the hosts file and the search order of the machine hold. */
+export const systemResolve: Resolve = async (host) =>
+  (await lookup(host, { all: true, order: 'verbatim' })).map(({ address }) => address);
+
+export const systemAddresses = (): readonly string[] =>
+  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+
+/** A connector for undici (its `connect` option). Everything it fails with is an EgressError. */
+export function guardedConnector(options: ConnectOptions): buildConnector.connector {
+  return (target, callback) => {
+    open(target, options).then(
+      (socket) => {
+        // undici would dial again for a socket that died at once, and again; this way the request fails, unsent.
+        const gone = socket.destroyed || socket.errored;
+        if (gone) callback(failed('unavailable', 'the host closed the connection as soon as it was open'), null);
+        else callback(null, socket);
+      },
+      (error) => callback(toEgressError(error), null),
+    );
+  };
+}
+
+async function open(target: buildConnector.Options, options: ConnectOptions): Promise<net.Socket> {
+  const deadline = performance.now() + options.timeoutMs;
+  const { hostname } = target;
+  const isTls = target.protocol === 'https:';
+  const port = Number(target.port || (isTls ? 443 : 80));
+  const found = await resolveHost(hostname, options.resolve, deadline);
+  const raw = await dialFirst(judgeAll(hostname, found, options), port, deadline);
+  return isTls ? secure(raw, hostname, options.secureContext, deadline) : raw;
+}
+
+async function resolveHost(host: string, resolve: Resolve, deadline: number): Promise<readonly string[]> {
+  // An address is its own answer. No resolver is asked, but it is judged like one that a name server gave.
+  if (canonicalAddress(host) !== undefined) return [host];
+  const { promise, settle } = before<readonly string[]>(deadline, 'the name of the host took too long to resolve');
+  resolve(host).then(
+    (addresses) => settle(addresses.length > 0 ? addresses : failed('unavailable', UNRESOLVED)),
+    () => settle(failed('unavailable', UNRESOLVED)),
+  );
+  return promise;
+}
+
+const UNRESOLVED = 'the name of the host does not resolve';
+
+/** One bad address condemns the whole answer: who controls the name could otherwise wait for the dice to fall. */
+function judgeAll(host: string, addresses: readonly string[], options: ConnectOptions): readonly string[] {
+  const own = new Set(options.ownAddresses().map(canonicalAddress));
+  return addresses.map((address) => {
+    const judged = judgeAddress(address, options.allowedBlocks);
+    if (!judged.ok) throw denied(refusalText(judged.error, host, address));
+    const isGranted = options.allowedBlocks.some((block) => blockContains(block, judged.value));
+    if (own.has(judged.value) && !isGranted) throw denied(refusalText('E_PRIVATE_ADDRESS', host, address));
+    return judged.value;
+  });
+}
+
+/** `host` is the rule's, so it may be repeated; an address is repeated in its canonical text only. */
+function refusalText(code: AddressRefusal, host: string, address: string): string {
+  const canonical = canonicalAddress(address);
+  if (code === 'E_ADDRESS' || canonical === undefined)
+    return `${code}: ${host} resolved to something that is no address`;
+  const line = JSON.stringify({ addresses: [blockOf(canonical)] }).slice(1, -1);
+  return `${code}: ${host} resolved to ${canonical}, which is not public or is this machine; to allow it, add to the rule: ${line}`;
+}
+
+async function dialFirst(addresses: readonly string[], port: number, deadline: number): Promise<net.Socket> {
+  const tried = addresses.slice(0, MAX_ATTEMPTS);
+  let last: unknown;
+  for (const [i, address] of tried.entries()) {
+    const isLast = i === tried.length - 1;
+    try {
+      return await dial(address, port, isLast ? deadline : Math.min(deadline, performance.now() + ATTEMPT_MS));
+    } catch (error) {
+      if (error instanceof EgressError && error.code === 'EGRESS_DENIED') throw error;
+      last = error;
+    }
+  }
+  throw last;
+}
+
+/** @param address an address that was judged, in canonical text: no resolver sees it again. */
+function dial(address: string, port: number, deadline: number): Promise<net.Socket> {
+  const { promise, settle } = before<net.Socket>(deadline, 'the host did not accept a connection in time');
+  const socket = net.connect({ host: address, port, autoSelectFamily: false, noDelay: true });
+  // Stays on the socket for good: an error between here and undici's own listener must not end the process.
+  socket.on('error', (error) => settle(toEgressError(error)));
+  socket.once('connect', () => {
+    const isJudged = canonicalAddress(socket.remoteAddress ?? '') === address;
+    settle(isJudged ? socket : denied('E_PRIVATE_ADDRESS: the socket leads to another address than the one judged'));
+  });
+  promise.catch(() => socket.destroy());
+  return promise;
+}
+
+/** TLS over a judged socket. The name is checked against the certificate; only HTTP/1.1 is offered. */
+function secure(
+  raw: net.Socket,
+  host: string,
+  secureContext: tls.SecureContext,
+  deadline: number,
+): Promise<net.Socket> {
+  const { promise, settle } = before<net.Socket>(deadline, 'the TLS handshake with the host took too long');
+  const socket = tls.connect({
+    socket: raw,
+    // The name of the certificate; an address has no SNI (RFC 6066 section 3).
+    host,
+    servername: canonicalAddress(host) === undefined ? host : '',
+    secureContext,
+    ALPNProtocols: ['http/1.1'],
+    // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED=0 changes what is not said.
+    rejectUnauthorized: true,
+  });
+  socket.on('error', (error) => settle(toEgressError(error)));
+  socket.once('close', () => settle(failed('unavailable', 'the host closed the connection during the TLS handshake')));
+  socket.once('secureConnect', () => settle(socket));
+  promise.catch(() => {
+    socket.destroy();
+    raw.destroy();
+  });
+  return promise;
+}
+
+/** A promise that is settled once, from outside, or fails at the deadline. */
+function before<T>(deadline: number, late: string) {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(() => reject(failed('timeout', late)), Math.max(0, deadline - performance.now()));
+  const settle = (outcome: T | EgressError): void => {
+    clearTimeout(timer);
+    if (outcome instanceof EgressError) reject(outcome);
+    else resolve(outcome);
+  };
+  return { promise, settle };
+}

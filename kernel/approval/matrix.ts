@@ -1,0 +1,36 @@
+import * as v from 'valibot';
+import { type DurationMs, DURATION_PATTERN, durationMs, parseDuration } from '../base/time.ts';
+import { ROLES, type Role } from '../org/role.ts';
+import type { Tier } from '../playbook/schema.ts';
+
+/** The approval matrix (S 6.1): what each tier demands. Data, in policies/approval. */
+const Demand = v.strictObject({
+  approvers: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(5)),
+  role: v.optional(v.picklist(ROLES), 'approver'),
+  expires: v.optional(v.pipe(v.string(), v.regex(DURATION_PATTERN, 'use a duration, e.g. 30m')), '1h'),
+});
+
+export const ApprovalMatrixSchema = v.pipe(
+  v.strictObject({
+    $schema: v.optional(v.string()),
+    apiVersion: v.literal('interlock/approval-matrix/v1'),
+    tiers: v.strictObject({ low: Demand, moderate: Demand, high: Demand, critical: Demand }),
+  }),
+  // A matrix may be stricter than S 6.1 asks, never laxer.
+  v.check((matrix) => matrix.tiers.high.approvers >= 1, 'high needs at least 1 approver'),
+  v.check((matrix) => matrix.tiers.critical.approvers >= 2, 'critical needs at least 2 approvers'),
+);
+export type ApprovalMatrix = v.InferOutput<typeof ApprovalMatrixSchema>;
+
+export type Demanded = { readonly needed: number; readonly role: Role; readonly expiresIn: DurationMs };
+
+/** What a step of this tier demands; a guardrail that says `hold` asks for one person where the tier asks for none. */
+export function demandFor(matrix: ApprovalMatrix, tier: Tier, held: boolean): Demanded {
+  const { approvers, role, expires } = matrix.tiers[tier];
+  return {
+    needed: held ? Math.max(1, approvers) : approvers,
+    role,
+    expiresIn: parseDuration(expires) ?? durationMs(3_600_000),
+  };
+}
+

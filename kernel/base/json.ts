@@ -1,0 +1,97 @@
+import { err, ok, type Result } from './result.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+export type JsonFault = 'not_utf8' | 'not_json' | 'too_deep' | 'too_many_keys' | 'forbidden_key';
+export type JsonBounds = { readonly depth: number; readonly keys: number };
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Parses hostile bytes. Depth is counted on the text first, because a value nested 10 000 deep must not reach any
+ * recursive code; `__proto__` is refused, because some later copy would take it for a prototype.
+ */
+export function parseJson(bytes: Uint8Array, bounds: JsonBounds): Result<Json, JsonFault> {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    return err('not_utf8');
+  }
+  if (nesting(text) > bounds.depth) return err('too_deep');
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch {
+    return err('not_json');
+  }
+  const fault = walk(value, { left: bounds.keys });
+  return fault ? err(fault) : ok(value);
+}
+
+/** Deepest bracket nesting outside strings. Counts on text, so it is safe on anything. */
+function nesting(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (inString) {
+      if (c === 0x5c) i++;
+      else if (c === 0x22) inString = false;
+    } else if (c === 0x22) inString = true;
+    else if (c === 0x7b || c === 0x5b) {
+      depth++;
+      if (depth > deepest) deepest = depth;
+    } else if (c === 0x7d || c === 0x5d) depth--;
+  }
+  return deepest;
+}
+
+function walk(value: Json, budget: { left: number }): JsonFault | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : 'not_utf8';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Array.isArray(value)) {
+    budget.left -= value.length;
+    if (budget.left < 0) return 'too_many_keys';
+    for (const item of value) {
+      const fault = walk(item, budget);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+  for (const [key, item] of Object.entries(value)) {
+    if (--budget.left < 0) return 'too_many_keys';
+    if (key === '__proto__') return 'forbidden_key';
+    if (!key.isWellFormed()) return 'not_utf8';
+    const fault = walk(item, budget);
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+/** Syntax of RFC 6901: empty, or `/` and tokens in which `~` appears only as `~0` or `~1`. */
+export const POINTER_PATTERN = /^(?:\/(?:[^~/]|~[01])*)*$/;
+
+/**
+ * Resolves a JSON Pointer (RFC 6901) by own properties only; never a prototype, never an expression.
+ * @returns undefined when nothing is there.
+ */
+export function resolvePointer(value: unknown, pointer: string): Json | undefined {
+  let at: unknown = value;
+  if (pointer === '') return at as Json;
+  for (const raw of pointer.slice(1).split('/')) {
+    const token = raw.includes('~') ? raw.replaceAll('~1', '/').replaceAll('~0', '~') : raw;
+    if (Array.isArray(at)) {
+      if (!/^(?:0|[1-9][0-9]{0,8})$/.test(token)) return undefined;
+      at = at[Number(token)];
+    } else if (typeof at === 'object' && at !== null && Object.hasOwn(at, token)) {
+      at = (at as Record<string, unknown>)[token];
+    } else return undefined;
+  }
+  return at as Json | undefined;
+}

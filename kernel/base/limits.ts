@@ -1,0 +1,30 @@
+/**
+ * Every bound of the kernel, in one place. Reaching one is a typed problem, never a slow death.
+ * `what` says what happens there; docs/limits.md is printed from this table.
+ */
+type Limit = { readonly value: number; readonly unit: string; readonly why: string; readonly what: string };
+
+const limit = (value: number, unit: string, why: string, what: string): Limit => ({ value, unit, why, what });
+
+export const LIMITS = {
+  eventBytes: limit(262_144, 'bytes', 'a detection is small; a larger body is a mistake or an attack', '413'),
+  bodyBytes: limit(1_048_576, 'bytes', 'largest body of any route (a batch of events, a playbook)', '413'),
+  batchEvents: limit(64, 'events', 'one answer must stay small and one commit short', '422'),
+  jsonDepth: limit(64, 'levels', 'recursion in rules and references stays shallow', '422'),
+  jsonKeys: limit(20_000, 'keys', 'bounds the memory of one parsed body', '422'),
+  rulesPerOrg: limit(10_000, 'triggers', 'evaluation per event is linear today', '422 on activate'),
+  ruleConditions: limit(128, 'conditions', 'one rule is judged in well under a millisecond', '422 on lint'),
+  ruleDepth: limit(8, 'levels', 'readable by a person', '422 on lint'),
+  guardrailRules: limit(256, 'rules', 'deny, hold and allow rules of one set, each; judged before every action', '422'),
+  stepsPerPlaybook: limit(128, 'steps', 'a graph a reviewer can read', '422 on lint'),
+  playbookBytes: limit(131_072, 'bytes', 'bounds the YAML parser', '413'),
+  runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
+  stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
+  stepAttempts: limit(10, 'attempts', 'a retry budget is bounded', '422 on lint'),
+  rationaleChars: limit(2_000, 'characters', 'a reason, not a report', '422'),
+  auditRecordBytes: limit(65_535, 'bytes', 'C2SP tlog-tiles: the length of an entry is a uint16', 'invariant'),
+  pageSize: limit(200, 'rows', 'one page is answered from memory', 'capped'),
+  brokerCallsPerStep: limit(32, 'requests', 'a step is one action, not a crawler', 'step fails refused_by_policy'),
+  httpBodyBytes: limit(1_048_576, 'bytes', 'an answer a plugin may read', 'step fails upstream_error'),
+  cellMemoryPages: limit(512, '64 KiB pages', 'a connector is glue; 32 MiB is ample', 'trap in the plugin'),
+} as const satisfies Record<string, Limit>;

@@ -1,0 +1,24 @@
+/**
+ * Time as branded numbers, so that an instant and a length cannot be swapped. No clock here: `now` is an argument.
+ */
+export type UnixMs = number & { readonly __unixMs: true };
+export type DurationMs = number & { readonly __durationMs: true };
+
+export const unixMs = (value: number): UnixMs => value as UnixMs;
+export const durationMs = (value: number): DurationMs => value as DurationMs;
+export const after = (instant: UnixMs, length: DurationMs): UnixMs => (instant + length) as UnixMs;
+
+/** RFC 3339 in UTC with milliseconds; what every API answer carries. */
+export const iso = (instant: UnixMs): string => new Date(instant).toISOString();
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Form of a duration in playbooks and policies: a whole number and one unit, e.g. `250ms`, `5s`, `30m`, `4h`, `7d`. */
+export const DURATION_PATTERN = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/;
+
+/** @returns the length in milliseconds, or undefined when `text` is not a duration (see DURATION_PATTERN). */
+export function parseDuration(text: string): DurationMs | undefined {
+  const match = DURATION_PATTERN.exec(text);
+  const unit = UNIT_MS[match?.[2] ?? ''];
+  return match && unit ? durationMs(Number(match[1]) * unit) : undefined;
+}

@@ -1,0 +1,374 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { describe, expect, it } from 'vitest';
+import { EgressPolicySchema, type EgressRule } from '../../sdk/contract/egress.ts';
+import type { HttpRequest } from '../../sdk/contract/plugin.ts';
+import { judgeRequest } from './allow.ts';
+
+const ruleOf = (part: Partial<EgressRule> = {}): EgressRule => ({
+  scheme: 'https',
+  host: 'api.example.com',
+  port: 443,
+  methods: ['GET', 'POST'],
+  pathPrefix: '/v1',
+  addresses: [],
+  ...part,
+});
+const requestOf = (part: Partial<HttpRequest> = {}): HttpRequest => ({
+  url: 'https://api.example.com/v1/items',
+  method: 'GET',
+  headers: {},
+  body: null,
+  ...part,
+});
+const codeOf = (request: HttpRequest, rules = [ruleOf()]) => {
+  const judged = judgeRequest(rules, request);
+  return judged.ok ? 'allowed' : judged.error.code;
+};
+const codeOfUrl = (url: string, rules?: EgressRule[]) => codeOf(requestOf({ url }), rules);
+
+describe('a request that its grant covers', () => {
+  it.each([
+    'https://api.example.com/v1',
+    'https://api.example.com/v1/',
+    'https://api.example.com/v1/items?q=a%20b&r=%2e%2e%2f',
+    'https://api.example.com:443/v1/items',
+    'HTTPS://API.EXAMPLE.COM/v1/items',
+    'https://api.example.com/v1/a%20b/%C3%A9',
+    'https://api.example.com/v1/file%2etxt',
+    'https://api.example.com/v1//x',
+    'https://api.example.com/v1/...',
+    'https://api.example.com/v1/100%25',
+  ])('is allowed: %s', (url) => expect(codeOfUrl(url)).toBe('allowed'));
+
+  it('comes back with its rule, its URL and lower-case headers', () => {
+    const rule = ruleOf();
+    const request = requestOf({ method: 'POST', headers: { Accept: 'text/plain', 'X-Trace': '1' }, body: '{}' });
+    expect(judgeRequest([rule], request)).toEqual({
+      ok: true,
+      value: {
+        rule,
+        url: new URL('https://api.example.com/v1/items'),
+        method: 'POST',
+        headers: { accept: 'text/plain', 'x-trace': '1' },
+        body: '{}',
+      },
+    });
+  });
+
+  it('is judged by the rule with the longest path, in any order', () => {
+    const wide = ruleOf({ pathPrefix: '/' });
+    const narrow = ruleOf({ pathPrefix: '/v1/admin' });
+    for (const rules of [
+      [wide, narrow],
+      [narrow, wide],
+    ]) {
+      const judged = judgeRequest(rules, requestOf({ url: 'https://api.example.com/v1/admin/x' }));
+      expect(judged.ok && judged.value.rule).toBe(narrow);
+    }
+  });
+});
+
+describe('an empty grant', () => {
+  it('covers nothing', () => expect(codeOf(requestOf(), [])).toBe('E_NOT_ALLOWED'));
+});
+
+describe('a request outside its grant', () => {
+  it.each([
+    ['other host', 'https://api.example.org/v1/items'],
+    ['suffix', 'https://api.example.com.evil.test/v1/items'],
+    ['prefix', 'https://evilapi.example.com/v1/items'],
+    ['parent', 'https://example.com/v1/items'],
+    ['child', 'https://x.api.example.com/v1/items'],
+    ['localhost', 'https://localhost/v1/items'],
+    ['http for https', 'http://api.example.com/v1/items'],
+    ['http on the granted port', 'http://api.example.com:443/v1/items'],
+    ['other port', 'https://api.example.com:8443/v1/items'],
+    ['path before the prefix', 'https://api.example.com/'],
+    ['path beside the prefix', 'https://api.example.com/v10/items'],
+    ['path that only begins like it', 'https://api.example.com/v1-admin'],
+    ['encoded letter in the prefix', 'https://api.example.com/%761/items'],
+    ['case of the prefix', 'https://api.example.com/V1/items'],
+    ['double slash before the prefix', 'https://api.example.com//v1/items'],
+    ['punycode homograph', 'https://xn--pi-7ba.example.com/v1/items'],
+  ])('%s', (_, url) => expect(codeOfUrl(url)).toBe('E_NOT_ALLOWED'));
+
+  it('method', () => expect(codeOf(requestOf({ method: 'DELETE' }))).toBe('E_NOT_ALLOWED'));
+
+  it('prefix with a slash at its end does not cover the path without it', () => {
+    const rules = [ruleOf({ pathPrefix: '/v1/' })];
+    expect(codeOfUrl('https://api.example.com/v1', rules)).toBe('E_NOT_ALLOWED');
+    expect(codeOfUrl('https://api.example.com/v1/x', rules)).toBe('allowed');
+  });
+
+  it('parts of two rules do not add up', () => {
+    const rules = [ruleOf({ methods: ['GET'] }), ruleOf({ pathPrefix: '/v2', methods: ['DELETE'] })];
+    expect(codeOf(requestOf({ method: 'DELETE' }), rules)).toBe('E_NOT_ALLOWED');
+  });
+});
+
+describe('a URL that is not in its plain form', () => {
+  it.each([
+    ['E_URL', ''],
+    ['E_URL', '/v1/items'],
+    ['E_URL', '//api.example.com/v1'],
+    ['E_URL', 'api.example.com/v1'],
+    ['E_URL', 'https:api.example.com/v1'],
+    ['E_URL', 'https:/api.example.com/v1'],
+    ['E_HOST', 'https:///api.example.com/v1'],
+    ['E_URL', 'https://api.example.com/v1 '],
+    ['E_URL', ' https://api.example.com/v1'],
+    ['E_URL', 'https://api.example.com/v1/a b'],
+    ['E_URL', 'https://api.example.com\\@evil.test/v1'],
+    ['E_URL', 'https://api.example.com/v1\\..\\admin'],
+    ['E_URL', 'https://api.exam\tple.com/v1'],
+    ['E_URL', 'https://api.example.com/v1\r\nx: y'],
+    ['E_URL', 'https://api.example.com/v1\0'],
+    ['E_URL', 'https://api.example.com/v1/é'],
+    ['E_URL', 'https://api.example.com/v1/a#b'],
+    ['E_URL', `https://api.example.com/v1/${'a'.repeat(8_192)}`],
+    ['E_URL', 'https://ａｐｉ.example.com/v1'],
+    ['E_URL', 'https://api。example.com/v1'],
+    ['E_URL', 'https://api.exam\u00adple.com/v1'],
+    ['E_URL', 'https://①②⑦.0.0.1/v1'],
+    ['E_URL', 'https://api.example.com:99999/v1'],
+    ['E_URL', 'https://256.256.256.256/v1'],
+    ['E_SCHEME', 'file:///etc/passwd'],
+    ['E_SCHEME', 'ftp://api.example.com/v1'],
+    ['E_SCHEME', 'ws://api.example.com/v1'],
+    ['E_URL', 'data:text/plain,x'],
+    ['E_URL', 'javascript:x'],
+    ['E_USERINFO', 'https://user@api.example.com/v1'],
+    ['E_USERINFO', 'https://user:pass@api.example.com/v1'],
+    ['E_USERINFO', 'https://@api.example.com/v1'],
+    ['E_USERINFO', 'https://api.example.com:443@evil.test/v1'],
+    ['E_HOST', 'https://api.example.com./v1'],
+    ['E_HOST', 'https://api..example.com/v1'],
+    ['E_HOST', 'https://.example.com/v1'],
+    ['E_HOST', 'https://%61pi.example.com/v1'],
+    ['E_HOST', 'https://api_x.example.com/v1'],
+    ['E_HOST', 'https://api.example.com:/v1'],
+    ['E_HOST', 'https://api.example.com:0443/v1'],
+    ['E_HOST', 'https://*.example.com/v1'],
+    ['E_HOST', 'https://2130706433/v1'],
+    ['E_HOST', 'https://0x7f000001/v1'],
+    ['E_HOST', 'https://0177.0.0.1/v1'],
+    ['E_HOST', 'https://127.1/v1'],
+    ['E_HOST', 'https://0/v1'],
+    ['E_HOST', 'https://127.0.0.1./v1'],
+    ['E_HOST', 'https://[0:0:0:0:0:0:0:1]/v1'],
+    ['E_HOST', 'https://[::ffff:127.0.0.1]/v1'],
+    ['E_URL', 'https://[fe80::1%25eth0]/v1'],
+    ['E_PATH', 'https://api.example.com/v1/../admin'],
+    ['E_PATH', 'https://api.example.com/v1/./x'],
+    ['E_PATH', 'https://api.example.com/v1/..'],
+    ['E_PATH', 'https://api.example.com/v1/%2e%2e/admin'],
+    ['E_PATH', 'https://api.example.com/v1/%2E./admin'],
+    ['E_PATH', 'https://api.example.com/v1/%252e%252e/admin'],
+    ['E_PATH', 'https://api.example.com/v1/%25252e%25252e/admin'],
+    ['E_PATH', 'https://api.example.com/v1/..;/admin'],
+    ['E_PATH', 'https://api.example.com/v1/%2e%2e%3Bx/admin'],
+    ['E_PATH', 'https://api.example.com/v1/..%2fadmin'],
+    ['E_PATH', 'https://api.example.com/v1%2F..%2fadmin'],
+    ['E_PATH', 'https://api.example.com/v1/a%5cb'],
+    ['E_PATH', 'https://api.example.com/v1/a%252fb'],
+    ['E_PATH', 'https://api.example.com/v1/%0d%0aHost:%20evil'],
+    ['E_PATH', 'https://api.example.com/v1/%00'],
+    ['E_PATH', 'https://api.example.com/v1/%7f'],
+    ['E_PATH', 'https://api.example.com/v1/%c0%ae%c0%ae/admin'],
+    ['E_PATH', 'https://api.example.com/v1/%zz'],
+    ['E_PATH', 'https://api.example.com/v1/50%'],
+  ])('%s %j', (code, url) => expect(codeOfUrl(url, [ruleOf({ pathPrefix: '/' }), ruleOf()])).toBe(code));
+});
+
+describe('an IP address in the URL', () => {
+  const literal = (host: string, scheme: 'http' | 'https' = 'http') =>
+    ruleOf({ host, scheme, port: 80, pathPrefix: '/' });
+
+  it.each([
+    'http://127.0.0.1/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://10.0.0.1/',
+    'http://8.8.8.8/',
+    'http://[::1]/',
+    'http://[fd00:ec2::254]/',
+    'http://[::ffff:7f00:1]/',
+  ])('is refused unless a rule names it: %s', (url) => expect(codeOfUrl(url, [ruleOf()])).toBe('E_IP_LITERAL'));
+
+  it('is allowed by the rule that names exactly it', () => {
+    expect(codeOfUrl('http://10.0.0.5/', [literal('10.0.0.5')])).toBe('allowed');
+    expect(codeOfUrl('http://10.0.0.6/', [literal('10.0.0.5')])).toBe('E_IP_LITERAL');
+    expect(codeOfUrl('http://[fd00::5]/', [literal('fd00::5')])).toBe('allowed');
+    expect(codeOfUrl('http://[fd00::5]/', [literal('[fd00::5]')])).toBe('allowed');
+  });
+});
+
+describe('methods and bodies', () => {
+  it.each(['get', 'CONNECT', 'TRACE', 'OPTIONS', 'PROPFIND', 'GET ', 'GET /x HTTP/1.1\r\n', ''])(
+    'method %j',
+    (method) => expect(codeOf(requestOf({ method }))).toBe('E_METHOD'),
+  );
+
+  it.each([
+    ['a body on GET', 'GET', '{}', 'E_BODY'],
+    ['an empty body on GET', 'GET', '', 'E_BODY'],
+    ['an empty body on POST', 'POST', '', 'allowed'],
+    ['no body on POST', 'POST', null, 'allowed'],
+    ['a lone surrogate', 'POST', '\ud800', 'E_BODY'],
+    ['the largest body', 'POST', 'a'.repeat(1_048_576), 'allowed'],
+    ['a larger body', 'POST', 'a'.repeat(1_048_577), 'E_BODY'],
+    ['a body larger in bytes', 'POST', 'é'.repeat(600_000), 'E_BODY'],
+  ])('%s', (_, method, body, code) => expect(codeOf(requestOf({ method, body }))).toBe(code));
+});
+
+describe('headers', () => {
+  const codeOfHeaders = (headers: Record<string, string>, rules?: EgressRule[]) =>
+    codeOf(requestOf({ headers }), rules);
+
+  it.each([
+    'Host',
+    'hOsT',
+    'Content-Length',
+    'Transfer-Encoding',
+    'Connection',
+    'Keep-Alive',
+    'TE',
+    'Trailer',
+    'Upgrade',
+    'Expect',
+    'HTTP2-Settings',
+    'Proxy-Authorization',
+    'Proxy-Connection',
+    'Proxy-Anything',
+    'Authorization',
+    'Cookie',
+    'Forwarded',
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+    'X-Real-IP',
+    'Via',
+    'Sec-Fetch-Mode',
+    'Accept-Encoding',
+    'User-Agent',
+    'Idempotency-Key',
+    'Traceparent',
+    'Tracestate',
+    'X-HTTP-Method-Override',
+    'X-Original-URL',
+  ])('%s is refused', (name) => expect(codeOfHeaders({ [name]: 'x' })).toBe('E_HEADER'));
+
+  it.each([
+    ['line break', { 'x-a': 'a\r\nx-b: c' }],
+    ['line feed', { 'x-a': 'a\nb' }],
+    ['NUL', { 'x-a': 'a\0b' }],
+    ['tab', { 'x-a': 'a\tb' }],
+    ['non-ASCII', { 'x-a': 'é' }],
+    ['space around', { 'x-a': ' a' }],
+    ['space around', { 'x-a': 'a ' }],
+    ['name with a space', { 'x a': '1' }],
+    ['name with a colon', { 'x:': '1' }],
+    ['name with a line break', { 'x\r\nhost': '1' }],
+    ['name with an underscore', { x_forwarded_for: '1' }],
+    ['empty name', { '': '1' }],
+    ['non-ASCII name that lower-cases to ASCII', { 'coo\u212aie': '1' }],
+    ['prototype', JSON.parse('{"__proto__":"x"}')],
+    ['twice', { 'X-A': '1', 'x-a': '2' }],
+    ['long name', { ['x'.repeat(65)]: '1' }],
+    ['too large', { 'x-a': 'a'.repeat(8_192) }],
+    ['too many', Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`x-${i}`, '1']))],
+    ['a number', { 'x-a': 1 }],
+    ['a list', ['x-a']],
+    ['nothing', null],
+  ])('%s is refused', (_, headers) => expect(codeOfHeaders(headers as Record<string, string>)).toBe('E_HEADER'));
+
+  it('a header in which any rule carries a secret is refused, whichever rule covers the request', () => {
+    const secret = { name: 'other-key', header: 'x-api-key', format: '{}' };
+    const rules = [ruleOf(), ruleOf({ host: 'other.example.com', secret })];
+    expect(codeOfHeaders({ 'X-Api-Key': 'mine' }, rules)).toBe('E_HEADER');
+    expect(codeOfHeaders({ 'X-Api-Key': 'mine' }, [ruleOf()])).toBe('allowed');
+  });
+});
+
+describe('parts of a wrong type, as a hostile cell would send them', () => {
+  it.each([
+    [{ url: 7 }],
+    [{ url: { toString: () => 'https://api.example.com/v1' } }],
+    [{ method: ['GET'] }],
+    [{ headers: 'x' }],
+    [{ body: {} }],
+    [{ body: undefined }],
+  ])('%j is refused', (part) => expect(codeOf({ ...requestOf(), ...part } as HttpRequest)).not.toBe('allowed'));
+});
+
+describe('what a refusal says', () => {
+  const textOf = (request: HttpRequest, rules = [ruleOf()]) => {
+    const judged = judgeRequest(rules, request);
+    return judged.ok ? '' : judged.error.text;
+  };
+  const pasted = (text: string): EgressRule => {
+    const grants = [{ plugin: 'p', rules: [JSON.parse(text.slice(text.indexOf('{')))] }];
+    const rule = v.parse(EgressPolicySchema, { apiVersion: 'interlock/egress/v1', grants }).grants[0]?.rules[0];
+    if (!rule) throw new Error('no rule');
+    return rule;
+  };
+
+  it('is the line to paste, and what the nearest rule lacks', () => {
+    expect(textOf(requestOf({ method: 'DELETE', url: 'https://api.example.com/v1/items/7?force=1' }))).toBe(
+      "no rule covers this request; the nearest rule for this host differs in methods; to allow it, add to the plugin's rules: " +
+        '{"scheme":"https","host":"api.example.com","port":443,"methods":["DELETE"],"pathPrefix":"/v1/items/7"}',
+    );
+  });
+
+  it.each([
+    'https://new.example.com/a/b?token=hunter2hunter2',
+    'http://10.0.0.5:8080/x',
+    'http://[fd00::5]/x',
+    'http://8.8.8.8/dns-query',
+    `https://new.example.com/${'long/'.repeat(60)}end`,
+    `https://new.example.com/${'x'.repeat(300)}`,
+    'https://new.example.com/a%20b/"quoted"',
+  ])('pasting the line allows the request: %s', (url) => {
+    const text = textOf(requestOf({ url }));
+    expect(codeOfUrl(url, [pasted(text)])).toBe('allowed');
+    expect(text).not.toContain('hunter2');
+  });
+
+  it('never holds the query, a header value or the body', () => {
+    const mark = fc.stringMatching(/^[a-z]{12}$/);
+    const url = fc.constantFrom(
+      'https://api.example.com/v1',
+      'https://api.example.com/v1/../x',
+      'http://h',
+      'ftp://h/',
+    );
+    fc.assert(
+      fc.property(url, mark, fc.constantFrom('GET', 'DELETE', 'NOPE'), fc.boolean(), (base, text, method, bad) => {
+        const headers = { 'x-a': text, ...(bad ? { 'x-b': `${text}\n` } : {}) };
+        const refusal = textOf({ url: `${base}?q=${text}`, method, headers, body: method === 'GET' ? text : null }, []);
+        expect(refusal).not.toContain(text);
+        expect(refusal.length).toBeGreaterThan(0);
+      }),
+    );
+  });
+});
+
+it('never throws, and what it allows is inside a rule', () => {
+  const url = fc.oneof(
+    fc.string(),
+    fc.webUrl({ withQueryParameters: true, withFragments: true }),
+    fc
+      .array(fc.constantFrom('v1', '..', '.', '%2e', '%2f', '/', '\\', ';', '?', '#', '@', ':', 'a', '%25', '%00'))
+      .map((parts) => `https://api.example.com/${parts.join('')}`),
+  );
+  fc.assert(
+    fc.property(url, (text) => {
+      const judged = judgeRequest([ruleOf()], requestOf({ url: text }));
+      if (!judged.ok) return;
+      const { url: sent } = judged.value;
+      expect(sent.origin).toBe('https://api.example.com');
+      expect(sent.pathname === '/v1' || sent.pathname.startsWith('/v1/')).toBe(true);
+      expect(decodeURIComponent(sent.pathname).split('/')).not.toContain('..');
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,118 @@
+/**
+ * Judges one request of a plugin against its grant. Owns the decision "may this leave, and under which rule".
+ * Says nothing about addresses: those are judged when the name has been resolved, at the socket.
+ */
+import type { EgressRule } from '../../sdk/contract/egress.ts';
+import type { HttpRequest } from '../../sdk/contract/plugin.ts';
+import { LIMITS } from '../base/limits.ts';
+import { ok, type Result } from '../base/result.ts';
+import { blockOf, canonicalAddress, judgeAddress } from './address.ts';
+import { judgeHeaders } from './header.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import { bareHost, readTarget, type Target } from './url.ts';
+
+/** Longest path that a suggested grant repeats; a longer one is cut at a `/`. */
+const MAX_SUGGESTED_PATH = 128;
+
+export type Method = EgressRule['methods'][number];
+
+export type AllowedRequest = {
+  readonly rule: EgressRule;
+  readonly url: URL;
+  readonly method: Method;
+  /** Lower-case names; none of them the kernel's or a credential. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+};
+
+const METHODS: ReadonlySet<string> = new Set<Method>(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
+const isMethod = (text: unknown): text is Method => typeof text === 'string' && METHODS.has(text);
+
+/** Whether a method only asks (RFC 9110 section 9.2.1), among those that can be granted. */
+export const isSafe = (method: Method): boolean => method === 'GET' || method === 'HEAD';
+
+/**
+ * Judges every part of the request, then looks for the rule. Of several rules that cover it, the one with the longest
+ * path prefix holds, whatever their order, so that a narrower grant can bind another secret.
+ * @param request comes from a plugin; its parts are checked, not trusted to have their types.
+ */
+export function judgeRequest(rules: readonly EgressRule[], request: HttpRequest): Result<AllowedRequest, Refusal> {
+  const target = readTarget(request.url);
+  if (!target.ok) return target;
+  const { method } = request;
+  if (!isMethod(method)) return refuse('E_METHOD', `the method must be one of ${[...METHODS].join(', ')}`);
+  const headers = judgeHeaders(request.headers, new Set(rules.flatMap((rule) => rule.secret?.header ?? [])));
+  if (!headers.ok) return headers;
+  const faultInBody = faultOfBody(request.body, method);
+  if (faultInBody) return refuse('E_BODY', faultInBody);
+  const rule = findRule(rules, target.value, method);
+  if (!rule) return refuseUncovered(rules, target.value, method);
+  return ok({ rule, url: target.value.url, method, headers: headers.value, body: request.body });
+}
+
+function faultOfBody(body: unknown, method: Method): string | undefined {
+  if (body === null) return undefined;
+  if (typeof body !== 'string' || !body.isWellFormed()) return 'the body must be null or well-formed text';
+  if (isSafe(method)) return 'GET and HEAD carry no body; give null';
+  const limit = LIMITS.httpBodyBytes.value;
+  return Buffer.byteLength(body) > limit ? `the body is over ${limit} bytes` : undefined;
+}
+
+function findRule(rules: readonly EgressRule[], target: Target, method: Method): EgressRule | undefined {
+  let best: EgressRule | undefined;
+  for (const rule of rules) {
+    if (differences(rule, target, method).length > 0) continue;
+    if (!best || rule.pathPrefix.length > best.pathPrefix.length) best = rule;
+  }
+  return best;
+}
+
+/** Names of the parts of a rule that do not cover the request; empty when it does. */
+function differences(rule: EgressRule, target: Target, method: Method): readonly string[] {
+  const different: string[] = [];
+  if (rule.scheme !== target.scheme) different.push('scheme');
+  if (bareHost(rule.host) !== target.host) different.push('host');
+  if (rule.port !== target.port) different.push('port');
+  if (!rule.methods.includes(method)) different.push('methods');
+  if (!isUnder(rule.pathPrefix, target.path)) different.push('pathPrefix');
+  return different;
+}
+
+/** The path equals the prefix or continues it at a `/`. */
+const isUnder = (prefix: string, path: string): boolean =>
+  path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
+
+/** Tells the operator the line to paste. The query never appears: it may hold what the run is about. */
+function refuseUncovered(rules: readonly EgressRule[], target: Target, method: Method): Result<never, Refusal> {
+  const line = JSON.stringify(suggestedRule(target, method));
+  const sameHost = rules.filter((rule) => bareHost(rule.host) === target.host);
+  if (target.isAddress && sameHost.length === 0) {
+    return refuse(
+      'E_IP_LITERAL',
+      `an IP address is reached only through a rule that names exactly it; to allow it, add to the plugin's rules: ${line}`,
+    );
+  }
+  const nearest = sameHost
+    .map((rule) => differences(rule, target, method))
+    .reduce<readonly string[]>((a, b) => (a.length > 0 && a.length <= b.length ? a : b), []);
+  const hint = nearest.length > 0 ? `; the nearest rule for this host differs in ${nearest.join(', ')}` : '';
+  return refuse('E_NOT_ALLOWED', `no rule covers this request${hint}; to allow it, add to the plugin's rules: ${line}`);
+}
+
+function suggestedRule(target: Target, method: Method) {
+  const address = canonicalAddress(target.host);
+  const isPrivate = address !== undefined && !judgeAddress(address, []).ok;
+  return {
+    scheme: target.scheme,
+    host: target.host,
+    port: target.port,
+    methods: [method],
+    pathPrefix: shortened(target.path),
+    ...(isPrivate ? { addresses: [blockOf(address)] } : {}),
+  };
+}
+
+function shortened(path: string): string {
+  if (path.length <= MAX_SUGGESTED_PATH) return path;
+  return path.slice(0, Math.max(1, path.lastIndexOf('/', MAX_SUGGESTED_PATH)));
+}

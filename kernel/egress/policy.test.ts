@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { parseEgressPolicy } from './policy.ts';
+
+const good = { scheme: 'https', host: 'api.example.com', port: 443, methods: ['GET'], pathPrefix: '/v1' };
+const policyOf = (...rules: object[]) => ({
+  apiVersion: 'interlock/egress/v1',
+  grants: [{ plugin: 'tracker', rules }],
+});
+const faultsOf = (document: unknown) => {
+  const parsed = parseEgressPolicy(document);
+  return parsed.ok ? [] : parsed.error;
+};
+const warningsOf = (document: unknown) => {
+  const parsed = parseEgressPolicy(document);
+  return parsed.ok ? parsed.value.warnings : ['refused'];
+};
+
+describe('a policy that means what it says', () => {
+  it('is read with its defaults and without warnings', () => {
+    const parsed = parseEgressPolicy(policyOf(good));
+    expect(parsed).toEqual({
+      ok: true,
+      value: {
+        policy: {
+          apiVersion: 'interlock/egress/v1',
+          grants: [{ plugin: 'tracker', settings: {}, rules: [{ ...good, addresses: [] }] }],
+        },
+        warnings: [],
+      },
+    });
+  });
+
+  it.each([
+    { ...good, host: '203.0.114.9' },
+    { ...good, host: '[2606:4700::1111]' },
+    { ...good, host: '2606:4700::1111' },
+    { ...good, host: 'xn--bcher-kva.example' },
+    { ...good, pathPrefix: '/' },
+    { ...good, pathPrefix: '/a%20b/' },
+    { ...good, addresses: ['10.0.0.0/8', 'fd00::/8'] },
+    { ...good, secret: { name: 'api-key', header: 'authorization', format: 'Bearer {}' } },
+    { ...good, secret: { name: 'api-key', header: 'x-api-key' } },
+  ])('%j', (rule) => expect([faultsOf(policyOf(rule)), warningsOf(policyOf(rule))]).toEqual([[], []]));
+});
+
+describe('a rule that no request could meet, or that means something else', () => {
+  it.each([
+    [{ host: 'api.example.com.' }, 'host'],
+    [{ host: 'api..example.com' }, 'host'],
+    [{ host: '127.1' }, 'host'],
+    [{ host: '0x7f000001' }, 'host'],
+    [{ host: '[0:0::1]' }, 'host'],
+    [{ host: '::ffff:10.0.0.1' }, 'host'],
+    [{ host: 'a:b' }, 'host'],
+    [{ pathPrefix: '/v1/../admin' }, 'pathPrefix'],
+    [{ pathPrefix: '/v1/%2e%2e' }, 'pathPrefix'],
+    [{ pathPrefix: '/v1?x=1' }, 'pathPrefix'],
+    [{ pathPrefix: '/v1#x' }, 'pathPrefix'],
+    [{ pathPrefix: '/v1/"x"' }, 'pathPrefix'],
+    [{ pathPrefix: '/a\\b' }, 'pathPrefix'],
+    [{ addresses: ['10.0.0.5/8'] }, 'addresses.0'],
+    [{ addresses: ['10.0.0.0/8', 'intranet'] }, 'addresses.1'],
+    [{ secret: { name: 'k', header: 'host' } }, 'secret.header'],
+    [{ secret: { name: 'k', header: 'content-length' } }, 'secret.header'],
+    [{ secret: { name: 'k', header: 'connection' } }, 'secret.header'],
+    [{ secret: { name: 'k', header: 'idempotency-key' } }, 'secret.header'],
+    [{ secret: { name: 'k', header: 'x-key', format: '{}\r\nx: y' } }, 'secret.format'],
+    [{ secret: { name: 'k', header: 'x-key', format: 'no place' } }, 'secret.format'],
+    [{ port: 0 }, 'port'],
+    [{ methods: ['TRACE'] }, 'methods.0'],
+    [{ unknown: true }, 'unknown'],
+  ])('%j is refused at %s', (part, at) =>
+    expect(faultsOf(policyOf({ ...good, ...part })).map(({ path }) => path)).toContain(`grants.0.rules.0.${at}`),
+  );
+
+  it('says how to mend it', () => {
+    expect(faultsOf(policyOf({ ...good, addresses: ['10.0.0.5/8'], pathPrefix: '/a?b' }))).toEqual([
+      { path: 'grants.0.rules.0.pathPrefix', text: 'no request has this path; write /a' },
+      { path: 'grants.0.rules.0.addresses.0', text: 'has bits set after its length; write 10.0.0.0/8' },
+    ]);
+  });
+
+  it('two grants for one plugin', () => {
+    const grant = { plugin: 'tracker', rules: [good] };
+    expect(faultsOf({ apiVersion: 'interlock/egress/v1', grants: [grant, grant] })).toMatchObject([
+      { path: 'grants.1.plugin' },
+    ]);
+  });
+
+  it('two rules for one place and method, since only one secret could ride along', () => {
+    expect(faultsOf(policyOf(good, { ...good, methods: ['GET', 'PUT'] }))).toMatchObject([
+      { path: 'grants.0.rules.1' },
+    ]);
+    expect(faultsOf(policyOf(good, { ...good, methods: ['PUT'] }))).toEqual([]);
+  });
+
+  it.each([null, 7, 'x', [], {}, { apiVersion: 'interlock/egress/v2', grants: [] }])('not a policy: %j', (document) =>
+    expect(faultsOf(document).length).toBeGreaterThan(0),
+  );
+});
+
+describe('a rule that is worth a second look', () => {
+  const secret = { name: 'k', header: 'x-key' };
+  it.each([
+    [{ scheme: 'http', port: 80 }, 'scheme', 'requests travel unencrypted'],
+    [{ scheme: 'http', port: 80, secret }, 'scheme', 'secret travels unencrypted'],
+    [{ addresses: ['169.254.0.0/16'] }, 'addresses.0', 'cloud metadata'],
+    [{ addresses: ['0.0.0.0/0'] }, 'addresses.0', 'cloud metadata'],
+    [{ host: '10.0.0.5' }, 'addresses', 'always refused'],
+  ])('%j is granted with a warning', (part, at, text) =>
+    expect(warningsOf(policyOf({ ...good, ...part }))).toEqual([
+      { path: `grants.0.rules.0.${at}`, text: expect.stringContaining(text) },
+    ]),
+  );
+});

@@ -1,0 +1,267 @@
+/**
+ * The one way out of a cell. Owns what a step may send, which secret rides along, what the plugin gets to see of the
+ * answer, and the account of it that settles the step. Holds no socket and keeps no secret beyond the step.
+ */
+import type { EgressRule } from '../../sdk/contract/egress.ts';
+import type { HttpAnswer, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
+import type { OrgId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { type AllowedRequest, isSafe, judgeRequest } from '../egress/allow.ts';
+import type { BrokerAnswer } from '../port/cell-host.ts';
+import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
+import type { SecretLease, SecretSource } from '../port/secret-source.ts';
+import { createScrubber, type Scrubber } from '../secret/scrub.ts';
+
+export type StepScope = {
+  readonly org: OrgId;
+  readonly run: string;
+  readonly step: string;
+  readonly attempt: number;
+  readonly plugin: string;
+  /** The plugin's rules from the org's egress policy. Empty: everything is denied. */
+  readonly rules: readonly EgressRule[];
+  /** What the action's manifest declares. */
+  readonly effect: 'none' | 'read' | 'write';
+  readonly op: Operation;
+  /** The same over all attempts of the step. */
+  readonly idempotencyKey: string;
+  /** W3C Trace Context, version 00; empty when there is none. */
+  readonly traceparent: string;
+  /** Time left for the step, in milliseconds from now. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+};
+
+export type BrokerUse = {
+  /** Requests handed to the egress client. */
+  readonly requests: number;
+  /**
+   * About requests that may change something (any but GET and HEAD) and may have left: `uncertain` when one of them got
+   * no whole answer, else `answered`, or `none`. `uncertain` makes the step indeterminate, not failed.
+   */
+  readonly unsafe: 'none' | 'answered' | 'uncertain';
+  /** The first denial, safe to show. */
+  readonly denied: string | null;
+  /** Secrets that were put into a request, each place once. */
+  readonly secrets: readonly { readonly name: string; readonly host: string; readonly header: string }[];
+};
+
+export type StepBroker = {
+  /** Never rejects. After one denial every answer is a denial, whatever is asked. */
+  handle(request: HttpRequest): Promise<BrokerAnswer>;
+  /** Stops what is in flight, revokes every lease, and gives the account. Later requests are denied. Idempotent. */
+  close(): Promise<BrokerUse>;
+};
+
+export type Broker = { forStep(scope: StepScope): StepBroker };
+
+/** What a plugin sees of an answer's headers: enough to page, retry and poll; no cookies, nothing about the server. */
+const PASSED_HEADERS = [
+  'content-type',
+  'etag',
+  'last-modified',
+  'link',
+  'location',
+  'retry-after',
+  'x-request-id',
+] as const;
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function createBroker(parts: { readonly egress: EgressClient; readonly secrets: SecretSource }): Broker {
+  return { forStep: (scope) => openStep(parts.egress, parts.secrets, scope) };
+}
+
+function openStep(egress: EgressClient, source: SecretSource, scope: StepScope): StepBroker {
+  const deadline = performance.now() + scope.timeoutMs;
+  const stop = new AbortController();
+  const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
+  const pool = JSON.stringify([scope.org, scope.plugin]);
+  const secrets = leasesOf(source, scope);
+  const used = new Map<string, BrokerUse['secrets'][number]>();
+  let asked = 0;
+  let requests = 0;
+  let unsafeAsked = 0;
+  let unsafe: BrokerUse['unsafe'] = 'none';
+  let unsafeInFlight = 0;
+  let denied: string | null = null;
+  let closing: Promise<BrokerUse> | undefined;
+
+  const deny = (reason: string): BrokerAnswer => {
+    denied ??= secrets.scrubber()(reason);
+    return { denied };
+  };
+
+  const handle = async (request: HttpRequest): Promise<BrokerAnswer> => {
+    if (denied !== null) return { denied };
+    if (closing) return deny('the step has ended');
+    asked += 1;
+    const allowed = judgeStepRequest(scope, request, asked);
+    if (!allowed.ok) return deny(allowed.error);
+    const { rule, method, url } = allowed.value;
+    const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
+    const carried = await secrets.headerFor(rule);
+    // The wait for the provider is a gap in which the step may have been closed or denied.
+    if (closing) return deny('the step has ended');
+    if (denied !== null) return { denied };
+    if (!carried.ok) {
+      return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
+    }
+    const timeoutMs = Math.floor(deadline - performance.now());
+    if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
+    if (rule.secret) {
+      const { name, header } = rule.secret;
+      used.set(JSON.stringify([name, rule.host, header]), { name, host: rule.host, header });
+    }
+    requests += 1;
+    if (key !== undefined) unsafeInFlight += 1;
+    const answer = await egress.send({
+      rule,
+      pool,
+      url,
+      method,
+      headers: { ...outboundHeaders(allowed.value, scope, key), ...carried.value },
+      body: allowed.value.body,
+      timeoutMs,
+      maxBodyBytes: LIMITS.httpBodyBytes.value,
+      signal,
+    });
+    if (key !== undefined) {
+      unsafeInFlight -= 1;
+      unsafe = worse(unsafe, answer);
+    }
+    if (closing) return deny('the step has ended');
+    if (answer.kind === 'denied') return deny(answer.reason);
+    return shown(answer, secrets.scrubber());
+  };
+
+  const close = async (): Promise<BrokerUse> => {
+    if (unsafeInFlight > 0) unsafe = 'uncertain';
+    const use: BrokerUse = { requests, unsafe, denied, secrets: [...used.values()] };
+    stop.abort();
+    await secrets.revoke();
+    return use;
+  };
+
+  return {
+    handle: (request) =>
+      handle(request).catch(() => deny('the broker failed inside; the request was stopped to be safe')),
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** The rules of the step first, then those of the grant. */
+function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<AllowedRequest, string> {
+  if (scope.effect === 'none') {
+    return err(
+      'E_EFFECT: the action declares effect none; to let it send requests, declare read or write in its manifest',
+    );
+  }
+  const limit = LIMITS.brokerCallsPerStep.value;
+  if (asked > limit) return err(`E_TOO_MANY: a step may send ${limit} requests; divide the work into several steps`);
+  const judged = judgeRequest(scope.rules, request);
+  if (!judged.ok) return err(`${judged.error.code}: ${judged.error.text}`);
+  const changesNothing = scope.op === 'plan' || scope.op === 'check';
+  if (changesNothing && !isSafe(judged.value.method)) {
+    return err(`E_OPERATION: ${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`);
+  }
+  return ok(judged.value);
+}
+
+/** The n-th unsafe request has the same key in every attempt, because a plugin is deterministic. */
+const keyOf = (key: string, n: number): string => (n === 1 ? key : `${key}-${n}`);
+
+function outboundHeaders(request: AllowedRequest, scope: StepScope, key: string | undefined) {
+  return {
+    ...(request.body !== null && request.body !== '' ? { 'content-type': 'application/json' } : {}),
+    ...request.headers,
+    'user-agent': 'interlock',
+    ...(scope.traceparent === '' ? {} : { traceparent: scope.traceparent }),
+    ...(key === undefined ? {} : { 'idempotency-key': key }),
+  };
+}
+
+function worse(before: BrokerUse['unsafe'], answer: OutboundAnswer): BrokerUse['unsafe'] {
+  if (answer.kind === 'answered') return before === 'uncertain' ? before : 'answered';
+  return answer.kind === 'failed' && answer.sent ? 'uncertain' : before;
+}
+
+const noAnswer = (error: Extract<HttpAnswer, { ok: false }>['error'], message: string): HttpAnswer => ({
+  ok: false,
+  error,
+  message,
+});
+
+/** What the plugin gets to see. Everything passes the scrubber, the values of headers too. */
+function shown(answer: Exclude<OutboundAnswer, { kind: 'denied' }>, scrub: Scrubber): HttpAnswer {
+  if (answer.kind === 'failed') return noAnswer(answer.class, scrub(answer.reason));
+  let body: string;
+  try {
+    body = decoder.decode(answer.body);
+  } catch {
+    return noAnswer('upstream_error', 'the answer is not UTF-8 text');
+  }
+  const headers: Record<string, string> = {};
+  for (const name of PASSED_HEADERS) {
+    const value = answer.headers[name];
+    if (value !== undefined) headers[name] = scrub(value);
+  }
+  return { ok: true, status: answer.status, headers, body: scrub(body) };
+}
+
+/** `isFinal`: nothing but a change by the operator helps. */
+type NoSecret = { readonly isFinal: boolean; readonly text: string };
+
+/** The leases of one step: each secret is leased once, when it is first needed. */
+function leasesOf(source: SecretSource, scope: StepScope) {
+  const leases = new Map<string, Promise<Result<SecretLease, 'unknown' | 'unavailable'>>>();
+  const held = new Map<string, SecretLease>();
+  let scrubber: Scrubber = (text) => text;
+  let isRevoked = false;
+
+  const lease = (name: string) => {
+    const known = leases.get(name);
+    if (known) return known;
+    const asked = source.lease(scope.org, name, { run: scope.run, step: scope.step }).then(async (result) => {
+      if (!result.ok) leases.delete(name);
+      else if (isRevoked) await result.value.revoke();
+      else held.set(name, result.value);
+      return result;
+    });
+    leases.set(name, asked);
+    return asked;
+  };
+
+  return {
+    /** The header with the secret of this rule, and of no other; empty when the rule has none. */
+    headerFor: async (rule: EgressRule): Promise<Result<Readonly<Record<string, string>>, NoSecret>> => {
+      if (!rule.secret) return ok({});
+      const { name, header, format } = rule.secret;
+      const leased = await lease(name);
+      if (!leased.ok) {
+        return leased.error === 'unknown'
+          ? err({ isFinal: true, text: `E_SECRET: the secret ${name} is not stored for this org; store it first` })
+          : err({ isFinal: false, text: `the secret ${name} cannot be read at the moment` });
+      }
+      if (isRevoked) return err({ isFinal: true, text: 'the step has ended' });
+      const value = leased.value.reveal();
+      scrubber = createScrubber([...held.values()].map((one) => ({ name: one.name, value: one.reveal() })));
+      if (!/^[\x20-\x7e]+$/.test(value)) {
+        const text = `E_SECRET: the secret ${name} has characters that cannot stand in a header; store it again without`;
+        return err({ isFinal: true, text });
+      }
+      // A function, because `$&` and the like in a value would be read as instructions.
+      return ok({ [header]: format.replaceAll('{}', () => value) });
+    },
+    scrubber: (): Scrubber => scrubber,
+    revoke: async (): Promise<void> => {
+      isRevoked = true;
+      await Promise.all([...held.values()].map((one) => one.revoke()));
+      held.clear();
+    },
+  };
+}

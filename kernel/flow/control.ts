@@ -1,0 +1,80 @@
+import type { AuditKind } from '../../sdk/contract/audit-kind.ts';
+import type { VoteRefusal } from '../approval/approval.ts';
+import type { ApprovalId, Digest, RunId, StepId } from '../base/id.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { Principal } from '../org/principal.ts';
+import type { Run } from '../run/state.ts';
+import type { Driver, Submitted } from './drive.ts';
+import { KEYS } from './keys.ts';
+import type { Ledger } from './ledger.ts';
+import type { ApprovalRow } from './project.ts';
+
+/** What people do to runs: vote, cancel, settle. Each is an input of the run; a refusal is recorded and changes nothing. */
+export type ControlFault =
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'run_ended' }
+  | { readonly kind: 'not_indeterminate' }
+  | { readonly kind: 'vote_refused'; readonly why: VoteRefusal };
+
+export type BallotForm = {
+  readonly decision: 'approve' | 'reject';
+  readonly rationale: string;
+  readonly subject: Digest;
+};
+
+export type Control = ReturnType<typeof openControl>;
+
+export function openControl(deps: { driver: Driver; ledger: Ledger }) {
+  const { driver, ledger } = deps;
+
+  const refused = async (by: Principal, kind: AuditKind, ref: string, outcome: string) =>
+    ledger.stage({ audit: [{ org: by.org, kind, actor: `principal:${by.id}`, ref, outcome }], rows: [] });
+
+  const faultOf = (submitted: Extract<Submitted, { ok: false }>): ControlFault => {
+    switch (submitted.refusal.kind) {
+      case 'ended':
+        return { kind: 'run_ended' };
+      case 'not-indeterminate':
+        return { kind: 'not_indeterminate' };
+      case 'vote':
+        return { kind: 'vote_refused', why: submitted.refusal.why };
+      default:
+        return { kind: 'not_found' };
+    }
+  };
+
+  return {
+    /** S 6: who votes on what, for what reason, on exactly the subject that was shown. */
+    async vote(by: Principal, approval: ApprovalId, form: BallotForm): Promise<Result<Run, ControlFault>> {
+      const text = ledger.read(KEYS.approval(by.org, approval));
+      if (!text) return err({ kind: 'not_found' });
+      const { run } = JSON.parse(text) as ApprovalRow;
+      const ballot = { by: by.id, roles: by.roles, ...form };
+      const submitted = await driver.submit(by.org, run, { kind: 'vote', approval, ballot });
+      if (submitted.ok) return ok(submitted.run);
+      const fault = submitted.refusal.kind === 'ended' ? voteFault('not-pending') : faultOf(submitted);
+      if (fault.kind === 'vote_refused') await refused(by, 'approval.refused', approval, fault.why);
+      return err(fault);
+    },
+
+    /** S 5.4: ends the run now; a call under way is stopped and recorded as indeterminate. */
+    async cancel(by: Principal, run: RunId, reason: string): Promise<Result<Run, ControlFault>> {
+      if (!driver.load(by.org, run)) return err({ kind: 'not_found' });
+      const submitted = await driver.submit(by.org, run, { kind: 'cancel', by: by.id, reason });
+      return submitted.ok ? ok(submitted.run) : err(faultOf(submitted));
+    },
+
+    /** A person says what became of a step whose outcome is unknown. */
+    async settle(
+      by: Principal,
+      run: RunId,
+      form: { readonly step: StepId; readonly outcome: 'succeeded' | 'failed'; readonly note: string },
+    ): Promise<Result<Run, ControlFault>> {
+      if (!driver.load(by.org, run)) return err({ kind: 'not_found' });
+      const submitted = await driver.submit(by.org, run, { kind: 'settle', by: by.id, ...form });
+      return submitted.ok ? ok(submitted.run) : err(faultOf(submitted));
+    },
+  };
+}
+
+const voteFault = (why: VoteRefusal): ControlFault => ({ kind: 'vote_refused', why });

@@ -1,0 +1,186 @@
+import { invariant } from '../base/assert.ts';
+import type { ApprovalId, OrgId, RunId, StepId } from '../base/id.ts';
+import type { AuditDraft } from '../audit/record.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { Clock, Entropy } from '../port/clock.ts';
+import type { Store, Write } from '../port/store.ts';
+import { auditOf } from '../run/audit.ts';
+import { decide } from '../run/decide.ts';
+import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
+import type { StoredTurn } from '../run/event.ts';
+import { evolve, replay } from '../run/evolve.ts';
+import type { Run } from '../run/state.ts';
+import type { Judges } from './judges.ts';
+import { KEYS, within } from './keys.ts';
+import type { Ledger } from './ledger.ts';
+import { turnRows } from './project.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * Drives runs: prefetch -> decide -> commit -> act, one input at a time for each run. The only caller of decide.
+ * Effects are handed on once the turn that asks for them is on disk, never before.
+ */
+export type Prepared = {
+  readonly run: Run;
+  readonly rows: readonly Write[];
+  readonly audit: readonly AuditDraft[];
+  readonly effects: readonly Effect[];
+};
+export type Start = Extract<Input, { kind: 'start' }>;
+export type Submitted = { readonly ok: true; readonly run: Run } | { readonly ok: false; readonly refusal: Refusal };
+
+export type Driver = {
+  /** Gets the judgements a start will need. Slow part, no side effect. */
+  prefetchStart(start: Start): Promise<Judgements>;
+  /** Decides a start now. Stage the result before anything else can run; undefined when a judgement is lacking. */
+  prepareStart(start: Start, judgements: Judgements, seq: number): Prepared | undefined;
+  /** After the commit of a prepared start: takes the run up and sends its effects. */
+  adopt(prepared: Prepared): void;
+  /** One input for one run. Resolves when its turn is durable. Rejects only when the ledger failed. */
+  submit(org: OrgId, run: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted>;
+  /** The run as last staged; for decisions, never for answers. */
+  load(org: OrgId, run: RunId): Run | null;
+  onEffect(handler: (run: Run, effect: Effect) => void): void;
+  onTurn(handler: (run: Run) => void): void;
+};
+
+export type Judgements = {
+  readonly verdicts: Map<StepId, Verdict>;
+  readonly branches: Map<StepId, 'true' | 'false' | 'fault'>;
+};
+
+/** More judgements than steps can be lacking only when something loops. */
+const JUDGEMENTS_PER_TURN = 256;
+
+export function openDriver(deps: {
+  store: Store;
+  ledger: Ledger;
+  registry: Registry;
+  judges: Judges;
+  clock: Clock;
+  entropy: Entropy;
+}): Driver {
+  const { store, ledger, registry, judges, clock, entropy } = deps;
+  /** Runs that are under way, by id. Ended ones are dropped, so this is bounded by the runs in flight. */
+  const active = new Map<RunId, Run>();
+  const queues = new Map<RunId, Promise<unknown>>();
+  let act: (run: Run, effect: Effect) => void = () => undefined;
+  let turned: (run: Run) => void = () => undefined;
+
+  const load = (org: OrgId, id: RunId): Run | null => {
+    const known = active.get(id);
+    if (known) return known.org === org ? known : null;
+    const rows = store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 });
+    const run = replay(rows.map((row) => JSON.parse(row.value) as StoredTurn));
+    if (run && !run.ended) active.set(id, run);
+    return run;
+  };
+
+  const factsFor = (run: Run | Start, judgements: Judgements, seq: number, now: UnixMs): Facts | undefined => {
+    const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
+    const policy = registry.policy(run.org, run.policy);
+    if (!graph || !policy) return undefined;
+    return {
+      now,
+      seq,
+      graph,
+      matrix: policy.matrix,
+      action: (plugin, action) => judges.actionFacts(run.plugins[plugin], action),
+      approvalId: `apr_${entropy.id()}` as ApprovalId,
+      jitter: jitterOf(entropy),
+      ...judgements,
+    };
+  };
+
+  const noJudgements = (): Judgements => ({ verdicts: new Map(), branches: new Map() });
+
+  /** Decides on what is known, judges what is lacking, until nothing is lacking. */
+  const prefetch = async (current: () => Run | null, input: Input): Promise<Judgements> => {
+    const judgements = noJudgements();
+    for (let i = 0; i < JUDGEMENTS_PER_TURN; i++) {
+      const decision = decideNow(current(), input, judgements, 0, clock.now());
+      if (decision.kind !== 'needs') return judgements;
+      await answer(decision.need, judgements);
+    }
+    return judgements;
+  };
+
+  const answer = async (need: Need, judgements: Judgements) => {
+    if (need.kind === 'branch') judgements.branches.set(need.step, await judges.branch(need.run, need.step));
+    else judgements.verdicts.set(need.step, await judges.verdict(need.run, need.step, need.parameters, need.plan));
+  };
+
+  const decideNow = (run: Run | null, input: Input, judgements: Judgements, seq: number, now: UnixMs): Decision => {
+    const pins = input.kind === 'start' ? input : run;
+    const facts = pins && factsFor(pins, judgements, seq, now);
+    return facts ? decide(run, input, facts) : { kind: 'refused', refusal: { kind: 'stale' } };
+  };
+
+  const prepare = (before: Run | null, decision: Extract<Decision, { kind: 'turn' }>, seq: number, at: UnixMs): Prepared => {
+    const { run, events, effects } = decision;
+    const audit: AuditDraft[] = [];
+    let folded = before;
+    events.forEach((event, index) => {
+      audit.push(auditOf(folded, event));
+      folded = evolve(folded, event, seq + index, at);
+    });
+    const usesOf = (step: string) => {
+      const found = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(step as StepId);
+      return found?.kind === 'action' ? `${found.plugin}/${found.action}` : step;
+    };
+    const rows = turnRows(before, run, { v: 1, at, seq, events }, usesOf, ledger.read);
+    return { run, rows, audit, effects };
+  };
+
+  const adopt = ({ run, effects }: Prepared) => {
+    for (const effect of effects) act(run, effect);
+    turned(run);
+  };
+
+  const keep = (run: Run) => void (run.ended ? active.delete(run.id) : active.set(run.id, run));
+
+  const turn = async (org: OrgId, id: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted> => {
+    const judgements = await prefetch(() => load(org, id), input);
+    // From here to stage nothing waits, so nothing can come in between: the decision stands on the latest state.
+    const before = load(org, id);
+    const seq = ledger.nextSeq();
+    const now = clock.now();
+    const decision = decideNow(before, input, judgements, seq, now);
+    if (decision.kind === 'refused') return { ok: false, refusal: decision.refusal };
+    invariant(decision.kind === 'turn', 'a run changes only in its own queue');
+    const prepared = prepare(before, decision, seq, now);
+    keep(prepared.run);
+    await ledger.stage(prepared);
+    adopt(prepared);
+    return { ok: true, run: prepared.run };
+  };
+
+  return {
+    prefetchStart: (start) => prefetch(() => null, start),
+    prepareStart(start, judgements, seq) {
+      const now = clock.now();
+      const decision = decideNow(null, start, judgements, seq, now);
+      if (decision.kind !== 'turn') return undefined;
+      const prepared = prepare(null, decision, seq, now);
+      keep(prepared.run);
+      return prepared;
+    },
+    adopt,
+    submit(org, id, input) {
+      const last = queues.get(id) ?? Promise.resolve();
+      const mine = last.then(() => turn(org, id, input));
+      const settled = mine.then(
+        () => undefined,
+        () => undefined,
+      );
+      queues.set(id, settled);
+      settled.then(() => queues.get(id) === settled && queues.delete(id));
+      return mine;
+    },
+    load,
+    onEffect: (handler) => void (act = handler),
+    onTurn: (handler) => void (turned = handler),
+  };
+}
+
+const jitterOf = (entropy: Entropy): number => Buffer.from(entropy.nonce(2), 'base64').readUInt16LE() / 65_536;

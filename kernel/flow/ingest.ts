@@ -1,0 +1,192 @@
+import type { AuditDraft } from '../audit/record.ts';
+import { digestOf, digestOfJson } from '../base/digest.ts';
+import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
+import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { parseDuration, type UnixMs } from '../base/time.ts';
+import type { Principal } from '../org/principal.ts';
+import type { Clock, Entropy } from '../port/clock.ts';
+import type { Write } from '../port/store.ts';
+import { type ActiveTrigger, evaluateTriggers, type TriggerEvaluation } from '../trigger/evaluate.ts';
+import type { NormalEvent } from '../trigger/event.ts';
+import type { Driver, Judgements, Prepared, Start } from './drive.ts';
+import { KEYS } from './keys.ts';
+import type { Ledger } from './ledger.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * Takes events in: match, dedup, and start of runs, all in one commit with every evaluation. What is answered is on
+ * disk. The same event again (CloudEvents source and id) is answered again and changes nothing.
+ */
+export type TriggerOutcome = Omit<TriggerEvaluation, 'outcome' | 'dedupKey'> & {
+  readonly outcome: TriggerEvaluation['outcome'] | 'absorbed';
+  /** The run that this event started, or that absorbed it. */
+  readonly run: RunId | null;
+};
+
+export type StoredEvent = {
+  readonly id: EventId;
+  readonly receivedAt: UnixMs;
+  readonly by: string;
+  /** Of what the sender sent: a second delivery under the same name must be the same event. */
+  readonly content: Digest;
+  readonly seq: number;
+  readonly event: NormalEvent;
+  readonly triggers: readonly TriggerOutcome[];
+};
+
+export type Receipt = { readonly event: EventId; readonly repeat: boolean; readonly seq: number; readonly triggers: readonly TriggerOutcome[] };
+export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
+
+type DedupRow = { readonly run: RunId; readonly until: UnixMs };
+
+export type Ingest = (by: Principal, event: NormalEvent) => Promise<Result<Receipt, IngestFault>>;
+
+export function openIngest(deps: {
+  ledger: Ledger;
+  driver: Driver;
+  registry: Registry;
+  clock: Clock;
+  entropy: Entropy;
+  runsInFlight: (org: OrgId) => number;
+}): Ingest {
+  const { ledger, driver, registry, clock, entropy, runsInFlight } = deps;
+
+  return async (by, event) => {
+    const org = registry.org(by.org);
+    if (!org) return err({ kind: 'unknown_org' });
+    const id = eventIdOf(by.org, event);
+    const content = digestOfJson('event', { type: event.type, subject: event.subject, data: event.data });
+    const repeat = await answerRepeat(by, id, content);
+    if (repeat) return repeat;
+
+    // Prefetch: everything that waits. Nothing is decided until all of it is here.
+    const evaluations = await evaluateTriggers(org.triggers, event);
+    const candidates: Candidate[] = [];
+    for (const [index, evaluation] of evaluations.entries()) {
+      const active = org.triggers[index];
+      if (!active || evaluation.outcome !== 'matched') continue;
+      const start = startOf(by, id, event, active);
+      if (!start) continue;
+      // A repeat that is absorbed needs no judgement of a run it will not start.
+      const judgements = absorbedBy(by.org, evaluation) ? undefined : await driver.prefetchStart(start);
+      candidates.push({ evaluation, active, start, judgements });
+    }
+
+    // Decide and commit: nothing below waits until the change is staged.
+    const raced = await answerRepeat(by, id, content);
+    if (raced) return raced;
+    if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value) return err({ kind: 'too_many_runs' });
+    return commit(by, id, content, event, evaluations, candidates);
+  };
+
+  type Candidate = {
+    readonly evaluation: TriggerEvaluation;
+    readonly active: ActiveTrigger;
+    readonly start: Start;
+    readonly judgements: Judgements | undefined;
+  };
+
+  async function commit(
+    by: Principal,
+    id: EventId,
+    content: Digest,
+    event: NormalEvent,
+    evaluations: readonly TriggerEvaluation[],
+    candidates: readonly Candidate[],
+  ): Promise<Result<Receipt, IngestFault>> {
+    const now = clock.now();
+    const seq = ledger.nextSeq();
+    const rows: Write[] = [];
+    const audit: AuditDraft[] = [];
+    const started: Prepared[] = [];
+    const begun = new Map<TriggerEvaluation, { run: RunId; outcome: 'matched' | 'absorbed' }>();
+    for (const { evaluation, active, start, judgements } of candidates) {
+      const absorbing = absorbedBy(by.org, evaluation);
+      if (absorbing) {
+        begun.set(evaluation, { run: absorbing, outcome: 'absorbed' });
+        continue;
+      }
+      const prepared =
+        judgements && driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1 + audit.length);
+      if (!prepared) continue;
+      rows.push(...prepared.rows);
+      audit.push(...prepared.audit);
+      started.push(prepared);
+      begun.set(evaluation, { run: start.run, outcome: 'matched' });
+      const window = active.trigger.dedup && parseDuration(active.trigger.dedup.window);
+      if (evaluation.dedupKey && window) {
+        const row: DedupRow = { run: start.run, until: (now + window) as UnixMs };
+        rows.push({ key: KEYS.dedup(by.org, evaluation.dedupKey), value: JSON.stringify(row) });
+      }
+    }
+    const triggers = evaluations.map(({ dedupKey: _, ...evaluation }, index) => {
+      const run = begun.get(evaluations[index] as TriggerEvaluation);
+      // A match that could not start is said to be an error, not a match.
+      const outcome = run?.outcome ?? (evaluation.outcome === 'matched' ? 'error' : evaluation.outcome);
+      return { ...evaluation, outcome, run: run?.run ?? null };
+    });
+    const stored: StoredEvent = { id, receivedAt: now, by: by.id, content, seq, event, triggers };
+    const text = JSON.stringify(stored);
+    rows.push({ key: KEYS.event(by.org, id), value: text });
+    const accepted: AuditDraft = { org: by.org, kind: 'event.accepted', actor: `principal:${by.id}`, ref: id, act: digestOf(text) };
+    await ledger.stage({ audit: [accepted, ...audit], rows });
+    for (const prepared of started) driver.adopt(prepared);
+    return ok({ event: id, repeat: false, seq, triggers });
+  }
+
+  /** The answer to an event that is known already; undefined when it is new. */
+  async function answerRepeat(by: Principal, id: EventId, content: Digest): Promise<Result<Receipt, IngestFault> | undefined> {
+    const text = ledger.read(KEYS.event(by.org, id));
+    if (!text) return undefined;
+    const stored = JSON.parse(text) as StoredEvent;
+    if (stored.content !== content) return err({ kind: 'event_conflict' });
+    const triggers = stored.triggers.map((one) => (one.outcome === 'matched' ? { ...one, outcome: 'absorbed' as const } : one));
+    const repeated: AuditDraft = { org: by.org, kind: 'event.repeated', actor: `principal:${by.id}`, ref: id, cause: stored.seq };
+    await ledger.stage({ audit: [repeated], rows: [] });
+    return ok({ event: id, repeat: true, seq: stored.seq, triggers });
+  }
+
+  function absorbedBy(org: OrgId, { dedupKey }: TriggerEvaluation): RunId | undefined {
+    const text = dedupKey && ledger.read(KEYS.dedup(org, dedupKey));
+    if (!text) return undefined;
+    const row = JSON.parse(text) as DedupRow;
+    return clock.now() < row.until ? row.run : undefined;
+  }
+
+  function startOf(by: Principal, id: EventId, event: NormalEvent, active: ActiveTrigger): Start | undefined {
+    const org = registry.org(by.org);
+    const digest = active.digest as Digest;
+    const graph = org && registry.graph(by.org, active.playbook, digest);
+    if (!org || !graph) return undefined;
+    const inputs: Record<string, Json> = {};
+    for (const [name, pointer] of Object.entries(graph.inputs)) {
+      const value = resolvePointer(event.data, pointer);
+      if (value !== undefined) inputs[name] = value;
+    }
+    const plugins: Record<string, Digest> = {};
+    for (const step of graph.steps.values()) {
+      const plugin = step.kind === 'action' ? org.plugins.get(step.plugin) : undefined;
+      if (plugin) plugins[plugin.name] = plugin.digest;
+    }
+    return {
+      kind: 'start',
+      run: `run_${entropy.id()}` as RunId,
+      org: by.org,
+      playbook: { name: active.playbook, digest },
+      policy: org.policy,
+      plugins,
+      trigger: active.trigger.id,
+      event: id,
+      eventSeq: 0,
+      requester: by.id,
+      trace: event.traceparent?.split('-')[1] ?? entropy.id(),
+      inputs: inputs as JsonObject,
+    };
+  }
+}
+
+/** An event's name in the org: from source and id, so that a second delivery finds the first. */
+const eventIdOf = (org: OrgId, event: NormalEvent): EventId =>
+  `evt_${digestOf(`interlock/event-id/v1\0${org}\0${event.source}\0${event.sourceId}`).slice(7, 39)}` as EventId;

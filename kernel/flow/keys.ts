@@ -1,0 +1,35 @@
+import type { Digest, EventId, OrgId, RunId, StepId } from '../base/id.ts';
+import type { UnixMs } from '../base/time.ts';
+
+/**
+ * Every key of the record, in one table. An org's rows begin with its name; `!` begins what belongs to the kernel and
+ * names the org next. Ids are checked names or hex, so no part can hold a `/`. Numbers are padded to sort.
+ */
+const padded = (value: number, width = 15) => String(value).padStart(width, '0');
+
+export const KEYS = {
+  org: (org: OrgId) => `!org/${org}`,
+  auditHead: '!audit/head',
+  timer: (due: UnixMs, org: OrgId, run: RunId) => `!timer/${padded(due)}/${org}/${run}`,
+  timersUntil: (now: UnixMs) => `!timer/${padded(now + 1)}`,
+  call: (org: OrgId, run: RunId, step: StepId) => `!call/${org}/${run}/${step}`,
+
+  token: (org: OrgId, id: string) => `${org}/token/${id}`,
+  event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
+  dedup: (org: OrgId, key: string) => `${org}/dedup/${key.slice(7)}`,
+  run: (org: OrgId, run: RunId) => `${org}/run/${run}`,
+  turn: (org: OrgId, run: RunId, version: number) => `${org}/turn/${run}/${padded(version, 6)}`,
+  approval: (org: OrgId, id: string) => `${org}/approval/${id}`,
+  incident: (org: OrgId, id: string) => `${org}/incident/${encodeURIComponent(id)}`,
+  playbook: (org: OrgId, name: string) => `${org}/playbook/${name}`,
+  version: (org: OrgId, name: string, digest: Digest) => `${org}/version/${name}/${digest.slice(7)}`,
+  policy: (org: OrgId, digest: Digest) => `${org}/policy/${digest.slice(7)}`,
+  auditChunk: (org: OrgId, tseq: number) => `${org}/audit/${padded(tseq)}`,
+  orgHead: (org: OrgId) => `${org}/audit-head`,
+} as const;
+
+/** All keys that begin with `prefix`: from it, to the first key past it. `0` follows `/` in ASCII. */
+export const within = (prefix: string): { readonly from: string; readonly to: string } => ({
+  from: `${prefix}/`,
+  to: `${prefix}0`,
+});

@@ -1,0 +1,118 @@
+import type { Digest, OrgId } from '../base/id.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { Principal } from '../org/principal.ts';
+import { type Checked, type Issue, lintPlaybook } from '../playbook/lint.ts';
+import { TIERS } from '../playbook/schema.ts';
+import type { Clock } from '../port/clock.ts';
+import { KEYS } from './keys.ts';
+import type { Ledger } from './ledger.ts';
+import type { Registry, StoredVersion } from './registry.ts';
+
+/**
+ * Versions of playbooks: immutable, named by digest, put by one person and activated by another where the tier is high
+ * (S 3.1, 8.2). Saving never changes what new runs use; a running run keeps the version it pinned.
+ */
+export type VersionState = 'validated' | 'active' | 'deprecated';
+
+export type VersionRecord = {
+  readonly digest: Digest;
+  readonly state: VersionState;
+  readonly by: string;
+  readonly at: UnixMs;
+  readonly activatedBy: string | null;
+};
+export type PlaybookRecord = {
+  readonly name: string;
+  readonly title: string;
+  readonly active: Digest | null;
+  readonly versions: readonly VersionRecord[];
+};
+
+export type PlaybookFault =
+  | { readonly kind: 'lint'; readonly issues: readonly Issue[] }
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'four_eyes' }
+  | { readonly kind: 'too_many' };
+
+const VERSIONS_KEPT = 1_000;
+
+export type Playbooks = ReturnType<typeof openPlaybooks>;
+
+export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock: Clock; maxTriggers: number }) {
+  const { ledger, registry, clock, maxTriggers } = deps;
+
+  const lint = (org: OrgId, text: string): Result<Checked, readonly Issue[]> => {
+    const plugins = registry.org(org)?.plugins ?? new Map();
+    return lintPlaybook(text, { plugins: new Map([...plugins].map(([name, plugin]) => [name, plugin.manifest])) });
+  };
+  const read = (org: OrgId, name: string): PlaybookRecord | undefined => {
+    const text = ledger.read(KEYS.playbook(org, name));
+    return text ? (JSON.parse(text) as PlaybookRecord) : undefined;
+  };
+
+  return {
+    lint,
+    get: read,
+
+    /** Stores a version if it is valid. The same text again is the same version. */
+    async put(by: Principal, text: string): Promise<Result<PlaybookRecord & { readonly digest: Digest }, PlaybookFault>> {
+      const checked = lint(by.org, text);
+      if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
+      const { playbook, digest } = checked.value;
+      const old = read(by.org, playbook.name);
+      if (old?.versions.some((version) => version.digest === digest)) return ok({ ...old, digest });
+      if ((old?.versions.length ?? 0) >= VERSIONS_KEPT) return err({ kind: 'too_many' });
+      const fresh: VersionRecord = { digest, state: 'validated', by: by.id, at: clock.now(), activatedBy: null };
+      const record: PlaybookRecord = {
+        name: playbook.name,
+        title: playbook.title,
+        active: old?.active ?? null,
+        versions: [...(old?.versions ?? []), fresh],
+      };
+      const stored: StoredVersion = { digest, text, playbook };
+      await ledger.stage({
+        audit: [{ org: by.org, kind: 'playbook.put', actor: `principal:${by.id}`, ref: playbook.name, act: digest }],
+        rows: [
+          { key: KEYS.playbook(by.org, playbook.name), value: JSON.stringify(record) },
+          { key: KEYS.version(by.org, playbook.name, digest), value: JSON.stringify(stored) },
+        ],
+      });
+      return ok({ ...record, digest });
+    },
+
+    /**
+     * Makes a version the one that new runs use. It is checked again, because plugins may have changed since; a version
+     * with a high or critical step is not activated by the person who wrote it.
+     */
+    async activate(by: Principal, name: string, digest: Digest): Promise<Result<PlaybookRecord, PlaybookFault>> {
+      const text = ledger.read(KEYS.version(by.org, name, digest));
+      const old = read(by.org, name);
+      const version = old?.versions.find((one) => one.digest === digest);
+      if (!text || !old || !version) return err({ kind: 'not_found' });
+      const checked = lint(by.org, (JSON.parse(text) as StoredVersion).text);
+      if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
+      const risky = [...checked.value.graph.steps.values()].some(
+        (step) => step.kind === 'action' && TIERS.indexOf(step.tier) >= TIERS.indexOf('high'),
+      );
+      if (risky && version.by === by.id) return err({ kind: 'four_eyes' });
+      const others = (registry.org(by.org)?.triggers ?? []).filter(({ playbook }) => playbook !== name).length;
+      if (others + checked.value.playbook.triggers.length > maxTriggers) return err({ kind: 'too_many' });
+      if (old.active === digest) return ok(old);
+      const record: PlaybookRecord = {
+        ...old,
+        active: digest,
+        versions: old.versions.map((one) => {
+          if (one.digest === digest) return { ...one, state: 'active', activatedBy: by.id };
+          return one.state === 'active' ? { ...one, state: 'deprecated' } : one;
+        }),
+      };
+      await ledger.stage({
+        audit: [{ org: by.org, kind: 'playbook.activated', actor: `principal:${by.id}`, ref: name, act: digest }],
+        rows: [{ key: KEYS.playbook(by.org, name), value: JSON.stringify(record) }],
+      });
+      registry.refreshTriggers(by.org);
+      return ok(record);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import type { Approval } from '../approval/approval.ts';
+import type { OrgId, PrincipalId, RunId } from '../base/id.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { Write } from '../port/store.ts';
+import type { RunEvent, StoredTurn } from '../run/event.ts';
+import { closureOf, isPartial, nextDue, openCalls, type Closure } from '../run/open-work.ts';
+import type { Run, RunState } from '../run/state.ts';
+import { KEYS } from './keys.ts';
+
+/**
+ * The rows of one turn: the turn itself and every projection that it moves. Projections are derived from the run
+ * before and after, so none can be forgotten; only what changed is written.
+ */
+export type RunSummary = {
+  readonly run: RunId;
+  readonly org: OrgId;
+  readonly playbook: string;
+  readonly digest: string;
+  readonly state: RunState;
+  readonly partial: boolean;
+  readonly closure: Closure;
+  readonly trigger: string;
+  readonly event: string;
+  readonly requester: PrincipalId;
+  readonly startedAt: UnixMs;
+  readonly endedAt: UnixMs | null;
+  readonly reason: string | null;
+};
+
+export type ApprovalRow = Approval & { readonly run: RunId; readonly org: OrgId; readonly uses: string };
+
+export type Incident = {
+  readonly incident: string;
+  readonly org: OrgId;
+  readonly state: string;
+  readonly updatedAt: UnixMs;
+  readonly timeline: readonly { readonly at: UnixMs; readonly run: RunId; readonly state: string; readonly note: string | null }[];
+};
+
+/** Entries that an incident's row keeps; the whole history is in the runs. */
+const TIMELINE = 100;
+
+export function turnRows(
+  before: Run | null,
+  after: Run,
+  turn: StoredTurn,
+  usesOf: (step: string) => string,
+  read: (key: string) => string | undefined,
+): Write[] {
+  const { org, id } = after;
+  const rows: Write[] = [{ key: KEYS.turn(org, id, after.version), value: JSON.stringify(turn) }];
+  const put = (key: string, value: unknown) => void rows.push({ key, value: JSON.stringify(value) });
+
+  const summary = JSON.stringify(summaryOf(after));
+  if (!before || summary !== JSON.stringify(summaryOf(before))) rows.push({ key: KEYS.run(org, id), value: summary });
+
+  const due = nextDue(after);
+  const wasDue = before && nextDue(before);
+  if (due !== wasDue) {
+    if (wasDue != null) rows.push({ key: KEYS.timer(wasDue, org, id), value: null });
+    if (due !== null) put(KEYS.timer(due, org, id), {});
+  }
+
+  const open = openCalls(after);
+  for (const call of open) put(KEYS.call(org, id, call.step), call);
+  for (const call of before ? openCalls(before) : [])
+    if (!open.some((other) => other.step === call.step)) rows.push({ key: KEYS.call(org, id, call.step), value: null });
+
+  for (const approval of Object.values(after.approvals)) {
+    if (before?.approvals[approval.id] === approval) continue;
+    const row: ApprovalRow = { ...approval, run: id, org, uses: usesOf(approval.step) };
+    put(KEYS.approval(org, approval.id), row);
+  }
+
+  const updates = turn.events.filter((event) => event.kind === 'incident-updated');
+  if (updates.length > 0) rows.push(...incidentRows(after, updates, turn.at, read));
+  return rows;
+}
+
+export const summaryOf = (run: Run): RunSummary => ({
+  run: run.id,
+  org: run.org,
+  playbook: run.playbook.name,
+  digest: run.playbook.digest,
+  state: run.state,
+  partial: isPartial(run),
+  closure: closureOf(run),
+  trigger: run.trigger,
+  event: run.event,
+  requester: run.requester,
+  startedAt: run.startedAt,
+  endedAt: run.ended?.at ?? null,
+  reason: run.ended?.reason ?? null,
+});
+
+function incidentRows(
+  run: Run,
+  updates: readonly Extract<RunEvent, { kind: 'incident-updated' }>[],
+  at: UnixMs,
+  read: (key: string) => string | undefined,
+): Write[] {
+  const moved = new Map<string, Incident>();
+  for (const { incident, state, note } of updates) {
+    const key = KEYS.incident(run.org, incident);
+    const text = read(key);
+    const old = moved.get(key) ?? (text ? (JSON.parse(text) as Incident) : undefined);
+    const timeline = [...(old?.timeline ?? []), { at, run: run.id, state, note }].slice(-TIMELINE);
+    moved.set(key, { incident, org: run.org, state, updatedAt: at, timeline });
+  }
+  return [...moved].map(([key, value]) => ({ key, value: JSON.stringify(value) }));
+}

@@ -1,0 +1,61 @@
+import type { ApprovalId, OrgId, RunId } from '../base/id.ts';
+import type { Store } from '../port/store.ts';
+import { replay } from '../run/evolve.ts';
+import type { StoredTurn } from '../run/event.ts';
+import type { Run } from '../run/state.ts';
+import type { StoredEvent } from './ingest.ts';
+import { KEYS, within } from './keys.ts';
+import type { ApprovalRow, Incident, RunSummary } from './project.ts';
+
+/** Reads for answers: only what is on disk, always within one org. */
+export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
+
+/** Rows that one page may look at; a rare filter then gives a short page with a cursor, never a slow answer. */
+const SCANNED = 2_000;
+
+export type Query = ReturnType<typeof openQuery>;
+
+export function openQuery(store: Store) {
+  /** Newest first. `after` is the last key of the page before: a run id of this org, never a raw key. */
+  const page = <T>(prefix: string, limit: number, after: string | undefined, keep: (row: T) => boolean): Page<T> => {
+    const span = within(prefix);
+    const items: T[] = [];
+    let to = after === undefined ? span.to : `${prefix}/${after}`;
+    let seen = 0;
+    while (seen < SCANNED) {
+      const rows = store.range({ from: span.from, to, limit: Math.min(SCANNED - seen, 200), reverse: true });
+      for (const { key, value } of rows) {
+        seen++;
+        to = key;
+        const row = JSON.parse(value) as T;
+        if (keep(row)) items.push(row);
+        if (items.length === limit) return { items, next: key.slice(prefix.length + 1) };
+      }
+      if (rows.length === 0) return { items, next: null };
+    }
+    return { items, next: to.slice(prefix.length + 1) };
+  };
+
+  const read = <T>(key: string): T | undefined => {
+    const text = store.get(key);
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  };
+
+  return {
+    run: (org: OrgId, id: RunId): Run | null =>
+      replay(store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 }).map((row) => JSON.parse(row.value) as StoredTurn)),
+    runs: (org: OrgId, filter: RunFilter, limit: number, after?: string): Page<RunSummary> =>
+      page<RunSummary>(
+        `${org}/run`,
+        limit,
+        after,
+        (row) => (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
+      ),
+    event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
+    approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
+    approvals: (org: OrgId, state: string | undefined, limit: number, after?: string): Page<ApprovalRow> =>
+      page<ApprovalRow>(`${org}/approval`, limit, after, (row) => !state || row.state === state),
+    incident: (org: OrgId, id: string) => read<Incident>(KEYS.incident(org, id)),
+  };
+}

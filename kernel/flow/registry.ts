@@ -1,0 +1,112 @@
+import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import { type ApprovalMatrix, ApprovalMatrixSchema } from '../approval/matrix.ts';
+import type { Digest, OrgId } from '../base/id.ts';
+import type { Json } from '../base/json.ts';
+import { digestOfJson } from '../base/digest.ts';
+import { type ActionContract, contractsOf } from '../cell/parameters.ts';
+import type { GuardrailSet } from '../guardrail/schema.ts';
+import { type Graph, toGraph } from '../playbook/graph.ts';
+import { type Playbook, PlaybookSchema } from '../playbook/schema.ts';
+import type { Store } from '../port/store.ts';
+import type { ActiveTrigger } from '../trigger/evaluate.ts';
+import * as v from 'valibot';
+import { KEYS, within } from './keys.ts';
+
+/**
+ * What the kernel knows of each org while it runs: policies, plugins, active playbooks. Everything a run pins is found
+ * here by digest, whether it is still the active one or not.
+ */
+export type PolicySet = { readonly guardrails: GuardrailSet; readonly matrix: ApprovalMatrix };
+
+export type Plugin = {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly manifest: PluginManifest;
+  readonly contracts: ReadonlyMap<string, ActionContract>;
+};
+
+export type Org = {
+  readonly id: OrgId;
+  readonly policy: Digest;
+  readonly egress: EgressPolicy;
+  /** Active plugins by name. */
+  readonly plugins: ReadonlyMap<string, Plugin>;
+  triggers: readonly ActiveTrigger[];
+};
+
+export type StoredVersion = { readonly digest: Digest; readonly text: string; readonly playbook: Playbook };
+
+/** Compiled graphs that are kept; one more is compiled again when needed. */
+const GRAPHS = 1_024;
+
+export type Registry = ReturnType<typeof openRegistry>;
+
+export function openRegistry(store: Store) {
+  const orgs = new Map<OrgId, Org>();
+  const policies = new Map<Digest, PolicySet>();
+  const plugins = new Map<Digest, Plugin>();
+  const graphs = new Map<string, { graph: Graph; playbook: Playbook }>();
+
+  const version = (org: OrgId, name: string, digest: Digest) => {
+    const key = KEYS.version(org, name, digest);
+    const known = graphs.get(key);
+    if (known) return known;
+    const text = store.get(key);
+    if (!text) return undefined;
+    const { playbook } = JSON.parse(text) as StoredVersion;
+    const made = { graph: toGraph(v.parse(PlaybookSchema, playbook)), playbook };
+    if (graphs.size >= GRAPHS) graphs.delete(graphs.keys().next().value ?? '');
+    graphs.set(key, made);
+    return made;
+  };
+
+  return {
+    org: (id: OrgId) => orgs.get(id),
+    orgs: () => [...orgs.keys()],
+    addOrg: (org: Omit<Org, 'triggers'>) => void orgs.set(org.id, { ...org, triggers: [] }),
+
+    /** Remembers a policy set; runs that were started under it are judged by it to their end. */
+    addPolicy(set: PolicySet): Digest {
+      const digest = policyDigest(set);
+      policies.set(digest, set);
+      return digest;
+    },
+    policy(org: OrgId, digest: Digest): PolicySet | undefined {
+      const known = policies.get(digest);
+      if (known) return known;
+      const text = store.get(KEYS.policy(org, digest));
+      if (!text) return undefined;
+      const stored = JSON.parse(text) as PolicySet;
+      const set = { ...stored, matrix: v.parse(ApprovalMatrixSchema, stored.matrix) };
+      policies.set(digest, set);
+      return set;
+    },
+
+    addPlugin(digest: Digest, manifest: PluginManifest): Plugin {
+      const plugin = { name: manifest.name, digest, manifest, contracts: contractsOf(manifest) };
+      plugins.set(digest, plugin);
+      return plugin;
+    },
+    plugin: (digest: Digest) => plugins.get(digest),
+
+    graph: (org: OrgId, name: string, digest: Digest) => version(org, name, digest)?.graph,
+
+    /** Reads which versions are active. Called at start and after each activation. */
+    refreshTriggers(id: OrgId) {
+      const org = orgs.get(id);
+      if (!org) return;
+      const active: ActiveTrigger[] = [];
+      for (const { value } of store.range({ ...within(`${id}/playbook`), limit: 100_000 })) {
+        const record = JSON.parse(value) as { name: string; active: Digest | null };
+        const found = record.active && version(id, record.name, record.active);
+        if (!found || !record.active) continue;
+        const { name, active: digest } = record;
+        for (const trigger of found.playbook.triggers) active.push({ playbook: name, digest, trigger });
+      }
+      org.triggers = active;
+    },
+  };
+}
+
+export const policyDigest = (set: PolicySet): Digest => digestOfJson('policy-set', set as unknown as Json);

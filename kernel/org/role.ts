@@ -1,0 +1,38 @@
+/**
+ * Who may do what: one table (S 8.2). Separate permissions for create, approve, activate, execute and cancel.
+ * A principal acts in one org only; nothing here crosses orgs.
+ */
+export const ROLES = ['source', 'author', 'approver', 'operator', 'auditor', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const PERMISSIONS = [
+  'event.publish',
+  'run.read',
+  'run.cancel',
+  'run.settle',
+  'approval.read',
+  'approval.vote',
+  'playbook.read',
+  'playbook.write',
+  'playbook.activate',
+  'incident.read',
+  'audit.read',
+  'secret.manage',
+  'token.manage',
+] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read'];
+
+/** Note what admin lacks: to run the place is not to decide in it, so an admin does not vote (S 8.2). */
+export const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
+  source: ['event.publish'],
+  author: [...READS, 'playbook.write'],
+  approver: [...READS, 'approval.vote', 'playbook.activate'],
+  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle'],
+  auditor: [...READS, 'audit.read'],
+  admin: [...READS, 'run.cancel', 'run.settle', 'secret.manage', 'token.manage'],
+};
+
+export const mayDo = (roles: readonly Role[], permission: Permission): boolean =>
+  roles.some((role) => GRANTED[role].includes(permission));

@@ -1,0 +1,88 @@
+import * as v from 'valibot';
+import { RuleSchema } from '../../sdk/contract/rule.ts';
+import { LIMITS } from '../base/limits.ts';
+import { DURATION_PATTERN } from '../base/time.ts';
+import { TriggerSchema } from '../trigger/schema.ts';
+
+/**
+ * The playbook document, version 1, as its author writes it (design: "A playbook, as its author writes it").
+ * Strict: a key that this version does not execute is refused, never ignored.
+ */
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/, 'use lower-case letters, digits and single hyphens'),
+);
+const duration = v.pipe(v.string(), v.regex(DURATION_PATTERN, 'use a whole number and a unit, e.g. 5s, 30m, 4h'));
+const pointer = v.pipe(v.string(), v.regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'use a JSON Pointer, e.g. /device/hostname'));
+const next = v.optional(v.union([v.literal('end'), name]));
+
+export const TIERS = ['low', 'moderate', 'high', 'critical'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** Least tier of each kind of action step; a playbook may raise it, never lower it. */
+export const TIER_FLOOR = {
+  notify: 'low',
+  enrich: 'low',
+  open_ticket: 'low',
+  webhook: 'moderate',
+  contain: 'high',
+} as const satisfies Record<string, Tier>;
+export type ActionType = keyof typeof TIER_FLOOR;
+
+const ActionStep = v.strictObject({
+  id: name,
+  type: v.picklist(Object.keys(TIER_FLOOR) as [ActionType, ...ActionType[]]),
+  uses: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,62}\/[a-z][a-z0-9-]{0,62}$/, 'use plugin/action')),
+  with: v.optional(v.record(v.string(), v.unknown()), {}),
+  timeout: v.optional(duration),
+  retry: v.optional(
+    v.strictObject({
+      attempts: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.stepAttempts.value)),
+      backoff: v.optional(v.pipe(v.string(), v.regex(/^[0-9]+(?:ms|s|m|h)\.\.[0-9]+(?:ms|s|m|h)$/, 'use first..most, e.g. 1s..30s'))),
+    }),
+  ),
+  tier: v.optional(v.picklist(TIERS)),
+  next,
+});
+
+const UpdateStep = v.strictObject({
+  id: name,
+  type: v.literal('update_state'),
+  /** Reference to the incident's id, e.g. `{{ inputs.finding }}`. */
+  incident: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
+  set: v.strictObject({
+    state: v.picklist(['new', 'triaged', 'contained', 'resolved', 'closed']),
+    note: v.optional(v.pipe(v.string(), v.maxLength(1_000))),
+  }),
+  next,
+});
+
+const BranchStep = v.strictObject({
+  id: name,
+  type: v.literal('branch'),
+  when: RuleSchema,
+  then: v.union([v.literal('end'), name]),
+  else: v.union([v.literal('end'), name]),
+});
+
+export const PlaybookSchema = v.strictObject({
+  apiVersion: v.literal('interlock/v1'),
+  kind: v.literal('Playbook'),
+  name,
+  title: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
+  description: v.optional(v.pipe(v.string(), v.maxLength(2_000))),
+  owners: v.strictObject({
+    technical: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
+    operational: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
+  }),
+  triggers: v.pipe(v.array(TriggerSchema), v.minLength(1), v.maxLength(16)),
+  inputs: v.optional(v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9_]{0,62}$/)), pointer), {}),
+  steps: v.pipe(
+    v.array(v.variant('type', [ActionStep, UpdateStep, BranchStep])),
+    v.minLength(1),
+    v.maxLength(LIMITS.stepsPerPlaybook.value),
+  ),
+  timeout: v.optional(duration, '30m'),
+});
+
+export type Playbook = v.InferOutput<typeof PlaybookSchema>;

@@ -1,0 +1,48 @@
+import type { HttpAnswer, HttpRequest } from '../../sdk/contract/plugin.ts';
+import type { Digest } from '../base/id.ts';
+import type { Result } from '../base/result.ts';
+
+/**
+ * A cell runs one plugin call at a time in a process of its own, with fresh state for every call.
+ * What a plugin sends through `broker` is judged by the broker; a `denied` answer ends the call as `refused`,
+ * whatever the plugin does after it (refusals are sticky).
+ */
+export type CellCall = {
+  /** Digest of an admitted module that `load` accepted. */
+  readonly module: Digest;
+  /** JSON text of a CallEnvelope. */
+  readonly envelope: string;
+  /** From the moment the cell starts the call. Polled inside the interpreter: the author gets an error and his logs. */
+  readonly softDeadlineMs: number;
+  /** From the same moment. SIGKILL. Always above the soft one. */
+  readonly hardDeadlineMs: number;
+  readonly broker: (request: HttpRequest) => Promise<BrokerAnswer>;
+  /** Ends the call at once (`overran` is not used for this: see `aborted`). */
+  readonly signal?: AbortSignal;
+};
+
+export type BrokerAnswer = HttpAnswer | { readonly denied: string };
+
+export type CellLog = { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly text: string };
+
+export type CellOutcome = { readonly logs: readonly CellLog[]; readonly elapsedMs: number } & (
+  | { readonly kind: 'replied'; readonly reply: string }
+  /** The plugin asked for what it was not granted, or went over a quota. `reason` is ours and safe to show. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** The module trapped, threw outside its own handler, or the process died. */
+  | { readonly kind: 'crashed'; readonly reason: string }
+  | { readonly kind: 'overran'; readonly deadline: 'soft' | 'hard' }
+  | { readonly kind: 'aborted' }
+  /** Nothing ran: too many calls wait, or no cell can be started. The same call may succeed later. */
+  | { readonly kind: 'unavailable'; readonly reason: string }
+);
+
+export interface CellHost {
+  /** Makes an admitted module callable in every cell. Compiled only inside cells. Idempotent. */
+  load(module: Digest, wasm: Uint8Array, options: { readonly sealed: boolean }): Promise<Result<void, string>>;
+  /** Waits for a free cell; order of waiting calls is first in, first out. Never rejects. */
+  call(call: CellCall): Promise<CellOutcome>;
+  stats(): { readonly cells: number; readonly busy: number; readonly waiting: number; readonly respawns: number };
+  /** Kills all cells. Calls in flight end as `aborted`. */
+  close(): Promise<void>;
+}

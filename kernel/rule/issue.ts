@@ -1,0 +1,44 @@
+/**
+ * Turns what valibot found into what may be said: a place and a sentence, both from our own words.
+ *
+ * A valibot message quotes what it received, and the path of an unknown key *is* what was received. Neither leaves this
+ * file. Do not use it on schemas with free keys (`v.record`), whose paths also come from the input.
+ */
+import type { BaseIssue } from 'valibot';
+
+export type SchemaIssue = { readonly pointer: string; readonly text: string };
+
+const MAX_ISSUES = 16;
+
+/** @returns at most 16 issues, in the order found. `prefix` is the pointer at which the checked value stands. */
+export const toSchemaIssues = (
+  issues: readonly BaseIssue<unknown>[],
+  prefix = '',
+): readonly [SchemaIssue, ...SchemaIssue[]] => {
+  const [first = { pointer: prefix, text: 'is not valid' }, ...rest] = issues
+    .slice(0, MAX_ISSUES)
+    .map((issue) => toSchemaIssue(issue, prefix));
+  return [first, ...rest];
+};
+
+function toSchemaIssue(issue: BaseIssue<unknown>, prefix: string): SchemaIssue {
+  const keys = (issue.path ?? []).map((item) => String(item.key));
+  const isUnknownKey = issue.type === 'strict_object' && issue.expected === 'never';
+  const known = isUnknownKey ? keys.slice(0, -1) : keys;
+  const pointer = prefix + known.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return { pointer, text: isUnknownKey ? 'has a field that does not belong here; remove it' : textOf(issue) };
+}
+
+function textOf(issue: BaseIssue<unknown>): string {
+  const isMissing = issue.input === undefined;
+  if (isMissing && issue.type.endsWith('_object')) return 'is required';
+  // Valibot's own wordings all begin like this and quote the input; ours do not.
+  const wanted = issue.message.startsWith('Invalid ') ? expectedOf(issue) : issue.message;
+  return isMissing ? `is required: ${wanted}` : `expected ${wanted}`;
+}
+
+/** `expected` comes from the schema alone. */
+function expectedOf({ type, expected }: BaseIssue<unknown>): string {
+  if (type.endsWith('_length')) return `a length ${expected}`;
+  return (expected ?? 'another value').replaceAll(/[()"]/g, '').replaceAll(' | ', ', ');
+}

@@ -1,0 +1,128 @@
+import { approvalSubject } from '../approval/approval.ts';
+import { demandFor } from '../approval/matrix.ts';
+import { digestOf } from '../base/digest.ts';
+import type { StepId } from '../base/id.ts';
+import type { Json, JsonObject } from '../base/json.ts';
+import { isObject } from '../base/json.ts';
+import { after } from '../base/time.ts';
+import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
+import { bind, type Scope } from '../playbook/reference.ts';
+import type { Plan } from '../../sdk/contract/plugin.ts';
+import { endRun } from './end.ts';
+import type { Run } from './state.ts';
+import type { Step, Turn } from './turn.ts';
+
+/**
+ * Forward motion: a step is reached, judged, held for approval or sent. Every path from `reach` to a `call` effect of
+ * an action goes through `judge` and `intend`; there is no other (R1).
+ */
+export function reach(turn: Turn, id: StepId | null): Step {
+  if (id === null) return endRun(turn, 'completed', 'completed');
+  const step = turn.facts.graph.steps.get(id);
+  if (!step) return failStep(turn, id, 'the pinned playbook has no such step');
+  switch (step.kind) {
+    case 'update':
+      return reachUpdate(turn, step);
+    case 'branch':
+      return reachBranch(turn, step);
+    case 'action':
+      return reachAction(turn, step);
+  }
+}
+
+function reachUpdate(turn: Turn, step: UpdateStep): Step {
+  const bound = bind({ incident: step.incident, note: step.set.note ?? '' }, scopeOf(turn.run()));
+  const values = bound.ok && isObject(bound.value) ? bound.value : undefined;
+  if (!values || typeof values.incident !== 'string' || !/^[\x21-\x7e]{1,256}$/.test(values.incident))
+    return failStep(turn, step.id, 'the incident id must be 1-256 printable characters without spaces');
+  const note = typeof values.note === 'string' && values.note !== '' ? values.note.slice(0, 1_000) : null;
+  turn.emit({ kind: 'incident-updated', step: step.id, incident: values.incident, state: step.set.state, note });
+  return reach(turn, step.next);
+}
+
+function reachBranch(turn: Turn, step: BranchStep): Step {
+  const answer = turn.facts.branches.get(step.id);
+  if (answer === undefined) return { kind: 'branch', step: step.id, run: turn.run() };
+  // A predicate that could not be judged is no reason to go either way.
+  if (answer === 'fault') return failStep(turn, step.id, 'the predicate could not be judged on this run');
+  const to = answer === 'true' ? step.whenTrue : step.whenFalse;
+  turn.emit({ kind: 'branch-taken', step: step.id, matched: answer === 'true', to });
+  return reach(turn, to);
+}
+
+function reachAction(turn: Turn, step: ActionStep): Step {
+  const action = turn.facts.action(step.plugin, step.action);
+  if (!action) return failStep(turn, step.id, `${step.plugin}/${step.action} is not installed`);
+  const bound = bind(step.with, scopeOf(turn.run()));
+  if (!bound.ok) return failStep(turn, step.id, `{{ ${bound.error.reference} }} has no value in this run`);
+  const parameters = bound.value as JsonObject;
+  const fault = action.checkInput(parameters);
+  if (fault) return failStep(turn, step.id, fault);
+  if (!action.plans) return judge(turn, step, parameters, null);
+  turn.emit({ kind: 'step-ready', step: step.id, parameters });
+  turn.ask({ kind: 'call', op: 'plan', step: step.id, attempt: 1, parameters, plan: null, key: keyOf(turn.run(), step.id) });
+  return undefined;
+}
+
+/** Guardrails on the action, its parameters and its plan; then the tier's demand. Deny wins, silence is deny. */
+export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan | null): Step {
+  const verdict = turn.facts.verdicts.get(step.id);
+  if (!verdict) return { kind: 'verdict', step: step.id, parameters, plan, run: turn.run() };
+  if (verdict.kind === 'deny') {
+    turn.emit({ kind: 'guardrail-blocked', step: step.id, rule: verdict.by, text: verdict.text });
+    const attempt = turn.run().steps[step.id]?.attempt ?? 0;
+    turn.emit({ kind: 'step-failed', step: step.id, attempt, error: { class: 'refused_by_policy', message: `guardrail ${verdict.by}` } });
+    return endRun(turn, 'aborted', 'guardrail');
+  }
+  const demand = demandFor(turn.facts.matrix, step.tier, verdict.kind === 'hold');
+  const subject = approvalSubject(`${step.plugin}/${step.action}`, parameters, plan);
+  const before = turn.run().steps[step.id];
+  const approval = before?.approval ? turn.run().approvals[before.approval] : undefined;
+  const approved = approval?.state === 'approved' && approval.subject === subject;
+  if (demand.needed === 0 || approved) return intend(turn, step, parameters, plan, verdict.by);
+  const expires = Math.min(after(turn.facts.now, demand.expiresIn), turn.run().deadlineAt);
+  turn.emit({
+    kind: 'step-held',
+    step: step.id,
+    parameters,
+    approval: turn.facts.approvalId,
+    subject,
+    tier: step.tier,
+    needed: demand.needed,
+    role: demand.role,
+    expiresAt: expires as typeof turn.facts.now,
+    verdict: verdict.by,
+  });
+  return undefined;
+}
+
+/** Point of no return: once this event is durable the effect leaves. */
+function intend(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan | null, verdict: string): Step {
+  const attempt = (turn.run().steps[step.id]?.attempt ?? 0) + 1;
+  const key = keyOf(turn.run(), step.id);
+  const uses = `${step.plugin}/${step.action}`;
+  turn.emit({ kind: 'step-intended', step: step.id, attempt, uses, parameters, key, verdict });
+  turn.ask({ kind: 'call', op: 'execute', step: step.id, attempt, parameters, plan, key });
+  return undefined;
+}
+
+/** A step that cannot even be tried: its definition and this run do not fit together. */
+function failStep(turn: Turn, id: StepId, message: string): Step {
+  const attempt = turn.run().steps[id]?.attempt ?? 0;
+  turn.emit({ kind: 'step-failed', step: id, attempt, error: { class: 'invalid_input', message } });
+  return endRun(turn, 'failed', 'step-failed');
+}
+
+/**
+ * Idempotency key: the same for every attempt of a step, different for every step of every run of every org.
+ * Derived, not drawn, so that it survives any crash.
+ */
+export const keyOf = (run: Pick<Run, 'org' | 'id'>, step: StepId): string =>
+  `ilk-${digestOf(`interlock/idempotency/v1\0${run.org}\0${run.id}\0${step}\u00000`).slice(7, 47)}`;
+
+/** What references may see: the run's inputs, and the outputs of steps that succeeded. */
+export function scopeOf(run: Run): Scope {
+  const steps: Record<string, Json> = {};
+  for (const step of Object.values(run.steps)) if (step.state === 'succeeded') steps[step.id] = step.output;
+  return { inputs: run.inputs, steps };
+}

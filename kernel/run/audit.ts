@@ -1,0 +1,72 @@
+import type { AuditDraft } from '../audit/record.ts';
+import { unreachable } from '../base/assert.ts';
+import { digestOf } from '../base/digest.ts';
+import type { RunEvent } from './event.ts';
+import type { Run } from './state.ts';
+
+/**
+ * The one audit record of a run event (R5). `act` is the digest of the event's stored text, so an auditor who is shown
+ * the event can check that this is what was recorded. Nothing of the event's content is in the record itself.
+ *
+ * @param before the run as it was when the event was emitted; null for run-started.
+ */
+export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
+  const act = digestOf(JSON.stringify(event));
+  if (event.kind === 'run-started') {
+    const { org, run, requester, eventSeq, playbook } = event;
+    return { org, kind: 'run.started', actor: `principal:${requester}`, run, act, cause: eventSeq, ref: playbook.name };
+  }
+  const run = before as Run;
+  const engine = { org: run.org, run: run.id, act, actor: 'system:engine' };
+  const person = (by: string) => ({ ...engine, actor: `principal:${by}` });
+  const stepSeq = 'step' in event ? (run.steps[event.step]?.seq ?? run.startedSeq) : run.startedSeq;
+  const tried = (attempt: number) => (attempt > 0 ? { attempt } : {});
+  switch (event.kind) {
+    case 'step-ready':
+      return { ...engine, kind: 'step.ready', step: event.step, cause: stepSeq };
+    case 'step-planned':
+      return { ...engine, kind: 'step.planned', step: event.step, cause: stepSeq };
+    case 'step-held':
+      return { ...engine, kind: 'step.held', step: event.step, ref: event.approval, cause: stepSeq };
+    case 'approval-voted': {
+      const cause = run.steps[run.approvals[event.approval]?.step ?? ('' as never)]?.seq ?? run.startedSeq;
+      const outcome = event.decision === 'approve' ? 'approved' : 'rejected';
+      return { ...person(event.by), kind: 'approval.voted', ref: event.approval, outcome, cause };
+    }
+    case 'approval-decided': {
+      const step = run.approvals[event.approval]?.step;
+      const cause = (step && run.steps[step]?.seq) ?? run.startedSeq;
+      return { ...engine, kind: 'approval.decided', ...(step && { step }), ref: event.approval, outcome: event.state, cause };
+    }
+    case 'step-intended': {
+      const approval = run.steps[event.step]?.approval;
+      const decided = approval ? run.approvals[approval]?.decidedSeq : undefined;
+      const { step, attempt, uses } = event;
+      return { ...engine, kind: 'step.intent', step, attempt, ref: uses, cause: decided ?? stepSeq };
+    }
+    case 'step-succeeded':
+      return { ...engine, kind: 'step.succeeded', step: event.step, ...tried(event.attempt), cause: stepSeq };
+    case 'step-failed':
+      return { ...engine, kind: 'step.failed', step: event.step, ...tried(event.attempt), outcome: event.error.class, cause: stepSeq };
+    case 'step-retry':
+      return { ...engine, kind: 'step.retry', step: event.step, attempt: event.attempt, cause: stepSeq };
+    case 'step-indeterminate':
+      return { ...engine, kind: 'step.indeterminate', step: event.step, attempt: event.attempt, outcome: event.reason, cause: stepSeq };
+    case 'step-settled':
+      return { ...person(event.by), kind: 'step.settled', step: event.step, outcome: event.outcome, cause: stepSeq };
+    case 'guardrail-blocked':
+      return { ...engine, kind: 'guardrail.blocked', step: event.step, ref: event.rule, outcome: 'denied', cause: stepSeq };
+    case 'branch-taken':
+      return { ...engine, kind: 'branch.taken', step: event.step, ref: event.to ?? 'end', cause: run.startedSeq };
+    case 'incident-updated':
+      return { ...engine, kind: 'incident.updated', step: event.step, ref: event.incident, outcome: event.state, cause: run.startedSeq };
+    case 'steps-skipped':
+      return { ...engine, kind: 'steps.skipped', outcome: event.reason, cause: run.startedSeq };
+    case 'run-cancel':
+      return { ...person(event.by), kind: 'run.cancel', cause: run.startedSeq };
+    case 'run-ended':
+      return { ...engine, kind: 'run.ended', outcome: event.state, cause: run.startedSeq };
+    default:
+      return unreachable(event);
+  }
+}

@@ -1,0 +1,117 @@
+import type { Ballot, VoteRefusal } from '../approval/approval.ts';
+import type { ApprovalMatrix } from '../approval/matrix.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
+import type { Json, JsonObject } from '../base/json.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { Graph } from '../playbook/graph.ts';
+import type { Plan } from '../../sdk/contract/plugin.ts';
+import type { RunEvent } from './event.ts';
+import type { Run, StepError } from './state.ts';
+
+/** Everything that can happen to a run. */
+export type Input =
+  | {
+      readonly kind: 'start';
+      readonly run: RunId;
+      readonly org: OrgId;
+      readonly playbook: { readonly name: string; readonly digest: Digest };
+      readonly policy: Digest;
+      readonly plugins: Readonly<Record<string, Digest>>;
+      readonly trigger: string;
+      readonly event: EventId;
+      readonly eventSeq: number;
+      readonly requester: PrincipalId;
+      readonly trace: string;
+      readonly inputs: JsonObject;
+    }
+  | { readonly kind: 'planned'; readonly step: StepId; readonly result: PlanResult }
+  | { readonly kind: 'outcome'; readonly step: StepId; readonly attempt: number; readonly result: Outcome }
+  | { readonly kind: 'vote'; readonly approval: ApprovalId; readonly ballot: Ballot }
+  | { readonly kind: 'timer' }
+  | { readonly kind: 'cancel'; readonly by: PrincipalId; readonly reason: string }
+  | {
+      readonly kind: 'settle';
+      readonly step: StepId;
+      readonly by: PrincipalId;
+      readonly outcome: 'succeeded' | 'failed';
+      readonly note: string;
+    }
+  /** The kernel restarted and found this call without an answer. */
+  | { readonly kind: 'recovered'; readonly step: StepId; readonly attempt: number; readonly op: 'plan' | 'execute' };
+
+export type PlanResult =
+  | { readonly kind: 'planned'; readonly plan: Plan }
+  | { readonly kind: 'failed'; readonly error: StepError };
+
+/** A step has three ends; `indeterminate` means that the outside may have changed and nobody knows. */
+export type Outcome =
+  | { readonly kind: 'succeeded'; readonly output: Json }
+  | { readonly kind: 'failed'; readonly error: StepError }
+  | { readonly kind: 'indeterminate'; readonly reason: string };
+
+/** What is asked of the outside, once the turn is durable. */
+export type Effect =
+  | {
+      readonly kind: 'call';
+      readonly op: 'plan' | 'execute';
+      readonly step: StepId;
+      readonly attempt: number;
+      readonly parameters: JsonObject;
+      readonly plan: Plan | null;
+      readonly key: string;
+    }
+  /** Stop the call of this step that is under way, if any. */
+  | { readonly kind: 'abort'; readonly step: StepId };
+
+/** What is known of an action, from the manifest of the pinned plugin. */
+export type ActionFacts = {
+  readonly effect: 'none' | 'read' | 'write';
+  readonly idempotent: 'key' | 'check' | 'no';
+  readonly plans: boolean;
+  /** @returns what is wrong with the parameters by the action's own schema, or undefined. Pure. */
+  readonly checkInput: (parameters: JsonObject) => string | undefined;
+};
+
+export type Verdict =
+  | { readonly kind: 'allow'; readonly by: string }
+  | { readonly kind: 'hold'; readonly by: string }
+  | { readonly kind: 'deny'; readonly by: string; readonly text: string };
+
+/** Everything a decision may rest on. No clock, ids or I/O in decide: they are here. */
+export type Facts = {
+  readonly now: UnixMs;
+  /** Audit number that the first event of this turn will get. */
+  readonly seq: number;
+  readonly graph: Graph;
+  readonly matrix: ApprovalMatrix;
+  /** Undefined when the plugin or action is not installed any more. */
+  readonly action: (plugin: string, action: string) => ActionFacts | undefined;
+  readonly approvalId: ApprovalId;
+  /** 0..1, for the jitter of a retry. */
+  readonly jitter: number;
+  readonly verdicts: ReadonlyMap<StepId, Verdict>;
+  readonly branches: ReadonlyMap<StepId, 'true' | 'false' | 'fault'>;
+};
+
+/** A judgement that decide lacks: the caller gets it and decides again from the start. */
+export type Need =
+  | { readonly kind: 'branch'; readonly step: StepId; readonly run: Run }
+  | {
+      readonly kind: 'verdict';
+      readonly step: StepId;
+      readonly parameters: JsonObject;
+      readonly plan: Plan | null;
+      readonly run: Run;
+    };
+
+export type Refusal =
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'unknown-approval' }
+  | { readonly kind: 'vote'; readonly why: VoteRefusal }
+  | { readonly kind: 'not-indeterminate' };
+
+export type Decision =
+  | { readonly kind: 'turn'; readonly run: Run; readonly events: readonly RunEvent[]; readonly effects: readonly Effect[] }
+  | { readonly kind: 'needs'; readonly need: Need }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };

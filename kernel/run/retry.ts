@@ -1,0 +1,27 @@
+import type { ErrorClass } from '../../sdk/contract/error.ts';
+import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
+import { type DurationMs, durationMs } from '../base/time.ts';
+import type { ActionStep } from '../playbook/graph.ts';
+import type { ActionFacts } from './decision.ts';
+
+/** Attempts and delays (S 5.3). Only transient errors are tried again, and never more than the budget. */
+export type RetryPolicy = { readonly attempts: number; readonly first: DurationMs; readonly most: DurationMs };
+
+const DEFAULT: RetryPolicy = { attempts: 3, first: durationMs(500), most: durationMs(10_000) };
+
+/** An action whose repeat nothing makes safe is not repeated by default: one attempt. */
+export function retryPolicy(step: ActionStep, action: ActionFacts): RetryPolicy {
+  if (step.retry) return step.retry;
+  return mayRepeat(action) ? DEFAULT : { ...DEFAULT, attempts: 1 };
+}
+
+/** Whether doing it twice under one key equals doing it once: it changes nothing, or the target honours the key. */
+export const mayRepeat = (action: ActionFacts): boolean => action.effect !== 'write' || action.idempotent === 'key';
+
+export const isTransient = (error: ErrorClass): boolean => ERROR_CLASSES[error].transient;
+
+/** Exponential, capped, with up to a quarter of jitter so that many runs do not return at once. `jitter` is 0..1. */
+export function backoff(policy: RetryPolicy, failedAttempts: number, jitter: number): DurationMs {
+  const raw = Math.min(policy.first * 2 ** Math.max(0, failedAttempts - 1), policy.most);
+  return durationMs(Math.round(raw * (1 + 0.25 * jitter)));
+}

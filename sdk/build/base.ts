@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process';
+import { hash, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { codeDigest } from '../contract/code-digest.ts';
+import { PAGE_BYTES, seal } from './seal.ts';
+
+/**
+ * The base program of every sealed plugin: the QuickJS engine of quickjs-wasi, the bridge (shim.wat) and the closed
+ * world (wasi.wat) merged into one module. Building it takes seconds and gives the same bytes everywhere, so it is
+ * made once and kept in `.cache`, under a name made from everything that goes into it.
+ */
+
+export type Base = {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** The compiled base, made once per process. */
+  readonly module: WebAssembly.Module;
+  readonly baseDigest: string;
+  /** Code digest of every module sealed on this base. */
+  readonly codeDigest: string;
+};
+
+type Record = { readonly inputsKey: string; readonly baseDigest: string; readonly codeDigest: string };
+
+const CACHE = join(import.meta.dirname, '.cache');
+const require = createRequire(import.meta.url);
+const run = promisify(execFile);
+
+/**
+ * What the engine was compiled with, and no more. The tools refuse a module that uses anything else, which proves that
+ * no instruction can change a table or drop a segment (those need reference-types or bulk-memory): between two calls
+ * only the memory and the mutable globals can differ.
+ */
+const FEATURES = [
+  '--mvp-features',
+  '--enable-bulk-memory-opt', // memory.copy and memory.fill only
+  '--enable-call-indirect-overlong',
+  '--enable-mutable-globals',
+  '--enable-nontrapping-float-to-int',
+  '--enable-sign-ext',
+];
+
+/** Exports that a build or a host needs; everything that none of them reaches is dropped. */
+const KEPT = [
+  ...['memory', '__stack_pointer', 'interlock_clock', 'interlock_overrun', 'execute', 'describe'],
+  ...['_initialize', 'qjs_init', 'qjs_set_interrupt_handler', 'qjs_set_max_stack_size', 'qjs_set_gc_threshold'],
+  ...['qjs_set_memory_limit', 'qjs_run_gc', 'qjs_compile', 'qjs_eval_bytecode', 'qjs_call', 'qjs_new_object'],
+  ...['qjs_new_host_function', 'qjs_get_prop_string', 'qjs_set_prop_string', 'qjs_get_undefined', 'qjs_free_value'],
+  ...['qjs_get_string_len', 'qjs_free_cstring', 'qjs_is_exception', 'qjs_get_exception'],
+  ...['qjs_is_job_pending', 'qjs_execute_pending_job', 'wasm_malloc', 'wasm_free'],
+];
+
+let loading: Promise<Base> | undefined;
+
+/** The base, built when the cache has none for the present inputs. `onBuild` is called before a build. */
+export function loadBase(onBuild: () => void = () => {}): Promise<Base> {
+  loading ??= load(onBuild);
+  // A failure is not kept: the next call tries again.
+  loading.catch(() => {
+    loading = undefined;
+  });
+  return loading;
+}
+
+/** Code digest of every module that this SDK seals. The kernel restores state between calls only for modules with it. */
+export const sealedCodeDigest = async (): Promise<string> => (await loadBase()).codeDigest;
+
+async function load(onBuild: () => void): Promise<Base> {
+  const inputsKey = await keyOfInputs();
+  const record = (await readCached(inputsKey)) ?? (onBuild(), await build(inputsKey));
+  const { wasm, baseDigest, codeDigest } = record;
+  return { wasm, baseDigest, codeDigest, module: await WebAssembly.compile(wasm) };
+}
+
+/** Everything that decides about the bytes: the engine, the bridge, the steps in this directory, the tool versions. */
+async function keyOfInputs(): Promise<string> {
+  const here = (file: string) => readFile(join(import.meta.dirname, file));
+  const version = async (name: string) =>
+    JSON.parse(await readFile(require.resolve(`${name}/package.json`), 'utf8')).version;
+  const contents = await Promise.all([
+    readFile(require.resolve('quickjs-wasi/quickjs.wasm')),
+    ...['shim.wat', 'wasi.wat', 'base.ts', 'seal.ts'].map(here),
+  ]);
+  const versions = await Promise.all(['quickjs-wasi', 'binaryen'].map(version));
+  return hash('sha256', [...contents.map((bytes) => hash('sha256', bytes, 'hex')), ...versions].join('\n'), 'hex');
+}
+
+const wasmFile = (inputsKey: string) => join(CACHE, `base-${inputsKey.slice(0, 16)}.wasm`);
+const recordFile = join(CACHE, 'base.json');
+
+/** What is cached for these inputs, whole; undefined when there is nothing, or something damaged. */
+async function readCached(inputsKey: string): Promise<(Record & { wasm: Uint8Array<ArrayBuffer> }) | undefined> {
+  try {
+    const record = JSON.parse(await readFile(recordFile, 'utf8')) as Record;
+    if (record.inputsKey !== inputsKey) return undefined;
+    const wasm = await readFile(wasmFile(inputsKey));
+    return digest(wasm) === record.baseDigest ? { ...record, wasm } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const digest = (bytes: Uint8Array) => `sha256:${hash('sha256', bytes, 'hex')}`;
+
+async function build(inputsKey: string): Promise<Record & { wasm: Uint8Array<ArrayBuffer> }> {
+  const scratch = await mkdtemp(join(tmpdir(), 'interlock-base-'));
+  try {
+    const wasm = await merge(scratch);
+    const sealedCode = codeDigest(seal(wasm, new Uint8Array(PAGE_BYTES), []));
+    const record: Record = { inputsKey, baseDigest: digest(wasm), codeDigest: sealedCode };
+    await mkdir(CACHE, { recursive: true });
+    // Two processes may build at once. Both write the same bytes, and a reader sees all of a file or none of it.
+    await writeWhole(wasmFile(inputsKey), wasm);
+    await writeWhole(recordFile, `${JSON.stringify(record, null, 2)}\n`);
+    return { ...record, wasm };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function merge(scratch: string): Promise<Uint8Array<ArrayBuffer>> {
+  const at = (file: string) => join(scratch, file);
+  const assemble = (name: string) =>
+    tool('wasm-as', [join(import.meta.dirname, `${name}.wat`), '-o', at(`${name}.wasm`)]);
+  await Promise.all([assemble('shim'), assemble('wasi')]);
+  const parts = [require.resolve('quickjs-wasi/quickjs.wasm'), 'qjs', at('shim.wasm'), 'env'];
+  await tool('wasm-merge', [...parts, at('wasi.wasm'), 'wasi_snapshot_preview1', '-o', at('merged.wasm')]);
+  const roots = KEPT.map((name) => ({ name, export: name, root: true }));
+  await writeFile(at('roots.json'), JSON.stringify(roots));
+  await tool('wasm-metadce', [at('merged.wasm'), `--graph-file=${at('roots.json')}`, '-o', at('base.wasm')]);
+  return readFile(at('base.wasm'));
+}
+
+async function tool(name: string, args: readonly string[]): Promise<void> {
+  const script = join(dirname(require.resolve('binaryen/package.json')), 'bin', name);
+  try {
+    await run(process.execPath, [script, ...args, ...FEATURES], { maxBuffer: 64 * 1024 * 1024 });
+  } catch (error) {
+    const { stderr = '' } = error as { stderr?: string };
+    throw new Error(`${name} failed while the base for plugins was built: ${stderr.slice(0, 2_000)}`);
+  }
+}
+
+/** Writes beside the file and renames, so that nobody reads half of it. */
+export async function writeWhole(file: string, data: string | Uint8Array): Promise<void> {
+  const unfinished = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  await writeFile(unfinished, data);
+  await rename(unfinished, file);
+}

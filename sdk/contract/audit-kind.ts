@@ -1,0 +1,51 @@
+/**
+ * The catalog of audit records: every kind there is, the optional fields it cannot do without, and what it means.
+ * docs/audit-events.md is this table in print. A kind is added here and nowhere else.
+ */
+type Kind = { readonly needs: readonly Need[]; readonly means: string };
+type Need = 'act' | 'attempt' | 'outcome' | 'ref' | 'run' | 'step';
+
+const kind = (needs: readonly Need[], means: string): Kind => ({ needs, means });
+
+export const AUDIT_KINDS = {
+  'event.accepted': kind(['ref'], 'An event came in and its triggers were judged; `ref` is the event.'),
+  'event.repeated': kind(['ref'], 'An event came in again and changed nothing.'),
+  'run.started': kind(['run'], 'A run began, with every version it rests on pinned in `act`.'),
+  'step.ready': kind(['run', 'step'], 'A step was reached: its parameters are bound and its plan is asked for.'),
+  'step.planned': kind(['run', 'step'], 'An action said what it would touch; `act` is the digest of the plan.'),
+  'step.held': kind(['run', 'step'], 'A step waits for an approval (`ref`); it may not be sent before that.'),
+  'step.intent': kind(['run', 'step', 'attempt'], 'An effect is about to leave. On disk before it does.'),
+  'step.succeeded': kind(['run', 'step'], 'The effect happened.'),
+  'step.failed': kind(['run', 'step'], 'The step failed; `outcome` is the error class.'),
+  'step.retry': kind(['run', 'step', 'attempt'], 'Another try is due; `attempt` is its number.'),
+  'step.indeterminate': kind(['run', 'step', 'attempt'], 'Nobody knows whether the effect happened.'),
+  'step.settled': kind(['run', 'step', 'outcome'], 'An indeterminate try was settled by a check or by a person.'),
+  'steps.skipped': kind(['run', 'outcome'], 'Steps that will not run; `outcome` says why.'),
+  'branch.taken': kind(['run', 'step'], 'A branch was decided; `ref` is the way taken.'),
+  'approval.voted': kind(['ref', 'outcome'], 'A vote that counts: `approved` or `rejected`.'),
+  'approval.refused': kind(['ref', 'outcome'], 'A vote that does not count; `outcome` says why.'),
+  'approval.decided': kind(['ref', 'outcome'], 'An approval ended: `approved`, `rejected` or `expired`.'),
+  'incident.updated': kind([], 'The timeline of an incident was changed.'),
+  'run.cancel': kind(['run'], 'An operator asked for the run to stop.'),
+  'run.ended': kind(['run', 'outcome'], 'The run ended; `outcome` is its final state.'),
+  'guardrail.blocked': kind([], 'A guardrail refused an action; `outcome` says why, `ref` which rule.'),
+  'playbook.put': kind(['ref', 'act'], 'A version of a playbook was stored; `act` is its digest.'),
+  'playbook.activated': kind(['ref', 'act'], 'A version became the one that new runs use.'),
+  'playbook.deprecated': kind(['ref'], 'A version is no longer used by new runs.'),
+  'policy.put': kind(['ref', 'act'], 'A policy of the org was replaced; `act` is the digest of the new one.'),
+  'plugin.installed': kind(['ref', 'act'], 'A plugin was admitted; `act` is the digest of its module.'),
+  'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
+  'secret.removed': kind(['ref'], 'A secret was removed.'),
+  'secret.leased': kind(['ref'], 'A secret was lent to one call.'),
+  'token.created': kind(['ref'], 'An access token was made; `ref` is its id.'),
+  'token.revoked': kind(['ref'], 'An access token was withdrawn.'),
+  'access.refused': kind([], 'Someone asked for what they may not do.'),
+  'kernel.started': kind([], 'The kernel opened the log and took it over.'),
+  'kernel.stopped': kind([], 'The kernel closed the log in good order.'),
+  'kernel.recovered': kind([], 'The kernel found work of an earlier life and took it up.'),
+  'org.created': kind([], 'The org of this record came to be.'),
+} as const satisfies Record<`${string}.${string}`, Kind>;
+
+export type AuditKind = keyof typeof AUDIT_KINDS;
+
+export const isAuditKind = (text: string): text is AuditKind => Object.hasOwn(AUDIT_KINDS, text);

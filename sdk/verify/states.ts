@@ -1,0 +1,113 @@
+import type { AuditRecord } from '../contract/audit.ts';
+import type { Check } from './order.ts';
+import type { Finding } from './verdict.ts';
+
+/**
+ * What a sound log cannot tell of a run:
+ *
+ * S1 an end (succeeded, failed, indeterminate) of a try without the intent of that try;
+ * S2 a second end of one try; an indeterminate try may be settled once;
+ * S3 an intent on a step that was held and has no approval since;
+ * S4 tries of one action on a step that are not numbered 1, 2, 3..., or a try that begins before the last one ended.
+ *
+ * A step that ends without ever being tried (a branch, a wait, a refusal) bears no `attempt` and is left alone.
+ */
+type Step = {
+  /** The action tried last (`ref` of its intent) and the number of that try; an undo is another action. */
+  action: string | undefined;
+  attempt: number;
+  state: 'untried' | 'open' | 'ended' | 'indeterminate';
+  /** Waiting for an approval; `by` is the approval (`ref` of step.held). */
+  held: { readonly by: string | undefined } | null;
+};
+
+type Run = { readonly steps: Map<string, Step>; ended: boolean };
+
+/** Runs of one log that are followed at once. A run is let go when it ended and nothing of it is open. */
+const RUNS_FOLLOWED = 262_144;
+/** Steps of one run, over all levels, that are followed. */
+const STEPS_FOLLOWED = 4_096;
+
+export function runStates(): Check {
+  const runs = new Map<string, Run>();
+  return ({ record, seq, line }) => {
+    if (!record || record.run === undefined) return undefined;
+    const { kind, run: id, tenant } = record;
+    const key = `${tenant} ${id}`;
+    const found = (code: Finding['code'], text: string): Finding => ({
+      code,
+      seq,
+      line,
+      text: `record ${seq} ${text}`,
+    });
+    const run = runs.get(key) ?? { steps: new Map<string, Step>(), ended: false };
+    if (!runs.has(key)) {
+      if (runs.size >= RUNS_FOLLOWED) return found('CAPACITY', 'belongs to one run more than can be followed');
+      runs.set(key, run);
+    }
+    let wrong: string | undefined;
+    if (kind === 'run.ended') run.ended = true;
+    else if (kind === 'approval.decided') decide(run, record);
+    else if (record.step !== undefined) {
+      const step = run.steps.get(record.step) ?? { action: undefined, attempt: 0, state: 'untried', held: null };
+      if (run.steps.size >= STEPS_FOLLOWED) return found('CAPACITY', 'belongs to one step more than can be followed');
+      run.steps.set(record.step, step);
+      wrong = advance(step, record);
+    }
+    if (run.ended && isQuiet(run)) runs.delete(key);
+    return wrong ? found('STATE_VIOLATION', wrong) : undefined;
+  };
+}
+
+/** @returns what is wrong with `record` coming now, in words that follow "record n". */
+function advance(step: Step, { kind, attempt, ref }: AuditRecord): string | undefined {
+  switch (kind) {
+    case 'step.held':
+      step.held = { by: ref };
+      return undefined;
+    case 'step.intent':
+      return intend(step, attempt, ref);
+    case 'step.succeeded':
+    case 'step.failed':
+    case 'step.indeterminate':
+      return finish(step, attempt, kind === 'step.indeterminate');
+    case 'step.settled':
+      if (step.state !== 'indeterminate') return 'settles a try that is not indeterminate';
+      step.state = 'ended';
+      return attempt === undefined || attempt === step.attempt ? undefined : 'settles another try than the last';
+    default:
+      return undefined;
+  }
+}
+
+function intend(step: Step, attempt: number | undefined, action: string | undefined): string | undefined {
+  const wanted = step.state !== 'untried' && step.action === action ? step.attempt + 1 : 1;
+  const open = step.state === 'open';
+  step.action = action;
+  step.attempt = attempt ?? 0;
+  step.state = 'open';
+  if (step.held) return 'is the intent of a step that is held and was not approved';
+  if (open) return 'is the intent of a new try while the last one is open';
+  return attempt === wanted ? undefined : `is the intent of try ${attempt}, where ${wanted} belongs`;
+}
+
+function finish(step: Step, attempt: number | undefined, unknown: boolean): string | undefined {
+  if (attempt === undefined) return step.state === 'open' ? 'ends a try without its number' : undefined;
+  if (step.state === 'untried' || attempt > step.attempt) return 'is the end of a try that was never intended';
+  if (step.state !== 'open' || attempt < step.attempt) return 'is the second end of one try';
+  step.state = unknown ? 'indeterminate' : 'ended';
+  return undefined;
+}
+
+/** A decision frees the steps that wait for it: the one it names, and those whose approval it is. */
+function decide(run: Run, { outcome, ref, step: name }: AuditRecord): void {
+  if (outcome !== 'approved') return;
+  for (const [id, step] of run.steps) {
+    if (step.held && (name === undefined ? step.held.by === ref : id === name)) step.held = null;
+  }
+}
+
+const isQuiet = (run: Run): boolean => {
+  for (const step of run.steps.values()) if (step.state === 'open' || step.state === 'indeterminate') return false;
+  return true;
+};
