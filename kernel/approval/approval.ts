@@ -1,10 +1,10 @@
+import type { Plan } from '../../sdk/contract/plugin.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { ApprovalId, Digest, PrincipalId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
 import type { Tier } from '../playbook/schema.ts';
-import type { Plan } from '../../sdk/contract/plugin.ts';
 
 /**
  * An approval gate (S 6): people agree to exactly one action with exactly these parameters and this plan, named by

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type DurationMs, DURATION_PATTERN, durationMs, parseDuration } from '../base/time.ts';
+import { DURATION_PATTERN, type DurationMs, durationMs, parseDuration } from '../base/time.ts';
 import { ROLES, type Role } from '../org/role.ts';
 import type { Tier } from '../playbook/schema.ts';
 
@@ -33,4 +33,3 @@ export function demandFor(matrix: ApprovalMatrix, tier: Tier, held: boolean): De
     expiresIn: parseDuration(expires) ?? durationMs(3_600_000),
   };
 }
-

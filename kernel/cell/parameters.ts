@@ -1,5 +1,7 @@
 import { type Schema, Validator } from '@cfworker/json-schema';
 import type { ActionManifest, PluginManifest } from '../../sdk/contract/plugin.ts';
+import { digestOf, digestOfJson } from '../base/digest.ts';
+import type { Digest } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
 
 /**
@@ -30,3 +32,10 @@ function checker(schema: Readonly<Record<string, unknown>>, what: string): (valu
     return `the ${what} do not fit the action's schema at ${places[0] ?? '/'}`;
   };
 }
+
+/**
+ * The identity of a plugin: its module and its manifest together, so that the same module under another manifest (with
+ * another claim to be repeatable, say) is another plugin.
+ */
+export const pluginDigest = (manifest: PluginManifest, wasm: Uint8Array): Digest =>
+  digestOfJson('plugin', { manifest: manifest as unknown as Json, module: digestOf(wasm) });

@@ -1,6 +1,6 @@
+import type { AuditDraft } from '../audit/record.ts';
 import { invariant } from '../base/assert.ts';
 import type { ApprovalId, OrgId, RunId, StepId } from '../base/id.ts';
-import type { AuditDraft } from '../audit/record.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
@@ -11,7 +11,7 @@ import type { StoredTurn } from '../run/event.ts';
 import { evolve, replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import type { Judges } from './judges.ts';
-import { KEYS, within } from './keys.ts';
+import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
@@ -116,7 +116,12 @@ export function openDriver(deps: {
     return facts ? decide(run, input, facts) : { kind: 'refused', refusal: { kind: 'stale' } };
   };
 
-  const prepare = (before: Run | null, decision: Extract<Decision, { kind: 'turn' }>, seq: number, at: UnixMs): Prepared => {
+  const prepare = (
+    before: Run | null,
+    decision: Extract<Decision, { kind: 'turn' }>,
+    seq: number,
+    at: UnixMs,
+  ): Prepared => {
     const { run, events, effects } = decision;
     const audit: AuditDraft[] = [];
     let folded = before;

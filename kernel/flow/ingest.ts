@@ -36,7 +36,12 @@ export type StoredEvent = {
   readonly triggers: readonly TriggerOutcome[];
 };
 
-export type Receipt = { readonly event: EventId; readonly repeat: boolean; readonly seq: number; readonly triggers: readonly TriggerOutcome[] };
+export type Receipt = {
+  readonly event: EventId;
+  readonly repeat: boolean;
+  readonly seq: number;
+  readonly triggers: readonly TriggerOutcome[];
+};
 export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
 
 type DedupRow = { readonly run: RunId; readonly until: UnixMs };
@@ -77,7 +82,8 @@ export function openIngest(deps: {
     // Decide and commit: nothing below waits until the change is staged.
     const raced = await answerRepeat(by, id, content);
     if (raced) return raced;
-    if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value) return err({ kind: 'too_many_runs' });
+    if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
+      return err({ kind: 'too_many_runs' });
     return commit(by, id, content, event, evaluations, candidates);
   };
 
@@ -130,20 +136,38 @@ export function openIngest(deps: {
     const stored: StoredEvent = { id, receivedAt: now, by: by.id, content, seq, event, triggers };
     const text = JSON.stringify(stored);
     rows.push({ key: KEYS.event(by.org, id), value: text });
-    const accepted: AuditDraft = { org: by.org, kind: 'event.accepted', actor: `principal:${by.id}`, ref: id, act: digestOf(text) };
+    const accepted: AuditDraft = {
+      org: by.org,
+      kind: 'event.accepted',
+      actor: `principal:${by.id}`,
+      ref: id,
+      act: digestOf(text),
+    };
     await ledger.stage({ audit: [accepted, ...audit], rows });
     for (const prepared of started) driver.adopt(prepared);
     return ok({ event: id, repeat: false, seq, triggers });
   }
 
   /** The answer to an event that is known already; undefined when it is new. */
-  async function answerRepeat(by: Principal, id: EventId, content: Digest): Promise<Result<Receipt, IngestFault> | undefined> {
+  async function answerRepeat(
+    by: Principal,
+    id: EventId,
+    content: Digest,
+  ): Promise<Result<Receipt, IngestFault> | undefined> {
     const text = ledger.read(KEYS.event(by.org, id));
     if (!text) return undefined;
     const stored = JSON.parse(text) as StoredEvent;
     if (stored.content !== content) return err({ kind: 'event_conflict' });
-    const triggers = stored.triggers.map((one) => (one.outcome === 'matched' ? { ...one, outcome: 'absorbed' as const } : one));
-    const repeated: AuditDraft = { org: by.org, kind: 'event.repeated', actor: `principal:${by.id}`, ref: id, cause: stored.seq };
+    const triggers = stored.triggers.map((one) =>
+      one.outcome === 'matched' ? { ...one, outcome: 'absorbed' as const } : one,
+    );
+    const repeated: AuditDraft = {
+      org: by.org,
+      kind: 'event.repeated',
+      actor: `principal:${by.id}`,
+      ref: id,
+      cause: stored.seq,
+    };
     await ledger.stage({ audit: [repeated], rows: [] });
     return ok({ event: id, repeat: true, seq: stored.seq, triggers });
   }

@@ -1,15 +1,15 @@
+import type { Plan } from '../../sdk/contract/plugin.ts';
 import { invariant } from '../base/assert.ts';
 import type { Digest, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { judgeAction } from '../guardrail/verdict.ts';
+import { judge } from '../rule/judge.ts';
 import { scopeOf } from '../run/advance.ts';
 import type { ActionFacts, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
-import { judge } from '../rule/judge.ts';
-import type { Plan } from '../../sdk/contract/plugin.ts';
+import type { StoredEvent } from './ingest.ts';
 import { KEYS } from './keys.ts';
 import type { Registry } from './registry.ts';
-import type { StoredEvent } from './ingest.ts';
 
 /** Gets the judgements that decide asks for: the asynchronous part of a turn, all of it before the decision. */
 export type Judges = ReturnType<typeof openJudges>;

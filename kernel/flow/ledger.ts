@@ -51,7 +51,7 @@ export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy 
   let committing = false;
   let failed: Error | undefined;
   const failure = Promise.withResolvers<Error>();
-  let whenIdle: (() => void)[] = [];
+  const whenIdle: (() => void)[] = [];
 
   const orgHead = (org: OrgId): OrgHead | undefined => {
     const known = orgHeads.get(org);

@@ -2,7 +2,8 @@ import type { Digest, OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
-import { type Checked, type Issue, lintPlaybook } from '../playbook/lint.ts';
+import type { Issue } from '../playbook/issue.ts';
+import { type Checked, lintPlaybook } from '../playbook/lint.ts';
 import { TIERS } from '../playbook/schema.ts';
 import type { Clock } from '../port/clock.ts';
 import { KEYS } from './keys.ts';
@@ -56,7 +57,10 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
     get: read,
 
     /** Stores a version if it is valid. The same text again is the same version. */
-    async put(by: Principal, text: string): Promise<Result<PlaybookRecord & { readonly digest: Digest }, PlaybookFault>> {
+    async put(
+      by: Principal,
+      text: string,
+    ): Promise<Result<PlaybookRecord & { readonly digest: Digest }, PlaybookFault>> {
       const checked = lint(by.org, text);
       if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
       const { playbook, digest } = checked.value;

@@ -3,7 +3,7 @@ import type { OrgId, PrincipalId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { RunEvent, StoredTurn } from '../run/event.ts';
-import { closureOf, isPartial, nextDue, openCalls, type Closure } from '../run/open-work.ts';
+import { type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
 import type { Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
 
@@ -34,7 +34,12 @@ export type Incident = {
   readonly org: OrgId;
   readonly state: string;
   readonly updatedAt: UnixMs;
-  readonly timeline: readonly { readonly at: UnixMs; readonly run: RunId; readonly state: string; readonly note: string | null }[];
+  readonly timeline: readonly {
+    readonly at: UnixMs;
+    readonly run: RunId;
+    readonly state: string;
+    readonly note: string | null;
+  }[];
 };
 
 /** Entries that an incident's row keeps; the whole history is in the runs. */

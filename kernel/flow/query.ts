@@ -1,7 +1,7 @@
 import type { ApprovalId, OrgId, RunId } from '../base/id.ts';
 import type { Store } from '../port/store.ts';
-import { replay } from '../run/evolve.ts';
 import type { StoredTurn } from '../run/event.ts';
+import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import type { StoredEvent } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
@@ -44,13 +44,18 @@ export function openQuery(store: Store) {
 
   return {
     run: (org: OrgId, id: RunId): Run | null =>
-      replay(store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 }).map((row) => JSON.parse(row.value) as StoredTurn)),
+      replay(
+        store
+          .range({ ...within(`${org}/turn/${id}`), limit: 10_000 })
+          .map((row) => JSON.parse(row.value) as StoredTurn),
+      ),
     runs: (org: OrgId, filter: RunFilter, limit: number, after?: string): Page<RunSummary> =>
       page<RunSummary>(
         `${org}/run`,
         limit,
         after,
-        (row) => (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
+        (row) =>
+          (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
       ),
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),

@@ -1,10 +1,10 @@
+import type { OrgId } from '../base/id.ts';
 import { toOrgId, toRunId } from '../base/id.ts';
 import type { Store } from '../port/store.ts';
 import type { OpenCall } from '../run/open-work.ts';
 import type { Driver } from './drive.ts';
 import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
-import type { OrgId } from '../base/id.ts';
 
 /**
  * Takes up what an earlier life of the kernel left open. A call without an answer is an input like any other, so
@@ -31,7 +31,10 @@ export async function recover(deps: { store: Store; ledger: Ledger; driver: Driv
   }
   let calls = 0;
   for (const [org, found] of open) {
-    await ledger.stage({ audit: [{ org, kind: 'kernel.recovered', actor: 'system:kernel', ref: String(found.length) }], rows: [] });
+    await ledger.stage({
+      audit: [{ org, kind: 'kernel.recovered', actor: 'system:kernel', ref: String(found.length) }],
+      rows: [],
+    });
     for (const { run: name, call } of found) {
       const run = toRunId(name);
       if (!run) continue;

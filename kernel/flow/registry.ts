@@ -1,16 +1,16 @@
+import * as v from 'valibot';
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import { type ApprovalMatrix, ApprovalMatrixSchema } from '../approval/matrix.ts';
+import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
-import { digestOfJson } from '../base/digest.ts';
 import { type ActionContract, contractsOf } from '../cell/parameters.ts';
 import type { GuardrailSet } from '../guardrail/schema.ts';
 import { type Graph, toGraph } from '../playbook/graph.ts';
 import { type Playbook, PlaybookSchema } from '../playbook/schema.ts';
 import type { Store } from '../port/store.ts';
 import type { ActiveTrigger } from '../trigger/evaluate.ts';
-import * as v from 'valibot';
 import { KEYS, within } from './keys.ts';
 
 /**

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { type CallEnvelope, PlanSchema } from '../../sdk/contract/plugin.ts';
 import { isErrorClass } from '../../sdk/contract/error.ts';
+import { type CallEnvelope, PlanSchema } from '../../sdk/contract/plugin.ts';
 import { unreachable } from '../base/assert.ts';
 import { digestOf } from '../base/digest.ts';
 import type { Json } from '../base/json.ts';
@@ -43,7 +43,8 @@ export function openWorker(deps: {
     try {
       const answered = await callPlugin(run, call, stop.signal);
       const { org, id } = run;
-      if (call.op === 'plan') await driver.submit(org, id, { kind: 'planned', step: call.step, result: planOf(answered) });
+      if (call.op === 'plan')
+        await driver.submit(org, id, { kind: 'planned', step: call.step, result: planOf(answered) });
       else {
         const result = outcomeOf(answered);
         await driver.submit(org, id, { kind: 'outcome', step: call.step, attempt: call.attempt, result });
@@ -144,6 +145,8 @@ function replyOf({ outcome, use }: Answered): Reply {
       return failure('timeout', `the plugin ran past its ${outcome.deadline} deadline`);
     case 'aborted':
       return failure('unavailable', 'the call was stopped');
+    case 'unavailable':
+      return failure('unavailable', outcome.reason);
     case 'replied':
       return readReply(outcome.reply);
     default:
@@ -165,7 +168,8 @@ function readReply(text: string): Reply {
   } catch {
     return failure('internal', 'the plugin replied with something that is not JSON');
   }
-  if (typeof reply !== 'object' || reply === null || !('ok' in reply)) return failure('internal', 'the reply has no ok');
+  if (typeof reply !== 'object' || reply === null || !('ok' in reply))
+    return failure('internal', 'the reply has no ok');
   if (reply.ok === true) return { ok: true, output: ('output' in reply ? reply.output : null) as Json };
   const error = 'error' in reply ? (reply.error as { class?: unknown; message?: unknown } | null) : null;
   const known = isErrorClass(error?.class) ? error.class : 'internal';
@@ -217,4 +221,3 @@ function seedOf(entropy: Entropy): readonly [string, string] {
   const bytes = Buffer.from(entropy.nonce(16), 'base64');
   return [bytes.readBigUInt64LE(0).toString(), bytes.readBigUInt64LE(8).toString()];
 }
-

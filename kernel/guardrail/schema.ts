@@ -28,13 +28,13 @@ export type GuardrailRule = v.InferOutput<typeof GuardrailRule>;
 
 const rules = v.pipe(v.array(GuardrailRule), v.maxLength(LIMITS.guardrailRules.value));
 
-export const GuardrailSetSchema = v.pipe(
+const GuardrailSetSchema = v.pipe(
   v.strictObject({
     $schema: v.optional(v.string()),
     apiVersion: v.literal('interlock/guardrails/v1'),
     /** The action does not go ahead. Wins over everything. */
     deny: rules,
-    /** The action waits for an approval, even where its tier asks for none. */
+    /** What is allowed waits for an approval all the same, even where its tier asks for none. */
     hold: v.optional(rules, []),
     /** The action goes ahead, as its tier says. What no rule allows is denied. */
     allow: rules,

@@ -3,9 +3,10 @@
  *
  *   G1 deny rules are judged first, in a set of their own: no other rule can keep one from being judged
  *   G2 deny > hold > allow; within a list the first that matches, in the order of the document
- *   G3 what no rule allows or holds is denied
+ *   G3 what no rule allows is denied; a hold rule narrows what is allowed and never adds to it, so that an approval can
+ *      never take the place of a policy
  *   G4 a judge that failed denies; a deny rule that cannot be answered denies; an allow rule that cannot be answered
- *      does not allow; a hold rule that cannot be answered holds what would have been allowed
+ *      does not allow; a hold rule that cannot be answered holds
  */
 import type { Finding } from '../rule/explain.ts';
 import { judge, type RuleResult } from '../rule/judge.ts';
@@ -19,7 +20,7 @@ export type Verdict =
   | { readonly kind: 'deny'; readonly by: string; readonly text: string };
 
 /**
- * Judges an action against a set that has passed GuardrailSetSchema. About 20 us for each rule. Never rejects.
+ * Judges an action against a set that has passed checkGuardrails. About 20 us for each rule. Never rejects.
  */
 export async function judgeAction(set: GuardrailSet, action: GuardrailFacts): Promise<Verdict> {
   const facts = toRuleFacts(action);
@@ -30,12 +31,12 @@ export async function judgeAction(set: GuardrailSet, action: GuardrailFacts): Pr
 
   const permitted = await judge([...set.hold, ...set.allow], facts);
   if (!permitted.ok) return FAULT;
-  const held = firstOf(set.hold, permitted.value, 'matched');
-  if (held) return { kind: 'hold', by: held.rule.id };
   const allowed = firstOf(set.allow, permitted.value, 'matched');
-  const perhapsHeld = firstOf(set.hold, permitted.value, 'notEvaluable');
-  if (allowed) return perhapsHeld ? { kind: 'hold', by: perhapsHeld.rule.id } : { kind: 'allow', by: allowed.rule.id };
-  return { kind: 'deny', by: BY_DEFAULT, text: defaultText(firstOf(set.allow, permitted.value, 'notEvaluable')) };
+  if (!allowed) {
+    return { kind: 'deny', by: BY_DEFAULT, text: defaultText(firstOf(set.allow, permitted.value, 'notEvaluable')) };
+  }
+  const held = firstOf(set.hold, permitted.value, 'matched') ?? firstOf(set.hold, permitted.value, 'notEvaluable');
+  return held ? { kind: 'hold', by: held.rule.id } : { kind: 'allow', by: allowed.rule.id };
 }
 
 type Decided = { readonly rule: GuardrailRule; readonly result: RuleResult };

@@ -1,8 +1,8 @@
+import type { Rule } from '../../sdk/contract/rule.ts';
 import type { StepId } from '../base/id.ts';
 import { stepId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { type DurationMs, durationMs, parseDuration } from '../base/time.ts';
-import type { Rule } from '../../sdk/contract/rule.ts';
 import { type ActionType, type Playbook, TIER_FLOOR, type Tier } from './schema.ts';
 
 /**

@@ -30,7 +30,8 @@ export function referencesIn(value: unknown): { readonly text: string; readonly 
 function follow(scope: Scope, reference: Reference): Json | undefined {
   let at: Json | undefined = scope[reference.root] as Json;
   for (const segment of reference.path) {
-    if (Array.isArray(at)) at = /^(?:0|[1-9][0-9]{0,5})$/.test(segment) ? (at as readonly Json[])[Number(segment)] : undefined;
+    if (Array.isArray(at))
+      at = /^(?:0|[1-9][0-9]{0,5})$/.test(segment) ? (at as readonly Json[])[Number(segment)] : undefined;
     else if (isObject(at) && Object.hasOwn(at, segment)) at = at[segment];
     else return undefined;
   }

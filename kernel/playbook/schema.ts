@@ -38,7 +38,9 @@ const ActionStep = v.strictObject({
   retry: v.optional(
     v.strictObject({
       attempts: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.stepAttempts.value)),
-      backoff: v.optional(v.pipe(v.string(), v.regex(/^[0-9]+(?:ms|s|m|h)\.\.[0-9]+(?:ms|s|m|h)$/, 'use first..most, e.g. 1s..30s'))),
+      backoff: v.optional(
+        v.pipe(v.string(), v.regex(/^[0-9]+(?:ms|s|m|h)\.\.[0-9]+(?:ms|s|m|h)$/, 'use first..most, e.g. 1s..30s')),
+      ),
     }),
   ),
   tier: v.optional(v.picklist(TIERS)),

@@ -11,7 +11,11 @@ export interface SecretLease {
 }
 
 export interface SecretSource {
-  lease(org: OrgId, name: string, forWhat: { readonly run: string; readonly step: string }): Promise<Result<SecretLease, 'unknown' | 'unavailable'>>;
+  lease(
+    org: OrgId,
+    name: string,
+    forWhat: { readonly run: string; readonly step: string },
+  ): Promise<Result<SecretLease, 'unknown' | 'unavailable'>>;
   /** Stores or replaces a value, encrypted, durable on return. */
   put(org: OrgId, name: string, value: string): Promise<void>;
   list(org: OrgId): Promise<readonly { readonly name: string; readonly updatedAt: string }[]>;

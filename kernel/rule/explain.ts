@@ -24,7 +24,7 @@ export type Finding = {
   readonly reason: 'true' | 'false' | 'missing' | 'wrong_type';
 };
 
-export type Truth = 'true' | 'false' | 'undecided';
+type Truth = 'true' | 'false' | 'undecided';
 export type Explanation = { readonly truth: Truth; readonly why: readonly Finding[] };
 
 /** A rule after the engine: the same tree, each condition with the value it saw and the engine's answer. */

@@ -5,8 +5,9 @@
  * condition stays undecided. Texts are never ordered, numbers are never read out of text, null is comparable with
  * every scalar (so that "is null" can be asked), and nothing is converted.
  */
-import { blockHolds, parseAddress, parseCidr } from '../../sdk/contract/cidr.ts';
+import { type Block, blockHolds, parseAddress, parseCidr } from '../../sdk/contract/cidr.ts';
 import type { Operator } from '../../sdk/contract/rule.ts';
+import { invariant } from '../base/assert.ts';
 
 type Meaning = {
   /** Whether `seen` is of a type that this operator compares with `value`. */
@@ -33,6 +34,22 @@ const ordered = (compare: (seen: number, value: number) => boolean): Meaning => 
   holds: (seen, value) => isNumber(seen) && isNumber(value) && compare(seen, value),
 });
 
+/** Read once for as long as the rule lives. */
+const readBlocks = new WeakMap<readonly unknown[], readonly Block[]>();
+
+function blocksOf(texts: readonly unknown[]): readonly Block[] {
+  const known = readBlocks.get(texts);
+  if (known) return known;
+  const blocks = texts.map((text) => {
+    const block = parseCidr(String(text));
+    // The schema has refused it. Skipped over, it would be a hole in a deny rule; thrown, it is a fault, which denies.
+    invariant(block, 'a checked rule has readable blocks');
+    return block;
+  });
+  readBlocks.set(texts, blocks);
+  return blocks;
+}
+
 /** One address or a list of addresses. */
 const addressesOf = (seen: unknown): readonly unknown[] => (isList(seen) ? seen : [seen]);
 
@@ -54,10 +71,10 @@ export const MEANINGS: Readonly<Record<Operator, Meaning>> = {
   inCidr: {
     applies: (seen) => addressesOf(seen).every((item) => typeof item === 'string' && parseAddress(item) !== undefined),
     holds: (seen, values) => {
-      const blocks = (isList(values) ? values : []).map((text) => parseCidr(String(text)));
+      const blocks = isList(values) ? blocksOf(values) : [];
       return addressesOf(seen).some((item) => {
         const address = parseAddress(String(item));
-        return address !== undefined && blocks.some((block) => block !== undefined && blockHolds(block, address));
+        return address !== undefined && blocks.some((block) => blockHolds(block, address));
       });
     },
   },

@@ -1,3 +1,4 @@
+import type { Plan } from '../../sdk/contract/plugin.ts';
 import { approvalSubject } from '../approval/approval.ts';
 import { demandFor } from '../approval/matrix.ts';
 import { digestOf } from '../base/digest.ts';
@@ -7,7 +8,6 @@ import { isObject } from '../base/json.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
 import { bind, type Scope } from '../playbook/reference.ts';
-import type { Plan } from '../../sdk/contract/plugin.ts';
 import { endRun } from './end.ts';
 import type { Run } from './state.ts';
 import type { Step, Turn } from './turn.ts';
@@ -60,7 +60,15 @@ function reachAction(turn: Turn, step: ActionStep): Step {
   if (fault) return failStep(turn, step.id, fault);
   if (!action.plans) return judge(turn, step, parameters, null);
   turn.emit({ kind: 'step-ready', step: step.id, parameters });
-  turn.ask({ kind: 'call', op: 'plan', step: step.id, attempt: 1, parameters, plan: null, key: keyOf(turn.run(), step.id) });
+  turn.ask({
+    kind: 'call',
+    op: 'plan',
+    step: step.id,
+    attempt: 1,
+    parameters,
+    plan: null,
+    key: keyOf(turn.run(), step.id),
+  });
   return undefined;
 }
 
@@ -71,7 +79,12 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
   if (verdict.kind === 'deny') {
     turn.emit({ kind: 'guardrail-blocked', step: step.id, rule: verdict.by, text: verdict.text });
     const attempt = turn.run().steps[step.id]?.attempt ?? 0;
-    turn.emit({ kind: 'step-failed', step: step.id, attempt, error: { class: 'refused_by_policy', message: `guardrail ${verdict.by}` } });
+    turn.emit({
+      kind: 'step-failed',
+      step: step.id,
+      attempt,
+      error: { class: 'refused_by_policy', message: `guardrail ${verdict.by}` },
+    });
     return endRun(turn, 'aborted', 'guardrail');
   }
   const demand = demandFor(turn.facts.matrix, step.tier, verdict.kind === 'hold');

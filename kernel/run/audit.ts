@@ -36,7 +36,14 @@ export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
     case 'approval-decided': {
       const step = run.approvals[event.approval]?.step;
       const cause = (step && run.steps[step]?.seq) ?? run.startedSeq;
-      return { ...engine, kind: 'approval.decided', ...(step && { step }), ref: event.approval, outcome: event.state, cause };
+      return {
+        ...engine,
+        kind: 'approval.decided',
+        ...(step && { step }),
+        ref: event.approval,
+        outcome: event.state,
+        cause,
+      };
     }
     case 'step-intended': {
       const approval = run.steps[event.step]?.approval;
@@ -47,19 +54,47 @@ export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
     case 'step-succeeded':
       return { ...engine, kind: 'step.succeeded', step: event.step, ...tried(event.attempt), cause: stepSeq };
     case 'step-failed':
-      return { ...engine, kind: 'step.failed', step: event.step, ...tried(event.attempt), outcome: event.error.class, cause: stepSeq };
+      return {
+        ...engine,
+        kind: 'step.failed',
+        step: event.step,
+        ...tried(event.attempt),
+        outcome: event.error.class,
+        cause: stepSeq,
+      };
     case 'step-retry':
       return { ...engine, kind: 'step.retry', step: event.step, attempt: event.attempt, cause: stepSeq };
     case 'step-indeterminate':
-      return { ...engine, kind: 'step.indeterminate', step: event.step, attempt: event.attempt, outcome: event.reason, cause: stepSeq };
+      return {
+        ...engine,
+        kind: 'step.indeterminate',
+        step: event.step,
+        attempt: event.attempt,
+        outcome: event.reason,
+        cause: stepSeq,
+      };
     case 'step-settled':
       return { ...person(event.by), kind: 'step.settled', step: event.step, outcome: event.outcome, cause: stepSeq };
     case 'guardrail-blocked':
-      return { ...engine, kind: 'guardrail.blocked', step: event.step, ref: event.rule, outcome: 'denied', cause: stepSeq };
+      return {
+        ...engine,
+        kind: 'guardrail.blocked',
+        step: event.step,
+        ref: event.rule,
+        outcome: 'denied',
+        cause: stepSeq,
+      };
     case 'branch-taken':
       return { ...engine, kind: 'branch.taken', step: event.step, ref: event.to ?? 'end', cause: run.startedSeq };
     case 'incident-updated':
-      return { ...engine, kind: 'incident.updated', step: event.step, ref: event.incident, outcome: event.state, cause: run.startedSeq };
+      return {
+        ...engine,
+        kind: 'incident.updated',
+        step: event.step,
+        ref: event.incident,
+        outcome: event.state,
+        cause: run.startedSeq,
+      };
     case 'steps-skipped':
       return { ...engine, kind: 'steps.skipped', outcome: event.reason, cause: run.startedSeq };
     case 'run-cancel':

@@ -35,8 +35,11 @@ function retryOrFail(turn: Turn, step: ActionStep, attempt: number, error: StepE
   const action = turn.facts.action(step.plugin, step.action);
   const policy = action && retryPolicy(step, action);
   turn.emit({ kind: 'step-failed', step: step.id, attempt, error });
-  if (policy && isTransient(error.class) && attempt < policy.attempts) return scheduleRetry(turn, step, attempt, policy);
-  return error.class === 'refused_by_policy' ? endRun(turn, 'aborted', 'refused-by-policy') : endRun(turn, 'failed', 'step-failed');
+  if (policy && isTransient(error.class) && attempt < policy.attempts)
+    return scheduleRetry(turn, step, attempt, policy);
+  return error.class === 'refused_by_policy'
+    ? endRun(turn, 'aborted', 'refused-by-policy')
+    : endRun(turn, 'failed', 'step-failed');
 }
 
 /**

@@ -4,8 +4,8 @@ import type { StepId } from '../base/id.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { judge, keyOf, reach } from './advance.ts';
-import type { Decision, Facts, Input, Refusal } from './decision.ts';
 import { decideOutcome, decidePlanned } from './decide-outcome.ts';
+import type { Decision, Facts, Input, Refusal } from './decision.ts';
 import { endRun } from './end.ts';
 import { isEnded, type Run, type StepRun } from './state.ts';
 import { beginTurn, type Step, type Turn } from './turn.ts';
@@ -38,7 +38,8 @@ export function decide(run: Run | null, input: Input, facts: Facts): Decision {
     }
     case 'outcome': {
       const found = actionStep(run, facts, input.step);
-      if (!found || found.run.state !== 'intended' || found.run.attempt !== input.attempt) return refuse({ kind: 'stale' });
+      if (!found || found.run.state !== 'intended' || found.run.attempt !== input.attempt)
+        return refuse({ kind: 'stale' });
       return finish(turn, decideOutcome(turn, found.step, input.attempt, input.result));
     }
     case 'recovered':
@@ -122,7 +123,12 @@ function decideTimer(turn: Turn, run: Run): Decision {
 }
 
 function denyHeld(turn: Turn, step: StepId, why: string): Step {
-  turn.emit({ kind: 'step-failed', step, attempt: 0, error: { class: 'refused_by_policy', message: `approval ${why}` } });
+  turn.emit({
+    kind: 'step-failed',
+    step,
+    attempt: 0,
+    error: { class: 'refused_by_policy', message: `approval ${why}` },
+  });
   return endRun(turn, 'aborted', `approval-${why}`);
 }
 
@@ -145,5 +151,8 @@ function decideSettle(turn: Turn, run: Run, input: Extract<Input, { kind: 'settl
   if (isEnded(run)) return turn.done();
   const found = actionStep(turn.run(), turn.facts, step);
   if (!found) return refuse({ kind: 'stale' });
-  return finish(turn, outcome === 'succeeded' ? reach(turn, found.step.next) : endRun(turn, 'failed', 'settled-failed'));
+  return finish(
+    turn,
+    outcome === 'succeeded' ? reach(turn, found.step.next) : endRun(turn, 'failed', 'settled-failed'),
+  );
 }

@@ -1,10 +1,10 @@
+import type { Plan } from '../../sdk/contract/plugin.ts';
 import type { Ballot, VoteRefusal } from '../approval/approval.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Graph } from '../playbook/graph.ts';
-import type { Plan } from '../../sdk/contract/plugin.ts';
 import type { RunEvent } from './event.ts';
 import type { Run, StepError } from './state.ts';
 
@@ -112,6 +112,11 @@ export type Refusal =
   | { readonly kind: 'not-indeterminate' };
 
 export type Decision =
-  | { readonly kind: 'turn'; readonly run: Run; readonly events: readonly RunEvent[]; readonly effects: readonly Effect[] }
+  | {
+      readonly kind: 'turn';
+      readonly run: Run;
+      readonly events: readonly RunEvent[];
+      readonly effects: readonly Effect[];
+    }
   | { readonly kind: 'needs'; readonly need: Need }
   | { readonly kind: 'refused'; readonly refusal: Refusal };

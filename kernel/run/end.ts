@@ -5,7 +5,8 @@ import type { Step, Turn } from './turn.ts';
 /** Ends a run: open approvals are withdrawn, steps never reached are skipped with the reason, nothing is left open. */
 export function endRun(turn: Turn, state: Terminal, reason: string): Step {
   for (const approval of Object.values(turn.run().approvals))
-    if (approval.state === 'pending') turn.emit({ kind: 'approval-decided', approval: approval.id, state: 'withdrawn' });
+    if (approval.state === 'pending')
+      turn.emit({ kind: 'approval-decided', approval: approval.id, state: 'withdrawn' });
   const never: StepId[] = [];
   for (const id of turn.facts.graph.steps.keys()) {
     const step = turn.run().steps[id];

@@ -1,9 +1,9 @@
+import type { Plan } from '../../sdk/contract/plugin.ts';
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { Tier } from '../playbook/schema.ts';
 import type { Role } from '../org/role.ts';
-import type { Plan } from '../../sdk/contract/plugin.ts';
+import type { Tier } from '../playbook/schema.ts';
 import type { StepError, Terminal } from './state.ts';
 
 /**

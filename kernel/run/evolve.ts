@@ -36,7 +36,12 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
   invariant(run !== null, 'a run begins with run-started');
   switch (event.kind) {
     case 'step-ready':
-      return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'ready', waitsFor: 'plan', parameters: event.parameters }));
+      return onStep(run, event.step, seq, at, (step) => ({
+        ...step,
+        state: 'ready',
+        waitsFor: 'plan',
+        parameters: event.parameters,
+      }));
     case 'step-planned':
       return onStep(run, event.step, seq, at, (step) => ({ ...step, plan: event.plan }));
     case 'step-held': {
@@ -55,14 +60,22 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         state: 'pending',
         decidedSeq: -1,
       } as const;
-      const held = onStep(run, step, seq, at, (old) => ({ ...old, state: 'held', parameters: event.parameters, approval: id }));
+      const held = onStep(run, step, seq, at, (old) => ({
+        ...old,
+        state: 'held',
+        parameters: event.parameters,
+        approval: id,
+      }));
       return { ...held, state: 'waiting', approvals: { ...held.approvals, [id]: approval } };
     }
     case 'approval-voted': {
       const approval = run.approvals[event.approval];
       invariant(approval, 'a vote names an open approval');
       const vote = { by: event.by, decision: event.decision, rationale: event.rationale, at };
-      return { ...run, approvals: { ...run.approvals, [approval.id]: { ...approval, votes: [...approval.votes, vote] } } };
+      return {
+        ...run,
+        approvals: { ...run.approvals, [approval.id]: { ...approval, votes: [...approval.votes, vote] } },
+      };
     }
     case 'approval-decided': {
       const approval = run.approvals[event.approval];
@@ -71,7 +84,14 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       return { ...run, state: 'running', approvals: { ...run.approvals, [approval.id]: decided } };
     }
     case 'step-intended': {
-      const attempt: Attempt = { number: event.attempt, intentSeq: seq, intentAt: at, end: null, endSeq: null, error: null };
+      const attempt: Attempt = {
+        number: event.attempt,
+        intentSeq: seq,
+        intentAt: at,
+        end: null,
+        endSeq: null,
+        error: null,
+      };
       const next = onStep(run, event.step, seq, at, (step) => ({
         ...step,
         state: 'intended',
@@ -117,7 +137,11 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       const settled = onStep(run, event.step, seq, at, (step) =>
         event.outcome === 'succeeded'
           ? { ...step, state: 'succeeded', output: null }
-          : { ...step, state: 'failed', error: { class: 'upstream_error', message: 'settled as failed by an operator' } },
+          : {
+              ...step,
+              state: 'failed',
+              error: { class: 'upstream_error', message: 'settled as failed by an operator' },
+            },
       );
       return run.ended ? settled : { ...settled, state: 'running' };
     }
@@ -126,7 +150,11 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
     case 'branch-taken':
       return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'succeeded', output: event.matched }));
     case 'incident-updated':
-      return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'succeeded', output: { incident: event.incident, state: event.state } }));
+      return onStep(run, event.step, seq, at, (step) => ({
+        ...step,
+        state: 'succeeded',
+        output: { incident: event.incident, state: event.state },
+      }));
     case 'steps-skipped':
       return event.steps.reduce(
         (folded, id) => onStep(folded, id, seq, at, (step) => ({ ...step, state: 'skipped', reason: event.reason })),

@@ -1,9 +1,9 @@
+import type { ErrorClass } from '../../sdk/contract/error.ts';
+import type { Plan } from '../../sdk/contract/plugin.ts';
 import type { Approval } from '../approval/approval.ts';
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { ErrorClass } from '../../sdk/contract/error.ts';
-import type { Plan } from '../../sdk/contract/plugin.ts';
 
 /**
  * A run as the fold of its events (evolve.ts). Each state holds only what it may use. `seq` fields are audit sequence

@@ -1,5 +1,5 @@
 import { invariant } from '../base/assert.ts';
-import type { Effect, Facts, Decision, Need } from './decision.ts';
+import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
 import { evolve } from './evolve.ts';
 import type { Run } from './state.ts';

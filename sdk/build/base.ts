@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { hash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,14 +16,12 @@ import { PAGE_BYTES, seal } from './seal.ts';
 
 export type Base = {
   readonly wasm: Uint8Array<ArrayBuffer>;
-  /** The compiled base, made once per process. */
-  readonly module: WebAssembly.Module;
   readonly baseDigest: string;
   /** Code digest of every module sealed on this base. */
   readonly codeDigest: string;
 };
 
-type Record = { readonly inputsKey: string; readonly baseDigest: string; readonly codeDigest: string };
+type CacheEntry = { readonly inputsKey: string; readonly baseDigest: string; readonly codeDigest: string };
 
 const CACHE = join(import.meta.dirname, '.cache');
 const require = createRequire(import.meta.url);
@@ -70,9 +68,10 @@ export const sealedCodeDigest = async (): Promise<string> => (await loadBase()).
 
 async function load(onBuild: () => void): Promise<Base> {
   const inputsKey = await keyOfInputs();
-  const record = (await readCached(inputsKey)) ?? (onBuild(), await build(inputsKey));
-  const { wasm, baseDigest, codeDigest } = record;
-  return { wasm, baseDigest, codeDigest, module: await WebAssembly.compile(wasm) };
+  const cached = await readCached(inputsKey);
+  if (cached) return cached;
+  onBuild();
+  return build(inputsKey);
 }
 
 /** Everything that decides about the bytes: the engine, the bridge, the steps in this directory, the tool versions. */
@@ -82,22 +81,22 @@ async function keyOfInputs(): Promise<string> {
     JSON.parse(await readFile(require.resolve(`${name}/package.json`), 'utf8')).version;
   const contents = await Promise.all([
     readFile(require.resolve('quickjs-wasi/quickjs.wasm')),
-    ...['shim.wat', 'wasi.wat', 'base.ts', 'seal.ts'].map(here),
+    ...['shim.wat', 'wasi.wat', 'base.ts', 'seal.ts', '../contract/code-digest.ts'].map(here),
   ]);
   const versions = await Promise.all(['quickjs-wasi', 'binaryen'].map(version));
   return hash('sha256', [...contents.map((bytes) => hash('sha256', bytes, 'hex')), ...versions].join('\n'), 'hex');
 }
 
 const wasmFile = (inputsKey: string) => join(CACHE, `base-${inputsKey.slice(0, 16)}.wasm`);
-const recordFile = join(CACHE, 'base.json');
+const entryFile = join(CACHE, 'base.json');
 
 /** What is cached for these inputs, whole; undefined when there is nothing, or something damaged. */
-async function readCached(inputsKey: string): Promise<(Record & { wasm: Uint8Array<ArrayBuffer> }) | undefined> {
+async function readCached(inputsKey: string): Promise<Base | undefined> {
   try {
-    const record = JSON.parse(await readFile(recordFile, 'utf8')) as Record;
-    if (record.inputsKey !== inputsKey) return undefined;
+    const entry = JSON.parse(await readFile(entryFile, 'utf8')) as CacheEntry;
+    if (entry.inputsKey !== inputsKey) return undefined;
     const wasm = await readFile(wasmFile(inputsKey));
-    return digest(wasm) === record.baseDigest ? { ...record, wasm } : undefined;
+    return digest(wasm) === entry.baseDigest ? { ...entry, wasm } : undefined;
   } catch {
     return undefined;
   }
@@ -105,19 +104,28 @@ async function readCached(inputsKey: string): Promise<(Record & { wasm: Uint8Arr
 
 const digest = (bytes: Uint8Array) => `sha256:${hash('sha256', bytes, 'hex')}`;
 
-async function build(inputsKey: string): Promise<Record & { wasm: Uint8Array<ArrayBuffer> }> {
+async function build(inputsKey: string): Promise<Base> {
   const scratch = await mkdtemp(join(tmpdir(), 'interlock-base-'));
   try {
     const wasm = await merge(scratch);
     const sealedCode = codeDigest(seal(wasm, new Uint8Array(PAGE_BYTES), []));
-    const record: Record = { inputsKey, baseDigest: digest(wasm), codeDigest: sealedCode };
+    const entry: CacheEntry = { inputsKey, baseDigest: digest(wasm), codeDigest: sealedCode };
     await mkdir(CACHE, { recursive: true });
     // Two processes may build at once. Both write the same bytes, and a reader sees all of a file or none of it.
     await writeWhole(wasmFile(inputsKey), wasm);
-    await writeWhole(recordFile, `${JSON.stringify(record, null, 2)}\n`);
-    return { ...record, wasm };
+    await writeWhole(entryFile, `${JSON.stringify(entry, null, 2)}\n`);
+    await forgetOthers(wasmFile(inputsKey));
+    return { ...entry, wasm };
   } finally {
     await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Removes bases of earlier inputs. Whoever is reading one, builds again. */
+async function forgetOthers(kept: string): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const file = join(CACHE, name);
+    if (/^base-[0-9a-f]{16}\.wasm$/.test(name) && file !== kept) await rm(file, { force: true });
   }
 }
 

@@ -45,7 +45,6 @@ export type BuildOutcome =
 
 /** Free heap in a fresh module, so that a call with ordinary input and answers does not grow the memory. */
 const HEADROOM_BYTES = 1024 * 1024;
-/** Module scope may compute tables; it may not hang the build. */
 const MODULE_SCOPE_MS = 5_000;
 
 /** A rule for module scope was broken. Thrown through the engine, which is given up with it. */
@@ -53,14 +52,15 @@ class ModuleScopeFault extends Error {
   override readonly name = 'ModuleScopeFault';
 }
 
-/**
- * @param directory Holds manifest.json and plugin.ts.
- * @param options   `outDir`: where plugin.wasm and plugin.json go; `<directory>/dist` when left out.
- */
-export async function buildPlugin(
-  directory: string,
-  options: { readonly outDir?: string } = {},
-): Promise<BuildOutcome> {
+export type BuildOptions = {
+  /** Where plugin.wasm and plugin.json go; `<directory>/dist` when left out. */
+  readonly outDir?: string;
+  /** Module scope may compute tables; it may not hang the build. 5 s when left out. */
+  readonly moduleScopeMs?: number;
+};
+
+/** @param directory Holds manifest.json and plugin.ts. */
+export async function buildPlugin(directory: string, options: BuildOptions = {}): Promise<BuildOutcome> {
   const root = resolve(directory);
   const manifest = await readManifest(join(root, 'manifest.json'));
   if ('kind' in manifest) return { ok: false, error: manifest };
@@ -68,7 +68,7 @@ export async function buildPlugin(
   if (script.kind === 'refused') return { ok: false, error: { kind: 'bundle', message: script.message } };
 
   const base = await loadBase();
-  const image = await runModuleScope(base, script, manifest.value);
+  const image = await runModuleScope(base, script, manifest.value, options.moduleScopeMs ?? MODULE_SCOPE_MS);
   if ('kind' in image) return { ok: false, error: image };
   const encoder = new TextEncoder();
   const wasm = seal(base.wasm, image.memory, [
@@ -111,7 +111,14 @@ async function readManifest(file: string): Promise<{ readonly value: PluginManif
   return fault(`manifest.json is not a plugin manifest:\n${issues.join('\n')}`);
 }
 
+let compiled: Promise<WebAssembly.Module> | undefined;
 let prelude: Promise<Bundle> | undefined;
+
+/** The base, ready to run; compiled once per process. */
+function compile(base: Base): Promise<WebAssembly.Module> {
+  compiled ??= WebAssembly.compile(base.wasm);
+  return compiled;
+}
 
 /** The script that prepares the engine; the same for every plugin. */
 function loadPrelude(): Promise<Bundle> {
@@ -127,17 +134,18 @@ async function runModuleScope(
   base: Base,
   plugin: Bundle,
   manifest: PluginManifest,
+  limitMs: number,
 ): Promise<{ readonly memory: Uint8Array } | BuildFault> {
-  const { script } = await loadPrelude();
-  const deadline = performance.now() + MODULE_SCOPE_MS;
+  const [module, { script }] = await Promise.all([compile(base), loadPrelude()]);
+  const deadline = performance.now() + limitMs;
   const hooks = { imported: (name: string) => refuse(name, performance.now() > deadline) };
   try {
     // Compiled in an engine of its own, so that nothing of the source text is left in the memory of the plugin.
-    const compiler = bootVm(base.module, hooks);
+    const compiler = bootVm(module, hooks);
     const preludeCode = compiler.compile(script, 'prelude.js');
     const pluginCode = compiler.compile(plugin.script, 'plugin.js');
 
-    const vm = bootVm(base.module, hooks);
+    const vm = bootVm(module, hooks);
     const exports = vm.run(preludeCode);
     const install = vm.property(exports, 'install');
     const bridge = vm.bridge('chdiwe');
@@ -152,7 +160,9 @@ async function runModuleScope(
     return { memory: vm.snapshot(HEADROOM_BYTES) };
   } catch (error) {
     if (!(error instanceof ScriptError || error instanceof ModuleScopeFault)) throw error;
-    return { kind: 'module-scope', message: mapStack(error.message, plugin.sourceMap) };
+    // Without the two frames around the plugin that the bundle adds.
+    const own = error.message.replace(/\n +at <anonymous> \([^\n]*\n +at <eval> [^\n]*$/, '');
+    return { kind: 'module-scope', message: mapStack(own, plugin.sourceMap) };
   }
 }
 
@@ -165,7 +175,7 @@ function refuse(name: string, late: boolean): number {
   }
   if (late) {
     throw new ModuleScopeFault(
-      `module scope did not end within ${MODULE_SCOPE_MS / 1_000} s: compute less, or do it in an action`,
+      'module scope did not end: compute less when the plugin is sealed, or do it in an action',
     );
   }
   return 0;

@@ -94,9 +94,8 @@ function unmark(script: string) {
 function withoutPlaces(text: string, root: string): string {
   const map = JSON.parse(text) as { readonly sources: readonly string[]; readonly mappings: string };
   const sources = map.sources.map((source) => {
-    const file = resolve(root, source);
-    const name = file.startsWith(SDK + sep) ? `@interlock/sdk/${relative(SDK, file)}` : source;
-    return name.replaceAll(sep, '/');
+    const inSdk = relative(SDK, resolve(root, source)).replaceAll(sep, '/');
+    return source.startsWith('../') && !inSdk.startsWith('../') ? `@interlock/sdk/${inSdk}` : source;
   });
   return JSON.stringify({ version: 3, sources, names: [], mappings: map.mappings });
 }

@@ -73,14 +73,14 @@ export const AUDIT_CHARS = { actor: 320, ref: 512, run: 64, step: 128 } as const
 export const ACTOR_PATTERN = /^(?:principal|system):./u;
 
 const VISIBLE_ASCII = /^[!-~]+$/;
-// Controls, format characters (all bidi controls among them), surrogates, private use, and every kind of space.
+// Controls, format characters (all bidi controls among them), lone surrogates, private use, and every kind of space.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Z}]/u;
 
 /** Text that names someone or something: 1 to `chars` visible characters, well-formed, NFC, so that it reads as one. */
 export const isIdentity = (text: string, chars: number): boolean =>
   text.length > 0 &&
   text.length <= chars &&
-  (VISIBLE_ASCII.test(text) || (text.isWellFormed() && !INVISIBLE.test(text) && text.normalize('NFC') === text));
+  (VISIBLE_ASCII.test(text) || (!INVISIBLE.test(text) && text.normalize('NFC') === text));
 
 /**
  * `head.json` of an export bundle: where the exporter says the chain ends. It is a convenience that travels with the

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,10 +166,17 @@ describe('cannot check', () => {
     ['a log head with an org', { entries, head: { ...head, org: 'acme' } }, 'UNREADABLE'],
     ['an org head without org', { entries, head: { ...head, scope: 'org' } }, 'UNREADABLE'],
     ['a head without leaf', { entries, head: { ...head, leaf: '' } }, 'UNREADABLE'],
+    ['a head with a long tail', { entries, head: `${JSON.stringify(head)}${' '.repeat(5_000)}` }, 'UNREADABLE'],
     ['a head that is huge', { entries, head: { ...head, exportedAt: 'x'.repeat(5_000) } }, 'UNREADABLE'],
   ])('%s', async (_name, files, code) => {
     const verdict = await verifyBundle(await bundle(files));
     expect(verdict).toMatchObject({ verdict: 'cannot_check', findings: [{ code }], statement: 'Nothing was judged.' });
+  });
+
+  test('a pipe in the place of a file is not waited for', async () => {
+    const dir = await bundle({ head });
+    execFileSync('mkfifo', [join(dir, 'entries.ndjson')]);
+    expect(await verifyBundle(dir)).toMatchObject({ verdict: 'cannot_check', findings: [{ code: 'UNREADABLE' }] });
   });
 
   test('a folder in the place of a file, or no folder at all', async () => {

@@ -12,13 +12,13 @@ export type Check = (entry: Entry) => Finding | undefined;
 const ORGS_FOLLOWED = 262_144;
 
 /** For a whole log: the records of each org are numbered and linked without a gap. */
-export function orgChains(): Check {
+export function orgChains(orgsFollowed = ORGS_FOLLOWED): Check {
   const heads = new Map<string, { readonly tseq: number; readonly leaf: string }>();
   return ({ record, leaf, line }) => {
     if (!record) return undefined;
     const { seq, tenant, tseq, tprev } = record;
     const head = heads.get(tenant);
-    if (!head && heads.size >= ORGS_FOLLOWED) return { code: 'CAPACITY', seq, line, text: 'too many orgs to follow' };
+    if (!head && heads.size >= orgsFollowed) return { code: 'CAPACITY', seq, line, text: 'too many orgs to follow' };
     heads.set(tenant, { tseq, leaf });
     const wanted = head ? head.tseq + 1 : 0;
     if (tseq !== wanted) {

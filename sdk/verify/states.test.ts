@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { headOf, judge, type Said, writeLog } from './testlog.ts';
+import { readLine } from './line.ts';
+import { type Check, orgChains } from './order.ts';
+import { runStates } from './states.ts';
+import { headOf, judge, LOG, type Said, weave, writeLog } from './testlog.ts';
 
 /** One step of one run, told in short words: `intent 1 ban` is kind step.intent, attempt 1, ref ban. */
 function tell(...words: readonly string[]): Said[] {
@@ -11,6 +14,8 @@ function tell(...words: readonly string[]): Said[] {
     switch (kind) {
       case 'ended':
         return { ...of, kind: 'run.ended', outcome: 'completed' };
+      case 'skipped':
+        return { ...of, kind: 'steps.skipped', outcome: 'not-reached' };
       case 'approved':
       case 'rejected':
         return { ...of, kind: 'approval.decided', outcome: kind, ref: ref ?? 'apr' };
@@ -100,4 +105,28 @@ test('a decision names its step, or frees every step that waits for that approva
   const intent: Said = { tenant: 'acme', run: 'r', step: 's', kind: 'step.intent', attempt: 1 };
   expect(verdictOn([held, { ...decided, step: 's', ref: 'other' }, intent]).verdict).toBe('valid');
   expect(verdictOn([held, { ...decided, step: 't' }, intent]).verdict).toBe('invalid');
+});
+
+test('what is more than can be followed is said to be unjudged, and only that', () => {
+  const told = (run: string): Said[] => [
+    { tenant: 'acme', run, step: 's', kind: 'step.intent', attempt: 1 },
+    { tenant: 'acme', run, step: 's', kind: 'step.succeeded', attempt: 1 },
+    { tenant: 'acme', run, kind: 'run.ended', outcome: 'completed' },
+  ];
+  const found = (said: readonly Said[], check: Check) =>
+    writeLog(said)
+      .map((line, k) => check(readLine(line, k + 1, { scope: 'log', log: LOG, org: null })))
+      .filter((finding) => finding !== undefined)
+      .map(({ code, seq }) => [code, seq]);
+
+  // One after the other there is room for any number of runs; beside each other there is not.
+  expect(found([...told('a'), ...told('b'), ...told('c')], runStates(2))).toEqual([]);
+  expect(found(weave([told('a'), told('b'), told('c')]), runStates(2))).toEqual([
+    ['CAPACITY', 2],
+    ['CAPACITY', 5],
+  ]);
+  const of = (tenant: string): Said => ({ tenant, kind: 'incident.updated' });
+  expect(found([of('acme'), of('globex'), of('initech'), of('acme')], orgChains(2))).toEqual([['CAPACITY', 2]]);
+  const steps = Array.from({ length: 4_097 }, (_, k): Said => ({ ...of('acme'), run: 'r', step: `s${k}` }));
+  expect(found([...steps, ...steps.slice(0, 1)], runStates())).toEqual([['CAPACITY', 4_096]]);
 });

@@ -1,6 +1,6 @@
 import type { AuditRecord } from '../contract/audit.ts';
 import type { Check } from './order.ts';
-import type { Finding } from './verdict.ts';
+import type { Finding, FindingCode } from './verdict.ts';
 
 /**
  * What a sound log cannot tell of a run:
@@ -25,39 +25,37 @@ type Run = { readonly steps: Map<string, Step>; ended: boolean };
 
 /** Runs of one log that are followed at once. A run is let go when it ended and nothing of it is open. */
 const RUNS_FOLLOWED = 262_144;
-/** Steps of one run, over all levels, that are followed. */
+/** Steps of one run that are followed. */
 const STEPS_FOLLOWED = 4_096;
 
-export function runStates(): Check {
+export function runStates(runsFollowed = RUNS_FOLLOWED): Check {
   const runs = new Map<string, Run>();
   return ({ record, seq, line }) => {
-    if (!record || record.run === undefined) return undefined;
-    const { kind, run: id, tenant } = record;
-    const key = `${tenant} ${id}`;
-    const found = (code: Finding['code'], text: string): Finding => ({
-      code,
-      seq,
-      line,
-      text: `record ${seq} ${text}`,
-    });
+    if (record?.run === undefined) return undefined;
+    const found = (code: FindingCode, text: string): Finding => ({ code, seq, line, text: `record ${seq} ${text}` });
+    const key = `${record.tenant} ${record.run}`;
     const run = runs.get(key) ?? { steps: new Map<string, Step>(), ended: false };
     if (!runs.has(key)) {
-      if (runs.size >= RUNS_FOLLOWED) return found('CAPACITY', 'belongs to one run more than can be followed');
+      if (runs.size >= runsFollowed) return found('CAPACITY', 'belongs to one open run more than can be followed');
       runs.set(key, run);
     }
     let wrong: string | undefined;
-    if (kind === 'run.ended') run.ended = true;
-    else if (kind === 'approval.decided') decide(run, record);
+    if (record.kind === 'run.ended') run.ended = true;
+    else if (record.kind === 'approval.decided') decide(run, record);
     else if (record.step !== undefined) {
-      const step = run.steps.get(record.step) ?? { action: undefined, attempt: 0, state: 'untried', held: null };
-      if (run.steps.size >= STEPS_FOLLOWED) return found('CAPACITY', 'belongs to one step more than can be followed');
-      run.steps.set(record.step, step);
+      const step = run.steps.get(record.step) ?? untried();
+      if (!run.steps.has(record.step)) {
+        if (run.steps.size >= STEPS_FOLLOWED) return found('CAPACITY', 'belongs to one step more than can be followed');
+        run.steps.set(record.step, step);
+      }
       wrong = advance(step, record);
     }
     if (run.ended && isQuiet(run)) runs.delete(key);
     return wrong ? found('STATE_VIOLATION', wrong) : undefined;
   };
 }
+
+const untried = (): Step => ({ action: undefined, attempt: 0, state: 'untried', held: null });
 
 /** @returns what is wrong with `record` coming now, in words that follow "record n". */
 function advance(step: Step, { kind, attempt, ref }: AuditRecord): string | undefined {

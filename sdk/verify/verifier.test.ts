@@ -201,6 +201,13 @@ describe('what links without fault is judged by what it says', () => {
     rewriteFrom(whole, at, (record) => ({ ...record, ...change }));
   const found = (lines: readonly string[], options = WHOLE) => judge(lines, undefined, options).findings;
 
+  test('a beginning that names a predecessor: the tail of another log', () => {
+    const first = print({ ...parse(whole[0] ?? ''), prev: leafOf('x') });
+    const lines = [first, ...misnumbered(1, {}, first).slice(1)];
+    expect(found(lines)).toMatchObject([{ code: 'CHAIN_BREAK', seq: 0 }]);
+    expect(found([first])).toMatchObject([{ code: 'CHAIN_BREAK', seq: 0 }]);
+  });
+
   test('time that runs backwards', () => {
     expect(found(rewritten(9, { time: 5 }))).toMatchObject([{ code: 'CLOCK_REGRESS', seq: 9 }]);
   });
@@ -211,9 +218,9 @@ describe('what links without fault is judged by what it says', () => {
   });
 
   /** A writer that numbers its orgs wrongly: the log's own chain is whole. */
-  const misnumbered = (at: number, change: object): string[] => {
+  const misnumbered = (at: number, change: object, before = whole[at - 1] ?? ''): string[] => {
     const lines = [...whole];
-    let prev = leafOf(lines[at - 1] ?? '');
+    let prev = leafOf(before);
     for (let k = at; k < lines.length; k++) {
       lines[k] = print({ ...parse(lines[k] ?? ''), ...(k === at ? change : {}), prev });
       prev = leafOf(lines[k] ?? '');

@@ -23,18 +23,24 @@ storeContract('lmdb', async () => {
 });
 
 describe('a store that failed', () => {
-  test.each(['lost', 'failed-but-done'] as const)('memory: after a write that was %s nothing is written', async (kind) => {
-    const store = openMemoryStore({ fault: (write) => (write === 1 ? kind : 'none') });
-    await store.write([{ key: 'a', value: '1' }]);
-    await expect(store.write([{ key: 'b', value: '1' }])).rejects.toThrow('takes no more writes');
-    expect(store.get('b')).toBe(kind === 'lost' ? undefined : '1');
-    await expect(store.write([{ key: 'c', value: '1' }])).rejects.toThrow('takes no more writes');
-    expect(store.get('c')).toBeUndefined();
-  });
+  test.each(['lost', 'failed-but-done'] as const)(
+    'memory: after a write that was %s nothing is written',
+    async (kind) => {
+      const store = openMemoryStore({ fault: (write) => (write === 1 ? kind : 'none') });
+      await store.write([{ key: 'a', value: '1' }]);
+      await expect(store.write([{ key: 'b', value: '1' }])).rejects.toThrow('takes no more writes');
+      expect(store.get('b')).toBe(kind === 'lost' ? undefined : '1');
+      await expect(store.write([{ key: 'c', value: '1' }])).rejects.toThrow('takes no more writes');
+      expect(store.get('c')).toBeUndefined();
+    },
+  );
 
   test.each([
     ['removed', (file: string) => unlinkSync(file)],
-    ['replaced by a copy', (file: string) => (copyFileSync(file, `${file}.bak`), unlinkSync(file), copyFileSync(`${file}.bak`, file))],
+    [
+      'replaced by a copy',
+      (file: string) => (copyFileSync(file, `${file}.bak`), unlinkSync(file), copyFileSync(`${file}.bak`, file)),
+    ],
   ])('lmdb: notices that its file was %s, and takes no more writes', async (_, meddle) => {
     const path = folder();
     const store = openLmdbStore(path);

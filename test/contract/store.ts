@@ -11,7 +11,11 @@ export function storeContract(name: string, open: () => Promise<{ store: Store; 
       const { store } = await open();
       await store.write([put('acme/a'), put('acme/b')]);
       await store.write([put('acme/b', null)]);
-      expect([store.get('acme/a'), store.get('acme/b'), store.get('acme/c')]).toEqual(['v:acme/a', undefined, undefined]);
+      expect([store.get('acme/a'), store.get('acme/b'), store.get('acme/c')]).toEqual([
+        'v:acme/a',
+        undefined,
+        undefined,
+      ]);
       await store.close();
     });
 

@@ -31,6 +31,7 @@ export function cellCommand(
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
     '--disable-warning=ExperimentalWarning',
+    '--expose-gc',
     '--disallow-code-generation-from-strings',
     `--wasm-max-mem-pages=${LIMITS.cellMemoryPages.value}`,
     '--max-old-space-size=64',

@@ -56,7 +56,7 @@ const DEFAULTS: CellHostOptions = {
 };
 
 /** Calls that wait this long behind busy cells justify a cell more than the machine has processors. */
-const PATIENCE_MS = 50;
+const PATIENCE_MS = 250;
 const BOOT_BACKOFF_MS = 100;
 const BOOT_FAULTS_MAX = 3;
 const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { openHostMemory } from './host-memory.ts';
 import type { Quota } from './quota.ts';
 import { type RawLog, type RawResult, VERDICT } from './result-frame.ts';
@@ -35,6 +36,7 @@ const NOT_IN_CALL: Ending = {
   verdict: VERDICT.crashed,
   reason: 'The plugin called its host while it was being set up.',
 };
+const NOT_TEXT: Ending = { verdict: VERDICT.crashed, reason: 'The reply is not UTF-8.' };
 const OVERRAN: Ending = { verdict: VERDICT.overran, reason: '' };
 const refused = (reason: string): Ending => ({ verdict: VERDICT.refused, reason });
 const NO_BYTES = new Uint8Array(0);
@@ -53,6 +55,17 @@ export function createHost(quota: Quota, transport: Transport): Host {
   let logBytes = 0;
   let vars: Map<string, Uint8Array> | undefined;
 
+  /** No call: host functions are closed, and nothing of the last call is left but the bytes that its result shows. */
+  function forget(): void {
+    ending = NOT_IN_CALL;
+    overran = false;
+    outputAt = 0;
+    outputBytes = 0;
+    errorAt = 0;
+    logs = [];
+    logBytes = 0;
+    vars = undefined;
+  }
   function stop(why: Ending): never {
     ending ??= why;
     throw STOPPED;
@@ -186,7 +199,8 @@ export function createHost(quota: Quota, transport: Transport): Host {
   };
 
   function endingOf(ended: { readonly code: unknown } | { readonly thrown: unknown }): Ending | undefined {
-    if (ending !== undefined) return ending;
+    const trappedWhileSetUp = ending === NOT_IN_CALL && 'thrown' in ended && ended.thrown !== STOPPED;
+    if (ending !== undefined && !trappedWhileSetUp) return ending;
     if (overran) return OVERRAN;
     if ('thrown' in ended) return { verdict: VERDICT.crashed, reason: trapText(ended.thrown) };
     if (errorAt !== 0 || ended.code !== 0) {
@@ -201,28 +215,25 @@ export function createHost(quota: Quota, transport: Transport): Host {
   return {
     functions: { 'extism:host/env': extism, 'interlock:host/v1': interlock },
     begin(input, deadline) {
+      forget();
       memory.clear();
-      ending = undefined;
-      softDeadlineAt = deadline;
-      overran = false;
-      outputAt = 0;
-      outputBytes = 0;
-      errorAt = 0;
-      logs = [];
-      logBytes = 0;
-      vars = undefined;
       inputAt = memory.store(input);
+      softDeadlineAt = deadline;
+      ending =
+        inputAt === 0 ? refused(`The input is larger than the host memory of ${quota.hostBytes} bytes.`) : undefined;
     },
     end(ended) {
-      const how = endingOf(ended);
+      let how = endingOf(ended);
+      let text: Uint8Array = how === undefined ? memory.slice(outputAt, outputBytes) : NO_BYTES;
+      if (how === undefined && !isUtf8(text)) how = NOT_TEXT;
+      if (how !== undefined) text = encoder.encode(how.reason);
       // The plugin's own last words are log: they may hold anything, a reason of ours may not.
       const words = errorAt === 0 ? undefined : memory.bytesAt(errorAt);
       const room = quota.logBytes - logBytes;
       if (words && room > 0) logs.push({ level: 'error', text: words.slice(0, room) });
-      const text =
-        how === undefined ? memory.slice(outputAt, outputBytes) : how.reason ? encoder.encode(how.reason) : NO_BYTES;
-      ending = NOT_IN_CALL;
-      return { verdict: how?.verdict ?? VERDICT.replied, logs, text };
+      const result: RawResult = { verdict: how?.verdict ?? VERDICT.replied, logs, text };
+      forget();
+      return result;
     },
   };
 }

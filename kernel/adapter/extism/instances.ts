@@ -1,6 +1,6 @@
 import { createPlugin } from '@extism/extism';
 import type { Host } from './host-functions.ts';
-import type { RawResult } from './result-frame.ts';
+import { type RawResult, VERDICT } from './result-frame.ts';
 import { type Exports, type Snapshot, takeSnapshot } from './snapshot.ts';
 
 /**
@@ -19,22 +19,32 @@ export type Instances = {
   settle(): boolean;
 };
 
-type Module = { readonly compiled: WebAssembly.Module; readonly sealed: boolean; kept: Kept | undefined };
-type Kept = { readonly execute: () => unknown; readonly snapshot: Snapshot };
+type Module = { readonly compiled: WebAssembly.Module; readonly sealed: boolean; kept: Instance | undefined };
+type Instance = { readonly exports: Exports; readonly snapshot: Snapshot | undefined };
 
 const silent = () => undefined;
 const noLogger = { ...console, trace: silent, debug: silent, info: silent, log: silent, warn: silent, error: silent };
 
-/** The reply of a module that ended well is the only verdict after which an instance is kept. */
-const REPLIED = 0;
+/**
+ * Memory of dropped instances is given back by the garbage collector only, which does not hurry: it counts its own heap.
+ * So the cell asks for it: a quick look at young objects often, a full one seldom (0.5 and 4 ms).
+ */
+const MINOR_EVERY_BYTES = 32 << 20;
+const MAJOR_EVERY_BYTES = 256 << 20;
+/** Taken for the memory of a module that does not export it. */
+const UNSEEN_BYTES = 8 << 20;
+
+declare const gc: ((options: { readonly type: 'minor' | 'major' }) => void) | undefined;
 
 export function openInstances(host: Host, checkRestoreEvery: number): Instances {
   const modules = new Map<number, Module>();
-  let used: { readonly module: Module; readonly kept: Kept } | undefined;
+  let used: { readonly module: Module; readonly instance: Instance; readonly endedWell: boolean } | undefined;
   let restores = 0;
+  let sinceMinor = 0;
+  let sinceMajor = 0;
 
   /** Links the module with the host functions through the Extism SDK. Start code runs here. */
-  async function instantiate(compiled: WebAssembly.Module): Promise<Exports> {
+  async function instantiate({ compiled, sealed }: Module): Promise<Instance> {
     const plugin = await createPlugin(
       { wasm: [{ module: compiled, name: 'main' }] },
       {
@@ -42,40 +52,41 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
         logger: noLogger,
       },
     );
-    const { exports } = await plugin.getInstance('main');
+    const exports: Exports = (await plugin.getInstance('main')).exports;
     // Reactor modules set their runtime up here; the SDK calls it only under WASI.
     const initialize = exports['_initialize'];
     if (typeof initialize === 'function') initialize();
-    return exports;
+    return { exports, snapshot: sealed ? takeSnapshot(exports) : undefined };
   }
 
-  const executeOf = (exports: Exports) => exports['execute'] as () => unknown;
-
-  /** Sealed: set up before the call begins, so that no byte of any call can be in the snapshot. */
-  async function keep(module: Module): Promise<Kept | undefined> {
-    if (module.kept) return module.kept;
-    const exports = await instantiate(module.compiled);
-    const snapshot = takeSnapshot(exports);
-    module.kept = snapshot && { execute: executeOf(exports), snapshot };
-    return module.kept;
+  function drop({ exports }: Instance): void {
+    const memory = exports['memory'];
+    const bytes = memory instanceof WebAssembly.Memory ? memory.buffer.byteLength : UNSEEN_BYTES;
+    sinceMinor += bytes;
+    sinceMajor += bytes;
+    if (typeof gc !== 'function' || sinceMinor < MINOR_EVERY_BYTES) return;
+    const type = sinceMajor < MAJOR_EVERY_BYTES ? 'minor' : 'major';
+    gc({ type });
+    sinceMinor = 0;
+    if (type === 'major') sinceMajor = 0;
   }
 
-  async function call(id: number, input: Uint8Array, softDeadlineAt: number): Promise<RawResult | undefined> {
-    const module = modules.get(id);
-    if (module === undefined) return undefined;
-    used = undefined;
+  async function run(module: Module, input: Uint8Array, softDeadlineAt: number): Promise<RawResult> {
+    let instance = module.kept;
+    module.kept = undefined;
+    let result: RawResult;
     try {
-      const kept = module.sealed ? await keep(module) : undefined;
+      // Sealed: set up while no call is there, so that no byte of any call can be in the snapshot.
+      if (module.sealed) instance ??= await instantiate(module);
       host.begin(input, softDeadlineAt);
-      const execute = kept?.execute ?? executeOf(await instantiate(module.compiled));
-      const result = host.end({ code: execute() });
-      if (kept && result.verdict === REPLIED) used = { module, kept };
-      else module.kept = undefined;
-      return result;
+      instance ??= await instantiate(module);
+      const execute = instance.exports['execute'] as () => unknown;
+      result = host.end({ code: execute() });
     } catch (thrown) {
-      module.kept = undefined;
-      return host.end({ thrown });
+      result = host.end({ thrown });
     }
+    if (instance) used = { module, instance, endedWell: result.verdict === VERDICT.replied };
+    return result;
   }
 
   return {
@@ -90,13 +101,19 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
     unload(id) {
       modules.delete(id);
     },
-    call,
+    async call(id, input, softDeadlineAt) {
+      const module = modules.get(id);
+      return module && run(module, input, softDeadlineAt);
+    },
     settle() {
       if (used === undefined) return true;
-      const { module, kept } = used;
+      const { module, instance, endedWell } = used;
       used = undefined;
-      if (!kept.snapshot.restore()) module.kept = undefined;
-      else if (++restores % checkRestoreEvery === 0 && !kept.snapshot.matches()) return false;
+      if (!endedWell || !instance.snapshot?.restore()) drop(instance);
+      else {
+        if (++restores % checkRestoreEvery === 0 && !instance.snapshot.matches()) return false;
+        module.kept = instance;
+      }
       return true;
     },
   };

@@ -1,4 +1,4 @@
-import { fstatSync, mkdirSync, openSync, closeSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { Range, Row, Store, Write } from '../../port/store.ts';

@@ -1,4 +1,5 @@
 /** Errors that travel through undici and back to us. Owns how each kind of trouble is told to the caller. */
+import { errors } from 'undici';
 import type { ErrorClass } from '../../../sdk/contract/error.ts';
 
 /**
@@ -51,11 +52,12 @@ export function isStaleConnection(error: unknown): boolean {
 /** Any error as one of ours. */
 export function toEgressError(error: unknown): EgressError {
   if (error instanceof EgressError) return error;
+  if (error instanceof errors.HTTPParserError)
+    return failed('upstream_error', 'the answer breaks the HTTP/1.1 protocol');
   const code = (error as { code?: unknown } | null)?.code;
   const text = typeof code === 'string' ? code : '';
   const known = KNOWN[text];
   if (known) return failed(...known);
-  if (text.startsWith('HPE_')) return failed('upstream_error', 'the answer breaks the HTTP/1.1 protocol');
   // Node's names for a certificate that does not verify (X509_V_ERR_*, tls.checkServerIdentity) and for a failed handshake.
   if (/^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_|HOSTNAME_MISMATCH)/.test(text)) {
     return failed('upstream_error', `the certificate of the host does not verify (${text})`);

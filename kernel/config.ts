@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import * as v from 'valibot';
+import { codeDigest } from '../sdk/contract/code-digest.ts';
+import type { EgressPolicy } from '../sdk/contract/egress.ts';
+import { type PluginManifest, PluginManifestSchema } from '../sdk/contract/plugin.ts';
+import { ApprovalMatrixSchema } from './approval/matrix.ts';
+import { NAME_PATTERN, type OrgId } from './base/id.ts';
+import { err, ok, type Result } from './base/result.ts';
+import { parseEgressPolicy } from './egress/policy.ts';
+import type { OrgSetup } from './flow/kernel.ts';
+import { checkGuardrails } from './guardrail/schema.ts';
+
+/**
+ * The kernel's configuration: one JSON file that names the data folder, the listener and the orgs, each with its policy
+ * files and plugins. Every default is written here, once. Paths are relative to the file that names them.
+ */
+const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1_024));
+
+const OrgSchema = v.strictObject({
+  id: v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower-case letters, digits, single hyphens')),
+  guardrails: path,
+  approvals: path,
+  egress: path,
+  /** Folders with `manifest.json` and `dist/plugin.wasm` (see `interlock plugin build`). */
+  plugins: v.optional(v.array(path), []),
+});
+
+const ConfigSchema = v.strictObject({
+  $schema: v.optional(v.string()),
+  apiVersion: v.literal('interlock/config/v1'),
+  /** Folder of the record, the secrets and the modules. Back it up as one. */
+  data: path,
+  listen: v.optional(
+    v.strictObject({
+      host: v.optional(v.string(), '127.0.0.1'),
+      port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)), 8484),
+    }),
+    {},
+  ),
+  /** File of the key of the secret store; INTERLOCK_SECRET_KEY wins over it. Made on first start if it is not there. */
+  secretKeyFile: v.optional(path),
+  cells: v.optional(
+    v.strictObject({
+      min: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
+      max: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)), 8),
+    }),
+    {},
+  ),
+  orgs: v.pipe(v.array(OrgSchema), v.minLength(1), v.maxLength(10_000)),
+});
+
+export type Config = Omit<v.InferOutput<typeof ConfigSchema>, 'orgs'> & { readonly orgs: readonly OrgFiles[] };
+export type OrgFiles = v.InferOutput<typeof OrgSchema>;
+
+/** @returns the configuration with absolute paths, or a sentence that says what to mend. */
+export async function readConfig(file: string): Promise<Result<Config, string>> {
+  const read = await readJson(file);
+  if (!read.ok) return read;
+  const parsed = v.safeParse(ConfigSchema, read.value);
+  if (!parsed.success) return err(`${file}: ${issueText(parsed.issues)}`);
+  const base = dirname(resolve(file));
+  const at = (name: string) => resolve(base, name);
+  const config = parsed.output;
+  return ok({
+    ...config,
+    data: at(config.data),
+    secretKeyFile: at(config.secretKeyFile ?? `${config.data}/secret.key`),
+    orgs: config.orgs.map((org) => ({
+      ...org,
+      guardrails: at(org.guardrails),
+      approvals: at(org.approvals),
+      egress: at(org.egress),
+      plugins: org.plugins.map(at),
+    })),
+  });
+}
+
+/**
+ * Reads everything an org stands on.
+ * @param sealedBases code digests of bases that we built: only their modules may be restored instead of made anew.
+ */
+export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>): Promise<Result<OrgSetup, string>> {
+  const [guardrails, approvals, egress] = await Promise.all([
+    readJson(files.guardrails),
+    readJson(files.approvals),
+    readJson(files.egress),
+  ]);
+  if (!guardrails.ok) return guardrails;
+  if (!approvals.ok) return approvals;
+  if (!egress.ok) return egress;
+  const rules = checkGuardrails(guardrails.value);
+  if (!rules.ok)
+    return err(`${files.guardrails}: ${rules.error.map((one) => `${one.pointer} ${one.text}`).join('; ')}`);
+  const matrix = v.safeParse(ApprovalMatrixSchema, approvals.value);
+  if (!matrix.success) return err(`${files.approvals}: ${issueText(matrix.issues)}`);
+  const grants = parseEgressPolicy(egress.value);
+  if (!grants.ok) return err(`${files.egress}: ${grants.error.map((one) => `${one.path} ${one.text}`).join('; ')}`);
+  const plugins: OrgSetup['plugins'][number][] = [];
+  for (const folder of files.plugins) {
+    const plugin = await readPlugin(folder, sealedBases);
+    if (!plugin.ok) return plugin;
+    plugins.push(plugin.value);
+  }
+  const policy: EgressPolicy = grants.value.policy;
+  return ok({
+    id: files.id as OrgId,
+    policy: { guardrails: rules.value, matrix: matrix.output },
+    egress: policy,
+    plugins,
+  });
+}
+
+async function readPlugin(
+  folder: string,
+  sealedBases: ReadonlySet<string>,
+): Promise<Result<OrgSetup['plugins'][number], string>> {
+  const manifest = await readJson(`${folder}/manifest.json`);
+  if (!manifest.ok) return manifest;
+  const parsed = v.safeParse(PluginManifestSchema, manifest.value);
+  if (!parsed.success) return err(`${folder}/manifest.json: ${issueText(parsed.issues)}`);
+  try {
+    const wasm = await readFile(`${folder}/dist/plugin.wasm`);
+    const checked: PluginManifest = parsed.output;
+    return ok({ manifest: checked, wasm, sealed: isSealed(wasm, sealedBases) });
+  } catch {
+    return err(`${folder}/dist/plugin.wasm is not there: build it with npx interlock plugin build ${folder}`);
+  }
+}
+
+function isSealed(wasm: Uint8Array, sealedBases: ReadonlySet<string>): boolean {
+  try {
+    return sealedBases.has(codeDigest(wasm));
+  } catch {
+    // Malformed: admission says so, with the reason.
+    return false;
+  }
+}
+
+async function readJson(file: string): Promise<Result<unknown, string>> {
+  try {
+    return ok(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    return err(error instanceof SyntaxError ? `${file} is not valid JSON` : `${file} cannot be read`);
+  }
+}
+
+const issueText = (issues: readonly v.BaseIssue<unknown>[]): string =>
+  issues
+    .slice(0, 5)
+    .map((issue) => `/${(issue.path ?? []).map((item) => String(item.key)).join('/')} ${issue.message}`)
+    .join('; ');

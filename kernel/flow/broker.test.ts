@@ -1,0 +1,411 @@
+import { describe, expect, it } from 'vitest';
+import type { EgressRule } from '../../sdk/contract/egress.ts';
+import type { HttpRequest } from '../../sdk/contract/plugin.ts';
+import type { OrgId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
+import { err, ok } from '../base/result.ts';
+import type { EgressClient, OutboundAnswer, OutboundRequest } from '../port/egress.ts';
+import type { SecretSource } from '../port/secret-source.ts';
+import { createBroker, type StepScope } from './broker.ts';
+
+const VALUE = 'canary-value-0123456789';
+
+/** A world whose answers the test writes. Sockets are in test/egress; here it is the account that counts. */
+function worldOf(
+  answers: readonly (OutboundAnswer | Promise<OutboundAnswer>)[] = [],
+  values: Record<string, string> = { 'api-key': VALUE },
+) {
+  const sent: OutboundRequest[] = [];
+  const leases: { name: string; org: string; forWhat: object; revoked: number }[] = [];
+  const egress: EgressClient = {
+    send: async (request) => answers[sent.push(request) - 1] ?? answered(),
+    selfTest: async () => ({ holds: true, detail: '' }),
+    close: async () => undefined,
+  };
+  const secrets: SecretSource = {
+    lease: async (org, name, forWhat) => {
+      if (name === 'broken-key') return err('unavailable');
+      const value = values[name];
+      if (value === undefined) return err('unknown');
+      const lease = { name, org, forWhat, revoked: 0 };
+      leases.push(lease);
+      return ok({
+        name,
+        reveal: () => {
+          if (lease.revoked > 0) throw new Error('ended');
+          return value;
+        },
+        revoke: async () => {
+          lease.revoked += 1;
+        },
+      });
+    },
+    put: async () => undefined,
+    list: async () => [],
+    remove: async () => false,
+  };
+  return { sent, leases, broker: createBroker({ egress, secrets }) };
+}
+
+const answered = (
+  part: { status?: number; headers?: Record<string, string>; body?: string | Uint8Array } = {},
+): OutboundAnswer => ({
+  kind: 'answered',
+  status: part.status ?? 200,
+  headers: part.headers ?? {},
+  body: typeof part.body === 'object' ? part.body : Buffer.from(part.body ?? '{}'),
+});
+const failed = (sent: boolean): OutboundAnswer => ({ kind: 'failed', class: 'unavailable', reason: 'no route', sent });
+const never = new Promise<OutboundAnswer>(() => undefined);
+
+const plain: EgressRule = {
+  scheme: 'https',
+  host: 'api.example.com',
+  port: 443,
+  methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+  pathPrefix: '/',
+  addresses: [],
+};
+const keyed: EgressRule = {
+  ...plain,
+  host: 'vault.example.com',
+  secret: { name: 'api-key', header: 'authorization', format: 'Bearer {}' },
+};
+const scopeOf = (part: Partial<StepScope> = {}): StepScope => ({
+  org: 'acme' as OrgId,
+  run: 'run_1',
+  step: 'ban',
+  attempt: 1,
+  plugin: 'tracker',
+  rules: [plain, keyed],
+  effect: 'write',
+  op: 'execute',
+  idempotencyKey: 'key-of-step',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  timeoutMs: 10_000,
+  ...part,
+});
+const get = (part: Partial<HttpRequest> = {}): HttpRequest => ({
+  url: 'https://api.example.com/items',
+  method: 'GET',
+  headers: {},
+  body: null,
+  ...part,
+});
+const post = (part: Partial<HttpRequest> = {}): HttpRequest => get({ method: 'POST', body: '{}', ...part });
+const atVault = { url: 'https://vault.example.com/items' };
+
+describe('what a step may send', () => {
+  it.each<[Partial<StepScope>, HttpRequest, string | null]>([
+    [{ effect: 'none' }, get(), 'E_EFFECT'],
+    [{ effect: 'none', rules: [] }, get(), 'E_EFFECT'],
+    [{ effect: 'read' }, get(), null],
+    [{ effect: 'write' }, post(), null],
+    [{ rules: [] }, get(), 'E_NOT_ALLOWED'],
+    [{ op: 'plan' }, get(), null],
+    [{ op: 'plan' }, get({ method: 'HEAD' }), null],
+    [{ op: 'plan' }, post(), 'E_OPERATION'],
+    [{ op: 'check' }, get(), null],
+    [{ op: 'check' }, get({ method: 'DELETE' }), 'E_OPERATION'],
+    [{ op: 'rollback' }, get({ method: 'DELETE' }), null],
+    [{}, get({ url: 'https://other.example.com/' }), 'E_NOT_ALLOWED'],
+    [{}, get({ headers: { Authorization: 'Bearer mine' } }), 'E_HEADER'],
+    [{}, get({ headers: { 'idempotency-key': 'mine' } }), 'E_HEADER'],
+    [{}, get({ headers: { host: 'evil' } }), 'E_HEADER'],
+    [{}, get({ url: 'http://127.0.0.1/' }), 'E_IP_LITERAL'],
+    [{ rules: [{ ...keyed, secret: { name: 'missing', header: 'x-key', format: '{}' } }] }, get(atVault), 'E_SECRET'],
+  ])('%j %j: %s', async (part, request, code) => {
+    const { broker, sent } = worldOf();
+    const step = broker.forStep(scopeOf(part));
+    const answer = await step.handle(request);
+    if (code === null) expect(answer).toMatchObject({ ok: true });
+    else expect(answer).toEqual({ denied: expect.stringMatching(`^${code}: `) });
+    expect(sent.length).toBe(code === null ? 1 : 0);
+  });
+
+  it('is nothing more after one denial, which is the one that is reported', async () => {
+    const { broker, sent } = worldOf();
+    const step = broker.forStep(scopeOf());
+    const first = await step.handle(get({ url: 'https://evil.example.com/' }));
+    expect(await step.handle(get())).toEqual(first);
+    const use = await step.close();
+    expect([sent.length, use.requests]).toEqual([0, 0]);
+    expect({ denied: use.denied }).toEqual(first);
+  });
+
+  it('is nothing more after a denial at the socket', async () => {
+    const { broker, sent } = worldOf([{ kind: 'denied', reason: 'E_PRIVATE_ADDRESS: no' }]);
+    const step = broker.forStep(scopeOf());
+    expect(await step.handle(post())).toEqual({ denied: 'E_PRIVATE_ADDRESS: no' });
+    expect(await step.handle(get())).toEqual({ denied: 'E_PRIVATE_ADDRESS: no' });
+    expect(await step.close()).toMatchObject({ requests: 1, unsafe: 'none', denied: 'E_PRIVATE_ADDRESS: no' });
+    expect(sent.length).toBe(1);
+  });
+
+  it('is a limited number of requests', async () => {
+    const { broker, sent } = worldOf();
+    const step = broker.forStep(scopeOf());
+    const limit = LIMITS.brokerCallsPerStep.value;
+    for (let i = 0; i < limit; i++) expect(await step.handle(get())).toMatchObject({ ok: true });
+    expect(await step.handle(get())).toEqual({ denied: expect.stringContaining('E_TOO_MANY') });
+    expect(sent.length).toBe(limit);
+  });
+
+  it('is nothing once it is closed', async () => {
+    const { broker, sent } = worldOf();
+    const step = broker.forStep(scopeOf());
+    const use = await step.close();
+    expect(await step.handle(get())).toEqual({ denied: 'the step has ended' });
+    expect(await step.close()).toBe(use);
+    expect([sent.length, use]).toEqual([0, { requests: 0, unsafe: 'none', denied: null, secrets: [] }]);
+  });
+
+  it('is refused, never thrown, when a cell sends what is no request', async () => {
+    for (const request of [null, undefined, 7, {}, { url: 'https://api.example.com/' }]) {
+      const { broker } = worldOf();
+      const answer = await broker.forStep(scopeOf()).handle(request as unknown as HttpRequest);
+      expect(answer).toEqual({ denied: expect.any(String) });
+    }
+  });
+});
+
+describe('what goes out', () => {
+  it('carries the key of the step, the trace, and who is asking', async () => {
+    const { broker, sent } = worldOf();
+    const step = broker.forStep(scopeOf());
+    await step.handle(get({ headers: { Accept: 'text/plain' } }));
+    await step.handle(post());
+    await step.handle(post({ headers: { 'Content-Type': 'text/plain' }, body: 'x' }));
+    await step.handle(post({ method: 'DELETE', body: null }));
+    const trace = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'user-agent': 'interlock' };
+    expect(sent.map(({ headers }) => headers)).toEqual([
+      { ...trace, accept: 'text/plain' },
+      { ...trace, 'content-type': 'application/json', 'idempotency-key': 'key-of-step' },
+      { ...trace, 'content-type': 'text/plain', 'idempotency-key': 'key-of-step-2' },
+      { ...trace, 'idempotency-key': 'key-of-step-3' },
+    ]);
+  });
+
+  it('has the same keys in the next attempt', async () => {
+    const keysOf = async (attempt: number) => {
+      const { broker, sent } = worldOf([failed(false)]);
+      const step = broker.forStep(scopeOf({ attempt }));
+      for (const request of [post(), get(), post()]) await step.handle(request);
+      return sent.map(({ headers }) => headers['idempotency-key']);
+    };
+    expect(await keysOf(1)).toEqual(await keysOf(2));
+  });
+
+  it('has no trace header when there is no trace', async () => {
+    const { broker, sent } = worldOf();
+    await broker.forStep(scopeOf({ traceparent: '' })).handle(get());
+    expect(sent[0]?.headers).toEqual({ 'user-agent': 'interlock' });
+  });
+
+  it('shares connections with no other org and no other plugin', async () => {
+    const { broker, sent } = worldOf();
+    const scopes = [
+      {},
+      { org: 'globex' as OrgId },
+      { plugin: 'other' },
+      { org: 'a","b' as OrgId, plugin: 'c' },
+      { run: 'run_2' },
+    ];
+    for (const part of scopes) await broker.forStep(scopeOf(part)).handle(get());
+    expect(new Set(sent.map(({ pool }) => pool)).size).toBe(4);
+  });
+
+  it('has the time that is left, and the limits', async () => {
+    const { broker, sent } = worldOf();
+    await broker.forStep(scopeOf({ timeoutMs: 500 })).handle(get());
+    expect(sent[0]?.timeoutMs).toBeGreaterThan(0);
+    expect(sent[0]?.timeoutMs).toBeLessThanOrEqual(500);
+    expect(sent[0]?.maxBodyBytes).toBe(LIMITS.httpBodyBytes.value);
+    const late = broker.forStep(scopeOf({ timeoutMs: 0 }));
+    expect(await late.handle(post())).toMatchObject({ ok: false, error: 'timeout' });
+    expect(await late.close()).toMatchObject({ requests: 0, unsafe: 'none' });
+  });
+});
+
+describe('the account of requests that may change something', () => {
+  it.each<[string, HttpRequest[], (OutboundAnswer | Promise<OutboundAnswer>)[], string]>([
+    ['none sent', [], [], 'none'],
+    ['only reads, even without an answer', [get(), get()], [failed(true), answered()], 'none'],
+    ['answered', [post()], [answered()], 'answered'],
+    ['answered with an error', [post()], [answered({ status: 503 })], 'answered'],
+    ['answered with what no plugin can read', [post()], [answered({ body: Uint8Array.of(0xff) })], 'answered'],
+    ['never left', [post()], [failed(false)], 'none'],
+    ['may have left', [post()], [failed(true)], 'uncertain'],
+    ['one of several', [post(), post(), post()], [answered(), failed(true), answered()], 'uncertain'],
+    ['answered after one that never left', [post(), post()], [failed(false), answered()], 'answered'],
+  ])('%s', async (_, requests, answers, unsafe) => {
+    const { broker } = worldOf(answers);
+    const step = broker.forStep(scopeOf());
+    for (const request of requests) await step.handle(request);
+    expect(await step.close()).toMatchObject({ unsafe, requests: requests.length });
+  });
+
+  it('still on its way when the step ends: uncertain, and it is stopped', async () => {
+    const { broker, sent } = worldOf([never]);
+    const step = broker.forStep(scopeOf());
+    const pending = step.handle(post());
+    await Promise.resolve();
+    await new Promise(setImmediate);
+    expect(await step.close()).toMatchObject({ unsafe: 'uncertain', requests: 1 });
+    expect(sent[0]?.signal?.aborted).toBe(true);
+    void pending;
+  });
+
+  it('an answer that comes after the end is not shown', async () => {
+    const late = Promise.withResolvers<OutboundAnswer>();
+    const { broker } = worldOf([late.promise]);
+    const step = broker.forStep(scopeOf());
+    const pending = step.handle(get());
+    await new Promise(setImmediate);
+    await step.close();
+    late.resolve(answered({ body: 'late' }));
+    expect(await pending).toEqual({ denied: 'the step has ended' });
+  });
+
+  it('the signal of the step stops its requests', async () => {
+    const stop = new AbortController();
+    const { broker, sent } = worldOf();
+    await broker.forStep(scopeOf({ signal: stop.signal })).handle(get());
+    expect(sent[0]?.signal?.aborted).toBe(false);
+    stop.abort();
+    expect(sent[0]?.signal?.aborted).toBe(true);
+  });
+});
+
+describe('a secret', () => {
+  it('rides only with the rule that carries it, is leased once, and is given back', async () => {
+    const { broker, sent, leases } = worldOf();
+    const step = broker.forStep(scopeOf());
+    await step.handle(get());
+    expect(leases).toEqual([]);
+    await step.handle(get(atVault));
+    await step.handle(post(atVault));
+    await step.handle(get());
+    expect(sent.map(({ headers }) => headers['authorization'])).toEqual([
+      undefined,
+      `Bearer ${VALUE}`,
+      `Bearer ${VALUE}`,
+      undefined,
+    ]);
+    const { secrets } = await step.close();
+    expect(secrets).toEqual([{ name: 'api-key', host: 'vault.example.com', header: 'authorization' }]);
+    expect(leases).toEqual([{ name: 'api-key', org: 'acme', forWhat: { run: 'run_1', step: 'ban' }, revoked: 1 }]);
+  });
+
+  it('is leased once by requests at the same time', async () => {
+    const { broker, leases } = worldOf();
+    const step = broker.forStep(scopeOf());
+    await Promise.all([step.handle(get(atVault)), step.handle(get(atVault))]);
+    expect(leases.length).toBe(1);
+  });
+
+  it('that cannot be read for the moment fails the request, not the step', async () => {
+    const rules = [plain, { ...keyed, secret: { name: 'broken-key', header: 'x-key', format: '{}' } }];
+    const { broker, sent } = worldOf();
+    const step = broker.forStep(scopeOf({ rules }));
+    expect(await step.handle(get(atVault))).toMatchObject({ ok: false, error: 'unavailable' });
+    expect(await step.handle(get())).toMatchObject({ ok: true });
+    expect(sent.length).toBe(1);
+  });
+
+  it.each(['line\r\nbreak-in-value', 'non-ascii-é-value', ''])(
+    'that cannot stand in a header is denied: %j',
+    async (value) => {
+      const { broker, sent } = worldOf([], { 'api-key': value });
+      const answer = await broker.forStep(scopeOf()).handle(get(atVault));
+      expect(answer).toEqual({ denied: expect.stringContaining('E_SECRET') });
+      expect(sent).toEqual([]);
+    },
+  );
+
+  it('is put in as it is, whatever it looks like', async () => {
+    const value = "$&$1$$'{}`value";
+    const { broker, sent } = worldOf([], { 'api-key': value });
+    await broker.forStep(scopeOf()).handle(get(atVault));
+    expect(sent[0]?.headers['authorization']).toBe(`Bearer ${value}`);
+  });
+
+  it('is given back when the lease comes after the end', async () => {
+    const { leases, sent, broker } = worldOf();
+    const step = broker.forStep(scopeOf());
+    const pending = step.handle(get(atVault));
+    await step.close();
+    expect(await pending).toEqual({ denied: 'the step has ended' });
+    expect([sent.length, leases.map(({ revoked }) => revoked)]).toEqual([0, [1]]);
+  });
+
+  it('is taken out of everything that the plugin sees', async () => {
+    const base64 = Buffer.from(`user:${VALUE}`).toString('base64');
+    const { broker } = worldOf([
+      answered({
+        headers: { location: `https://vault.example.com/?k=${VALUE}`, 'x-request-id': base64 },
+        body: JSON.stringify({
+          echo: VALUE,
+          url: encodeURIComponent(VALUE),
+          hex: Buffer.from(VALUE).toString('hex'),
+          base64,
+        }),
+      }),
+      { kind: 'failed', class: 'upstream_error', reason: `echo of ${VALUE}`, sent: true },
+      answered({ body: VALUE }),
+      { kind: 'denied', reason: `E_X: ${VALUE}` },
+    ]);
+    const step = broker.forStep(scopeOf());
+    const seen = [
+      await step.handle(get(atVault)),
+      await step.handle(get(atVault)),
+      await step.handle(get()),
+      await step.handle(get(atVault)),
+      await step.close(),
+    ];
+    const text = JSON.stringify(seen);
+    expect(text).not.toContain(VALUE);
+    expect(text).not.toContain(Buffer.from(VALUE).toString('hex'));
+    expect(text).not.toContain(Buffer.from(VALUE).toString('base64').slice(4, -4));
+    expect(text.match(/\[secret:api-key\]/g)?.length).toBeGreaterThanOrEqual(8);
+  });
+});
+
+describe('what a plugin sees of an answer', () => {
+  it('is the status, the text, and a few headers', async () => {
+    const headers = {
+      'content-type': 'application/json',
+      'retry-after': '3',
+      etag: '"1"',
+      'last-modified': 'x',
+      location: '/y',
+      link: '<z>',
+      'x-request-id': 'r',
+      'set-cookie': 'session=1',
+      server: 'nginx',
+      'x-internal': 'a',
+    };
+    const { broker } = worldOf([answered({ status: 429, headers, body: '{"é":1}' })]);
+    const { 'set-cookie': _cookie, server: _server, 'x-internal': _internal, ...passed } = headers;
+    expect(await broker.forStep(scopeOf()).handle(get())).toEqual({
+      ok: true,
+      status: 429,
+      headers: passed,
+      body: '{"é":1}',
+    });
+  });
+
+  it('is an error when it is not text', async () => {
+    const { broker } = worldOf([answered({ body: Uint8Array.of(0x61, 0xff, 0xfe) })]);
+    expect(await broker.forStep(scopeOf()).handle(get())).toMatchObject({ ok: false, error: 'upstream_error' });
+  });
+
+  it('is the class of the failure', async () => {
+    const { broker } = worldOf([failed(false)]);
+    expect(await broker.forStep(scopeOf()).handle(get())).toEqual({
+      ok: false,
+      error: 'unavailable',
+      message: 'no route',
+    });
+  });
+});

@@ -1,0 +1,293 @@
+import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import { digestOfJson } from '../base/digest.ts';
+import type { Digest, OrgId, RunId } from '../base/id.ts';
+import type { Json } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { admit } from '../cell/admit.ts';
+import { pluginDigest } from '../cell/parameters.ts';
+import type { Principal } from '../org/principal.ts';
+import type { CellHost } from '../port/cell-host.ts';
+import type { Clock, Entropy } from '../port/clock.ts';
+import type { EgressClient } from '../port/egress.ts';
+import type { ModuleStore } from '../port/module-store.ts';
+import type { SecretSource } from '../port/secret-source.ts';
+import type { Store } from '../port/store.ts';
+import { isEnded, type Run } from '../run/state.ts';
+import { createBroker } from './broker.ts';
+import { type Control, openControl } from './control.ts';
+import { type Driver, openDriver } from './drive.ts';
+import { type AuditExport, openExport } from './export.ts';
+import { type Ingest, openIngest } from './ingest.ts';
+import { openJudges } from './judges.ts';
+import { KEYS, within } from './keys.ts';
+import { type Ledger, openLedger } from './ledger.ts';
+import { openPlaybooks, type Playbooks } from './playbooks.ts';
+import type { RunSummary } from './project.ts';
+import { openQuery, type Query } from './query.ts';
+import { type Recovered, recover } from './recover.ts';
+import { openRegistry, type PolicySet, type Registry } from './registry.ts';
+import { openTimers } from './timers.ts';
+import { openTokens, type Tokens } from './tokens.ts';
+import { openWorker } from './worker.ts';
+
+/** Everything from outside that the kernel stands on. */
+export type Ports = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly cells: CellHost;
+  readonly egress: EgressClient;
+  readonly secrets: SecretSource;
+  readonly modules: ModuleStore;
+};
+
+export type OrgSetup = {
+  readonly id: OrgId;
+  readonly policy: PolicySet;
+  readonly egress: EgressPolicy;
+  readonly plugins: readonly {
+    readonly manifest: PluginManifest;
+    readonly wasm: Uint8Array;
+    readonly sealed: boolean;
+  }[];
+};
+
+/** What the front doors may call. One kernel, one store, one writer. */
+export type Kernel = {
+  readonly ingest: Ingest;
+  readonly control: Control;
+  readonly query: Query;
+  readonly playbooks: Playbooks;
+  readonly tokens: Tokens;
+  readonly secrets: {
+    put(by: Principal, name: string, value: string): Promise<void>;
+    remove(by: Principal, name: string): Promise<boolean>;
+    list(org: OrgId): ReturnType<SecretSource['list']>;
+  };
+  readonly auditExport: (org: OrgId) => AuditExport;
+  /** Records that someone asked for what he may not do. */
+  readonly refuseAccess: (by: Principal, what: string) => Promise<void>;
+  /** Resolves with the run when it ends, or as it is after `timeoutMs`. Null when there is none. */
+  readonly waitForRun: (org: OrgId, run: RunId, timeoutMs: number) => Promise<Run | null>;
+  readonly setUpOrg: (setup: OrgSetup) => Promise<Result<void, string>>;
+  /** After all orgs are set up: takes up open work and starts the timers. */
+  readonly begin: () => Promise<Recovered>;
+  readonly stats: () => { readonly inFlight: number; readonly cells: ReturnType<CellHost['stats']> };
+  readonly healthy: () => boolean;
+  /** Resolves with the cause when the record has failed: end the process, start again. */
+  readonly failure: Promise<Error>;
+  readonly stop: () => Promise<void>;
+};
+
+/** How often due timers are looked for, in milliseconds. */
+const SWEEP_MS = 50;
+
+export function openKernel(ports: Ports): Kernel {
+  const { store, clock, entropy, cells, egress, modules } = ports;
+  const ledger: Ledger = openLedger({ store, clock, entropy });
+  const registry: Registry = openRegistry(store);
+  const judges = openJudges({ read: ledger.read, registry });
+  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, entropy });
+  const secrets = leasesOnRecord(ports.secrets, ledger);
+  const worker = openWorker({ cells, broker: createBroker({ egress, secrets }), driver, registry, clock, entropy });
+  const timers = openTimers({ store, driver, clock });
+  const query = openQuery(store);
+  const inFlight = new Map<OrgId, Set<RunId>>();
+  const waiters = new Map<RunId, Set<(run: Run) => void>>();
+  let ticking: NodeJS.Timeout | undefined;
+
+  driver.onEffect(worker.act);
+  driver.onTurn((run) => {
+    const open = inFlight.get(run.org) ?? new Set();
+    if (isEnded(run)) open.delete(run.id);
+    else open.add(run.id);
+    inFlight.set(run.org, open);
+    if (!isEnded(run)) return;
+    for (const wake of waiters.get(run.id) ?? []) wake(run);
+    waiters.delete(run.id);
+  });
+
+  const install = async (
+    org: OrgId,
+    { manifest, wasm, sealed }: OrgSetup['plugins'][number],
+  ): Promise<Result<Digest, string>> => {
+    const digest = pluginDigest(manifest, wasm);
+    const loaded = await load(digest, manifest, wasm, sealed);
+    if (!loaded.ok) return loaded;
+    await modules.put(digest, { wasm, manifest, sealed });
+    const key = `${org}/plugin/${manifest.name}`;
+    const row = JSON.stringify({ name: manifest.name, version: manifest.version, digest });
+    if (ledger.read(key) !== row)
+      await ledger.stage({
+        audit: [{ org, kind: 'plugin.installed', actor: 'system:kernel', ref: manifest.name, act: digest }],
+        rows: [{ key, value: row }],
+      });
+    return ok(digest);
+  };
+
+  const load = async (
+    digest: Digest,
+    manifest: PluginManifest,
+    wasm: Uint8Array,
+    sealed: boolean,
+  ): Promise<Result<Digest, string>> => {
+    if (registry.plugin(digest)) return ok(digest);
+    const admitted = admit(wasm);
+    if (!admitted.ok) return err(`${manifest.name} is not admitted: ${admitted.error.text}`);
+    const ready = await cells.load(digest, admitted.value.wasm, { sealed });
+    if (!ready.ok) return ready;
+    registry.addPlugin(digest, manifest);
+    return ok(digest);
+  };
+
+  /** Runs that outlived a change of plugins keep the modules they pinned. */
+  const loadPinned = async () => {
+    for (const org of registry.orgs())
+      for (const summary of openRuns(org)) {
+        const run = driver.load(org, summary.run);
+        if (!run) continue;
+        inFlight.set(org, (inFlight.get(org) ?? new Set()).add(run.id));
+        for (const digest of Object.values(run.plugins)) {
+          const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
+          if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
+        }
+      }
+  };
+
+  /** Every run that has not ended has a timer row, and only those do. */
+  const openRuns = (org: OrgId): RunSummary[] =>
+    store
+      .range({ ...within('!timer'), limit: 1_000_000 })
+      .map((row) => row.key.split('/'))
+      .filter(([, , owner]) => owner === org)
+      .map(([, , , run]) => JSON.parse(store.get(KEYS.run(org, run as RunId)) ?? '{}') as RunSummary);
+
+  return {
+    ingest: openIngest({
+      ledger,
+      driver,
+      registry,
+      clock,
+      entropy,
+      runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    }),
+    control: openControl({ driver, ledger }),
+    query,
+    playbooks: openPlaybooks({ ledger, registry, clock, maxTriggers: LIMITS.rulesPerOrg.value }),
+    tokens: openTokens({ store, ledger, clock, entropy }),
+    auditExport: openExport({ store, clock }),
+
+    secrets: {
+      async put(by, name, value) {
+        // Recorded first: a value that is there without a record of it would break the promise of the log.
+        await ledger.stage({
+          audit: [{ org: by.org, kind: 'secret.put', actor: `principal:${by.id}`, ref: name }],
+          rows: [],
+        });
+        await ports.secrets.put(by.org, name, value);
+      },
+      async remove(by, name) {
+        await ledger.stage({
+          audit: [{ org: by.org, kind: 'secret.removed', actor: `principal:${by.id}`, ref: name }],
+          rows: [],
+        });
+        return ports.secrets.remove(by.org, name);
+      },
+      list: (org) => ports.secrets.list(org),
+    },
+
+    refuseAccess: (by, what) =>
+      ledger.stage({
+        audit: [{ org: by.org, kind: 'access.refused', actor: `principal:${by.id}`, ref: what }],
+        rows: [],
+      }),
+
+    async waitForRun(org, id, timeoutMs) {
+      const now = query.run(org, id);
+      if (!now || isEnded(now) || timeoutMs <= 0) return now;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const wake = () => resolve();
+      const waiting = waiters.get(id) ?? new Set();
+      waiters.set(id, waiting.add(wake));
+      // It may have ended between the read and the registration.
+      const again = query.run(org, id);
+      const timer = setTimeout(wake, again && isEnded(again) ? 0 : timeoutMs);
+      await promise;
+      clearTimeout(timer);
+      waiting.delete(wake);
+      if (waiting.size === 0) waiters.delete(id);
+      return query.run(org, id);
+    },
+
+    async setUpOrg({ id, policy, egress: grants, plugins }) {
+      const digests = new Map<string, Digest>();
+      if (ledger.read(KEYS.org(id)) === undefined)
+        await ledger.stage({
+          audit: [{ org: id, kind: 'org.created', actor: 'system:kernel' }],
+          rows: [{ key: KEYS.org(id), value: JSON.stringify({ id }) }],
+        });
+      for (const plugin of plugins) {
+        const installed = await install(id, plugin);
+        if (!installed.ok) return installed;
+        digests.set(plugin.manifest.name, installed.value);
+      }
+      const digest = registry.addPolicy(policy);
+      const key = KEYS.policy(id, digest);
+      const egressDigest = digestOfJson('egress', grants as unknown as Json);
+      const inForce = JSON.stringify({ policy: digest, egress: egressDigest });
+      if (ledger.read(`${id}/policies`) !== inForce)
+        await ledger.stage({
+          audit: [
+            { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'guardrails-and-approvals', act: digest },
+            { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'egress', act: egressDigest },
+          ],
+          rows: [
+            { key, value: JSON.stringify(policy) },
+            { key: `${id}/policies`, value: inForce },
+          ],
+        });
+      const active = new Map(
+        [...digests].flatMap(([name, one]) => {
+          const plugin = registry.plugin(one);
+          return plugin ? [[name, plugin] as const] : [];
+        }),
+      );
+      registry.addOrg({ id, policy: digest, egress: grants, plugins: active });
+      registry.refreshTriggers(id);
+      return ok(undefined);
+    },
+
+    async begin() {
+      await loadPinned();
+      const recovered = await recover({ store, ledger, driver });
+      ticking = setInterval(() => void timers.sweep().catch(() => undefined), SWEEP_MS);
+      return recovered;
+    },
+
+    stats: () => ({ inFlight: worker.busy(), cells: cells.stats() }),
+    healthy: ledger.healthy,
+    failure: ledger.failure,
+
+    async stop() {
+      clearInterval(ticking);
+      await ledger.idle();
+    },
+  };
+}
+
+/** Every lease is on the record before the value can be used. */
+function leasesOnRecord(source: SecretSource, ledger: Ledger): SecretSource {
+  return {
+    ...source,
+    async lease(org, name, forWhat) {
+      const { run, step } = forWhat;
+      await ledger.stage({
+        audit: [{ org, kind: 'secret.leased', actor: 'system:broker', ref: name, run, step }],
+        rows: [],
+      });
+      return source.lease(org, name, forWhat);
+    },
+  };
+}

@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { sealedCodeDigest } from '../sdk/build/base.ts';
+import { openCellHost } from './adapter/extism/cell-host.ts';
+import { loadSecretKey } from './adapter/file/key.ts';
+import { openModuleStore } from './adapter/file/module-store.ts';
+import { openSecretStore } from './adapter/file/secret-store.ts';
+import { openLmdbStore } from './adapter/lmdb/store.ts';
+import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
+import { openEgressClient } from './adapter/undici/egress-client.ts';
+import { err, ok, type Result } from './base/result.ts';
+import { type Config, readConfig, readOrg } from './config.ts';
+import { type Kernel, openKernel } from './flow/kernel.ts';
+import { createApp } from './http/app.ts';
+import { serve } from './http/serve.ts';
+
+/**
+ * The composition root: the one place that knows every adapter. Opens them in order, refuses to start when a promise
+ * cannot be kept (egress guard, policies, plugins), and closes in reverse.
+ */
+export type Running = { readonly url: string; readonly kernel: Kernel; readonly stop: () => Promise<void> };
+
+export async function startKernel(
+  config: Config,
+  say: (line: string) => void = () => undefined,
+): Promise<Result<Running, string>> {
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const egress = openEgressClient();
+  const guard = await egress.selfTest();
+  if (!guard.holds) return err(`the egress guard does not hold here, so the kernel does not start: ${guard.detail}`);
+  const key = await loadSecretKey({
+    env: process.env.INTERLOCK_SECRET_KEY,
+    file: config.secretKeyFile,
+    generate: true,
+  });
+  if (!key.ok) return key;
+  const secrets = await openSecretStore({ file: join(config.data, 'secrets.json'), key: key.value });
+  if (!secrets.ok) return secrets;
+  const modules = await openModuleStore(join(config.data, 'modules'));
+  const cells = openCellHost({ min: config.cells.min, max: Math.max(config.cells.min, config.cells.max) });
+  const store = openLmdbStore(join(config.data, 'record'));
+  const entropy = openSystemEntropy();
+  const kernel = openKernel({ store, clock: systemClock, entropy, cells, egress, secrets: secrets.value, modules });
+
+  const sealedBases = new Set([await sealedCodeDigest()]);
+  for (const files of config.orgs) {
+    const org = await readOrg(files, sealedBases);
+    const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
+    if (!fine.ok) {
+      await cells.close();
+      return fine;
+    }
+  }
+  const recovered = await kernel.begin();
+  if (recovered.calls > 0) say(`took up ${recovered.calls} calls that were open when the kernel last stopped`);
+  const server = await serve(createApp(kernel), config.listen);
+  return ok({
+    url: server.url,
+    kernel,
+    async stop() {
+      await server.close();
+      await kernel.stop();
+      await cells.close();
+      await egress.close();
+      await store.close();
+    },
+  });
+}
+
+const HELP = `Usage: node kernel/main.ts --config FILE
+
+Starts the Interlock kernel. The configuration names the data folder, the
+listener and the orgs with their policies and plugins; docs/configuration.md
+describes it. For a kernel with a demo org, run: npm start
+
+Options:
+  --config FILE   the configuration (JSON); or INTERLOCK_CONFIG
+  --help          this text
+`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const file = values.config ?? process.env.INTERLOCK_CONFIG;
+  const say = (line: string) => void process.stderr.write(`interlock: ${line}\n`);
+  if (!file) {
+    process.stderr.write(`interlock: no configuration: give --config FILE\n\n${HELP}`);
+    return 2;
+  }
+  const config = await readConfig(file);
+  const running = config.ok ? await startKernel(config.value, say) : config;
+  if (!running.ok) {
+    say(running.error);
+    return 2;
+  }
+  const { url, kernel, stop } = running.value;
+  say(`listening on ${url}`);
+  const signal = new Promise<'signal'>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve('signal'));
+  });
+  const ended = await Promise.race([signal, kernel.failure]);
+  if (ended !== 'signal') {
+    // Nothing more can be recorded, so nothing more may happen. What is on disk is whole; a restart takes it up.
+    say(`${ended.message}`);
+    return 70;
+  }
+  await stop();
+  return 0;
+}
+
+if (import.meta.main) process.exit(await main());

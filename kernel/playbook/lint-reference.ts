@@ -1,0 +1,54 @@
+import type { StepId } from '../base/id.ts';
+import { type Graph, type Step, successors } from './graph.ts';
+import type { Unplaced } from './issue.ts';
+import { topological } from './lint-graph.ts';
+import { referencesIn } from './reference.ts';
+import type { Playbook } from './schema.ts';
+
+/** A reference to a step is allowed only where that step has run on every path that leads here. */
+export function referenceIssues(playbook: Playbook, graph: Graph): Unplaced[] {
+  const order = topological(graph);
+  if (!order) return [];
+  const before = new Map<StepId, ReadonlySet<StepId>>([[graph.entry, new Set()]]);
+  for (const id of order) {
+    const step = graph.steps.get(id) as Step;
+    const ran = new Set([...(before.get(id) ?? []), ...(step.kind === 'action' ? [id] : [])]);
+    for (const next of successors(step)) {
+      if (next === null) continue;
+      const known = before.get(next);
+      before.set(next, known ? new Set([...known].filter((one) => ran.has(one))) : ran);
+    }
+  }
+  const issues: Unplaced[] = [];
+  playbook.steps.forEach((step, i) => {
+    const texts =
+      step.type === 'branch' ? [] : step.type === 'update_state' ? [step.incident, step.set.note] : step.with;
+    for (const { reference } of referencesIn(texts)) {
+      const at = `/steps/${i}`;
+      const [name = ''] = reference?.path ?? [];
+      if (!reference) issues.push({ at, text: 'a {{ reference }} is malformed: use inputs.NAME or steps.ID.FIELD' });
+      else if (reference.root === 'inputs' && !Object.hasOwn(playbook.inputs, name))
+        issues.push({ at, text: `inputs.${name} is not declared: add it to inputs with its JSON Pointer` });
+      else if (reference.root === 'steps' && !before.get(step.id as StepId)?.has(name as StepId))
+        issues.push({ at, text: `steps.${name} has not run on every path to ${step.id}` });
+    }
+    if (step.type !== 'branch') return;
+    for (const name of factsOf(step.when))
+      if (name.startsWith('steps.') && !before.get(step.id as StepId)?.has(name.slice(6) as StepId))
+        issues.push({ at: `/steps/${i}/when`, text: `${name} has not run on every path to ${step.id}` });
+      else if (!name.startsWith('steps.') && name !== 'inputs' && name !== 'event')
+        issues.push({
+          at: `/steps/${i}/when`,
+          text: `${name} is not a fact of a branch: use event, inputs or steps.ID`,
+        });
+  });
+  return issues;
+}
+
+/** Names of the facts that a rule asks about. */
+function factsOf(rule: unknown): string[] {
+  if (typeof rule !== 'object' || rule === null) return [];
+  if ('all' in rule || 'any' in rule) return Object.values(rule).flat().flatMap(factsOf);
+  if ('not' in rule) return factsOf(rule.not);
+  return 'fact' in rule && typeof rule.fact === 'string' ? [rule.fact] : [];
+}

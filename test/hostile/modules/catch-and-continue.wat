@@ -1,0 +1,25 @@
+;; Sets a good reply, sends a request that is denied, catches what its host throws, sends another one, and returns as if
+;; nothing had happened.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store (param i64 i32)))
+  (import "extism:host/env" "output_set" (func $output (param i64 i64)))
+  (import "interlock:host/v1" "http" (func $http (param i64) (result i64)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{\"ok\":true,\"output\":\"I got away with it\"}")
+  (data (i32.const 64) "{\"url\":\"http://169.254.169.254/latest/meta-data\",\"method\":\"GET\",\"headers\":{},\"body\":null}")
+  (func $block (param $from i32) (param $length i32) (result i64) (local $to i64) (local $i i32)
+    (local.set $to (call $alloc (i64.extend_i32_u (local.get $length))))
+    (loop $copy
+      (call $store (i64.add (local.get $to) (i64.extend_i32_u (local.get $i)))
+                   (i32.load8_u (i32.add (local.get $from) (local.get $i))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $copy (i32.lt_u (local.get $i) (local.get $length))))
+    (local.get $to))
+  (func (export "describe") (result i32) (i32.const 0))
+  (func (export "execute") (result i32) (local $request i64)
+    (call $output (call $block (i32.const 0) (i32.const 41)) (i64.const 41))
+    (local.set $request (call $block (i32.const 64) (i32.const 89)))
+    (try (do (drop (call $http (local.get $request)))) (catch_all))
+    (try (do (drop (call $http (local.get $request)))) (catch_all))
+    (i32.const 0)))
