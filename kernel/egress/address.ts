@@ -56,6 +56,8 @@ export function faultOfBlock(block: string): string | undefined {
 
 /** Only the two plain spellings: four decimal parts, or IPv6 without a zone. Octal, hex and short forms are refused. */
 function parseAddress(text: string): Address | undefined {
+  // Names come here with every request; ipaddr.js answers them by an exception, which is slow.
+  if (!/^[0-9a-f.:]+$/i.test(text)) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
   const address = parseIPv6(text);
   return address?.isIPv4MappedAddress() ? address.toIPv4Address() : address;

@@ -71,7 +71,7 @@ function faultOfAuthority(authority: string, url: URL): string | undefined {
  * Says what is wrong with a path, or undefined. Servers differ in when they decode `%2e` and `%2f`, whether they decode
  * twice, and whether `..;` is a dot segment; a path on which they differ could leave the granted prefix.
  */
-export function faultOfPath(raw: string): string | undefined {
+function faultOfPath(raw: string): string | undefined {
   const once = raw.replace(/%(?:25)+/g, '%').toLowerCase();
   if (/%(?:2f|5c)/.test(once)) return 'the path has an encoded slash or backslash';
   if (/%(?:[01][0-9a-f]|7f)/.test(once)) return 'the path has an encoded control character';

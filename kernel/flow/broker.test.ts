@@ -177,12 +177,14 @@ describe('what goes out', () => {
     await step.handle(post());
     await step.handle(post({ headers: { 'Content-Type': 'text/plain' }, body: 'x' }));
     await step.handle(post({ method: 'DELETE', body: null }));
+    await broker.forStep(scopeOf({ traceparent: '' })).handle(get());
     const trace = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'user-agent': 'interlock' };
     expect(sent.map(({ headers }) => headers)).toEqual([
       { ...trace, accept: 'text/plain' },
       { ...trace, 'content-type': 'application/json', 'idempotency-key': 'key-of-step' },
       { ...trace, 'content-type': 'text/plain', 'idempotency-key': 'key-of-step-2' },
       { ...trace, 'idempotency-key': 'key-of-step-3' },
+      { 'user-agent': 'interlock' },
     ]);
   });
 
@@ -194,12 +196,6 @@ describe('what goes out', () => {
       return sent.map(({ headers }) => headers['idempotency-key']);
     };
     expect(await keysOf(1)).toEqual(await keysOf(2));
-  });
-
-  it('has no trace header when there is no trace', async () => {
-    const { broker, sent } = worldOf();
-    await broker.forStep(scopeOf({ traceparent: '' })).handle(get());
-    expect(sent[0]?.headers).toEqual({ 'user-agent': 'interlock' });
   });
 
   it('shares connections with no other org and no other plugin', async () => {
@@ -313,7 +309,7 @@ describe('a secret', () => {
     expect(sent.length).toBe(1);
   });
 
-  it.each(['line\r\nbreak-in-value', 'non-ascii-é-value', ''])(
+  it.each(['line\r\nbreak-in-value', 'non-ascii-é-value', 'short', ''])(
     'that cannot stand in a header is denied: %j',
     async (value) => {
       const { broker, sent } = worldOf([], { 'api-key': value });
@@ -373,20 +369,9 @@ describe('a secret', () => {
 
 describe('what a plugin sees of an answer', () => {
   it('is the status, the text, and a few headers', async () => {
-    const headers = {
-      'content-type': 'application/json',
-      'retry-after': '3',
-      etag: '"1"',
-      'last-modified': 'x',
-      location: '/y',
-      link: '<z>',
-      'x-request-id': 'r',
-      'set-cookie': 'session=1',
-      server: 'nginx',
-      'x-internal': 'a',
-    };
+    const passed = { 'content-type': 'a/b', 'retry-after': '3', location: '/y', link: '<z>', etag: '"1"' };
+    const headers = { ...passed, 'set-cookie': 'session=1', server: 'nginx', 'x-internal': 'a' };
     const { broker } = worldOf([answered({ status: 429, headers, body: '{"é":1}' })]);
-    const { 'set-cookie': _cookie, server: _server, 'x-internal': _internal, ...passed } = headers;
     expect(await broker.forStep(scopeOf()).handle(get())).toEqual({
       ok: true,
       status: 429,

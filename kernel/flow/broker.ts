@@ -12,6 +12,7 @@ import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretLease, SecretSource } from '../port/secret-source.ts';
 import { createScrubber, type Scrubber } from '../secret/scrub.ts';
+import { judgeSecretValue } from '../secret/value.ts';
 
 export type StepScope = {
   readonly org: OrgId;
@@ -139,7 +140,8 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
     const use: BrokerUse = { requests, unsafe, denied, secrets: [...used.values()] };
-    stop.abort();
+    // A reason of our own: the default one is an exception object with a stack, made for every step.
+    stop.abort('the step has ended');
     await secrets.revoke();
     return use;
   };
@@ -218,22 +220,34 @@ type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
 /** The leases of one step: each secret is leased once, when it is first needed. */
 function leasesOf(source: SecretSource, scope: StepScope) {
-  const leases = new Map<string, Promise<Result<SecretLease, 'unknown' | 'unavailable'>>>();
-  const held = new Map<string, SecretLease>();
+  const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();
+  const held: SecretLease[] = [];
   let scrubber: Scrubber = (text) => text;
   let isRevoked = false;
 
-  const lease = (name: string) => {
-    const known = leases.get(name);
-    if (known) return known;
-    const asked = source.lease(scope.org, name, { run: scope.run, step: scope.step }).then(async (result) => {
-      if (!result.ok) leases.delete(name);
-      else if (isRevoked) await result.value.revoke();
-      else held.set(name, result.value);
-      return result;
-    });
-    leases.set(name, asked);
-    return asked;
+  const take = async (name: string): Promise<Result<SecretLease, NoSecret>> => {
+    const leased = await source.lease(scope.org, name, { run: scope.run, step: scope.step });
+    if (!leased.ok) {
+      // Not remembered, so that the next request of the step asks again.
+      leases.delete(name);
+      return leased.error === 'unknown'
+        ? err({ isFinal: true, text: `E_SECRET: the secret ${name} is not stored for this org; store it first` })
+        : err({ isFinal: false, text: `the secret ${name} cannot be read at the moment` });
+    }
+    const lease = leased.value;
+    const judged = isRevoked ? err('the step has ended') : judgeSecretValue(lease.reveal());
+    if (!judged.ok) {
+      await lease.revoke();
+      return err({ isFinal: true, text: `E_SECRET: the secret ${name} cannot be used: ${judged.error}` });
+    }
+    held.push(lease);
+    scrubber = createScrubber(held.map((one) => ({ name: one.name, value: one.reveal() })));
+    return ok(lease);
+  };
+  const leaseFor = (name: string) => {
+    const lease = leases.get(name) ?? take(name);
+    leases.set(name, lease);
+    return lease;
   };
 
   return {
@@ -241,27 +255,14 @@ function leasesOf(source: SecretSource, scope: StepScope) {
     headerFor: async (rule: EgressRule): Promise<Result<Readonly<Record<string, string>>, NoSecret>> => {
       if (!rule.secret) return ok({});
       const { name, header, format } = rule.secret;
-      const leased = await lease(name);
-      if (!leased.ok) {
-        return leased.error === 'unknown'
-          ? err({ isFinal: true, text: `E_SECRET: the secret ${name} is not stored for this org; store it first` })
-          : err({ isFinal: false, text: `the secret ${name} cannot be read at the moment` });
-      }
-      if (isRevoked) return err({ isFinal: true, text: 'the step has ended' });
-      const value = leased.value.reveal();
-      scrubber = createScrubber([...held.values()].map((one) => ({ name: one.name, value: one.reveal() })));
-      if (!/^[\x20-\x7e]+$/.test(value)) {
-        const text = `E_SECRET: the secret ${name} has characters that cannot stand in a header; store it again without`;
-        return err({ isFinal: true, text });
-      }
+      const lease = await leaseFor(name);
       // A function, because `$&` and the like in a value would be read as instructions.
-      return ok({ [header]: format.replaceAll('{}', () => value) });
+      return lease.ok ? ok({ [header]: format.replaceAll('{}', () => lease.value.reveal()) }) : lease;
     },
     scrubber: (): Scrubber => scrubber,
     revoke: async (): Promise<void> => {
       isRevoked = true;
-      await Promise.all([...held.values()].map((one) => one.revoke()));
-      held.clear();
+      await Promise.all(held.map((lease) => lease.revoke()));
     },
   };
 }

@@ -55,6 +55,8 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
   return {
     lint,
     get: read,
+    /** The executable form of a stored version, its steps in the order of the document. */
+    graph: registry.graph,
 
     /** Stores a version if it is valid. The same text again is the same version. */
     async put(

@@ -5,6 +5,7 @@ import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import type { StoredEvent } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
+import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, Incident, RunSummary } from './project.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
@@ -61,6 +62,7 @@ export function openQuery(store: Store) {
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
     approvals: (org: OrgId, state: string | undefined, limit: number, after?: string): Page<ApprovalRow> =>
       page<ApprovalRow>(`${org}/approval`, limit, after, (row) => !state || row.state === state),
+    playbook: (org: OrgId, name: string) => read<PlaybookRecord>(KEYS.playbook(org, name)),
     incident: (org: OrgId, id: string) => read<Incident>(KEYS.incident(org, id)),
   };
 }

@@ -196,9 +196,10 @@ describe('why', () => {
 });
 
 describe('a judge that cannot be trusted is a fault', () => {
+  // Comparisons, because a plain equality that fails never reaches the engine.
   const rules = [
-    { id: 'a', rule: rule(yes) },
-    { id: 'b', rule: rule(no) },
+    { id: 'a', rule: rule(when('greaterThan', 0, '/one')) },
+    { id: 'b', rule: rule(when('lessThan', 0, '/one')) },
   ];
   const kindOf = async (judged: ReturnType<typeof judge>) => {
     const results = await judged;

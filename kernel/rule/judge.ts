@@ -7,6 +7,7 @@
  *      fact is boxed: the engine asks the resolver only for objects with a path, and returns anything else as it is
  *   J3 every rule given has exactly one result, every condition one answer; any shortfall is a fault, not a "no"
  *   J4 operators are ours (operator.ts), total and type-safe; facts are constants
+ *   J6 what a plain equality or membership test rules out never reaches the engine (prefilter.ts)
  *   J5 the engine's two-valued answer must agree with the three-valued reading (explain.ts) wherever that is decided
  *
  * No I/O, no clock. It returns a promise because the engine does.
@@ -20,6 +21,7 @@ import { type Json, resolvePointer } from '../base/json.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { explain, type Finding, type Judged } from './explain.ts';
 import { MEANINGS } from './operator.ts';
+import { ruledOut } from './prefilter.ts';
 import { ruleSizeFault } from './schema.ts';
 
 export type RuleResult = {
@@ -60,15 +62,35 @@ export async function judge(
   rules: readonly NamedRule[],
   facts: Readonly<Record<string, Json>>,
 ): Promise<Result<ReadonlyMap<string, RuleResult>, JudgeFault>> {
-  if (rules.some(({ rule }) => ruleSizeFault(rule) !== undefined))
+  if (rules.some(({ rule }) => !isWithinSize(rule)))
     return fault('rule_too_large', 'A rule is larger than the limits; check it before it is stored.');
+  const results = new Map<string, RuleResult>();
+  const candidates: NamedRule[] = [];
   let answers: readonly Answer[];
   try {
-    answers = await runEngine(rules, facts);
+    for (const named of rules) {
+      const unmet = ruledOut(named.rule, facts);
+      if (unmet) results.set(named.id, { matched: false, notEvaluable: false, why: [unmet] });
+      else candidates.push(named);
+    }
+    answers = candidates.length > 0 ? await runEngine(candidates, facts) : [];
   } catch {
     return fault('engine_failed', 'The rule engine failed on these rules.');
   }
-  return collect(rules, answers);
+  const judged = collect(candidates, answers);
+  if (!judged.ok) return judged;
+  for (const [id, result] of judged.value) results.set(id, result);
+  return results.size === rules.length ? ok(results) : fault('duplicate_id', 'Two rules have the same id.');
+}
+
+/** Rules do not change, so each is measured once. */
+const measured = new WeakSet<Rule>();
+
+function isWithinSize(rule: Rule): boolean {
+  if (measured.has(rule)) return true;
+  const fine = ruleSizeFault(rule) === undefined;
+  if (fine) measured.add(rule);
+  return fine;
 }
 
 type Answer = { readonly name: string; readonly result: unknown; readonly conditions: Judged };

@@ -117,6 +117,10 @@ describe('Basic credentials stored as base64', () => {
   ])('are taken out as %s', (text) => expect(basic(`<${text}>`)).toBe('<[secret:basic]>'));
 });
 
+it('a value that was never judged is a defect, not a secret to look for', () => {
+  expect(() => createScrubber([{ name: 'x', value: '' }])).toThrow('judgeSecretValue');
+});
+
 it('no secrets, no change', () => expect(createScrubber([])('text')).toBe('text'));
 
 describe('hostile text is searched in one pass per level', () => {

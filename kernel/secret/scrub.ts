@@ -4,6 +4,7 @@
  * What it cannot see: a value that the other side encrypted, compressed, reversed or cut in pieces. The grant (which
  * host gets the value at all) is the wall; this is the net behind it.
  */
+import { invariant } from '../base/assert.ts';
 import { unescapeOnce } from './unescape.ts';
 import { MIN_SECRET_CHARS } from './value.ts';
 
@@ -24,8 +25,11 @@ type Range = { readonly start: number; readonly end: number; readonly name: stri
  * base64 and base64url (RFC 4648) at each of the three alignments, so also inside a longer encoded text such as
  * `user:value`. Each of these also under up to four levels of percent-encoding, JSON or HTML escapes, in any mixture.
  * For a value that is itself base64 (Basic credentials), what it encodes is taken out as well.
+ * @param secrets values that judgeSecretValue accepted.
  */
 export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
+  const areLong = secrets.every(({ value }) => value.length >= MIN_SECRET_CHARS);
+  invariant(areLong, 'a secret that is scrubbed was judged by judgeSecretValue first');
   const needles = secrets.flatMap(({ name, value }) =>
     [value, ...derivedValues(value)].flatMap((text) => needlesOf(name, text)),
   );

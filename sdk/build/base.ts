@@ -131,11 +131,10 @@ async function forgetOthers(kept: string): Promise<void> {
 
 async function merge(scratch: string): Promise<Uint8Array<ArrayBuffer>> {
   const at = (file: string) => join(scratch, file);
-  const assemble = (name: string) =>
-    tool('wasm-as', [join(import.meta.dirname, `${name}.wat`), '-o', at(`${name}.wasm`)]);
-  await Promise.all([assemble('shim'), assemble('wasi')]);
-  const parts = [require.resolve('quickjs-wasi/quickjs.wasm'), 'qjs', at('shim.wasm'), 'env'];
-  await tool('wasm-merge', [...parts, at('wasi.wasm'), 'wasi_snapshot_preview1', '-o', at('merged.wasm')]);
+  const here = (file: string) => join(import.meta.dirname, file);
+  // The bridge imports from the engine and the engine from the bridge; merged, they find each other by these names.
+  const parts = [require.resolve('quickjs-wasi/quickjs.wasm'), 'qjs', here('shim.wat'), 'env'];
+  await tool('wasm-merge', [...parts, here('wasi.wat'), 'wasi_snapshot_preview1', '-o', at('merged.wasm')]);
   const roots = KEPT.map((name) => ({ name, export: name, root: true }));
   await writeFile(at('roots.json'), JSON.stringify(roots));
   await tool('wasm-metadce', [at('merged.wasm'), `--graph-file=${at('roots.json')}`, '-o', at('base.wasm')]);

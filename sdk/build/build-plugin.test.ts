@@ -27,7 +27,7 @@ let fixture: Buffer;
 beforeAll(async () => {
   scratch = realpathSync(mkdtempSync(join(tmpdir(), 'interlock-sealing-')));
   fixture = readFileSync((await sealed(FIXTURE, join(scratch, 'fixture'))).wasmPath);
-});
+}, 60_000);
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 async function sealed(directory: string, outDir?: string) {
@@ -105,7 +105,7 @@ describe('a sealed module', () => {
     expect(text.match(/\b(?:table\.(?:set|grow|fill|copy|init)|elem\.drop|data\.drop|memory\.init)\b/g)).toBeNull();
     expect(text).not.toMatch(/^ \((?:start|tag|import "[^"]+" "[^"]+" \((?!func))/m);
     expect(text.match(/^ \(memory .*$/gm)).toEqual([expect.stringMatching(/ \d+ 512\)$/)]);
-  });
+  }, 60_000);
 
   test('carries the manifest and the source map', () => {
     const module = new WebAssembly.Module(fixture);

@@ -34,7 +34,7 @@ export type BuiltPlugin = {
 };
 
 /** `message` is for the author: what is wrong, where, and how to mend it. */
-export type BuildFault = {
+type BuildFault = {
   readonly kind: 'manifest' | 'bundle' | 'module-scope' | 'plugin';
   readonly message: string;
 };

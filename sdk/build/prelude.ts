@@ -20,7 +20,7 @@ type Bridge = {
   readonly e: (text: string) => void;
 };
 
-const OP = { begin: 0, describe: 1, end: 2 } as const;
+const OP = { begin: 0, describe: 1, end: 2, overrun: 3 } as const;
 
 /** Module scope is compile time: random there is the same in every build. */
 const BUILD_SEED = ['1', '1'] as const;
@@ -81,17 +81,16 @@ export function install(bridge: Bridge): (exports: { readonly default?: unknown 
     }
   };
 
-  const end = (fault: unknown): string => {
-    if (fault === undefined) return reply ?? NEVER_SETTLED;
-    if (fault instanceof Error && fault.message === 'interrupted') {
-      return failure('timeout', `the call was ended at its deadline${frames(fault)}`);
-    }
-    return errorReply(fault);
-  };
-
   const entry = (op: number, argument: unknown): string | undefined => {
-    if (op === OP.end) return end(argument);
     if (op === OP.describe) return plugin && describe(plugin);
+    if (op === OP.end) return argument === undefined ? (reply ?? NEVER_SETTLED) : errorReply(argument);
+    // The host knows that it ended the call; this tells the author where the time went.
+    if (op === OP.overrun) {
+      return failure(
+        'timeout',
+        `the call was ended at its deadline${argument instanceof Error ? frames(argument) : ''}`,
+      );
+    }
     begin(String(argument));
     return undefined;
   };

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const built = await buildPlugin(join(import.meta.dirname, 'fixture'));
   if (!built.ok) throw new Error(built.error.message);
   module = new WebAssembly.Module(readFileSync(built.value.wasmPath));
-});
+}, 60_000);
 
 const open = (options: SealedOptions = {}) => openSealed(module, options);
 const call = async (action: string, input: unknown = null, options: SealedOptions = {}) =>
@@ -168,18 +168,31 @@ describe('the deadline', () => {
 
   test.each([
     ...['loop', 'regex', 'regex in catch', 'catch', 'finally', 'async catch', 'promise catch', 'iterator close'],
-    ...['after the reply', 'the output', 'the error'],
+    ...['promise executor', 'thenable', 'after the reply', 'the output', 'the error'],
   ])('ends %s, and nothing is sent after it', async (input) => {
     const host = ending();
     expect(await call('spin', input, host)).toMatchObject({
       ok: false,
-      error: { class: 'timeout', message: expect.stringMatching(/^the call was ended at its deadline\n {4}at /) },
+      error: { class: 'timeout', message: expect.stringMatching(/^the call was ended at its deadline/) },
     });
+    expect(host.asked).toEqual([]);
+  });
+
+  test.each(['one executor after another', 'a request after an executor'])('traps in %s', async (input) => {
+    const host = ending();
+    await expect(call('spin', input, host)).rejects.toThrow(WebAssembly.RuntimeError);
     expect(host.asked).toEqual([]);
   });
 
   test('a host that says no before the call has begun is heard too', async () => {
     expect(await call('spin', 'loop', { interrupted: () => true })).toMatchObject({ error: { class: 'timeout' } });
+  });
+
+  test('the author is told where the time went', async () => {
+    const reply = await call('spin', 'loop', ending());
+    expect(mapStack(reply.ok ? '' : reply.error.message, sourceMapOf(module) ?? '')).toMatch(
+      /\n {4}at spin \(plugin\.ts:1[12]:\d+\)\n {4}at execute \(plugin\.ts:/,
+    );
   });
 
   test('a call within it is not touched', async () => {
@@ -228,18 +241,23 @@ describe('restoring memory and globals', () => {
     expect(await sealed.call({ action: 'count' })).toEqual({ ok: true, output: [2, 2, 1] });
   });
 
-  test.each(['loop', 'iterator close'])('a call that was ended (%s) leaves nothing either', async (input) => {
-    let over = false;
-    const sealed = await open({ interrupted: () => over });
-    const before = await sealed.call({ action: 'world' });
-    await sealed.restore();
-    over = true;
-    await sealed.call({ action: 'spin', input });
-    await sealed.restore();
-    over = false;
-    expect(Buffer.compare(new Uint8Array(sealed.memory.buffer), sealed.image)).toBe(0);
-    expect(await sealed.call({ action: 'world' })).toEqual(before);
-  });
+  test.each(['loop', 'iterator close', 'one executor after another'])(
+    'a call that was ended (%s) leaves nothing either',
+    async (input) => {
+      let over = false;
+      const sealed = await open({ interrupted: () => over });
+      const before = await sealed.call({ action: 'world' });
+      await sealed.restore();
+      over = true;
+      // The last one ends in a trap, in the middle of everything.
+      await sealed.call({ action: 'spin', input }).catch(() => 'trapped');
+      expect(sealed.isFresh()).toBe(false);
+      await sealed.restore();
+      over = false;
+      expect(sealed.isFresh()).toBe(true);
+      expect(await sealed.call({ action: 'world' })).toEqual(before);
+    },
+  );
 
   test('an ordinary call does not grow the memory', async () => {
     const rows: { id: number; name: string }[] = [];

@@ -4,6 +4,8 @@
 ;; Towards JavaScript it gives the prelude six functions (see host_call) and calls its one entry, `__interlock`:
 ;;   __interlock(0, envelope text)  begin an execute call      __interlock(1)  describe, as JSON text
 ;;   __interlock(2, fault)          end it: the reply as JSON text; `fault` is undefined or what escaped JavaScript
+;;   __interlock(3, fault)          the host ended it: a reply for the author
+;; What it returns becomes the output and 0; what it throws, the error and 1.
 ;;
 ;; All state lies in the memory and in mutable globals that are exported, because the host puts both back between calls.
 (module
@@ -138,7 +140,7 @@
     (call $undefined))
 
   ;; Imported by the engine as env.host_interrupt and polled every 10 000 operations, also inside regular expressions.
-  ;; The first refusal is an error that `catch` does not see, so that the reply can say where the time went. Code that
+  ;; The first refusal is an error that `catch` does not see, so that the author is told where the time went. Code that
   ;; still runs after it (a `return` method of an iterator that is being closed) gets a little more and then the trap.
   (func (export "host_interrupt") (result i32)
     (if (i32.eqz (global.get $overrun))
@@ -202,12 +204,14 @@
       ;; `begin` catches what can be caught. What still comes out ended the call, and no job may run after it.
       (if (call $is_exception (local.get $result)) (then (local.set $fault (call $take_exception)) (br $done)))
       (loop $jobs
+        ;; A promise may have caught the end of the call; no handler of it runs.
+        (br_if $done (global.get $overrun))
         (br_if $done (i32.eqz (call $job_pending)))
         (if (i32.lt_s (call $run_job) (i32.const 0)) (then (local.set $fault (call $take_exception)) (br $done)))
         (br $jobs)))
     (if (i32.eqz (local.get $fault)) (then (local.set $fault (call $undefined))))
     (call $set_memory_limit (i32.const 0x1900000))
-    (call $end (call $enter (f64.const 2) (local.get $fault))))
+    (call $end (call $enter (select (f64.const 3) (f64.const 2) (global.get $overrun)) (local.get $fault))))
 
   (func (export "describe") (result i32)
     (call $end (call $enter (f64.const 1) (call $undefined))))

@@ -49,6 +49,10 @@ export async function openSealed(module: WebAssembly.Module, options: SealedOpti
     callText,
     call: async (call: TestCall) =>
       JSON.parse(await callText('execute', JSON.stringify(testEnvelope(call)))) as PluginReply,
+    /** Whether everything that a call can change is as it was after instantiation. */
+    isFresh: () =>
+      Buffer.compare(new Uint8Array(memory.buffer), image) === 0 &&
+      globals.every((global, i) => global.value === values[i]),
     /** Puts memory and mutable globals back to what they were after instantiation; what the host does between calls. */
     async restore(): Promise<void> {
       await plugin.reset();

@@ -1,5 +1,4 @@
 import { open, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AUDIT_FORM, type AuditHead, GENESIS } from '../contract/audit.ts';
 import { readLines } from './lines.ts';
 import { cannotCheck, type Finding, type FindingCode, type Pin, parsePin, type Verdict } from './verdict.ts';
@@ -26,13 +25,13 @@ export async function verifyBundle(dir: string, options: BundleOptions = {}): Pr
     pin = parsePin(options.pinnedHead);
     if (!pin) return cannotCheck('BAD_PIN', 'write the pinned head as <number>:<leaf hash in base64>');
   }
-  const read = await readHead(join(dir, 'head.json'));
+  const read = await readHead(`${dir}/head.json`);
   if ('code' in read) return cannotCheck(read.code, read.text);
   const { head } = read;
   const other = otherSubject(head, options);
   if (other) return { ...cannotCheck('FOREIGN_RECORD', other), verdict: 'invalid' };
 
-  const path = join(dir, 'entries.ndjson');
+  const path = `${dir}/entries.ndjson`;
   const fault = await fileFault(path, 'entries.ndjson');
   if (fault) return cannotCheck(fault.code, fault.text);
   const subject = head.org === null ? { scope: 'log' as const } : { scope: 'org' as const, org: head.org };

@@ -120,13 +120,13 @@ test('what is more than can be followed is said to be unjudged, and only that', 
       .map(({ code, seq }) => [code, seq]);
 
   // One after the other there is room for any number of runs; beside each other there is not.
-  expect(found([...told('a'), ...told('b'), ...told('c')], runStates(2))).toEqual([]);
-  expect(found(weave([told('a'), told('b'), told('c')]), runStates(2))).toEqual([
+  expect(found([...told('a'), ...told('b'), ...told('c')], runStates(4))).toEqual([]);
+  expect(found(weave([told('a'), told('b'), told('c')]), runStates(4))).toEqual([
     ['CAPACITY', 2],
     ['CAPACITY', 5],
   ]);
   const of = (tenant: string): Said => ({ tenant, kind: 'incident.updated' });
   expect(found([of('acme'), of('globex'), of('initech'), of('acme')], orgChains(2))).toEqual([['CAPACITY', 2]]);
-  const steps = Array.from({ length: 4_097 }, (_, k): Said => ({ ...of('acme'), run: 'r', step: `s${k}` }));
-  expect(found([...steps, ...steps.slice(0, 1)], runStates())).toEqual([['CAPACITY', 4_096]]);
+  const steps = ['a', 'b', 'c', 'a'].map((step): Said => ({ ...of('acme'), run: 'r', step }));
+  expect(found(steps, runStates(3))).toEqual([['CAPACITY', 2]]);
 });

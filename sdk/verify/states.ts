@@ -23,34 +23,32 @@ type Step = {
 
 type Run = { readonly steps: Map<string, Step>; ended: boolean };
 
-/** Runs of one log that are followed at once. A run is let go when it ended and nothing of it is open. */
-const RUNS_FOLLOWED = 262_144;
-/** Steps of one run that are followed. */
-const STEPS_FOLLOWED = 4_096;
+/** Runs and steps that are followed at once. A run is let go when it ended and nothing of it is open. */
+const FOLLOWED = 524_288;
 
-export function runStates(runsFollowed = RUNS_FOLLOWED): Check {
+export function runStates(limit = FOLLOWED): Check {
   const runs = new Map<string, Run>();
+  let followed = 0;
   return ({ record, seq, line }) => {
     if (record?.run === undefined) return undefined;
     const found = (code: FindingCode, text: string): Finding => ({ code, seq, line, text: `record ${seq} ${text}` });
     const key = `${record.tenant} ${record.run}`;
     const run = runs.get(key) ?? { steps: new Map<string, Step>(), ended: false };
-    if (!runs.has(key)) {
-      if (runs.size >= runsFollowed) return found('CAPACITY', 'belongs to one open run more than can be followed');
-      runs.set(key, run);
-    }
+    const step = record.step === undefined ? undefined : (run.steps.get(record.step) ?? untried());
+    const more = (runs.has(key) ? 0 : 1) + (record.step === undefined || run.steps.has(record.step) ? 0 : 1);
+    if (followed + more > limit) return found('CAPACITY', 'belongs to more open runs than can be followed');
+    followed += more;
+    runs.set(key, run);
+    if (record.step !== undefined && step) run.steps.set(record.step, step);
+
     let wrong: string | undefined;
     if (record.kind === 'run.ended') run.ended = true;
     else if (record.kind === 'approval.decided') decide(run, record);
-    else if (record.step !== undefined) {
-      const step = run.steps.get(record.step) ?? untried();
-      if (!run.steps.has(record.step)) {
-        if (run.steps.size >= STEPS_FOLLOWED) return found('CAPACITY', 'belongs to one step more than can be followed');
-        run.steps.set(record.step, step);
-      }
-      wrong = advance(step, record);
+    else if (step) wrong = advance(step, record);
+    if (run.ended && isQuiet(run)) {
+      runs.delete(key);
+      followed -= 1 + run.steps.size;
     }
-    if (run.ended && isQuiet(run)) runs.delete(key);
     return wrong ? found('STATE_VIOLATION', wrong) : undefined;
   };
 }

@@ -66,7 +66,7 @@ export type Verdict = {
   /** `seq` of the first and of the last record read. */
   readonly first: number | null;
   readonly last: number | null;
-  /** Where the chain ends, in the form of a pin: `<number>:<leaf hash>`. Keep it elsewhere for the next time. */
+  /** Where a valid chain ends, as a pin: `<number>:<leaf hash>`. Keep it elsewhere. Null when empty or not valid. */
   readonly head: string | null;
   readonly findings: readonly Finding[];
   readonly found: number;

@@ -262,6 +262,11 @@ describe('the end', () => {
   const dropped = writeLog(whole.map(parse).toSpliced(20, 1) as never);
   const edited = rewriteFrom(whole, 20, (record) => ({ ...record, actor: 'system:other' }));
 
+  test('what is not valid offers no pin', () => {
+    expect(judge(whole, head).head).toBe(`39:${leafOf(whole[39] ?? '')}`);
+    expect(judge(whole.toSpliced(20, 1), head).head).toBeNull();
+  });
+
   test('a history written anew is only seen against a head', () => {
     expect(judge(edited, headOf(edited)).verdict).toBe('valid');
     expect(judge(edited, head).findings).toMatchObject([{ code: 'HEAD_MISMATCH', seq: 39 }]);

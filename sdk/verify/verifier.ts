@@ -102,7 +102,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
         records,
         first,
         last: last?.record?.seq ?? null,
-        head: last ? `${last.seq}:${last.leaf}` : null,
+        head: last && verdict === 'valid' ? `${last.seq}:${last.leaf}` : null,
         findings,
         found,
         statement: statement(subject, records, verdict, head !== undefined, pin),

@@ -3,7 +3,6 @@ import type { OutboundAnswer, OutboundRequest } from '../../kernel/port/egress.t
 import type { EgressRule } from '../../sdk/contract/egress.ts';
 
 export const HOST = 'api.test';
-export const LOOPBACK = '127.0.0.1/32';
 
 export const ruleFor = (port: number, part: Partial<EgressRule> = {}): EgressRule => ({
   scheme: 'http',
@@ -11,7 +10,7 @@ export const ruleFor = (port: number, part: Partial<EgressRule> = {}): EgressRul
   port,
   methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
   pathPrefix: '/',
-  addresses: [LOOPBACK],
+  addresses: ['127.0.0.1/32'],
   ...part,
 });
 

@@ -35,15 +35,18 @@ describe('a connection', () => {
     ['a rule with another secret', { secret: { name: 'k', header: 'x-key', format: '{}' } }, {}],
     ['a rule with another path', { pathPrefix: '/v1' }, {}],
   ])('is never used by %s', async (_, rulePart, part) => {
-    const [upstream, client] = await start();
+    const [upstream, client] = await start(answerOk, { limits: { idleMs: 30_000 } });
     await client.send(requestFor(ruleFor(upstream.port)));
+    // By now it would be used again: see above.
+    await sleep(5);
     expect(gist(await client.send(requestFor(ruleFor(upstream.port, rulePart), part)))).toBe('200');
     expect(upstream.connections.length).toBe(2);
   });
 
   it('of a rule that grants the address does not help one that does not', async () => {
-    const [upstream, client] = await start();
+    const [upstream, client] = await start(answerOk, { limits: { idleMs: 30_000 } });
     await client.send(requestFor(ruleFor(upstream.port)));
+    await sleep(5);
     expect(gist(await client.send(requestFor(ruleFor(upstream.port, { addresses: [] }))))).toBe('denied');
     expect([upstream.requests.length, upstream.connections.length]).toEqual([1, 1]);
   });

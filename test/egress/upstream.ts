@@ -2,7 +2,7 @@
 import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 
-export type Received = {
+type Received = {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

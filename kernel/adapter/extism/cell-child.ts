@@ -27,7 +27,7 @@ export type CellExit = {
 const BOOT_WORDS_MAX = 1_000;
 
 /**
- * @param onFrame Gets `undefined` for bytes that are no frame. Gives false to hear no more.
+ * @param onFrame Gives false to hear no more. Gets `undefined`, last, when the rest of the bytes are not heard.
  * @param onExit  Once, after the last frame.
  */
 export function spawnCell(
@@ -49,6 +49,7 @@ export function spawnCell(
     if (!words.destroyed) words.destroy();
     if (!heard) return;
     heard = split(chunk);
+    if (!heard) onFrame(undefined);
   });
   // A cell that is gone shows as `close` of the child; errors of its pipes only say the same earlier.
   for (const pipe of [words, toCell, fromCell]) pipe.on('error', () => undefined);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LIMITS } from '../../base/limits.ts';
 import type { CellSettings } from './quota.ts';
@@ -14,9 +15,17 @@ const FOLDER = import.meta.dirname;
 const ROOT = join(FOLDER, '../../..');
 
 /**
+ * A cell that waits ends when its kernel does, because its pipe closes. One that spins in its module cannot notice:
+ * there the operating system must kill it with its parent (prctl PR_SET_PDEATHSIG, through util-linux).
+ */
+const SETPRIV = '/usr/bin/setpriv';
+export const dieWithParent = (): readonly string[] =>
+  existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
+
+/**
  * @param entry   Program of the cell, by default `cell-main.ts`. Another one only to test how the kernel's side
  *                stands up to a cell that has gone over to the attacker.
- * @param wrapper Command put in front, e.g. `['setpriv', '--pdeathsig', 'KILL', '--']` or `['unshare', '-Urn', '--']`.
+ * @param wrapper Command put in front, e.g. `['unshare', '-Urn', '--', ...dieWithParent()]`.
  *                It must `exec` the rest, because a cell is killed by the id of the process that was started.
  */
 export function cellCommand(

@@ -11,7 +11,7 @@ import {
   startCell,
   type Task,
 } from './cell.ts';
-import { cellCommand } from './cell-command.ts';
+import { cellCommand, dieWithParent } from './cell-command.ts';
 import { KILL_POLICY, type KillPolicy, openKillRecord } from './kill-record.ts';
 import { type CellSettings, QUOTA, type Quota } from './quota.ts';
 
@@ -38,7 +38,7 @@ export type CellHostOptions = {
   /** Every so many restores of a sealed module are checked against the snapshot. */
   readonly checkRestoreEvery: number;
   readonly kills: KillPolicy;
-  /** See `cellCommand`. */
+  /** Command put in front of every cell (see `cellCommand`); by default one that kills it with its kernel. */
   readonly wrapper: readonly string[];
   readonly entry?: string;
 };
@@ -52,7 +52,7 @@ const DEFAULTS: CellHostOptions = {
   quota: QUOTA,
   checkRestoreEvery: 64,
   kills: KILL_POLICY,
-  wrapper: [],
+  wrapper: dieWithParent(),
 };
 
 /** Calls that wait this long behind busy cells justify a cell more than the machine has processors. */

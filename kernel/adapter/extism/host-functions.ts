@@ -227,10 +227,11 @@ export function createHost(quota: Quota, transport: Transport): Host {
       let text: Uint8Array = how === undefined ? memory.slice(outputAt, outputBytes) : NO_BYTES;
       if (how === undefined && !isUtf8(text)) how = NOT_TEXT;
       if (how !== undefined) text = encoder.encode(how.reason);
-      // The plugin's own last words are log: they may hold anything, a reason of ours may not.
-      const words = errorAt === 0 ? undefined : memory.bytesAt(errorAt);
+      // The plugin's own last words are log: they may hold anything, a reason of ours may not. An interpreter that was
+      // interrupted says in its reply where it was.
+      const words = how === OVERRAN ? memory.slice(outputAt, outputBytes) : memory.bytesAt(errorAt);
       const room = quota.logBytes - logBytes;
-      if (words && room > 0) logs.push({ level: 'error', text: words.slice(0, room) });
+      if (words && words.length > 0 && room > 0) logs.push({ level: 'error', text: words.slice(0, room) });
       const result: RawResult = { verdict: how?.verdict ?? VERDICT.replied, logs, text };
       forget();
       return result;

@@ -22,6 +22,11 @@ export type Instances = {
 type Module = { readonly compiled: WebAssembly.Module; readonly sealed: boolean; kept: Instance | undefined };
 type Instance = { readonly exports: Exports; readonly snapshot: Snapshot | undefined };
 
+/**
+ * The SDK takes the global `fetch` unless it is given one, and looks at the global `Response` unless it is given a
+ * compiled module. Touching either loads the HTTP client of the runtime: 50 ms, for something that a cell cannot use.
+ */
+const noFetch = (() => Promise.reject(new Error('a cell has no network'))) as unknown as typeof fetch;
 const silent = () => undefined;
 const noLogger = { ...console, trace: silent, debug: silent, info: silent, log: silent, warn: silent, error: silent };
 
@@ -45,14 +50,12 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
 
   /** Links the module with the host functions through the Extism SDK. Start code runs here. */
   async function instantiate({ compiled, sealed }: Module): Promise<Instance> {
-    const plugin = await createPlugin(
-      { wasm: [{ module: compiled, name: 'main' }] },
-      {
-        functions: host.functions as Record<string, Record<string, (...args: unknown[]) => unknown>>,
-        logger: noLogger,
-      },
-    );
-    const exports: Exports = (await plugin.getInstance('main')).exports;
+    const plugin = await createPlugin(compiled, {
+      functions: host.functions as Record<string, Record<string, (...args: unknown[]) => unknown>>,
+      logger: noLogger,
+      fetch: noFetch,
+    });
+    const exports: Exports = (await plugin.getInstance()).exports;
     // Reactor modules set their runtime up here; the SDK calls it only under WASI.
     const initialize = exports['_initialize'];
     if (typeof initialize === 'function') initialize();

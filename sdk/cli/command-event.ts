@@ -1,0 +1,107 @@
+import type { Command } from 'commander';
+import type { Receipt, TriggerOutcome } from '../client/shape.ts';
+import { act, withExamples } from './act.ts';
+import { complain } from './complain.ts';
+import { cannot, EXIT, type Ending, fine, ok, type Result } from './ending.ts';
+import { exitOfRuns, followRun, sayFollowed } from './follow.ts';
+import { readInput, toText } from './input.ts';
+import { clean, note, paint, say, sayJson, state, table } from './print.ts';
+import { type Globals, openSession } from './session.ts';
+
+/** `interlock event send`: puts a detection in at the front door and says what came of it. */
+export function addEvent(program: Command): void {
+  const event = program.command('event').description('send detections');
+  withExamples(event, ['interlock event send finding.json --wait']);
+
+  withExamples(
+    event
+      .command('send')
+      .description('send one event, or a list of them, as it is: CloudEvents 1.0, an OCSF finding, or a Falco alert')
+      .argument('[file]', 'JSON file, or - for standard input', '-')
+      .option('--wait', 'follow the runs that were started to their end', false),
+    [
+      'interlock event send finding.json',
+      'interlock event send finding.json --wait',
+      'falco-example | interlock event send - --json',
+    ],
+    'The answer names every trigger that was judged, what came out, and why. Sending the same event again is harmless.\n' +
+      'Exit codes with --wait: 0 all runs completed, 1 one of them did not, 2 it could not be followed.',
+  ).action((file: string, _options, command: Command) => act(sendEvent(file, command.optsWithGlobals())));
+}
+
+async function sendEvent(file: string, options: Globals & { readonly wait: boolean }): Promise<Ending> {
+  const bytes = await readInput(file);
+  if (!bytes.ok) return bytes;
+  const type = contentType(bytes.value, file === '-' ? 'standard input' : clean(file, 200));
+  if (!type.ok) return type;
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.sendEvents({ type: type.value, content: bytes.value });
+  if (!answer.ok) return complain(answer.error, session.value);
+  const { events } = answer.value;
+  const judged = events.flatMap(({ triggers }) => triggers);
+  const runs = new Set(judged.flatMap(({ run }) => (run === null ? [] : [run])));
+  if (!options.json) for (const receipt of events) sayReceipt(receipt);
+  if (!options.wait) {
+    if (options.json) sayJson(answer.value);
+    return fine;
+  }
+  const followed = [];
+  for (const run of runs) {
+    note(`following ${clean(run, 64)}; it goes on without this command too`);
+    const ended = await followRun(session.value, run, null);
+    if (!ended.ok) return ended;
+    followed.push(ended.value);
+    if (!options.json) sayFollowed(ended.value);
+  }
+  if (options.json) sayJson({ ...answer.value, runs: followed });
+  else if (runs.size === 0) say('no run was started');
+  // A trigger that could not be judged may have been the one that mattered.
+  return judged.some(({ outcome }) => outcome === 'error') ? ok(EXIT.no) : ok(exitOfRuns(followed));
+}
+
+/** What to call the body (CloudEvents HTTP binding 3.1-3.3). The bytes are sent as they are. */
+function contentType(bytes: Uint8Array, name: string): Result<string> {
+  const text = toText(bytes, name);
+  if (!text.ok) return text;
+  let value: unknown;
+  try {
+    value = JSON.parse(text.value);
+  } catch {
+    return cannot(`${name} is not JSON. Send one event as a JSON object, or several as a list.`);
+  }
+  if (Array.isArray(value)) {
+    return ok(value.length > 0 && value.every(isCloudEvent) ? 'application/cloudevents-batch+json' : 'application/json');
+  }
+  return ok(isCloudEvent(value) ? 'application/cloudevents+json' : 'application/json');
+}
+
+const isCloudEvent = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, 'specversion');
+
+function sayReceipt({ event, repeat, triggers }: Receipt): void {
+  say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
+  if (triggers.length === 0) say('  no active playbook has a trigger');
+  else say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
+}
+
+const triggerRow = ({ playbook, trigger, outcome, run, why }: TriggerOutcome): string[] => [
+  `${clean(playbook, 63)}/${clean(trigger, 63)}`,
+  state(outcome),
+  run === null ? '-' : clean(run, 64),
+  whyText(outcome, why),
+];
+
+const REASONS = 3;
+
+/** Only what stood in the way: for a match, all its conditions held. */
+function whyText(outcome: string, why: TriggerOutcome['why']): string {
+  if (outcome === 'matched' || outcome === 'absorbed') return '';
+  const reasons = why.slice(0, REASONS).map(({ path, operator, expected, reason }) => {
+    const field = clean(path, 120) || 'the event';
+    if (reason === 'missing') return `${field} is missing`;
+    const wanted = `${clean(operator, 40)} ${clean(JSON.stringify(expected ?? null), 60)}`;
+    return `${field} ${reason === 'wrong_type' ? 'has the wrong type for' : 'is not'} ${wanted}`;
+  });
+  return why.length > REASONS ? `${reasons.join('; ')}; and ${why.length - REASONS} more` : reasons.join('; ');
+}

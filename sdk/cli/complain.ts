@@ -1,0 +1,75 @@
+import type { ClientFault } from '../client/answer.ts';
+import { cannot, type Result, refuse } from './ending.ts';
+import { clean } from './print.ts';
+import type { Session } from './session.ts';
+
+/** Says a failed call in the words of whoever typed the command: what, why, and how to mend it. */
+const LISTED = 20;
+
+export function complain(fault: ClientFault, { address }: Pick<Session, 'address'>): Result<never> {
+  switch (fault.kind) {
+    case 'unreachable':
+      return cannot(`cannot reach ${address}: ${unreachable(fault.code)}`);
+    case 'timeout':
+      return cannot(
+        `${address} did not answer within ${Math.round(fault.afterMs / 1_000)} s. ` +
+          'It may be overloaded, or what listens there is something else; try again, or check --url.',
+      );
+    case 'redirected':
+      return cannot(
+        `${address} points to another address (status ${fault.status}). The token is not carried along: ` +
+          'give the address where the server really is with --url.',
+      );
+    case 'strange':
+      return cannot(
+        `${address} is not an Interlock server that this command understands: ${fault.why}. ` +
+          'Check --url, and that command and server are of the same version.',
+      );
+    case 'problem':
+      return refusal(fault);
+  }
+}
+
+const NOT_TRUSTED = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_)/;
+
+function unreachable(code: string): string {
+  if (code === 'ECONNREFUSED') return 'nothing listens there. Start it with `npm start`, or give --url.';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the name of the host is not known. Check --url.';
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
+    return 'it does not speak https there. Check --url.';
+  if (NOT_TRUSTED.test(code))
+    return `its certificate is not trusted (${code}). Put its authority into a file and name that in NODE_EXTRA_CA_CERTS.`;
+  return `the connection failed${code ? ` (${code})` : ''}. Start it with \`npm start\`, or check --url.`;
+}
+
+/** The server speaks to programs; these are its hints in the words of this command. */
+const MEND: Readonly<Record<string, string>> = {
+  'urn:interlock:problem:unauthenticated':
+    'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`).',
+  'urn:interlock:problem:forbidden': '`interlock whoami` shows what it may do.',
+};
+
+function refusal({ problem, retryAfterSeconds }: Extract<ClientFault, { kind: 'problem' }>): Result<never> {
+  const { type, status, title, detail, instance, errors } = problem;
+  const mend = Object.hasOwn(MEND, type) ? MEND[type] : undefined;
+  const text = [
+    type === 'urn:interlock:problem:unauthenticated' ? 'The server does not accept the token' : clean(title, 200),
+    mend ?? clean(detail, 600),
+    retryAfterSeconds === null ? '' : `Try again in ${retryAfterSeconds} s`,
+    status >= 500 && instance !== '' ? `Give this id when you ask for help: ${clean(instance, 100)}` : '',
+  ]
+    .filter((part) => part !== '')
+    .map(endSentence)
+    .join(' ');
+  const list = errors
+    .slice(0, LISTED)
+    .map((one) => `${one.pointer === '' ? '' : `${clean(one.pointer, 200)}: `}${clean(one.text)}`);
+  if (errors.length > LISTED) list.push(`and ${errors.length - LISTED} more`);
+  // About the thing asked for, the answer is no. Without access, or in a rush, there is no answer about it.
+  const isAnswer = status >= 400 && status < 500 && !NO_ANSWER.has(status);
+  return isAnswer ? refuse(text, list) : cannot(text, list);
+}
+
+const NO_ANSWER: ReadonlySet<number> = new Set([400, 401, 405, 407, 408, 415, 417, 429, 431]);
+
+const endSentence = (text: string): string => (/[.!?…]$/.test(text) ? text : `${text}.`);

@@ -1,0 +1,44 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { cannot, ok, type Result } from './ending.ts';
+import { clean } from './print.ts';
+
+/** Reads what a command is given to send, bounded: the server takes at most this much in one request. */
+export const INPUT_BYTES = 1_048_576;
+
+/** @param path A file, or `-` for standard input. */
+export async function readInput(path: string, limit = INPUT_BYTES): Promise<Result<Buffer<ArrayBuffer>>> {
+  if (path === '-') return readStream(process.stdin, 'standard input', limit);
+  const name = clean(path, 200);
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return cannot(`${name} ${code === 'ENOENT' ? 'does not exist' : 'cannot be opened'}. Name a file, or - for standard input.`);
+  }
+  return readStream(file.createReadStream(), name, limit);
+}
+
+async function readStream(stream: AsyncIterable<Buffer>, name: string, limit: number): Promise<Result<Buffer<ArrayBuffer>>> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stream) {
+      size += chunk.length;
+      if (size > limit) return cannot(`${name} is larger than ${limit} bytes, which is the most the server takes.`);
+      chunks.push(chunk);
+    }
+  } catch {
+    return cannot(`${name} cannot be read. Name a file, or - for standard input.`);
+  }
+  return ok(Buffer.concat(chunks));
+}
+
+/** Strict: an invalid byte would arrive as another text than was meant. */
+export function toText(bytes: Uint8Array, name: string): Result<string> {
+  try {
+    return ok(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return cannot(`${name} is not UTF-8 text.`);
+  }
+}

@@ -1,0 +1,170 @@
+import * as v from 'valibot';
+import {
+  AuditHead,
+  envelope,
+  Incident,
+  Lint,
+  listOf,
+  NewToken,
+  Playbook,
+  Published,
+  PutPlaybook,
+  Secret,
+  SecretName,
+  StoredEvent,
+  type TokenForm,
+  TokenName,
+  Whoami,
+} from '../contract/api.ts';
+import {
+  Approval,
+  ApprovalSummary,
+  type CancelForm,
+  Run,
+  RunSummary,
+  type SettleForm,
+  type VoteForm,
+} from '../contract/api-run.ts';
+import { type Answer, fail, ok } from './answer.ts';
+import { type Ask, askJson, askStream, type Schema, type Target } from './transport.ts';
+
+/**
+ * The HTTP API as functions, one for each route. Nothing is retried and nothing is kept: what a function gives is what
+ * the server said. Values come as the server sent them, with fields that this version does not know yet.
+ */
+export type ClientOptions = {
+  /** Address of the server; a path in it is kept as prefix. */
+  readonly url: URL;
+  readonly token: string;
+  /** Patience for one exchange in milliseconds; 30,000 without it. */
+  readonly timeoutMs?: number;
+};
+
+export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type Paging = { readonly limit?: number | undefined; readonly cursor?: string | undefined };
+export type Page<T> = { readonly data: readonly T[]; readonly page: { readonly next: string | null } };
+export type Body = { readonly type: string; readonly content: string | Uint8Array<ArrayBuffer> };
+
+/** All audit records of the org and the head that they end in; chunks are bytes of NDJSON, cut anywhere. */
+export type AuditExport = {
+  readonly head: v.InferInput<typeof AuditHead>;
+  readonly chunks: AsyncIterable<Answer<Uint8Array>>;
+};
+
+export type Client = ReturnType<typeof createClient>;
+
+const PATIENCE_MS = 30_000;
+
+/** @throws RangeError when the token is none: it names the org of every path. */
+export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOptions) {
+  const org = /^ilk_([a-z][a-z0-9-]{0,62})_/.exec(token)?.[1];
+  if (org === undefined) throw new RangeError('this is not an access token');
+  const target: Target = { url, token, timeoutMs };
+  const within = (...path: readonly string[]): readonly string[] => ['v1', 'orgs', org, ...path];
+
+  /** Takes the data out of its envelope. */
+  const call = async <T>(ask: Ask, data: Schema<T>): Promise<Answer<T>> => {
+    const answer = await askJson(target, ask, envelope(data));
+    return answer.ok ? ok(answer.value.data as T) : answer;
+  };
+  const get = <T>(path: readonly string[], data: Schema<T>): Promise<Answer<T>> => call({ method: 'GET', path }, data);
+  const post = <T>(path: readonly string[], form: unknown, data: Schema<T>): Promise<Answer<T>> =>
+    call({ method: 'POST', path, body: jsonBody(form) }, data);
+  const list = <T>(path: string, item: Schema<T>, query: Readonly<Record<string, string | undefined>>, paging: Paging) =>
+    askJson<Page<T>>(
+      target,
+      { method: 'GET', path: within(path), query: { ...query, limit: paging.limit?.toString(), cursor: paging.cursor } },
+      listOf(item) as Schema<Page<T>>,
+    );
+
+  return {
+    org,
+    sendEvents: (body: Body) => call({ method: 'POST', path: within('events'), body }, Published),
+    event: (id: string) => get(within('events', id), StoredEvent),
+
+    runs: (filter: RunFilter, paging: Paging = {}) => list('runs', RunSummary, filter, paging),
+    /** @param waitMs the server answers when the run ends, or after this time. */
+    run: (id: string, waitMs = 0) =>
+      call(
+        {
+          method: 'GET',
+          path: within('runs', id),
+          waitMs,
+          ...(waitMs > 0 ? { query: { wait: `${Math.round(waitMs)}ms` } } : {}),
+        },
+        Run,
+      ),
+    cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) => post(within('runs', id, 'cancel'), form, Run),
+    settleRun: (id: string, form: v.InferInput<typeof SettleForm>) => post(within('runs', id, 'settle'), form, Run),
+
+    approvals: (filter: { readonly state?: string | undefined }, paging: Paging = {}) =>
+      list('approvals', ApprovalSummary, filter, paging),
+    approval: (id: string) => get(within('approvals', id), Approval),
+    vote: (id: string, form: v.InferInput<typeof VoteForm>) => post(within('approvals', id, 'votes'), form, Approval),
+
+    lintPlaybook: (yaml: Body['content']) =>
+      call({ method: 'POST', path: within('playbooks', 'lint'), body: { type: 'application/yaml', content: yaml } }, Lint),
+    putPlaybook: (yaml: Body['content']) =>
+      call({ method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } }, PutPlaybook),
+    playbook: (name: string) => get(within('playbooks', name), Playbook),
+    activatePlaybook: (name: string, digest: string) =>
+      post(within('playbooks', name, 'activate'), { digest }, Playbook),
+
+    incident: (id: string) => get(within('incidents', id), Incident),
+
+    async auditExport(): Promise<Answer<AuditExport>> {
+      const answer = await askStream(target, { method: 'GET', path: within('audit', 'export') });
+      if (!answer.ok) return answer;
+      const { status, headers, chunks } = answer.value;
+      const head = readHead(headers.get('interlock-audit-head'));
+      if (head) return ok({ head, chunks });
+      return fail({ kind: 'strange', status, why: 'the export came without its head' });
+    },
+
+    secrets: () => get(within('secrets'), v.array(Secret)),
+    setSecret: (name: string, value: string) =>
+      call({ method: 'PUT', path: within('secrets', name), body: jsonBody({ value }) }, SecretName),
+    removeSecret: (name: string) => call({ method: 'DELETE', path: within('secrets', name) }, SecretName),
+
+    createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewToken),
+    revokeToken: (id: string) => call({ method: 'DELETE', path: within('tokens', id) }, TokenName),
+    whoami: () => get(['v1', 'whoami'], Whoami),
+  };
+}
+
+const jsonBody = (form: unknown): Body => ({ type: 'application/json', content: JSON.stringify(form) });
+
+function readHead(header: string | null): AuditExport['head'] | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(header ?? '', 'base64url').toString('utf8'));
+    return v.is(AuditHead, value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Every row of a list, page by page. Ends behind the last row, or with the fault that kept it from going on.
+ * @param page one of the client's lists, e.g. `(paging) => client.runs({}, paging)`.
+ */
+export async function* rowsOf<T>(
+  page: (paging: Paging) => Promise<Answer<Page<T>>>,
+  limit?: number,
+): AsyncGenerator<Answer<T>, void> {
+  let cursor: string | undefined;
+  do {
+    const answer = await page({ limit, cursor });
+    if (!answer.ok) {
+      yield answer;
+      return;
+    }
+    for (const row of answer.value.data) yield ok(row);
+    // A server that hands the same cursor back would be asked for ever.
+    const next = answer.value.page.next ?? undefined;
+    if (next !== undefined && next === cursor) {
+      yield fail({ kind: 'strange', status: 200, why: 'its list does not come to an end' });
+      return;
+    }
+    cursor = next;
+  } while (cursor !== undefined);
+}

@@ -1,0 +1,200 @@
+import * as v from 'valibot';
+import { Approval, ApprovalSummary, Attempt, CancelForm, Role, Run, RunApproval, RunSummary } from './api-run.ts';
+import { SettleForm, Step, StepError, Vote, VoteForm } from './api-run.ts';
+import {
+  Anything,
+  Digest,
+  Duration,
+  EventId,
+  Fields,
+  IncidentId,
+  Instant,
+  Name,
+  Principal,
+  PrincipalName,
+  RunId,
+  Seq,
+  TokenId,
+} from './api-word.ts';
+import { PlanSchema } from './plugin.ts';
+import { ProblemSchema } from './problem.ts';
+
+/**
+ * What the HTTP API takes and gives. Every answer with a body is `{ "data": ... }`, a list also `{ "page": ... }`; the
+ * OpenAPI document is made of these schemas. What is taken is strict: a field that is not known here is refused. What is
+ * given may get more fields later, so clients read what they know.
+ */
+export const envelope = <T extends v.GenericSchema>(data: T) => v.object({ data });
+
+/** Opaque: hand it back as it came. Null: this was the last page. A page may be short, or empty, and not the last. */
+export const Page = v.object({ next: v.nullable(v.string()) });
+export const listOf = <T extends v.GenericSchema>(item: T) => v.object({ data: v.array(item), page: Page });
+
+export const Finding = v.object({
+  fact: v.string(),
+  /** JSON Pointer into the fact. */
+  path: v.string(),
+  operator: v.string(),
+  /** From the rule. What the event held there is not shown. */
+  expected: Anything,
+  reason: v.picklist(['true', 'false', 'missing', 'wrong_type']),
+});
+
+export const TriggerOutcome = v.object({
+  playbook: Name,
+  trigger: Name,
+  /** `matched`: a run was started. `absorbed`: a run that is going on takes it in, or the event was known already. */
+  outcome: v.picklist(['matched', 'absorbed', 'not_matched', 'missing_fields', 'error']),
+  run: v.nullable(RunId),
+  /** The conditions that decided. */
+  why: v.array(Finding),
+});
+export type TriggerOutcome = v.InferOutput<typeof TriggerOutcome>;
+
+export const Receipt = v.object({
+  event: EventId,
+  /** The event was known already; nothing was changed. */
+  repeat: v.boolean(),
+  /** Audit record that accepted it. */
+  seq: Seq,
+  triggers: v.array(TriggerOutcome),
+});
+/** Always a list, in the order of the request. */
+export const Published = v.object({ events: v.array(Receipt) });
+export type Published = v.InferOutput<typeof Published>;
+
+export const StoredEvent = v.object({
+  event: EventId,
+  org: Name,
+  receivedAt: Instant,
+  by: Principal,
+  seq: Seq,
+  format: v.string(),
+  source: v.string(),
+  id: v.string(),
+  type: v.string(),
+  subject: v.nullable(v.string()),
+  time: v.nullable(Instant),
+  data: Fields,
+  triggers: v.array(TriggerOutcome),
+});
+export type StoredEvent = v.InferOutput<typeof StoredEvent>;
+
+export const Version = v.object({
+  digest: Digest,
+  state: v.picklist(['validated', 'active', 'deprecated']),
+  by: Principal,
+  at: Instant,
+  activatedBy: v.nullable(Principal),
+});
+const playbook = { name: Name, title: v.string(), active: v.nullable(Digest), versions: v.array(Version) };
+export const Playbook = v.object(playbook);
+export type Playbook = v.InferOutput<typeof Playbook>;
+/** `digest` names the version that was put. */
+export const PutPlaybook = v.object({ ...playbook, digest: Digest });
+
+export const LintIssue = v.object({
+  /** JSON Pointer into the document. */
+  at: v.string(),
+  /** From 1; null where it is not known. */
+  line: v.nullable(v.pipe(v.number(), v.integer())),
+  text: v.string(),
+});
+export const Lint = v.object({ valid: v.boolean(), digest: v.optional(Digest), issues: v.array(LintIssue) });
+export type Lint = v.InferOutput<typeof Lint>;
+
+export const Incident = v.object({
+  incident: IncidentId,
+  org: Name,
+  state: v.string(),
+  updatedAt: Instant,
+  timeline: v.array(v.object({ at: Instant, run: RunId, state: v.string(), note: v.nullable(v.string()) })),
+});
+export type Incident = v.InferOutput<typeof Incident>;
+
+/** As `AuditHead` in audit.ts says. */
+export const AuditHead = v.object({
+  format: v.literal('interlock/audit-head/v1'),
+  scope: v.picklist(['log', 'org']),
+  log: v.string(),
+  org: v.nullable(Name),
+  records: Seq,
+  seq: v.nullable(Seq),
+  leaf: v.string(),
+  exportedAt: Instant,
+});
+
+export const Secret = v.object({ name: Name, updatedAt: Instant });
+export const SecretName = v.object({ name: Name });
+
+export const NewToken = v.object({
+  /** Shown here and never again. */
+  token: v.string(),
+  tokenId: TokenId,
+  org: Name,
+  principal: Principal,
+  roles: v.array(Role),
+  expiresAt: v.nullable(Instant),
+});
+export const TokenName = v.object({ tokenId: TokenId });
+
+export const Whoami = v.object({
+  org: Name,
+  principal: Principal,
+  roles: v.array(Role),
+  permissions: v.array(v.string()),
+});
+export const Health = v.object({ status: v.literal('ok') });
+
+/** A playbook in JSON clothes; the same routes take YAML as it is. */
+export const PlaybookForm = v.strictObject({ text: v.pipe(v.string(), v.minLength(1)) });
+export const ActivateForm = v.strictObject({ digest: Digest });
+/** What a value may be is judged where it is kept: 8-4096 printable ASCII characters. */
+export const SecretForm = v.strictObject({ value: v.pipe(v.string(), v.minLength(1), v.maxLength(4_096)) });
+export const TokenForm = v.strictObject({
+  principal: PrincipalName,
+  roles: v.pipe(v.array(Role), v.minLength(1), v.maxLength(6)),
+  /** Without it the token does not expire. */
+  expiresIn: v.optional(Duration),
+});
+
+/** The named schemas of the OpenAPI document. */
+export const API_SCHEMAS = {
+  ActivateForm,
+  Approval,
+  ApprovalSummary,
+  Attempt,
+  AuditHead,
+  CancelForm,
+  Finding,
+  Health,
+  Incident,
+  Lint,
+  LintIssue,
+  NewToken,
+  Page,
+  Plan: PlanSchema,
+  Playbook,
+  PlaybookForm,
+  Problem: ProblemSchema,
+  Published,
+  PutPlaybook,
+  Receipt,
+  Run,
+  RunApproval,
+  RunSummary,
+  Secret,
+  SecretForm,
+  SecretName,
+  SettleForm,
+  Step,
+  StepError,
+  StoredEvent,
+  TokenForm,
+  TokenName,
+  TriggerOutcome,
+  Version,
+  Vote,
+  VoteForm,
+  Whoami,
+} as const;

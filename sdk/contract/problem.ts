@@ -1,0 +1,134 @@
+import * as v from 'valibot';
+
+/**
+ * Everything that a request can be refused with: the one table of kinds, with status, title and what to do about it.
+ * An answer is `application/problem+json` (RFC 9457) of type `urn:interlock:problem:<kind>`. A kind is added here and
+ * nowhere else; its name and its status never change. All text is ours: nothing of a request is ever repeated.
+ */
+type Kind = { readonly status: number; readonly title: string; readonly detail: string };
+
+const kind = (status: number, title: string, detail: string): Kind => ({ status, title, detail });
+
+const SEE_ERRORS = 'Mend what is listed under errors, then send it again.';
+
+export const PROBLEMS = {
+  'malformed-request': kind(400, 'This is not a well-formed HTTP request', 'Check the request line, Host and headers.'),
+  'malformed-body': kind(400, 'The body cannot be read', 'Send one whole JSON document in UTF-8.'),
+  unauthenticated: kind(
+    401,
+    'A token is required',
+    'Send "Authorization: Bearer" and an access token that is known, not withdrawn and not expired.',
+  ),
+  forbidden: kind(403, 'The token does not carry this permission', 'GET /v1/whoami shows what it may do.'),
+  'four-eyes': kind(
+    403,
+    'Whoever wrote this version does not activate it',
+    'It has a step of tier high or critical: ask another person with the permission playbook.activate.',
+  ),
+  'vote-by-requester': kind(
+    403,
+    'Whoever caused the run does not decide on it',
+    'Ask another person with the role that the approval names.',
+  ),
+  'vote-role-missing': kind(
+    403,
+    'The approval asks for another role',
+    'The approval names the role whose holders may vote.',
+  ),
+  'not-found': kind(404, 'There is nothing here for this token', 'Check the path, the org and the id.'),
+  'method-not-allowed': kind(405, 'This path does not take this method', 'The Allow header lists those it takes.'),
+  'request-timeout': kind(408, 'The request did not arrive in time', 'Send it again, without pauses.'),
+  'approval-not-pending': kind(409, 'The approval is decided already', 'Read it to see how; nothing was changed.'),
+  'approval-expired': kind(409, 'The approval has expired', 'Expiry denies. The run has ended or is about to.'),
+  'event-conflict': kind(
+    409,
+    'Another event has this source and id',
+    'Give every event an id of its own; an event that is sent again must be the same.',
+  ),
+  'run-ended': kind(409, 'The run has ended', 'Read it to see how; nothing was changed.'),
+  'step-not-indeterminate': kind(
+    409,
+    'There is nothing to settle',
+    'Only a step in the state indeterminate is settled by a person.',
+  ),
+  'subject-changed': kind(
+    409,
+    'The approval is about something else than you were shown',
+    'Read the approval again and send the subject that it shows now.',
+  ),
+  'vote-repeated': kind(409, 'You have voted on this approval already', 'One person has one vote.'),
+  'body-too-large': kind(413, 'The body is too large', 'Send less at once.'),
+  'unsupported-media-type': kind(
+    415,
+    'The body has a form that is not read here',
+    'Set Content-Type to application/json (UTF-8), without a Content-Encoding.',
+  ),
+  'expectation-failed': kind(417, 'The Expect header cannot be met', 'Leave it out, or send 100-continue.'),
+  'invalid-body': kind(422, 'The body does not have the form that is wanted', SEE_ERRORS),
+  'invalid-cursor': kind(
+    422,
+    'The cursor does not belong to this list',
+    'Send the cursor of the page before, with the same filter; or none, to begin anew.',
+  ),
+  'invalid-event': kind(422, 'This is not an event that can be taken', SEE_ERRORS),
+  'invalid-playbook': kind(422, 'The playbook is not valid', SEE_ERRORS),
+  'invalid-query': kind(422, 'A query parameter is not valid', SEE_ERRORS),
+  'too-many-triggers': kind(
+    422,
+    'The org has as many active triggers as it may have',
+    'Activate a version with fewer triggers, here or in another playbook.',
+  ),
+  'too-many-versions': kind(
+    422,
+    'The playbook has as many versions as it may have',
+    'Go on under a new name.',
+  ),
+  'too-many-runs': kind(
+    429,
+    'The org has as many runs under way as it may have',
+    'Send the event again later: it was not taken.',
+  ),
+  'too-many-waits': kind(
+    429,
+    'Too many requests wait for runs already',
+    'Ask again later, or without the parameter wait.',
+  ),
+  'headers-too-large': kind(431, 'The headers are too large', 'Send fewer or shorter headers.'),
+  internal: kind(500, 'Something went wrong here', 'It was logged under the id in instance. Nothing was sent outside.'),
+  'record-unavailable': kind(
+    503,
+    'The record cannot be written, so nothing is accepted',
+    'Send it again when GET /healthz answers 200.',
+  ),
+  'secrets-unavailable': kind(
+    503,
+    'The secret store cannot be written',
+    'Nothing was stored. Tell the operator, then send it again.',
+  ),
+} as const satisfies Record<string, Kind>;
+
+export type ProblemKind = keyof typeof PROBLEMS;
+export const PROBLEM_KINDS = Object.keys(PROBLEMS) as readonly ProblemKind[];
+
+export const PROBLEM_TYPE = 'urn:interlock:problem:';
+export const problemType = (of: ProblemKind): string => `${PROBLEM_TYPE}${of}`;
+
+export const ProblemSchema = v.object({
+  type: v.picklist(PROBLEM_KINDS.map(problemType)),
+  title: v.string(),
+  status: v.pipe(v.number(), v.integer()),
+  /** What to do. */
+  detail: v.string(),
+  /** Names this one answer; give it when asking for help. */
+  instance: v.string(),
+  errors: v.optional(
+    v.array(
+      v.object({
+        /** JSON Pointer (RFC 6901) into the body; for a query parameter `?name`. Empty: the whole of it. */
+        pointer: v.string(),
+        text: v.string(),
+      }),
+    ),
+  ),
+});
+export type Problem = v.InferOutput<typeof ProblemSchema>;

@@ -1,0 +1,332 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { CellHostOptions } from '../../kernel/adapter/extism/cell-host.ts';
+import { digestOf } from '../../kernel/base/digest.ts';
+import type { BrokerAnswer } from '../../kernel/port/cell-host.ts';
+import type { HttpRequest } from '../../sdk/contract/plugin.ts';
+import { type Cells, openCells } from './cells.ts';
+
+/** What the pool of cells promises, with real processes. */
+
+const request: HttpRequest = { url: 'https://api.example/x', method: 'POST', headers: { 'x-a': 'b' }, body: '{"é":1}' };
+const answer: BrokerAnswer = { ok: true, status: 201, headers: { etag: 'x' }, body: 'crée' };
+const requesting = JSON.stringify(request);
+
+let opened: Cells[] = [];
+const open = (options: Partial<CellHostOptions> = {}): Cells => {
+  const cells = openCells(options);
+  opened.push(cells);
+  return cells;
+};
+afterEach(async () => {
+  await Promise.all(opened.map((cells) => cells.close()));
+  opened = [];
+});
+
+/** A promise that the test settles. */
+function latch<T>() {
+  let release: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+}
+
+describe('a call', () => {
+  it('replies, with its logs', async () => {
+    const cells = open();
+    const echo = await cells.load('echo');
+    expect(await cells.call(echo, 'héllo')).toMatchObject({
+      kind: 'replied',
+      reply: 'héllo',
+      logs: [{ level: 'info', text: 'héllo' }],
+    });
+  });
+
+  it('carries a request to its broker and the answer back', async () => {
+    const cells = open();
+    const requester = await cells.load('requester');
+    const broker = vi.fn(async () => answer);
+    const outcome = await cells.call(requester, requesting, { broker });
+    expect(broker.mock.calls).toEqual([[request]]);
+    expect(outcome.kind === 'replied' && JSON.parse(outcome.reply)).toEqual(answer);
+  });
+
+  it.each<[string, (request: HttpRequest) => Promise<BrokerAnswer>, string, RegExp]>([
+    ['whose request is denied', async () => ({ denied: 'no rule' }), requesting, /^no rule$/],
+    ['whose broker fails', async () => Promise.reject(new Error('secret detail')), requesting, /^The broker failed\.$/],
+    [
+      'whose broker throws',
+      () => {
+        throw new Error('secret detail');
+      },
+      requesting,
+      /^The broker failed\.$/,
+    ],
+    ['whose request makes no sense', async () => answer, '["not a request"]', /not a JSON object/],
+    [
+      'whose answer is too large for it',
+      async () => ({ ok: true, status: 200, headers: {}, body: '\u0001'.repeat(4 << 20) }),
+      requesting,
+      /too large/,
+    ],
+  ])('%s ends as refused', async (_, broker, input, reason) => {
+    const cells = open();
+    const requester = await cells.load('requester');
+    expect(await cells.call(requester, input, { broker })).toMatchObject({
+      kind: 'refused',
+      reason: expect.stringMatching(reason),
+    });
+  });
+
+  it('that sends requests without end is refused after its share', async () => {
+    const cells = open();
+    const flood = await cells.load('request-flood');
+    const broker = vi.fn(async () => answer);
+    expect(await cells.call(flood, requesting, { broker })).toMatchObject({ kind: 'refused' });
+    expect(broker).toHaveBeenCalledTimes(32);
+  });
+
+  it.each([false, true])('over its soft deadline overran, and keeps its logs (sealed: %s)', async (sealed) => {
+    const cells = open();
+    const loop = await cells.load('polling-loop', sealed);
+    expect(await cells.call(loop, 'one line', { softDeadlineMs: 50 })).toMatchObject({
+      kind: 'overran',
+      deadline: 'soft',
+      logs: [{ text: 'one line' }, { level: 'error', text: 'o' }],
+    });
+    // The instance was dropped, not put back.
+    expect(await cells.call(loop, 'two', { softDeadlineMs: 50 })).toMatchObject({ kind: 'overran', deadline: 'soft' });
+  });
+
+  it('sends nothing after its soft deadline', async () => {
+    const cells = open();
+    const requester = await cells.load('requester');
+    const broker = vi.fn(async () => answer);
+    const outcome = await cells.call(requester, requesting, { softDeadlineMs: 0, broker });
+    expect(outcome).toMatchObject({ kind: 'overran', deadline: 'soft' });
+    expect(broker).not.toHaveBeenCalled();
+  });
+
+  it('that waits for its broker past the hard deadline overran', async () => {
+    const cells = open();
+    const requester = await cells.load('requester');
+    const outcome = await cells.call(requester, requesting, {
+      hardDeadlineMs: 100,
+      broker: () => new Promise(() => undefined),
+    });
+    expect(outcome).toMatchObject({ kind: 'overran', deadline: 'hard' });
+  });
+
+  it('with an error of its own crashed; its words are log, not reason', async () => {
+    const cells = open();
+    const failing = await cells.load('own-error');
+    expect(await cells.call(failing, 'secret words')).toMatchObject({
+      kind: 'crashed',
+      reason: expect.not.stringMatching(/secret/),
+      logs: [{ level: 'error', text: 'secret words' }],
+    });
+  });
+
+  it.each([
+    ['an unknown module', { module: digestOf('nothing') }, /not loaded/],
+    ['an input over the bound', { envelope: 'x'.repeat(101) }, /more than 100 bytes/],
+  ])('of %s is refused before any cell sees it', async (_, more, reason) => {
+    const cells = open({ envelopeBytesMax: 100 });
+    const echo = await cells.load('echo');
+    expect(await cells.call(echo, '{}', more)).toMatchObject({
+      kind: 'refused',
+      reason: expect.stringMatching(reason),
+      elapsedMs: 0,
+    });
+  });
+});
+
+describe('loading', () => {
+  it('says why a module does not compile, which admission cannot see', async () => {
+    const cells = open();
+    // A body that says it gives an i64 where the type says i32.
+    const wasm = Uint8Array.from(
+      Buffer.from('0061736d010000000105016000017f030201000503010001070b010765786563757465000a0601040042000b', 'hex'),
+    );
+    const loaded = await cells.host.load(digestOf(wasm), wasm, { sealed: false });
+    expect(loaded).toMatchObject({ ok: false, error: expect.stringMatching(/./) });
+    expect(await cells.call(digestOf(wasm), '{}')).toMatchObject({ kind: 'refused' });
+  });
+
+  it('is idempotent, and reaches cells that did not exist yet', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const endless = await cells.load('endless-loop');
+    const echo = await cells.load('echo');
+    expect(await cells.load('echo')).toBe(echo);
+    await cells.call(endless, '{}', { hardDeadlineMs: 100 });
+    expect(await cells.call(echo, 'in the new cell')).toMatchObject({ kind: 'replied' });
+    expect(cells.host.stats().respawns).toBe(1);
+  });
+
+  it('of more modules than a cell keeps goes on', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const names = [
+      'echo',
+      'requester',
+      'variables',
+      'hoarder',
+      'quiet-hoarder',
+      'stale-address',
+      'own-error',
+      'trap',
+      'recursion',
+      'bogus-output',
+    ];
+    for (const name of names) for (const sealed of [false, true]) await cells.load(name, sealed);
+    for (const sealed of [false, true]) {
+      for (const name of ['echo', 'variables']) {
+        const module = await cells.load(name, sealed);
+        expect(await cells.call(module, 'again')).toMatchObject({ kind: 'replied', reply: 'again' });
+      }
+    }
+  });
+});
+
+describe('an abort', () => {
+  it('ends a running call at once, and its cell', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const endless = await cells.load('endless-loop');
+    const controller = new AbortController();
+    const outcome = cells.call(endless, '{}', { signal: controller.signal });
+    await vi.waitFor(() => expect(cells.host.stats().busy).toBe(1));
+    controller.abort();
+    expect(await outcome).toMatchObject({ kind: 'aborted' });
+    const echo = await cells.load('echo');
+    expect(await cells.call(echo, 'next')).toMatchObject({ kind: 'replied' });
+  });
+
+  it('ends a call that waits for its broker; the late answer goes nowhere', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const requester = await cells.load('requester');
+    const controller = new AbortController();
+    const asked = latch<void>();
+    const late = latch<BrokerAnswer>();
+    const outcome = cells.call(requester, requesting, {
+      signal: controller.signal,
+      broker: () => {
+        asked.release();
+        return late.promise;
+      },
+    });
+    await asked.promise;
+    controller.abort();
+    expect(await outcome).toMatchObject({ kind: 'aborted' });
+    late.release(answer);
+    expect(await cells.call(requester, requesting, { broker: async () => answer })).toMatchObject({ kind: 'replied' });
+  });
+
+  it('takes a waiting call out of the queue, and hurts no other', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const requester = await cells.load('requester');
+    const first = latch<BrokerAnswer>();
+    const controller = new AbortController();
+    const running = cells.call(requester, requesting, { broker: () => first.promise });
+    const waiting = cells.call(requester, requesting, { signal: controller.signal, broker: async () => answer });
+    const behind = cells.call(requester, requesting, { broker: async () => answer });
+    controller.abort();
+    expect(await waiting).toMatchObject({ kind: 'aborted', elapsedMs: 0 });
+    first.release(answer);
+    expect(await Promise.all([running, behind])).toMatchObject([{ kind: 'replied' }, { kind: 'replied' }]);
+    expect(await cells.call(requester, '{}', { signal: controller.signal })).toMatchObject({ kind: 'aborted' });
+  });
+});
+
+describe('the pool', () => {
+  it('serves waiting calls first in, first out', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const echo = await cells.load('echo');
+    const order: number[] = [];
+    await Promise.all(Array.from({ length: 20 }, (_, i) => cells.call(echo, `${i}`).then(() => order.push(i))));
+    expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  });
+
+  it('grows while cells wait for answers, up to its maximum, and shrinks when they are idle', async () => {
+    const cells = open({ min: 1, max: 4, idleMs: 50 });
+    const requester = await cells.load('requester');
+    const all = latch<BrokerAnswer>();
+    let asked = 0;
+    const calls = Array.from({ length: 6 }, () =>
+      cells.call(requester, requesting, {
+        broker: () => {
+          asked++;
+          return all.promise;
+        },
+      }),
+    );
+    await vi.waitFor(() => expect(asked).toBe(4), { timeout: 15_000 });
+    expect(cells.host.stats()).toMatchObject({ cells: 4, busy: 4, waiting: 2 });
+    all.release(answer);
+    expect((await Promise.all(calls)).map((outcome) => outcome.kind)).toEqual(Array(6).fill('replied'));
+    await vi.waitFor(() => expect(cells.host.stats()).toEqual({ cells: 1, busy: 0, waiting: 0, respawns: 0 }), {
+      timeout: 15_000,
+    });
+    expect(await cells.call(requester, requesting, { broker: async () => answer })).toMatchObject({ kind: 'replied' });
+  });
+
+  it('lets no more calls wait than it says', async () => {
+    const cells = open({ min: 1, max: 1, waitingMax: 1 });
+    const requester = await cells.load('requester');
+    const held = latch<BrokerAnswer>();
+    const calls = Array.from({ length: 3 }, () => cells.call(requester, requesting, { broker: () => held.promise }));
+    expect(await calls[2]).toMatchObject({ kind: 'unavailable', reason: expect.stringMatching(/1 calls wait/) });
+    held.release(answer);
+    expect(await Promise.all(calls.slice(0, 2))).toMatchObject([{ kind: 'replied' }, { kind: 'replied' }]);
+  });
+
+  it('puts a module that keeps killing cells in quarantine, and serves the others', async () => {
+    const cells = open({
+      min: 1,
+      max: 1,
+      kills: { windowMs: 60_000, backoffMs: 60_000, killsMax: 3, quarantineMs: 60_000 },
+    });
+    const endless = await cells.load('endless-loop');
+    const kill = () => cells.call(endless, '{}', { hardDeadlineMs: 50 });
+    expect([await kill(), await kill()]).toMatchObject([{ kind: 'overran' }, { kind: 'overran' }]);
+    expect(await kill()).toMatchObject({ kind: 'unavailable', reason: expect.stringMatching(/may run again at 2/) });
+    const other = open({
+      min: 1,
+      max: 1,
+      kills: { windowMs: 60_000, backoffMs: 0, killsMax: 3, quarantineMs: 60_000 },
+    });
+    const again = await other.load('endless-loop');
+    const echo = await other.load('echo');
+    for (let i = 0; i < 3; i++) await other.call(again, '{}', { hardDeadlineMs: 50 });
+    expect(await other.call(again, '{}')).toMatchObject({
+      kind: 'refused',
+      reason: expect.stringMatching(/quarantine until 2.*3 cells/),
+      elapsedMs: 0,
+    });
+    expect(await other.call(echo, 'others')).toMatchObject({ kind: 'replied' });
+  });
+
+  it('does not blame a module for a slow broker', async () => {
+    const cells = open({
+      min: 1,
+      max: 1,
+      kills: { windowMs: 60_000, backoffMs: 0, killsMax: 1, quarantineMs: 60_000 },
+    });
+    const requester = await cells.load('requester');
+    await cells.call(requester, requesting, { broker: async () => answer });
+    const asked = vi.fn(() => new Promise<BrokerAnswer>(() => undefined));
+    await cells.call(requester, requesting, { hardDeadlineMs: 500, broker: asked });
+    expect(asked).toHaveBeenCalled();
+    expect(await cells.call(requester, requesting, { broker: async () => answer })).toMatchObject({ kind: 'replied' });
+  });
+
+  it('ends everything when it closes', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const requester = await cells.load('requester');
+    const calls = [1, 2].map(() => cells.call(requester, requesting, { broker: () => new Promise(() => undefined) }));
+    await vi.waitFor(() => expect(cells.host.stats().busy).toBe(1));
+    await cells.close();
+    expect(await Promise.all(calls)).toMatchObject([{ kind: 'aborted' }, { kind: 'aborted' }]);
+    expect(await cells.call(requester, '{}')).toMatchObject({ kind: 'aborted' });
+    expect(await cells.host.load(digestOf('x'), new Uint8Array(8), { sealed: false })).toMatchObject({ ok: false });
+    expect(cells.host.stats()).toMatchObject({ cells: 0, busy: 0, waiting: 0 });
+  });
+});
