@@ -65,9 +65,9 @@ function problemText(kind: ProblemKind, { detail, errors, instance }: ProblemPar
 }
 
 /** A problem as bytes of HTTP/1.1, for a connection on which no request could be read. It is closed after that. */
-export function rawProblem(kind: ProblemKind, reason: string): string {
+export function rawProblem(kind: ProblemKind): string {
   const body = problemText(kind, {});
   const headers = { ...PROBLEM_HEADERS, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${PROBLEMS[kind].status} ${reason}\r\n${lines.join('')}\r\n${body}`;
+  return `HTTP/1.1 ${PROBLEMS[kind].status} Refused\r\n${lines.join('')}\r\n${body}`;
 }

@@ -8,7 +8,11 @@ import type { OrgId } from '../base/id.ts';
 const CHECK_BYTES = 8;
 const ID_BYTES = 16;
 
-export type List = { readonly operation: string; readonly org: OrgId; readonly filter: readonly (string | undefined)[] };
+export type List = {
+  readonly operation: string;
+  readonly org: OrgId;
+  readonly filter: readonly (string | undefined)[];
+};
 
 /** @param id `<prefix>_` and 32 hex digits. */
 export const toCursor = (list: List, id: string): string =>
@@ -23,4 +27,7 @@ export function fromCursor(list: List, cursor: string, prefix: string): string |
 }
 
 const checkOf = ({ operation, org, filter }: List): Buffer =>
-  Buffer.from(digestOf(`interlock/cursor/v1\0${JSON.stringify([operation, org, filter])}`).slice(7, 7 + 2 * CHECK_BYTES), 'hex');
+  Buffer.from(
+    digestOf(`interlock/cursor/v1\0${JSON.stringify([operation, org, filter])}`).slice(7, 7 + 2 * CHECK_BYTES),
+    'hex',
+  );

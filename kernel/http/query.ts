@@ -7,7 +7,7 @@ import { problem } from './answer.ts';
  * Reads the query of a request. An unknown or repeated parameter is refused: a filter with a slip of the pen must not
  * become no filter.
  */
-export type QuerySchema<Query> = v.GenericSchema<Readonly<Record<string, string>>, Query> & {
+export type QuerySchema<Query> = v.GenericSchema<unknown, Query> & {
   readonly entries: Readonly<Record<string, v.GenericSchema>>;
 };
 

@@ -1,8 +1,9 @@
 import { invariant, unreachable } from '../base/assert.ts';
 import type { StepId } from '../base/id.ts';
+import type { Json } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from './event.ts';
-import type { Attempt, Run, StepRun } from './state.ts';
+import type { Attempt, Run, StepError, StepRun } from './state.ts';
 
 /**
  * (run, event) -> run. Total over the events of a run; the live path and recovery both fold with this and with nothing
@@ -43,7 +44,12 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         parameters: event.parameters,
       }));
     case 'step-planned':
-      return onStep(run, event.step, seq, at, (step) => ({ ...step, plan: event.plan }));
+      return onStep(run, event.step, seq, at, (step) => ({
+        ...step,
+        state: 'ready',
+        waitsFor: 'plan',
+        plan: event.plan,
+      }));
     case 'step-held': {
       const { approval: id, step, tier, subject, needed, role, expiresAt } = event;
       const approval = {
@@ -182,20 +188,22 @@ export function evolveTurn(run: Run | null, turn: StoredTurn): Run {
 /** The whole run from its turns; null when there are none. */
 export const replay = (turns: readonly StoredTurn[]): Run | null => turns.reduce<Run | null>(evolveTurn, null);
 
-function onStep(run: Run, id: StepId, seq: number, at: UnixMs, change: (step: StepRun) => StepRun): Run {
-  const before: StepRun = run.steps[id] ?? {
-    id,
-    seq,
-    at,
-    attempt: 0,
-    parameters: {},
-    plan: null,
-    approval: null,
-    attempts: [],
-    state: 'ready',
-    waitsFor: 'plan',
-  };
-  return { ...run, current: id, steps: { ...run.steps, [id]: { ...change(before), seq, at } } };
+/** What every state of a step has; what only one state has is left behind with that state. */
+type Common = Pick<StepRun, 'id' | 'attempt' | 'parameters' | 'plan' | 'approval' | 'attempts'>;
+type Change = Common & State;
+type State =
+  | { readonly state: 'ready'; readonly waitsFor: 'plan' }
+  | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly retryAt: UnixMs }
+  | { readonly state: 'held' | 'intended' }
+  | { readonly state: 'succeeded'; readonly output: Json }
+  | { readonly state: 'failed'; readonly error: StepError }
+  | { readonly state: 'indeterminate' | 'skipped'; readonly reason: string };
+
+function onStep(run: Run, id: StepId, seq: number, at: UnixMs, change: (step: Common) => Change): Run {
+  const before = run.steps[id];
+  const { attempt = 0, parameters = {}, plan = null, approval = null, attempts = [] } = before ?? {};
+  const after = change({ id, attempt, parameters, plan, approval, attempts });
+  return { ...run, current: id, steps: { ...run.steps, [id]: { ...after, seq, at } as StepRun } };
 }
 
 /** Closes the attempt that is open, if one is; a step that failed before its first intent has none. */

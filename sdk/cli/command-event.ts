@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Receipt, TriggerOutcome } from '../client/shape.ts';
+import type { Receipt, TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, EXIT, type Ending, fine, ok, type Result } from './ending.ts';

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, type Result } from './ending.ts';
+import { isName } from './form.ts';
 import { readInput, toText } from './input.ts';
-import { clean, note, say, sayJson, table, when } from './print.ts';
+import { say, sayJson, table, when } from './print.ts';
 import { askHidden, atTerminal } from './prompt.ts';
 import { type Globals, openSession } from './session.ts';
 
@@ -39,6 +40,8 @@ export function addSecret(program: Command): void {
   ).action((name: string, _options, command: Command) => act(removeSecret(name, command.optsWithGlobals())));
 }
 
+const NO_NAME = 'a secret is named by lower-case letters, digits and single hyphens.';
+
 async function setSecret(name: string, command: Command): Promise<Ending> {
   if (command.args.length > 1) {
     return cannot(
@@ -46,6 +49,7 @@ async function setSecret(name: string, command: Command): Promise<Ending> {
         'If what you just typed was the value, take it for known and change it.',
     );
   }
+  if (!isName(name)) return cannot(NO_NAME);
   const options = command.optsWithGlobals<Globals>();
   const session = await openSession(options);
   if (!session.ok) return session;
@@ -55,14 +59,39 @@ async function setSecret(name: string, command: Command): Promise<Ending> {
   const answer = await session.value.client.setSecret(name, value.value);
   if (!answer.ok) return complain(answer.error, session.value);
   if (options.json) sayJson(answer.value);
-  else say(`secret ${clean(name)} is set in ${session.value.org}`);
+  else say(`secret ${name} is set in ${session.value.org}`);
   return fine;
 }
 
+/** More than the server takes; it says what is too long. */
+const VALUE_BYTES = 65_536;
+
 async function readValue(name: string): Promise<Result<string>> {
-  if (atTerminal()) return askHidden(`Value of ${clean(name, 63)} (not shown): `);
-  const bytes = await readInput('-');
+  if (atTerminal()) return askHidden(`Value of ${name} (not shown): `);
+  const bytes = await readInput('-', VALUE_BYTES);
   if (!bytes.ok) return bytes;
   const text = toText(bytes.value, 'the value');
   return text.ok ? { ok: true, value: text.value.replace(/\r?\n$/, '') } : text;
+}
+
+async function listSecrets(options: Globals): Promise<Ending> {
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.secrets();
+  if (!answer.ok) return complain(answer.error, session.value);
+  if (options.json) sayJson(answer.value);
+  else if (answer.value.length === 0) say('no secrets');
+  else say(table(['SECRET', 'SET AT'], answer.value.map(({ name, updatedAt }) => [name, when(updatedAt)])));
+  return fine;
+}
+
+async function removeSecret(name: string, options: Globals): Promise<Ending> {
+  if (!isName(name)) return cannot(NO_NAME);
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.removeSecret(name);
+  if (!answer.ok) return complain(answer.error, session.value);
+  if (options.json) sayJson(answer.value);
+  else say(`secret ${name} is removed from ${session.value.org}`);
+  return fine;
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine } from './ending.ts';
-import { clean, fields, note, say, sayJson, when } from './print.ts';
+import { clean, fields, note, say, sayJson } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 
 /** `interlock token` and `interlock whoami`: access, made and withdrawn. */
@@ -93,7 +93,7 @@ async function revokeToken(id: string, options: Globals): Promise<Ending> {
   if (!session.ok) return session;
   const answer = await session.value.client.revokeToken(id);
   if (!answer.ok) return complain(answer.error, session.value);
-  if (options.json) sayJson({ tokenId: id, revoked: true });
+  if (options.json) sayJson(answer.value);
   else say(`token ${id} is withdrawn`);
   return fine;
 }

@@ -42,9 +42,11 @@ function unreachable(code: string): string {
   return `the connection failed${code ? ` (${code})` : ''}. Start it with \`npm start\`, or check --url.`;
 }
 
+const UNAUTHENTICATED = 'urn:interlock:problem:unauthenticated';
+
 /** The server speaks to programs; these are its hints in the words of this command. */
 const MEND: Readonly<Record<string, string>> = {
-  'urn:interlock:problem:unauthenticated':
+  [UNAUTHENTICATED]:
     'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`).',
   'urn:interlock:problem:forbidden': '`interlock whoami` shows what it may do.',
 };
@@ -53,8 +55,8 @@ function refusal({ problem, retryAfterSeconds }: Extract<ClientFault, { kind: 'p
   const { type, status, title, detail, instance, errors } = problem;
   const mend = Object.hasOwn(MEND, type) ? MEND[type] : undefined;
   const text = [
-    type === 'urn:interlock:problem:unauthenticated' ? 'The server does not accept the token' : clean(title, 200),
-    mend ?? clean(detail, 600),
+    ...(type === UNAUTHENTICATED ? ['The server does not accept the token'] : [clean(title, 200), clean(detail, 600)]),
+    mend ?? '',
     retryAfterSeconds === null ? '' : `Try again in ${retryAfterSeconds} s`,
     status >= 500 && instance !== '' ? `Give this id when you ask for help: ${clean(instance, 100)}` : '',
   ]

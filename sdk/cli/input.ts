@@ -25,7 +25,7 @@ async function readStream(stream: AsyncIterable<Buffer>, name: string, limit: nu
   try {
     for await (const chunk of stream) {
       size += chunk.length;
-      if (size > limit) return cannot(`${name} is larger than ${limit} bytes, which is the most the server takes.`);
+      if (size > limit) return cannot(`${name} is larger than ${limit} bytes; nothing was sent.`);
       chunks.push(chunk);
     }
   } catch {

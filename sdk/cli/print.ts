@@ -18,6 +18,24 @@ export function clean(text: string, chars = CELL_CHARS): string {
   return `${letters.slice(0, chars - 1).join('')}…`;
 }
 
+/**
+ * Foreign text that someone decides on: nothing is left out or replaced unseen. What cannot be printed stands as an
+ * escape of JSON, and what is cut off is counted.
+ */
+export function exact(text: string, chars = CELL_CHARS): string {
+  const rest = text.length - chars;
+  const shown = escapeUnprintable(rest > 0 ? text.slice(0, chars) : text);
+  return rest > 0 ? `${shown}… (${rest} more characters; --json shows all)` : shown;
+}
+
+const escapeUnprintable = (text: string): string =>
+  text.replace(UNPRINTABLE, (found) =>
+    found
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+
 export type Style = 'good' | 'bad' | 'open' | 'strong' | 'faint';
 
 const FORMATS = { good: 'green', bad: 'red', open: 'yellow', strong: 'bold', faint: 'dim' } as const;
@@ -62,14 +80,11 @@ export const note = (line: string): void => void process.stderr.write(`${line}\n
 
 /**
  * One JSON document. What a terminal could take as a command is written as an escape of JSON: any parser gives the same
- * value.
+ * value. The line ends are our own indentation; those in values are escaped already.
  */
 export function sayJson(data: unknown): void {
-  const text = JSON.stringify(data, null, 2).replace(
-    /[\p{Cf}\u007f-\u009f\u2028\u2029]/gu,
-    (found) => `${found.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}`,
-  );
-  process.stdout.write(`${text}\n`);
+  const lines = JSON.stringify(data, null, 2).split('\n');
+  process.stdout.write(`${lines.map(escapeUnprintable).join('\n')}\n`);
 }
 
 const ESC = String.fromCharCode(27);

@@ -3,10 +3,10 @@ import {
   AuditHead,
   envelope,
   Incident,
-  Lint,
+  Lint as LintSchema,
   listOf,
   NewToken,
-  Playbook,
+  Playbook as PlaybookSchema,
   Published,
   PutPlaybook,
   Secret,
@@ -17,11 +17,11 @@ import {
   Whoami,
 } from '../contract/api.ts';
 import {
-  Approval,
-  ApprovalSummary,
+  Approval as ApprovalSchema,
+  ApprovalSummary as ApprovalSummarySchema,
   type CancelForm,
-  Run,
-  RunSummary,
+  Run as RunSchema,
+  RunSummary as RunSummarySchema,
   type SettleForm,
   type VoteForm,
 } from '../contract/api-run.ts';
@@ -50,6 +50,16 @@ export type AuditExport = {
   readonly head: v.InferInput<typeof AuditHead>;
   readonly chunks: AsyncIterable<Answer<Uint8Array>>;
 };
+
+/** What the server gives, as it came. */
+export type Receipt = v.InferInput<typeof Published>['events'][number];
+export type TriggerOutcome = Receipt['triggers'][number];
+export type Run = v.InferInput<typeof RunSchema>;
+export type RunSummary = v.InferInput<typeof RunSummarySchema>;
+export type Approval = v.InferInput<typeof ApprovalSchema>;
+export type ApprovalSummary = v.InferInput<typeof ApprovalSummarySchema>;
+export type Playbook = v.InferInput<typeof PlaybookSchema>;
+export type Lint = v.InferInput<typeof LintSchema>;
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -82,7 +92,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     sendEvents: (body: Body) => call({ method: 'POST', path: within('events'), body }, Published),
     event: (id: string) => get(within('events', id), StoredEvent),
 
-    runs: (filter: RunFilter, paging: Paging = {}) => list('runs', RunSummary, filter, paging),
+    runs: (filter: RunFilter, paging: Paging = {}) => list('runs', RunSummarySchema, filter, paging),
     /** @param waitMs the server answers when the run ends, or after this time. */
     run: (id: string, waitMs = 0) =>
       call(
@@ -92,23 +102,23 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
           waitMs,
           ...(waitMs > 0 ? { query: { wait: `${Math.round(waitMs)}ms` } } : {}),
         },
-        Run,
+        RunSchema,
       ),
-    cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) => post(within('runs', id, 'cancel'), form, Run),
-    settleRun: (id: string, form: v.InferInput<typeof SettleForm>) => post(within('runs', id, 'settle'), form, Run),
+    cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) => post(within('runs', id, 'cancel'), form, RunSchema),
+    settleRun: (id: string, form: v.InferInput<typeof SettleForm>) => post(within('runs', id, 'settle'), form, RunSchema),
 
     approvals: (filter: { readonly state?: string | undefined }, paging: Paging = {}) =>
-      list('approvals', ApprovalSummary, filter, paging),
-    approval: (id: string) => get(within('approvals', id), Approval),
-    vote: (id: string, form: v.InferInput<typeof VoteForm>) => post(within('approvals', id, 'votes'), form, Approval),
+      list('approvals', ApprovalSummarySchema, filter, paging),
+    approval: (id: string) => get(within('approvals', id), ApprovalSchema),
+    vote: (id: string, form: v.InferInput<typeof VoteForm>) => post(within('approvals', id, 'votes'), form, ApprovalSchema),
 
     lintPlaybook: (yaml: Body['content']) =>
-      call({ method: 'POST', path: within('playbooks', 'lint'), body: { type: 'application/yaml', content: yaml } }, Lint),
+      call({ method: 'POST', path: within('playbooks', 'lint'), body: { type: 'application/yaml', content: yaml } }, LintSchema),
     putPlaybook: (yaml: Body['content']) =>
       call({ method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } }, PutPlaybook),
-    playbook: (name: string) => get(within('playbooks', name), Playbook),
+    playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
     activatePlaybook: (name: string, digest: string) =>
-      post(within('playbooks', name, 'activate'), { digest }, Playbook),
+      post(within('playbooks', name, 'activate'), { digest }, PlaybookSchema),
 
     incident: (id: string) => get(within('incidents', id), Incident),
 

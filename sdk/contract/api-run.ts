@@ -59,20 +59,12 @@ export const Attempt = v.object({
 
 export const Step = v.object({
   step: StepName,
-  type: v.picklist(['notify', 'enrich', 'open_ticket', 'webhook', 'contain', 'update_state', 'branch']),
+  /** Null only when the pinned version cannot be read any more. */
+  type: v.nullable(v.picklist(['notify', 'enrich', 'open_ticket', 'webhook', 'contain', 'update_state', 'branch'])),
   /** plugin/action; null for a step without one. */
   uses: v.nullable(v.string()),
   tier: v.nullable(v.picklist(TIERS)),
-  state: v.picklist([
-    'pending',
-    'ready',
-    'held',
-    'intended',
-    'succeeded',
-    'failed',
-    'indeterminate',
-    'skipped',
-  ]),
+  state: v.picklist(['pending', 'ready', 'held', 'intended', 'succeeded', 'failed', 'indeterminate', 'skipped']),
   /** Of the latest change; null while the step has not been reached. */
   seq: v.nullable(Seq),
   at: v.nullable(Instant),

@@ -1,6 +1,19 @@
 import * as v from 'valibot';
-import { Approval, ApprovalSummary, Attempt, CancelForm, Role, Run, RunApproval, RunSummary } from './api-run.ts';
-import { SettleForm, Step, StepError, Vote, VoteForm } from './api-run.ts';
+import {
+  Approval,
+  ApprovalSummary,
+  Attempt,
+  CancelForm,
+  Role,
+  Run,
+  RunApproval,
+  RunSummary,
+  SettleForm,
+  Step,
+  StepError,
+  Vote,
+  VoteForm,
+} from './api-run.ts';
 import {
   Anything,
   Digest,

@@ -63,7 +63,6 @@ export const PROBLEMS = {
     'The body has a form that is not read here',
     'Set Content-Type to application/json (UTF-8), without a Content-Encoding.',
   ),
-  'expectation-failed': kind(417, 'The Expect header cannot be met', 'Leave it out, or send 100-continue.'),
   'invalid-body': kind(422, 'The body does not have the form that is wanted', SEE_ERRORS),
   'invalid-cursor': kind(
     422,
@@ -78,11 +77,7 @@ export const PROBLEMS = {
     'The org has as many active triggers as it may have',
     'Activate a version with fewer triggers, here or in another playbook.',
   ),
-  'too-many-versions': kind(
-    422,
-    'The playbook has as many versions as it may have',
-    'Go on under a new name.',
-  ),
+  'too-many-versions': kind(422, 'The playbook has as many versions as it may have', 'Go on under a new name.'),
   'too-many-runs': kind(
     429,
     'The org has as many runs under way as it may have',
@@ -122,12 +117,15 @@ export const ProblemSchema = v.object({
   /** Names this one answer; give it when asking for help. */
   instance: v.string(),
   errors: v.optional(
-    v.array(
-      v.object({
-        /** JSON Pointer (RFC 6901) into the body; for a query parameter `?name`. Empty: the whole of it. */
-        pointer: v.string(),
-        text: v.string(),
-      }),
+    v.pipe(
+      v.array(
+        v.object({
+          /** JSON Pointer (RFC 6901) into the body; for a query parameter `?name`. Empty: the whole of it. */
+          pointer: v.string(),
+          text: v.string(),
+        }),
+      ),
+      v.readonly(),
     ),
   ),
 });

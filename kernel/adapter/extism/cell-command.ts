@@ -33,12 +33,15 @@ export function cellCommand(
   wrapper: readonly string[],
   entry = join(FOLDER, 'cell-main.ts'),
 ): CellCommand {
-  const readable = [FOLDER, entry, join(ROOT, 'node_modules/@extism/extism'), join(ROOT, 'package.json')];
+  const readable = [FOLDER, entry, join(ROOT, 'package.json'), join(ROOT, 'node_modules/@extism/extism')];
   const command = [
     ...wrapper,
     process.execPath,
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
+    // Installed packages may be links; following them would need leave to read every folder on the way.
+    '--preserve-symlinks',
+    '--preserve-symlinks-main',
     '--disable-warning=ExperimentalWarning',
     '--expose-gc',
     '--disallow-code-generation-from-strings',

@@ -1,0 +1,39 @@
+import * as v from 'valibot';
+import { LIMITS } from '../base/limits.ts';
+import type { Page } from '../flow/query.ts';
+import { page, problem } from './answer.ts';
+import { fromCursor, type List, toCursor } from './cursor.ts';
+
+/** The pages of a list: what every list takes beside its filter, and how one page is made. */
+const DEFAULT_ROWS = 50;
+
+export const paging = {
+  /** Rows of one page; more than 200 counts as 200. */
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[1-9][0-9]{0,8}$/, 'a whole number from 1'),
+      v.transform(Number),
+      v.number(),
+      v.integer(),
+      v.minValue(1),
+    ),
+  ),
+  cursor: v.optional(v.pipe(v.string(), v.maxLength(64))),
+};
+
+/**
+ * @param prefix of the ids that the list is ordered by.
+ * @param read gives at most `limit` rows behind the id `after`; its `next` is an id.
+ */
+export function listPage(
+  list: List,
+  prefix: string,
+  { limit = DEFAULT_ROWS, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
+  read: (limit: number, after: string | undefined) => Page<unknown>,
+): Response {
+  const after = cursor === undefined ? undefined : fromCursor(list, cursor, prefix);
+  if (cursor !== undefined && after === undefined) return problem('invalid-cursor');
+  const { items, next } = read(Math.min(limit, LIMITS.pageSize.value), after);
+  return page(items, next === null ? null : toCursor(list, next));
+}

@@ -1,0 +1,122 @@
+import { ActivateForm, envelope, Lint, Playbook, PlaybookForm, PutPlaybook } from '../../../sdk/contract/api.ts';
+import { type Digest, isName } from '../../base/id.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { err, ok } from '../../base/result.ts';
+import type { Kernel } from '../../flow/kernel.ts';
+import type { PlaybookFault } from '../../flow/playbooks.ts';
+import { isJsonMediaType, parseMediaType } from '../../trigger/media-type.ts';
+import { data, problem } from '../answer.ts';
+import { BODY_PROBLEMS, form, readBytes, readJson } from '../body.ts';
+import { type BodyReader, type Route, route } from '../route.ts';
+import { issuesAsErrors, issuesView, playbookView } from '../view/playbook.ts';
+
+/** Playbooks: checked, put as immutable versions, activated by another person where it matters. */
+export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly Route[] => [
+  route({
+    method: 'POST',
+    path: '/v1/orgs/{org}/playbooks/lint',
+    operation: 'lintPlaybook',
+    summary: 'Check a playbook against the plugins of the org. Nothing is stored',
+    access: 'playbook.read',
+    body: playbookText,
+    answer: { status: 200, description: 'What is wrong with it, if anything.', schema: envelope(Lint) },
+    handle({ by, body }) {
+      const checked = kernel.playbooks.lint(by.org, body);
+      return checked.ok
+        ? data({ valid: true, digest: checked.value.digest, issues: [] })
+        : data({ valid: false, issues: issuesView(checked.error) });
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/orgs/{org}/playbooks',
+    operation: 'putPlaybook',
+    summary: 'Store a version. Runs do not use it before it is activated; the same text is the same version',
+    access: 'playbook.write',
+    body: playbookText,
+    problems: ['invalid-playbook', 'too-many-versions'],
+    answer: {
+      status: 201,
+      description: 'Stored; `digest` names the version.',
+      schema: envelope(PutPlaybook),
+      headers: { Location: 'The playbook.' },
+    },
+    async handle({ by, body }) {
+      const put = await kernel.playbooks.put(by, body);
+      if (!put.ok) return faultAnswer(put.error, 'too-many-versions');
+      const { digest, ...record } = put.value;
+      const location = `/v1/orgs/${by.org}/playbooks/${record.name}`;
+      return data({ ...playbookView(record), digest }, 201, { location });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/playbooks/{playbook}',
+    operation: 'readPlaybook',
+    summary: 'A playbook and its versions',
+    access: 'playbook.read',
+    answer: { status: 200, description: 'The playbook.', schema: envelope(Playbook) },
+    handle({ by, context }) {
+      const name = context.req.param('playbook') ?? '';
+      const record = isName(name) ? kernel.query.playbook(by.org, name) : undefined;
+      return record ? data(playbookView(record)) : problem('not-found');
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/orgs/{org}/playbooks/{playbook}/activate',
+    operation: 'activatePlaybook',
+    summary: 'Make a version the one that new runs use. It is checked again; runs under way keep theirs',
+    access: 'playbook.activate',
+    body: form(ActivateForm),
+    problems: ['four-eyes', 'invalid-playbook', 'too-many-triggers'],
+    answer: { status: 200, description: 'The playbook.', schema: envelope(Playbook) },
+    async handle({ by, context, body }) {
+      const name = context.req.param('playbook') ?? '';
+      if (!isName(name)) return problem('not-found');
+      const activated = await kernel.playbooks.activate(by, name, body.digest as Digest);
+      return activated.ok ? data(playbookView(activated.value)) : faultAnswer(activated.error, 'too-many-triggers');
+    },
+  }),
+];
+
+const YAML = ['text/yaml', 'application/yaml', 'application/x-yaml'] as const;
+const YAML_TEXT = { type: 'string', description: 'The playbook as YAML 1.2, or JSON, in UTF-8.' };
+
+/** The text of a playbook, bare or in JSON. */
+const playbookText: BodyReader<string> = {
+  content: { 'application/yaml': YAML_TEXT, 'text/yaml': YAML_TEXT, 'application/json': PlaybookForm },
+  problems: [...BODY_PROBLEMS, 'invalid-body'],
+  async read({ context }) {
+    const contentType = context.req.header('content-type') ?? '';
+    const type = parseMediaType(contentType);
+    if (type?.isUtf8 && YAML.some((yaml) => yaml === type.essence)) {
+      const bytes = await readBytes(context, LIMITS.playbookBytes.value);
+      if (!bytes.ok) return bytes;
+      try {
+        return ok(new TextDecoder('utf-8', { fatal: true }).decode(bytes.value));
+      } catch {
+        return err(problem('malformed-body', { detail: 'The body is not UTF-8 text.' }));
+      }
+    }
+    if (!isJsonMediaType(contentType))
+      return err(
+        problem('unsupported-media-type', { detail: `Set Content-Type to ${YAML[1]}, or to application/json.` }),
+      );
+    const read = await readJson(context, PlaybookForm, LIMITS.bodyBytes.value);
+    return read.ok ? ok(read.value.text) : read;
+  },
+};
+
+function faultAnswer(fault: PlaybookFault, tooMany: 'too-many-versions' | 'too-many-triggers'): Response {
+  switch (fault.kind) {
+    case 'lint':
+      return problem('invalid-playbook', { errors: issuesAsErrors(fault.issues) });
+    case 'not_found':
+      return problem('not-found');
+    case 'four_eyes':
+      return problem('four-eyes');
+    case 'too_many':
+      return problem(tooMany);
+  }
+}

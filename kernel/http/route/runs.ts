@@ -1,0 +1,111 @@
+import * as v from 'valibot';
+import { envelope, listOf } from '../../../sdk/contract/api.ts';
+import { CancelForm, RUN_STATES, Run, RunSummary, SettleForm } from '../../../sdk/contract/api-run.ts';
+import { Duration, Name } from '../../../sdk/contract/api-word.ts';
+import { type OrgId, stepId, toRunId } from '../../base/id.ts';
+import { parseDuration } from '../../base/time.ts';
+import type { Kernel } from '../../flow/kernel.ts';
+import type { Run as RunValue } from '../../run/state.ts';
+import { data, problem } from '../answer.ts';
+import { form } from '../body.ts';
+import { controlAnswer } from '../control.ts';
+import { listPage, paging } from '../paging.ts';
+import { type Route, route } from '../route.ts';
+import { runView, summaryView } from '../view/run.ts';
+import { openWaits } from '../waits.ts';
+
+/** How long a request may wait for the end of a run. */
+const WAIT_MS = 60_000;
+
+const ListQuery = v.strictObject({
+  state: v.optional(v.picklist(RUN_STATES)),
+  playbook: v.optional(Name),
+  ...paging,
+});
+const ReadQuery = v.strictObject({
+  /** Answer when the run has ended, or after this long. */
+  wait: v.optional(
+    v.pipe(
+      Duration,
+      v.check((text) => (parseDuration(text) ?? Infinity) <= WAIT_MS, 'a duration up to 60s'),
+    ),
+  ),
+});
+
+export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Route[] {
+  const waits = openWaits();
+  const show = (run: RunValue): Response =>
+    data(runView(run, kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest)));
+  const read = (org: OrgId, name: string | undefined, wait: string | undefined): Response | Promise<Response> => {
+    const id = toRunId(name ?? '');
+    const run = id && kernel.query.run(org, id);
+    if (!run) return problem('not-found');
+    const waitMs = wait === undefined || run.ended ? 0 : (parseDuration(wait) ?? 0);
+    if (waitMs === 0) return show(run);
+    const ended = waits.take(org, () => kernel.waitForRun(org, id, waitMs));
+    if (!ended) return problem('too-many-waits', { headers: { 'retry-after': '1' } });
+    return ended.then((later) => show(later ?? run));
+  };
+
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/orgs/{org}/runs',
+      operation: 'listRuns',
+      summary: 'Runs, newest first',
+      access: 'run.read',
+      query: ListQuery,
+      problems: ['invalid-cursor'],
+      answer: { status: 200, description: 'One page.', schema: listOf(RunSummary) },
+      handle: ({ by, query }) => {
+        const { state, playbook } = query;
+        const list = { operation: 'listRuns', org: by.org, filter: [state, playbook] };
+        return listPage(list, 'run', query, (limit, after) => {
+          const { items, next } = kernel.query.runs(by.org, { state, playbook }, limit, after);
+          return { items: items.map(summaryView), next };
+        });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/orgs/{org}/runs/{run}',
+      operation: 'readRun',
+      summary: 'One run with all its steps, attempts and approvals; on request, once it has ended',
+      access: 'run.read',
+      query: ReadQuery,
+      problems: ['too-many-waits'],
+      answer: { status: 200, description: 'The run as it is on disk.', schema: envelope(Run) },
+      handle: ({ by, context, query }) => read(by.org, context.req.param('run'), query.wait),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/runs/{run}/cancel',
+      operation: 'cancelRun',
+      summary: 'End a run now. A call under way is stopped and recorded as indeterminate',
+      access: 'run.cancel',
+      body: form(CancelForm),
+      problems: ['run-ended'],
+      answer: { status: 200, description: 'The run, ended.', schema: envelope(Run) },
+      async handle({ by, context, body }) {
+        const id = toRunId(context.req.param('run') ?? '');
+        if (!id) return problem('not-found');
+        return controlAnswer(await kernel.control.cancel(by, id, body.reason), show);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/runs/{run}/settle',
+      operation: 'settleStep',
+      summary: 'Say what became of a step whose outcome nobody knows',
+      access: 'run.settle',
+      body: form(SettleForm),
+      problems: ['run-ended', 'step-not-indeterminate'],
+      answer: { status: 200, description: 'The run after it.', schema: envelope(Run) },
+      async handle({ by, context, body }) {
+        const id = toRunId(context.req.param('run') ?? '');
+        if (!id) return problem('not-found');
+        return controlAnswer(await kernel.control.settle(by, id, { ...body, step: stepId(body.step) }), show);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,109 @@
+import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import type { ProblemKind } from '../../sdk/contract/problem.ts';
+import { problem, rawProblem } from './answer.ts';
+
+/**
+ * Listens. Owns what happens before a request is one and after it is answered: time and size limits of connections, and
+ * the end of them all. TLS is the business of whatever stands in front.
+ */
+export type ServeOptions = {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly limits?: Partial<ConnectionLimits>;
+};
+
+export type ConnectionLimits = {
+  /** From the first byte of a request to the end of its headers. */
+  readonly headersMs: number;
+  /** From the first byte of a request to its last. Not the time that the answer takes. */
+  readonly requestMs: number;
+  /** How long an idle connection is kept. Above what proxies use, so that they and not we give up a connection. */
+  readonly idleMs: number;
+  /** How often the first two are looked at. */
+  readonly checkMs: number;
+  readonly headerBytes: number;
+  readonly connections: number;
+  /** How long close waits for answers that are under way. */
+  readonly graceMs: number;
+};
+
+export const CONNECTION_LIMITS: ConnectionLimits = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  idleMs: 75_000,
+  checkMs: 2_000,
+  headerBytes: 16_384,
+  connections: 4_096,
+  graceMs: 5_000,
+};
+
+export type Listening = {
+  readonly url: string;
+  /** Takes no more requests, waits for the answers under way, then ends every connection. */
+  readonly close: () => Promise<void>;
+};
+
+/** @throws Error with the system's code when the address cannot be listened on. */
+export async function serve(app: Hono, options: ServeOptions): Promise<Listening> {
+  const limits = { ...CONNECTION_LIMITS, ...options.limits };
+  const listener = getRequestListener(app.fetch, { errorHandler: () => problem('malformed-request') });
+  const server = createServer(
+    {
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.idleMs,
+      connectionsCheckingInterval: limits.checkMs,
+      maxHeaderSize: limits.headerBytes,
+      // The listener answers it as a problem; Node would send a bare status.
+      requireHostHeader: false,
+    },
+    listener,
+  );
+  server.maxConnections = limits.connections;
+  server.on('clientError', refuseConnection);
+  // RFC 9110, section 10.1.1: an expectation that is not understood may be passed over.
+  server.on('checkExpectation', listener);
+  await listen(server, options);
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : options.port;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return { url: `http://${host}:${port}`, close: () => close(server, limits.graceMs) };
+}
+
+function listen(server: Server, { host, port }: ServeOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const impatience = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(impatience);
+}
+
+const KINDS: Readonly<Record<string, ProblemKind>> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+};
+
+/** What came is no request of HTTP, or did not come in time: says so, if nothing else is being said, and hangs up. */
+function refuseConnection(
+  error: NodeJS.ErrnoException,
+  socket: Socket & { _httpMessage?: { headersSent: boolean } },
+): void {
+  const isFree = socket.writable && socket._httpMessage?.headersSent !== true;
+  if (isFree && error.code !== 'ECONNRESET') socket.write(rawProblem(KINDS[error.code ?? ''] ?? 'malformed-request'));
+  socket.destroy();
+}

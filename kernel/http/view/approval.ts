@@ -1,0 +1,55 @@
+import type * as Api from '../../../sdk/contract/api-run.ts';
+import type { Approval } from '../../approval/approval.ts';
+import { resolvePointer } from '../../base/json.ts';
+import { iso } from '../../base/time.ts';
+import type { StoredEvent } from '../../flow/ingest.ts';
+import type { ApprovalRow } from '../../flow/project.ts';
+import type { Run } from '../../run/state.ts';
+
+/** Shows approvals: in a list, within a run, and as the one page that an approver decides on. */
+export const approvalOf = (approval: Approval): Api.Run['approvals'][number] => ({
+  approval: approval.id,
+  step: approval.step,
+  state: approval.state,
+  subject: approval.subject,
+  tier: approval.tier,
+  role: approval.role,
+  needed: approval.needed,
+  openedAt: iso(approval.openedAt),
+  expiresAt: iso(approval.expiresAt),
+  votes: approval.votes.map((vote) => ({ ...vote, at: iso(vote.at) })),
+  decidedSeq: approval.decidedSeq < 0 ? null : approval.decidedSeq,
+});
+
+export const approvalRowView = (row: ApprovalRow): Api.ApprovalSummary => ({
+  ...approvalOf(row),
+  org: row.org,
+  run: row.run,
+  uses: row.uses,
+  requester: row.requester,
+});
+
+/** The parameters and the plan are those that `subject` was made of; a held step keeps them. */
+export function approvalView(row: ApprovalRow, run: Run, event: StoredEvent | undefined): Api.Approval {
+  const step = run.steps[row.step];
+  return {
+    ...approvalRowView(row),
+    playbook: { name: run.playbook.name, digest: run.playbook.digest },
+    parameters: step?.parameters ?? {},
+    plan: step?.plan ?? null,
+    excluded: [...new Set([row.requester, ...row.votes.map((vote) => vote.by)])],
+    incident: {
+      event: run.event,
+      title: textAt(event, '/finding_info/title'),
+      message: textAt(event, '/message'),
+    },
+  };
+}
+
+/** The sender's words about the incident, cut to what fits a page. */
+const INCIDENT_CHARS = 1_000;
+
+function textAt(event: StoredEvent | undefined, pointer: string): string | null {
+  const value = event && resolvePointer(event.event.data, pointer);
+  return typeof value === 'string' ? value.slice(0, INCIDENT_CHARS).toWellFormed() : null;
+}

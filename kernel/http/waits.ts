@@ -1,0 +1,22 @@
+import type { OrgId } from '../base/id.ts';
+
+/** Requests of one org that may wait for the end of a run at the same time. Each holds a timer and a connection. */
+const WAITS_PER_ORG = 1_024;
+
+/** Counts waiting requests. One whose client has gone counts until its wait is over, because until then it is held. */
+export function openWaits(most = WAITS_PER_ORG) {
+  const waiting = new Map<OrgId, number>();
+  return {
+    /** @returns undefined when too many wait already. */
+    take<T>(org: OrgId, wait: () => Promise<T>): Promise<T> | undefined {
+      const before = waiting.get(org) ?? 0;
+      if (before >= most) return undefined;
+      waiting.set(org, before + 1);
+      return wait().finally(() => {
+        const left = (waiting.get(org) ?? 1) - 1;
+        if (left === 0) waiting.delete(org);
+        else waiting.set(org, left);
+      });
+    },
+  };
+}

@@ -1,0 +1,170 @@
+import type { Command } from 'commander';
+import type { Run, RunSummary } from '../client/client.ts';
+import { act, withExamples } from './act.ts';
+import { complain } from './complain.ts';
+import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
+import { exitOfRuns, followRun } from './follow.ts';
+import { durationMs, isApprovalOrRunId } from './form.ts';
+import { type Listing, readList, withListOptions } from './list.ts';
+import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
+import { type Globals, openSession, type Session } from './session.ts';
+
+/** `interlock run`: what came of an event, and what a person may do about it. */
+export function addRun(program: Command): void {
+  const run = program.command('run').description('see runs, stop them, settle what nobody knows');
+  withExamples(run, ['interlock run list --state waiting', 'interlock run show run_0123... --wait 5m']);
+
+  withExamples(
+    withListOptions(run.command('list').description('runs of the org, newest first'))
+      .option('--state <state>', 'running, waiting, completed, failed, cancelled, timed_out or aborted')
+      .option('--playbook <name>', 'only runs of this playbook'),
+    ['interlock run list', 'interlock run list --state failed --playbook contain-c2 --all --json'],
+  ).action((_options, command: Command) => act(listRuns(command.optsWithGlobals())));
+
+  withExamples(
+    run
+      .command('show')
+      .description('one run with its steps')
+      .argument('<id>', 'run_ and 32 hex digits')
+      .option('--wait <duration>', 'wait at most this long for its end, e.g. 30s or 10m'),
+    ['interlock run show run_0123...', 'interlock run show run_0123... --wait 10m && echo contained'],
+    'Exit codes with --wait: 0 completed, 1 ended in another way, 2 still going on.',
+  ).action((id: string, _options, command: Command) => act(showRun(id, command.optsWithGlobals())));
+
+  withExamples(
+    run
+      .command('cancel')
+      .description('stop a run: nothing more is sent, what has been sent is not undone')
+      .argument('<id>', 'run_ and 32 hex digits')
+      .requiredOption('--reason <text>', 'why; it goes into the history of the run'),
+    ['interlock run cancel run_0123... --reason "false positive, see case 4711"'],
+  ).action((id: string, _options, command: Command) => act(cancelRun(id, command.optsWithGlobals())));
+
+  withExamples(
+    run
+      .command('settle')
+      .description('say what became of a step of which nobody knows whether it happened')
+      .argument('<id>', 'run_ and 32 hex digits')
+      .requiredOption('--step <step>', 'the step that is indeterminate')
+      .requiredOption('--outcome <outcome>', 'succeeded or failed, as you found it outside')
+      .requiredOption('--note <text>', 'how you found out; it goes into the history of the run'),
+    ['interlock run settle run_0123... --step ban --outcome succeeded --note "the rule is on the firewall"'],
+    'Look at the target first: the run goes on as if your answer were true.',
+  ).action((id: string, _options, command: Command) => act(settleRun(id, command.optsWithGlobals())));
+}
+
+async function listRuns(options: Globals & Listing & { state?: string; playbook?: string }): Promise<Ending> {
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const { client } = session.value;
+  const { state: only, playbook } = options;
+  const rows = await readList(session.value, options, (paging) => client.runs({ state: only, playbook }, paging));
+  if (!rows.ok) return rows;
+  if (options.json) sayJson(rows.value);
+  else if (rows.value.length === 0) say('no runs');
+  else say(table(['RUN', 'STATE', 'PLAYBOOK', 'STARTED', 'ENDED', 'REMARKS'], rows.value.map(runRow)));
+  return fine;
+}
+
+const runRow = (row: RunSummary): string[] => [
+  row.run,
+  state(row.state),
+  row.playbook,
+  when(row.startedAt),
+  row.endedAt === null ? '-' : when(row.endedAt),
+  remarks(row),
+];
+
+const remarks = ({ partial, closure, reason }: RunSummary): string =>
+  [partial ? 'in part' : '', closure === 'needs_review' ? 'needs review' : '', clean(reason ?? '', 120)]
+    .filter((part) => part !== '')
+    .join('; ');
+
+async function showRun(id: string, options: Globals & { readonly wait?: string }): Promise<Ending> {
+  const waitMs = options.wait === undefined ? undefined : durationMs(options.wait);
+  if (options.wait !== undefined && waitMs === undefined) {
+    return cannot('--wait takes a whole number and a unit: 30s, 10m or 2h.');
+  }
+  const session = await openRunSession(id, options);
+  if (!session.ok) return session;
+  const run = waitMs === undefined ? await readRun(session.value, id) : await followRun(session.value, id, waitMs);
+  if (!run.ok) return run;
+  if (options.json) sayJson(run.value);
+  else sayRun(run.value);
+  return waitMs === undefined ? fine : ok(exitOfRuns([run.value]));
+}
+
+async function readRun(session: Session, id: string): Promise<Result<Run>> {
+  const answer = await session.client.run(id);
+  return answer.ok ? ok(answer.value) : complain(answer.error, session);
+}
+
+async function cancelRun(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {
+  const session = await openRunSession(id, options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.cancelRun(id, { reason: options.reason });
+  if (!answer.ok) return complain(answer.error, session.value);
+  sayChanged(answer.value, options);
+  return fine;
+}
+
+type SettleOptions = Globals & { readonly step: string; readonly outcome: string; readonly note: string };
+
+async function settleRun(id: string, options: SettleOptions): Promise<Ending> {
+  const { step, outcome, note: text } = options;
+  if (outcome !== 'succeeded' && outcome !== 'failed') return cannot('--outcome is either succeeded or failed.');
+  const session = await openRunSession(id, options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.settleRun(id, { step, outcome, note: text });
+  if (!answer.ok) return complain(answer.error, session.value);
+  sayChanged(answer.value, options);
+  return fine;
+}
+
+async function openRunSession(id: string, options: Globals): Promise<Result<Session>> {
+  if (isApprovalOrRunId('run', id)) return openSession(options);
+  return cannot('a run is named by run_ and 32 hex digits; `interlock run list` shows them.');
+}
+
+function sayChanged(run: Run, { json }: Globals): void {
+  if (json) sayJson(run);
+  else say(`run ${run.run} is ${state(run.state)}${run.reason === null ? '' : `: ${clean(run.reason)}`}`);
+}
+
+function sayRun(run: Run): void {
+  say(`${paint('strong', run.run)}  ${state(run.state)}${run.partial ? ' in part' : ''}`);
+  say(
+    fields([
+      ['org', run.org],
+      ['playbook', `${run.playbook}  ${run.digest}`],
+      ['trigger', `${run.trigger}, event ${run.event}`],
+      ['requester', clean(run.requester)],
+      ['started', when(run.startedAt)],
+      run.endedAt === null ? ['ends by', when(run.deadlineAt)] : ['ended', when(run.endedAt)],
+      ['reason', run.reason === null ? undefined : clean(run.reason)],
+      ['review', run.closure === 'needs_review' ? 'needed' : undefined],
+    ]),
+  );
+  say('');
+  say(table(['STEP', 'STATE', 'ACTION', 'TRIES', 'REMARKS'], run.steps.map(stepRow)));
+  for (const { step, state } of run.steps) {
+    if (state !== 'indeterminate') continue;
+    note(`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
+  }
+}
+
+function stepRow({ step, state: at, uses, type, attempts, error, reason, approval, retryAt }: Run['steps'][number]): string[] {
+  const parts = [
+    error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`,
+    clean(reason ?? ''),
+    at === 'held' && approval !== null ? `waits for ${approval}` : '',
+    retryAt === null ? '' : `next try at ${when(retryAt)}`,
+  ];
+  return [
+    step,
+    state(at),
+    uses === null ? type : clean(uses, 130),
+    attempts.length === 0 ? '-' : String(attempts.length),
+    parts.filter((part) => part !== '').join('; '),
+  ];
+}

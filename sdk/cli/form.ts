@@ -1,0 +1,17 @@
+/** The words that a person types to name something, checked before anything is sent. */
+export const isApprovalOrRunId = (prefix: 'apr' | 'run', text: string): boolean =>
+  text.startsWith(`${prefix}_`) && /^[a-z]{3}_[0-9a-f]{32}$/.test(text);
+
+export const isDigest = (text: string): boolean => /^sha256:[0-9a-f]{64}$/.test(text);
+
+/** Lower-case letters, digits, single hyphens; 1-63 characters. */
+export const isName = (text: string): boolean => /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/.test(text);
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `30s`, `10m`, `2h` in milliseconds; undefined when it is no duration. */
+export function durationMs(text: string): number | undefined {
+  const [, number, unit = ''] = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text) ?? [];
+  const ms = UNIT_MS[unit];
+  return number === undefined || ms === undefined ? undefined : Number(number) * ms;
+}

@@ -1,0 +1,151 @@
+import * as v from 'valibot';
+import { parse } from 'yaml';
+import type { ApprovalMatrix } from '../../kernel/approval/matrix.ts';
+import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../../kernel/base/id.ts';
+import { type UnixMs, unixMs } from '../../kernel/base/time.ts';
+import { type Graph, toGraph } from '../../kernel/playbook/graph.ts';
+import { PlaybookSchema } from '../../kernel/playbook/schema.ts';
+import { decide } from '../../kernel/run/decide.ts';
+import type { ActionFacts, Decision, Effect, Facts, Input, Verdict } from '../../kernel/run/decision.ts';
+import type { RunEvent, StoredTurn } from '../../kernel/run/event.ts';
+import { evolveTurn } from '../../kernel/run/evolve.ts';
+import type { Run } from '../../kernel/run/state.ts';
+import matrix from '../../policies/approval/matrix.json' with { type: 'json' };
+
+/**
+ * The run machine alone, with everything around it answered from a table: for tests of decisions. Time moves only when
+ * a test moves it; every turn is also kept as it would be stored, so a test can fold it again.
+ */
+export const DIGEST = `sha256:${'0'.repeat(64)}` as Digest;
+export const ORG = 'acme' as OrgId;
+export const RUN = `run_${'1'.repeat(32)}` as RunId;
+export const step = (name: string) => name as StepId;
+export const person = (name: string) => name as PrincipalId;
+
+export type MachineOptions = {
+  /** YAML of the steps. */
+  readonly steps: string;
+  readonly timeout?: string;
+  readonly actions?: Readonly<Record<string, Partial<ActionFacts>>>;
+  readonly verdict?: (step: StepId) => Verdict;
+  readonly branch?: (step: StepId) => 'true' | 'false' | 'fault';
+  readonly inputs?: Readonly<Record<string, string>>;
+  readonly matrix?: ApprovalMatrix;
+};
+
+export const START = 1_800_000_000_000;
+
+export function machine(options: MachineOptions) {
+  const graph: Graph = toGraph(
+    v.parse(PlaybookSchema, {
+      apiVersion: 'interlock/v1',
+      kind: 'Playbook',
+      name: 'test',
+      title: 'Test',
+      owners: { technical: 'a', operational: 'b' },
+      triggers: [{ id: 't', on: 'event', where: { fact: 'event', operator: 'equal', value: 1 } }],
+      steps: parse(options.steps),
+      timeout: options.timeout ?? '30m',
+    }),
+  );
+  let run: Run | null = null;
+  let now: UnixMs = unixMs(START);
+  let seq = 100;
+  const turns: StoredTurn[] = [];
+
+  const decideFully = (input: Input): Decision => {
+    const verdicts = new Map<StepId, Verdict>();
+    const branches = new Map<StepId, 'true' | 'false' | 'fault'>();
+    for (;;) {
+      const facts: Facts = {
+        now,
+        seq,
+        graph,
+        matrix: options.matrix ?? v.parse(ApprovalMatrixSchema, matrix),
+        action: (plugin, action) => {
+          const known = options.actions?.[`${plugin}/${action}`];
+          return known && { effect: 'write', idempotent: 'key', plans: false, checkInput: () => undefined, ...known };
+        },
+        approvalId: `apr_${seq.toString(16).padStart(32, '0')}` as ApprovalId,
+        jitter: 0,
+        verdicts,
+        branches,
+      };
+      const decision = decide(run, input, facts);
+      if (decision.kind !== 'needs') return decision;
+      const { step: id, kind } = decision.need;
+      if (kind === 'branch') branches.set(id, options.branch?.(id) ?? 'true');
+      else verdicts.set(id, options.verdict?.(id) ?? { kind: 'allow', by: 'test' });
+    }
+  };
+
+  return {
+    run: (): Run => run as Run,
+    turns: (): readonly StoredTurn[] => turns,
+    wait: (ms: number) => {
+      now = unixMs(now + ms);
+    },
+    /** One input. @returns the kinds of the events and the effects, or the refusal. */
+    give(input: Input): { events: readonly RunEvent[]; effects: readonly Effect[]; refused?: string } {
+      const decision = decideFully(input);
+      if (decision.kind !== 'turn') {
+        const { refusal } = decision as Extract<Decision, { kind: 'refused' }>;
+        return { events: [], effects: [], refused: refusal.kind === 'vote' ? refusal.why : refusal.kind };
+      }
+      const turn: StoredTurn = JSON.parse(JSON.stringify({ v: 1, at: now, seq, events: decision.events }));
+      turns.push(turn);
+      run = evolveTurn(run, turn);
+      seq += decision.events.length;
+      return decision;
+    },
+    start(requester = 'asker') {
+      return this.give({
+        kind: 'start',
+        run: RUN,
+        org: ORG,
+        playbook: { name: 'test', digest: DIGEST },
+        policy: DIGEST,
+        plugins: { p: DIGEST },
+        trigger: 't',
+        event: `evt_${'2'.repeat(32)}` as EventId,
+        eventSeq: 99,
+        requester: person(requester),
+        trace: '3'.repeat(32),
+        inputs: options.inputs ?? { ip: '203.0.113.7' },
+      });
+    },
+    /** The answer to the call of `execute` that is out. */
+    outcome(name: string, result: Extract<Input, { kind: 'outcome' }>['result'], attempt?: number) {
+      const tried = attempt ?? run?.steps[step(name)]?.attempt ?? 1;
+      return this.give({ kind: 'outcome', step: step(name), attempt: tried, result });
+    },
+    vote(
+      by: string,
+      decision: 'approve' | 'reject' = 'approve',
+      over: { subject?: Digest; roles?: 'auditor'[]; rationale?: string } = {},
+    ) {
+      const approval = Object.values(run?.approvals ?? {}).at(-1);
+      return this.give({
+        kind: 'vote',
+        approval: approval?.id ?? (`apr_${'0'.repeat(32)}` as ApprovalId),
+        ballot: {
+          by: person(by),
+          roles: over.roles ?? ['approver'],
+          decision,
+          rationale: over.rationale ?? 'seen and agreed',
+          subject: over.subject ?? approval?.subject ?? DIGEST,
+        },
+      });
+    },
+  };
+}
+
+export const kinds = (turn: { events: readonly RunEvent[]; refused?: string }): string =>
+  turn.refused ? `refused: ${turn.refused}` : turn.events.map((event) => event.kind).join(' ');
+export const calls = (turn: { effects: readonly Effect[] }): string =>
+  turn.effects
+    .map((effect) =>
+      effect.kind === 'call' ? `${effect.op} ${effect.step} #${effect.attempt}` : `abort ${effect.step}`,
+    )
+    .join(', ');
