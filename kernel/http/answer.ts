@@ -1,4 +1,4 @@
-import { PROBLEMS, type Problem, type ProblemKind, problemType } from '../../sdk/contract/problem.ts';
+import { PROBLEMS, type Problem, type ProblemError, type ProblemKind, problemType } from '../../sdk/contract/problem.ts';
 
 /**
  * Prints answers: data in its envelope, and problems (RFC 9457). The one place that makes a Response, so that no answer
@@ -35,7 +35,7 @@ export const stream = (body: ReadableStream<Uint8Array>, headers: Headers): Resp
 export type ProblemParts = {
   /** What to do, where more is known than the table says. Ours, never from the request. */
   readonly detail?: string;
-  readonly errors?: Problem['errors'];
+  readonly errors?: readonly ProblemError[];
   readonly headers?: Headers;
   readonly instance?: string;
 };

@@ -17,9 +17,19 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
     [
       ['org', paint('strong', approval.org, stream)],
       ['action', `${clean(approval.uses, 130)}, tier ${approval.tier}`],
-      ...labelled('parameter', Object.entries(approval.parameters).map(([name, value]) => `${exact(name)} = ${json(value)}`)),
-      ...labelled('target', targets.map(({ kind, id }) => `${exact(kind)} ${exact(id, ROOM)}`), targets.length),
-      ...labelled('detail', Object.entries(plan?.details ?? {}).map(([name, value]) => `${exact(name)} = ${json(value)}`)),
+      ...labelled(
+        'parameter',
+        Object.entries(approval.parameters).map(([name, value]) => `${exact(name)} = ${json(value)}`),
+      ),
+      ...labelled(
+        'target',
+        targets.map(({ kind, id }) => `${exact(kind)} ${exact(id, ROOM)}`),
+        targets.length,
+      ),
+      ...labelled(
+        'detail',
+        Object.entries(plan?.details ?? {}).map(([name, value]) => `${exact(name)} = ${json(value)}`),
+      ),
       ['reversible', reversible(plan, stream)],
       ['requester', clean(approval.requester)],
       ['because of', incident.title === null ? undefined : clean(incident.title)],
@@ -28,14 +38,18 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
       ['playbook', `${playbook.name}  ${playbook.digest}`],
       ['run', `${approval.run}, step ${approval.step}`],
       ['state', `${state(approval.state, stream)}, ${approved} of ${approval.needed} by ${approval.role}`],
-      ...labelled('vote', votes.map(({ by, decision, rationale }) => `${clean(by)}: ${decision}, ${clean(rationale, 600)}`)),
+      ...labelled(
+        'vote',
+        votes.map(({ by, decision, rationale }) => `${clean(by)}: ${decision}, ${clean(rationale, 600)}`),
+      ),
       ['may not vote', approval.excluded.map((name) => clean(name)).join(', ') || undefined],
       ['expires', `${when(approval.expiresAt)}${approval.state === 'pending' ? left(approval.expiresAt, now) : ''}`],
       ['subject', approval.subject],
     ],
     stream,
   );
-  const summary = plan === null ? 'The action does not say what it would do; judge by its parameters.' : clean(plan.summary, 600);
+  const summary =
+    plan === null ? 'The action does not say what it would do; judge by its parameters.' : clean(plan.summary, 600);
   const name = paint('strong', inLargeLetters(approval.org, stream.columns ?? 80), stream);
   return `\n${name}\n\n${paint('strong', summary, stream)}\n\n${page}\n`;
 }
@@ -44,10 +58,9 @@ const json = (value: unknown): string => exact(JSON.stringify(value) ?? 'null', 
 
 /** The first lines under one label; more are counted. */
 function labelled(label: string, lines: readonly string[], count = lines.length): (readonly [string, string])[] {
-  const rows = lines.slice(0, LISTED).map((line, at): readonly [string, string] => [
-    at === 0 ? `${label}${count > 1 ? 's' : ''}` : '',
-    line,
-  ]);
+  const rows = lines
+    .slice(0, LISTED)
+    .map((line, at): readonly [string, string] => [at === 0 ? `${label}${count > 1 ? 's' : ''}` : '', line]);
   return count > LISTED ? [...rows, ['', `and ${count - LISTED} more (${count} in all; --json shows them)`]] : rows;
 }
 

@@ -51,8 +51,14 @@ const GLYPH_COLUMNS = 4;
  */
 export function inLargeLetters(name: string, columns: number): string {
   const glyphs = Array.from(name, (char) => (Object.hasOwn(GLYPHS, char) ? GLYPHS[char] : undefined));
-  if (name.length * GLYPH_COLUMNS > columns || glyphs.includes(undefined)) return name.toUpperCase().split('').join(' ');
-  const lines = [0, 2, 4].map((row) => glyphs.map((glyph) => lineOf((glyph ?? '').split(' '), row)).join(' ').trimEnd());
+  if (name.length * GLYPH_COLUMNS > columns || glyphs.includes(undefined))
+    return name.toUpperCase().split('').join(' ');
+  const lines = [0, 2, 4].map((row) =>
+    glyphs
+      .map((glyph) => lineOf((glyph ?? '').split(' '), row))
+      .join(' ')
+      .trimEnd(),
+  );
   return lines.join('\n');
 }
 

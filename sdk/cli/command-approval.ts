@@ -3,7 +3,7 @@ import type { Approval, ApprovalSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { ballotText } from './ballot.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, fine, ok, refuse, type Result } from './ending.ts';
+import { cannot, type Ending, fine, ok, type Result, refuse } from './ending.ts';
 import { isApprovalOrRunId, isDigest } from './form.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, note, say, sayJson, state, table, when } from './print.ts';
@@ -48,7 +48,7 @@ function addVote(approval: Command, decision: 'approve' | 'reject', description:
       .argument('<id>', 'apr_ and 32 hex digits')
       .requiredOption('--rationale <text>', 'why; it goes on record with your name')
       .option('--subject <digest>', 'the subject as you saw it; refused if the approval is about something else')
-      .option('--yes', 'do not ask', false),
+      .option('--yes', 'do not ask'),
     [`${name} --rationale "see case 4711"`, `${name} --rationale "see case 4711" --subject sha256:...`],
     'Shows what is decided and asks for the name of the org. Without a terminal, give --subject or --yes.\n' +
       'The server refuses the vote if the approval is no longer about what was shown.',
@@ -97,7 +97,7 @@ async function readApproval(id: string, options: Globals): Promise<Result<Read>>
   return answer.ok ? ok({ session: session.value, approval: answer.value }) : complain(answer.error, session.value);
 }
 
-type VoteOptions = Globals & { readonly rationale: string; readonly subject?: string; readonly yes: boolean };
+type VoteOptions = Globals & { readonly rationale: string; readonly subject?: string; readonly yes?: true };
 
 async function vote(decision: 'approve' | 'reject', id: string, options: VoteOptions): Promise<Ending> {
   const { rationale, subject } = options;
@@ -114,7 +114,8 @@ async function vote(decision: 'approve' | 'reject', id: string, options: VoteOpt
   if (!read.ok) return read;
   const { session, approval } = read.value;
   note(ballotText(approval, process.stderr, Date.now()));
-  if (approval.state !== 'pending') return refuse(`there is nothing to decide: it is ${approval.state}. Nothing was sent.`);
+  if (approval.state !== 'pending')
+    return refuse(`there is nothing to decide: it is ${approval.state}. Nothing was sent.`);
   if (subject !== undefined && subject !== approval.subject) {
     return refuse('the approval is about something else than --subject names. Read it again. Nothing was sent.');
   }
@@ -129,7 +130,12 @@ async function vote(decision: 'approve' | 'reject', id: string, options: VoteOpt
 }
 
 function sayVoted(approval: Approval, { json }: Globals): void {
-  if (json) return sayJson(approval);
+  if (json) {
+    sayJson(approval);
+    return;
+  }
   const approved = approval.votes.filter(({ decision }) => decision === 'approve').length;
-  say(`approval ${approval.approval} is ${state(approval.state)}, ${approved} of ${approval.needed} by ${approval.role}`);
+  say(
+    `approval ${approval.approval} is ${state(approval.state)}, ${approved} of ${approval.needed} by ${approval.role}`,
+  );
 }

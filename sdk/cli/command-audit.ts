@@ -20,7 +20,7 @@ export function addAudit(program: Command): void {
       .command('export')
       .description('write all audit records of the org to a folder: entries.ndjson and head.json')
       .requiredOption('--out <dir>', 'folder to write to; made if it is not there')
-      .option('--force', 'write into a folder that holds something already, over an older export', false),
+      .option('--force', 'write into a folder that holds something already, over an older export'),
     ['interlock audit export --out ./evidence', 'interlock audit export --out ./evidence --force'],
     'Nothing is left half written: a cut transfer leaves no file behind, and never an export that looks whole.',
   ).action((_options, command: Command) => act(exportAudit(command.optsWithGlobals())));
@@ -41,11 +41,11 @@ export function addAudit(program: Command): void {
   ).action((dir: string, _options, command: Command) => act(verifyAudit(dir, command.optsWithGlobals())));
 }
 
-async function exportAudit(options: Globals & { readonly out: string; readonly force: boolean }): Promise<Ending> {
+async function exportAudit(options: Globals & { readonly out: string; readonly force?: true }): Promise<Ending> {
   const { openBundle } = await import('./bundle-writer.ts');
   const session = await openSession(options);
   if (!session.ok) return session;
-  const bundle = await openBundle(options.out, options.force);
+  const bundle = await openBundle(options.out, options.force === true);
   if (!bundle.ok) return bundle;
   await using writer = bundle.value;
   const answer = await session.value.client.auditExport();

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Receipt, TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { cannot, EXIT, type Ending, fine, ok, type Result } from './ending.ts';
+import { cannot, type Ending, EXIT, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, sayFollowed } from './follow.ts';
 import { readInput, toText } from './input.ts';
 import { clean, note, paint, say, sayJson, state, table } from './print.ts';
@@ -18,7 +18,7 @@ export function addEvent(program: Command): void {
       .command('send')
       .description('send one event, or a list of them, as it is: CloudEvents 1.0, an OCSF finding, or a Falco alert')
       .argument('[file]', 'JSON file, or - for standard input', '-')
-      .option('--wait', 'follow the runs that were started to their end', false),
+      .option('--wait', 'follow the runs that were started to their end'),
     [
       'interlock event send finding.json',
       'interlock event send finding.json --wait',
@@ -29,7 +29,7 @@ export function addEvent(program: Command): void {
   ).action((file: string, _options, command: Command) => act(sendEvent(file, command.optsWithGlobals())));
 }
 
-async function sendEvent(file: string, options: Globals & { readonly wait: boolean }): Promise<Ending> {
+async function sendEvent(file: string, options: Globals & { readonly wait?: true }): Promise<Ending> {
   const bytes = await readInput(file);
   if (!bytes.ok) return bytes;
   const type = contentType(bytes.value, file === '-' ? 'standard input' : clean(file, 200));
@@ -71,7 +71,9 @@ function contentType(bytes: Uint8Array, name: string): Result<string> {
     return cannot(`${name} is not JSON. Send one event as a JSON object, or several as a list.`);
   }
   if (Array.isArray(value)) {
-    return ok(value.length > 0 && value.every(isCloudEvent) ? 'application/cloudevents-batch+json' : 'application/json');
+    return ok(
+      value.length > 0 && value.every(isCloudEvent) ? 'application/cloudevents-batch+json' : 'application/json',
+    );
   }
   return ok(isCloudEvent(value) ? 'application/cloudevents+json' : 'application/json');
 }

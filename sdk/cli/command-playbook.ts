@@ -47,7 +47,10 @@ export function addPlaybook(program: Command): void {
       .description('make a version the one that new runs use; runs under way keep theirs')
       .argument('<name>', 'name of the playbook')
       .argument('[digest]', 'the version; without it, the newest'),
-    ['interlock playbook activate contain-c2', 'interlock playbook activate contain-c2 sha256:...   # back to an old one'],
+    [
+      'interlock playbook activate contain-c2',
+      'interlock playbook activate contain-c2 sha256:...   # back to an old one',
+    ],
     'A version with a step of tier high or critical is not activated by whoever wrote it.',
   ).action((name: string, digest: string | undefined, _options, command: Command) =>
     act(activate(name, digest, command.optsWithGlobals())),
@@ -110,7 +113,13 @@ async function show(name: string, options: Globals): Promise<Ending> {
 const NO_NAME = 'a playbook is named by lower-case letters, digits and single hyphens, as in its document.';
 
 function sayPlaybook({ name, title, active, versions }: Playbook): void {
-  say(fields([['playbook', paint('strong', name)], ['title', clean(title)], ['active', active ?? 'none']]));
+  say(
+    fields([
+      ['playbook', paint('strong', name)],
+      ['title', clean(title)],
+      ['active', active ?? 'none'],
+    ]),
+  );
   const rows = versions.map((one) => [
     one.digest,
     state(one.state),

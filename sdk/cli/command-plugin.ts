@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import type { BuiltPlugin } from '../build/build-plugin.ts';
 import { act, withExamples } from './act.ts';
 import { type Ending, fine, no } from './ending.ts';
-import type { Globals } from './session.ts';
 import { clean, note, say, sayJson, table } from './print.ts';
+import type { Globals } from './session.ts';
 
 /** `interlock plugin`: what an author of plugins does. Needs no server. */
 export function addPlugin(program: Command): void {
@@ -37,7 +37,12 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
   }
   if (json) sayJson(built);
   else if (built.length > 0) {
-    const rows = built.map(({ name, version, digest, bytes }) => [name, version, `${Math.ceil(bytes / 1024)} KiB`, digest]);
+    const rows = built.map(({ name, version, digest, bytes }) => [
+      name,
+      version,
+      `${Math.ceil(bytes / 1024)} KiB`,
+      digest,
+    ]);
     say(table(['PLUGIN', 'VERSION', 'SIZE', 'DIGEST'], rows));
   }
   return built.length === dirs.length ? fine : no;

@@ -153,7 +153,17 @@ function sayRun(run: Run): void {
   }
 }
 
-function stepRow({ step, state: at, uses, type, attempts, error, reason, approval, retryAt }: Run['steps'][number]): string[] {
+function stepRow({
+  step,
+  state: at,
+  uses,
+  type,
+  attempts,
+  error,
+  reason,
+  approval,
+  retryAt,
+}: Run['steps'][number]): string[] {
   const parts = [
     error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`,
     clean(reason ?? ''),
@@ -163,7 +173,7 @@ function stepRow({ step, state: at, uses, type, attempts, error, reason, approva
   return [
     step,
     state(at),
-    uses === null ? type : clean(uses, 130),
+    clean(uses ?? type ?? '-', 130),
     attempts.length === 0 ? '-' : String(attempts.length),
     parts.filter((part) => part !== '').join('; '),
   ];

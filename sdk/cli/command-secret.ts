@@ -27,7 +27,10 @@ export function addSecret(program: Command): void {
     .allowUnknownOption();
   withExamples(
     set,
-    ['interlock secret set crowdsec-key   # asks, and shows nothing', 'pass show crowdsec | interlock secret set crowdsec-key'],
+    [
+      'interlock secret set crowdsec-key   # asks, and shows nothing',
+      'pass show crowdsec | interlock secret set crowdsec-key',
+    ],
     'The value never stands on the command line. One line end behind a piped value is dropped.',
   ).action((name: string, _options, command: Command) => act(setSecret(name, command)));
 
@@ -79,9 +82,16 @@ async function listSecrets(options: Globals): Promise<Ending> {
   if (!session.ok) return session;
   const answer = await session.value.client.secrets();
   if (!answer.ok) return complain(answer.error, session.value);
-  if (options.json) sayJson(answer.value);
-  else if (answer.value.length === 0) say('no secrets');
-  else say(table(['SECRET', 'SET AT'], answer.value.map(({ name, updatedAt }) => [name, when(updatedAt)])));
+  const { data } = answer.value;
+  if (options.json) sayJson(data);
+  else if (data.length === 0) say('no secrets');
+  else
+    say(
+      table(
+        ['SECRET', 'SET AT'],
+        data.map(({ name, updatedAt }) => [name, when(updatedAt)]),
+      ),
+    );
   return fine;
 }
 

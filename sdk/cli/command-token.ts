@@ -1,10 +1,14 @@
 import { rm, writeFile } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { NewToken } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine } from './ending.ts';
 import { clean, fields, note, say, sayJson } from './print.ts';
 import { type Globals, openSession } from './session.ts';
+
+type Role = NewToken['roles'][number];
+const ROLES: readonly Role[] = ['source', 'author', 'approver', 'operator', 'auditor', 'admin'];
 
 /** `interlock token` and `interlock whoami`: access, made and withdrawn. */
 export function addToken(program: Command): void {
@@ -19,7 +23,7 @@ export function addToken(program: Command): void {
       .command('create')
       .description('make a token; it is shown once and cannot be had again')
       .requiredOption('--principal <name>', 'who will use it, e.g. siem or ann@acme.example')
-      .requiredOption('--role <role...>', 'source, author, approver, operator, auditor or admin; several are allowed')
+      .addOption(new Option('--role <role...>', 'what it may do').choices(ROLES).makeOptionMandatory())
       .option('--expires <duration>', 'for how long it is good, e.g. 90d or 12h; without it, until it is withdrawn')
       .option('--out <file>', 'write it to this new file, readable by you alone, and do not print it'),
     [
@@ -47,7 +51,7 @@ export function addWhoami(program: Command): void {
 
 type CreateOptions = Globals & {
   readonly principal: string;
-  readonly role: readonly string[];
+  readonly role: readonly Role[];
   readonly expires?: string;
   readonly out?: string;
 };
@@ -62,9 +66,10 @@ async function createToken(options: CreateOptions): Promise<Ending> {
       () => true,
       () => false,
     );
-    if (!made) return cannot(`${clean(out, 200)} exists already or cannot be made; no token was made. Name a new file.`);
+    if (!made)
+      return cannot(`${clean(out, 200)} exists already or cannot be made; no token was made. Name a new file.`);
   }
-  const form = { principal, roles, ...(expires === undefined ? {} : { expiresIn: expires }) };
+  const form = { principal, roles: [...roles], ...(expires === undefined ? {} : { expiresIn: expires }) };
   const answer = await session.value.client.createToken(form);
   if (!answer.ok) {
     if (out !== undefined) await rm(out, { force: true });
@@ -79,7 +84,9 @@ async function createToken(options: CreateOptions): Promise<Ending> {
   }
   if (options.json) sayJson(answer.value);
   else {
-    note(`Token ${clean(rest.tokenId, 64)} of ${clean(principal)}. It is shown once; keep it where only its user reads.`);
+    note(
+      `Token ${clean(rest.tokenId, 64)} of ${clean(principal)}. It is shown once; keep it where only its user reads.`,
+    );
     say(clean(token, 200));
   }
   return fine;

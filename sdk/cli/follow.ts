@@ -52,7 +52,9 @@ function progressOf({ run, state: at, steps, approvals }: Run): string {
     ({ approval, needed, role, expiresAt }) =>
       `  waits for ${needed} ${clean(role, 20)} until ${when(expiresAt)}: interlock approval show ${approval}`,
   );
-  const doing = steps.filter(({ state }) => state === 'ready' || state === 'intended').map(({ step }) => clean(step, 63));
+  const doing = steps
+    .filter(({ state }) => state === 'ready' || state === 'intended')
+    .map(({ step }) => clean(step, 63));
   return [`${run} is ${at}${doing.length > 0 ? ` at ${doing.join(', ')}` : ''}`, ...waits].join('\n');
 }
 

@@ -14,12 +14,18 @@ export async function readInput(path: string, limit = INPUT_BYTES): Promise<Resu
     file = await open(path, 'r');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return cannot(`${name} ${code === 'ENOENT' ? 'does not exist' : 'cannot be opened'}. Name a file, or - for standard input.`);
+    return cannot(
+      `${name} ${code === 'ENOENT' ? 'does not exist' : 'cannot be opened'}. Name a file, or - for standard input.`,
+    );
   }
   return readStream(file.createReadStream(), name, limit);
 }
 
-async function readStream(stream: AsyncIterable<Buffer>, name: string, limit: number): Promise<Result<Buffer<ArrayBuffer>>> {
+async function readStream(
+  stream: AsyncIterable<Buffer>,
+  name: string,
+  limit: number,
+): Promise<Result<Buffer<ArrayBuffer>>> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {

@@ -1,20 +1,20 @@
+import type { Command } from 'commander';
 import type { Answer } from '../client/answer.ts';
 import type { Page, Paging } from '../client/client.ts';
-import type { Command } from 'commander';
 import { complain } from './complain.ts';
 import { cannot, ok, type Result } from './ending.ts';
 import { note } from './print.ts';
 import type { Session } from './session.ts';
 
 /** Lists: as many rows as were asked for, from as many pages as that takes. */
-export type Listing = { readonly limit: string; readonly all: boolean };
+export type Listing = { readonly limit: string; readonly all?: true };
 
 const SHOWN = '50';
 /** The most that the server puts on a page. */
 const PAGE_ROWS = 200;
 
 export const withListOptions = (command: Command): Command =>
-  command.option('--limit <number>', 'at most this many', SHOWN).option('--all', 'all there are', false);
+  command.option('--limit <number>', 'at most this many', SHOWN).option('--all', 'all there are');
 
 export async function readList<T>(
   session: Session,

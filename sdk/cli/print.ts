@@ -102,7 +102,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export const fields = (
   rows: readonly (readonly [string, string | undefined])[],
   stream: NodeJS.WriteStream = process.stdout,
-): string => align(rows.flatMap(([name, value]) => (value === undefined ? [] : [[paint('faint', name, stream), value]])));
+): string =>
+  align(rows.flatMap(([name, value]) => (value === undefined ? [] : [[paint('faint', name, stream), value]])));
 
 function align(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];

@@ -47,7 +47,8 @@ export async function openSession(options: Globals): Promise<Result<Session>> {
 function parseUrl(text: string): Result<URL> {
   const url = URL.parse(text);
   const isWeb = url?.protocol === 'http:' || url?.protocol === 'https:';
-  if (!url || !isWeb) return cannot(`the address of the server must look like ${DEFAULT_URL} (--url or INTERLOCK_URL).`);
+  if (!url || !isWeb)
+    return cannot(`the address of the server must look like ${DEFAULT_URL} (--url or INTERLOCK_URL).`);
   if (url.username || url.password || url.search || url.hash) {
     return cannot('the address of the server holds more than scheme, host, port and path. The token goes in a file.');
   }

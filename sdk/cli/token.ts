@@ -92,4 +92,5 @@ async function demoFile(directory: string): Promise<string | undefined> {
 }
 
 /** Makes text safe to print even where someone put a token into the wrong place. */
-export const withoutTokens = (text: string): string => text.replace(/ilk_[a-z0-9-]+_[0-9a-f]{16}_[\w-]*/g, 'ilk_(hidden)');
+export const withoutTokens = (text: string): string =>
+  text.replace(/ilk_[a-z0-9-]+_[0-9a-f]{16}_[\w-]*/g, 'ilk_(hidden)');

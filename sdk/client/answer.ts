@@ -1,9 +1,7 @@
 /**
  * What a call to the server can end in. A refusal is an answer, not an exception; nothing here ever holds the token.
  */
-export type Answer<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: ClientFault };
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ClientFault };
 
 /** RFC 9457, as sdk/contract/problem.ts says, or as some proxy on the way says it with fewer fields. */
 export type Refusal = {

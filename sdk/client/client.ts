@@ -5,7 +5,7 @@ import {
   Incident,
   Lint as LintSchema,
   listOf,
-  NewToken,
+  NewToken as NewTokenSchema,
   Playbook as PlaybookSchema,
   Published,
   PutPlaybook,
@@ -59,6 +59,7 @@ export type RunSummary = v.InferInput<typeof RunSummarySchema>;
 export type Approval = v.InferInput<typeof ApprovalSchema>;
 export type ApprovalSummary = v.InferInput<typeof ApprovalSummarySchema>;
 export type Playbook = v.InferInput<typeof PlaybookSchema>;
+export type NewToken = v.InferInput<typeof NewTokenSchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
 
 export type Client = ReturnType<typeof createClient>;
@@ -80,10 +81,19 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
   const get = <T>(path: readonly string[], data: Schema<T>): Promise<Answer<T>> => call({ method: 'GET', path }, data);
   const post = <T>(path: readonly string[], form: unknown, data: Schema<T>): Promise<Answer<T>> =>
     call({ method: 'POST', path, body: jsonBody(form) }, data);
-  const list = <T>(path: string, item: Schema<T>, query: Readonly<Record<string, string | undefined>>, paging: Paging) =>
+  const list = <T>(
+    path: string,
+    item: Schema<T>,
+    query: Readonly<Record<string, string | undefined>>,
+    paging: Paging,
+  ) =>
     askJson<Page<T>>(
       target,
-      { method: 'GET', path: within(path), query: { ...query, limit: paging.limit?.toString(), cursor: paging.cursor } },
+      {
+        method: 'GET',
+        path: within(path),
+        query: { ...query, limit: paging.limit?.toString(), cursor: paging.cursor },
+      },
       listOf(item) as Schema<Page<T>>,
     );
 
@@ -104,18 +114,27 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
         },
         RunSchema,
       ),
-    cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) => post(within('runs', id, 'cancel'), form, RunSchema),
-    settleRun: (id: string, form: v.InferInput<typeof SettleForm>) => post(within('runs', id, 'settle'), form, RunSchema),
+    cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
+      post(within('runs', id, 'cancel'), form, RunSchema),
+    settleRun: (id: string, form: v.InferInput<typeof SettleForm>) =>
+      post(within('runs', id, 'settle'), form, RunSchema),
 
     approvals: (filter: { readonly state?: string | undefined }, paging: Paging = {}) =>
       list('approvals', ApprovalSummarySchema, filter, paging),
     approval: (id: string) => get(within('approvals', id), ApprovalSchema),
-    vote: (id: string, form: v.InferInput<typeof VoteForm>) => post(within('approvals', id, 'votes'), form, ApprovalSchema),
+    vote: (id: string, form: v.InferInput<typeof VoteForm>) =>
+      post(within('approvals', id, 'votes'), form, ApprovalSchema),
 
     lintPlaybook: (yaml: Body['content']) =>
-      call({ method: 'POST', path: within('playbooks', 'lint'), body: { type: 'application/yaml', content: yaml } }, LintSchema),
+      call(
+        { method: 'POST', path: within('playbooks', 'lint'), body: { type: 'application/yaml', content: yaml } },
+        LintSchema,
+      ),
     putPlaybook: (yaml: Body['content']) =>
-      call({ method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } }, PutPlaybook),
+      call(
+        { method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } },
+        PutPlaybook,
+      ),
     playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
     activatePlaybook: (name: string, digest: string) =>
       post(within('playbooks', name, 'activate'), { digest }, PlaybookSchema),
@@ -131,12 +150,15 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       return fail({ kind: 'strange', status, why: 'the export came without its head' });
     },
 
-    secrets: () => get(within('secrets'), v.array(Secret)),
+    /** Where the record of the org ends now. */
+    auditHead: () => get(within('audit', 'head'), AuditHead),
+
+    secrets: () => list('secrets', Secret, {}, {}),
     setSecret: (name: string, value: string) =>
       call({ method: 'PUT', path: within('secrets', name), body: jsonBody({ value }) }, SecretName),
     removeSecret: (name: string) => call({ method: 'DELETE', path: within('secrets', name) }, SecretName),
 
-    createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewToken),
+    createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewTokenSchema),
     revokeToken: (id: string) => call({ method: 'DELETE', path: within('tokens', id) }, TokenName),
     whoami: () => get(['v1', 'whoami'], Whoami),
   };

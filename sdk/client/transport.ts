@@ -120,7 +120,8 @@ async function exchange(target: Target, ask: Ask, watch: Watch): Promise<Answer<
 function addressOf(base: URL, { path, query }: Ask): URL {
   for (const segment of path) {
     // A URL resolves these away, encoded or not, and the request would go to another route.
-    if (segment === '' || segment === '.' || segment === '..') throw new RangeError('a name must not be empty, . or ..');
+    if (segment === '' || segment === '.' || segment === '..')
+      throw new RangeError('a name must not be empty, . or ..');
   }
   const url = new URL(base);
   url.pathname = [url.pathname.replace(/\/+$/, ''), ...path.map(encodeURIComponent)].join('/');

@@ -108,6 +108,13 @@ export const PROBLEM_KINDS = Object.keys(PROBLEMS) as readonly ProblemKind[];
 export const PROBLEM_TYPE = 'urn:interlock:problem:';
 export const problemType = (of: ProblemKind): string => `${PROBLEM_TYPE}${of}`;
 
+const ProblemError = v.object({
+  /** JSON Pointer (RFC 6901) into the body; for a query parameter `?name`. Empty: the whole of it. */
+  pointer: v.string(),
+  text: v.string(),
+});
+export type ProblemError = Readonly<v.InferOutput<typeof ProblemError>>;
+
 export const ProblemSchema = v.object({
   type: v.picklist(PROBLEM_KINDS.map(problemType)),
   title: v.string(),
@@ -116,17 +123,6 @@ export const ProblemSchema = v.object({
   detail: v.string(),
   /** Names this one answer; give it when asking for help. */
   instance: v.string(),
-  errors: v.optional(
-    v.pipe(
-      v.array(
-        v.object({
-          /** JSON Pointer (RFC 6901) into the body; for a query parameter `?name`. Empty: the whole of it. */
-          pointer: v.string(),
-          text: v.string(),
-        }),
-      ),
-      v.readonly(),
-    ),
-  ),
+  errors: v.optional(v.array(ProblemError)),
 });
 export type Problem = v.InferOutput<typeof ProblemSchema>;

@@ -1,5 +1,5 @@
 import type * as Api from '../../../sdk/contract/api.ts';
-import type { Problem } from '../../../sdk/contract/problem.ts';
+import type { ProblemError } from '../../../sdk/contract/problem.ts';
 import { iso } from '../../base/time.ts';
 import type { PlaybookRecord } from '../../flow/playbooks.ts';
 import type { Issue } from '../../playbook/issue.ts';
@@ -18,7 +18,7 @@ const LISTED = 100;
 export const issuesView = (issues: readonly Issue[]): Api.Lint['issues'] =>
   issues.slice(0, LISTED).map(({ at, line, text }) => ({ at, line, text }));
 
-export const issuesAsErrors = (issues: readonly Issue[]): NonNullable<Problem['errors']> =>
+export const issuesAsErrors = (issues: readonly Issue[]): readonly ProblemError[] =>
   issues
     .slice(0, LISTED)
     .map(({ at, line, text }) => ({ pointer: at, text: line === null ? text : `line ${line}: ${text}` }));

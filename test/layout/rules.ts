@@ -1,0 +1,116 @@
+/**
+ * Who may import whom, and where each third-party package may enter. Data; layout.test.ts enforces it.
+ * docs/architecture.md shows the same table with the reasons.
+ */
+
+/** Room -> rooms it may import besides itself. `kernel/*` rooms are named by folder. */
+export const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  'sdk/contract': [],
+  'sdk/author': ['sdk/contract'],
+  'sdk/build': ['sdk/contract', 'sdk/author'],
+  'sdk/verify': ['sdk/contract'],
+  'sdk/client': ['sdk/contract'],
+  'sdk/cli': ['sdk/contract', 'sdk/client', 'sdk/verify', 'sdk/build'],
+
+  'kernel/base': ['sdk/contract'],
+  'kernel/org': ['kernel/base'],
+  'kernel/rule': ['kernel/base', 'sdk/contract'],
+  'kernel/trigger': ['kernel/base', 'kernel/rule', 'sdk/contract'],
+  'kernel/guardrail': ['kernel/base', 'kernel/rule', 'sdk/contract'],
+  'kernel/playbook': ['kernel/base', 'kernel/rule', 'kernel/trigger', 'sdk/contract'],
+  'kernel/approval': ['kernel/base', 'kernel/org', 'kernel/playbook', 'sdk/contract'],
+  'kernel/audit': ['kernel/base', 'sdk/contract'],
+  'kernel/egress': ['kernel/base', 'sdk/contract'],
+  'kernel/secret': ['kernel/base', 'sdk/contract'],
+  'kernel/cell': ['kernel/base', 'sdk/contract'],
+  'kernel/run': ['kernel/base', 'kernel/org', 'kernel/playbook', 'kernel/approval', 'kernel/audit', 'sdk/contract'],
+  'kernel/port': ['kernel/base', 'sdk/contract'],
+  'kernel/adapter/lmdb': ['kernel/base', 'kernel/port'],
+  'kernel/adapter/memory': ['kernel/base', 'kernel/port'],
+  'kernel/adapter/system': ['kernel/base', 'kernel/port'],
+  'kernel/adapter/file': ['kernel/base', 'kernel/port', 'kernel/secret', 'kernel/cell', 'sdk/contract'],
+  'kernel/adapter/undici': ['kernel/base', 'kernel/port', 'kernel/egress', 'sdk/contract'],
+  'kernel/adapter/extism': ['kernel/base', 'kernel/port', 'sdk/contract'],
+  'kernel/flow': [
+    'kernel/base',
+    'kernel/org',
+    'kernel/rule',
+    'kernel/trigger',
+    'kernel/guardrail',
+    'kernel/playbook',
+    'kernel/approval',
+    'kernel/audit',
+    'kernel/egress',
+    'kernel/secret',
+    'kernel/cell',
+    'kernel/run',
+    'kernel/port',
+    'sdk/contract',
+  ],
+  'kernel/http': [
+    'kernel/base',
+    'kernel/org',
+    'kernel/flow',
+    'kernel/rule',
+    'kernel/trigger',
+    'kernel/approval',
+    'kernel/playbook',
+    'kernel/run',
+    'kernel/secret',
+    'sdk/contract',
+  ],
+  plugins: ['sdk/author'],
+};
+
+/** Rooms that do no I/O: no clock, no randomness, no process, no Node module but these. */
+export const PURE = [
+  'kernel/base',
+  'kernel/org',
+  'kernel/rule',
+  'kernel/trigger',
+  'kernel/guardrail',
+  'kernel/playbook',
+  'kernel/approval',
+  'kernel/audit',
+  'kernel/egress',
+  'kernel/secret',
+  'kernel/cell',
+  'kernel/run',
+  'kernel/port',
+  'sdk/contract',
+] as const;
+export const PURE_MAY_IMPORT = ['node:crypto', 'node:buffer', 'node:net'];
+export const IMPURE_WORDS = [
+  /\bDate\.now\(/,
+  /\bMath\.random\(/,
+  /\bprocess\./,
+  /\bsetTimeout\(/,
+  /\bfetch\(/,
+  /\brandomUUID/,
+];
+
+/** Files that tie rooms together and may import any of them. Nobody imports them. */
+export const ROOTS = ['kernel/main.ts', 'kernel/config.ts'];
+
+/** Third-party package -> the one folder that imports it. */
+export const PACKAGES: Readonly<Record<string, string>> = {
+  '@cfworker/json-schema': 'kernel/cell',
+  '@extism/extism': 'kernel/adapter/extism',
+  '@hono/node-server': 'kernel/http',
+  '@valibot/to-json-schema': 'kernel/http',
+  binaryen: 'sdk/build',
+  canonicalize: 'kernel/base',
+  commander: 'sdk/cli',
+  esbuild: 'sdk/build',
+  hono: 'kernel/http',
+  'hono-openapi': 'kernel/http',
+  'ipaddr.js': 'kernel/egress',
+  'json-rules-engine': 'kernel/rule',
+  lmdb: 'kernel/adapter/lmdb',
+  'quickjs-wasi': 'sdk/build',
+  undici: 'kernel/adapter/undici',
+  yaml: 'kernel/playbook',
+};
+
+/** The exception: valibot is the language of every wall, so every room that has a wall writes its schema in it. */
+export const EVERYWHERE = ['valibot'];
