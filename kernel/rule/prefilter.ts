@@ -19,7 +19,13 @@ export function ruledOut(rule: Rule, facts: Readonly<Record<string, Json>>): Fin
     const seen = resolvePointer(facts[fact], path);
     const { applies, holds } = MEANINGS[operator];
     if (seen !== undefined && applies(seen, value) && !holds(seen, value))
-      return { fact, path, operator, expected: Array.isArray(value) ? value.slice(0, 16) : (value as Json), reason: 'false' };
+      return {
+        fact,
+        path,
+        operator,
+        expected: Array.isArray(value) ? value.slice(0, 16) : (value as Json),
+        reason: 'false',
+      };
   }
   return undefined;
 }

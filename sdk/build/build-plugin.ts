@@ -159,6 +159,12 @@ async function runModuleScope(
     for (const value of [adopt, pluginExports, description]) vm.free(value);
     return { memory: vm.snapshot(HEADROOM_BYTES) };
   } catch (error) {
+    if (error instanceof RangeError || error instanceof WebAssembly.RuntimeError) {
+      return {
+        kind: 'module-scope',
+        message: 'module scope recurses too deeply, or needs more memory than a cell has',
+      };
+    }
     if (!(error instanceof ScriptError || error instanceof ModuleScopeFault)) throw error;
     // Without the two frames around the plugin that the bundle adds.
     const own = error.message.replace(/\n +at <anonymous> \([^\n]*\n +at <eval> [^\n]*$/, '');

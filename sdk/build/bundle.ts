@@ -20,7 +20,7 @@ export type Bundle = {
 };
 
 /** `message` is for the author: what is wrong, with file and line. */
-export type BundleFault = { readonly kind: 'refused'; readonly message: string };
+type BundleFault = { readonly kind: 'refused'; readonly message: string };
 
 const SDK = join(import.meta.dirname, '..');
 const GLOBAL_NAME = '__bundle';

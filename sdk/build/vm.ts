@@ -16,6 +16,7 @@ type Exports = {
   qjs_init(): number;
   qjs_set_interrupt_handler(enabled: number): void;
   qjs_set_max_stack_size(bytes: number): void;
+  qjs_set_memory_limit(bytes: number): void;
   qjs_set_gc_threshold(bytes: number): void;
   qjs_run_gc(): void;
   qjs_compile(code: Pointer, length: number, file: Pointer, flags: number, write: number, out: Pointer): Pointer;
@@ -45,8 +46,14 @@ export class ScriptError extends Error {
   override readonly name = 'ScriptError';
 }
 
-/** Half of the stack that the engine was linked with, so that its own frames always fit; see MAX_STACK_SIZE there. */
+/**
+ * Recursion beyond this is a RangeError in JavaScript, with a trace. Far below the 1 MiB that the engine was linked with:
+ * the frames of the engine also lie on the stack of the process, and its own recursion (a deep JSON text) takes more
+ * there than here.
+ */
 const STACK_BYTES = 128 * 1024;
+/** As in a call; see shim.wat. */
+const MEMORY_BYTES = 24 * 1024 * 1024;
 /** A call is over long before it has made this much garbage, so that ordinary calls never pay for a collection. */
 const GC_THRESHOLD_BYTES = 8 * 1024 * 1024;
 const STRIP_SOURCE = 16;
@@ -63,6 +70,7 @@ export function bootVm(module: WebAssembly.Module, hooks: Hooks) {
   engine._initialize();
   if (engine.qjs_init() !== 0) throw new Error('the engine did not start');
   engine.qjs_set_max_stack_size(STACK_BYTES);
+  engine.qjs_set_memory_limit(MEMORY_BYTES);
   engine.qjs_set_gc_threshold(GC_THRESHOLD_BYTES);
   engine.qjs_set_interrupt_handler(1);
 

@@ -113,6 +113,7 @@ async function vote(decision: 'approve' | 'reject', id: string, options: VoteOpt
   const read = await readApproval(id, options);
   if (!read.ok) return read;
   const { session, approval } = read.value;
+  if (approval.org !== session.org) return cannot('the server sent an approval of another org; nothing was sent.');
   note(ballotText(approval, process.stderr, Date.now()));
   if (approval.state !== 'pending')
     return refuse(`there is nothing to decide: it is ${approval.state}. Nothing was sent.`);

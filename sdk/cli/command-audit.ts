@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Verdict } from '../verify/verdict.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { type Ending, type Exit, fine, ok } from './ending.ts';
+import { cannot, type Ending, type Exit, fine, ok } from './ending.ts';
 import { clean, fields, note, say, sayJson, state } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 
@@ -51,6 +51,7 @@ async function exportAudit(options: Globals & { readonly out: string; readonly f
   const answer = await session.value.client.auditExport();
   if (!answer.ok) return complain(answer.error, session.value);
   const { head, chunks } = answer.value;
+  if (head.org !== session.value.org) return cannot('the server sent the record of another org; nothing was written.');
   for await (const chunk of chunks) {
     if (!chunk.ok) return complain(chunk.error, session.value);
     const written = await writer.write(chunk.value);
@@ -60,7 +61,7 @@ async function exportAudit(options: Globals & { readonly out: string; readonly f
   if (!closed.ok) return closed;
   if (options.json) sayJson({ dir: options.out, head });
   else {
-    say(`${head.records} records of ${clean(head.org ?? `log ${head.log}`)} written to ${clean(options.out)}`);
+    say(`${head.records} records of ${head.org} written to ${clean(options.out)}`);
     note(`Check them with: interlock audit verify ${clean(options.out)}`);
   }
   return fine;

@@ -17,7 +17,8 @@ recorded stays in the folder and is there on the next start.
 }
 
 const folder = values.folder ?? join(import.meta.dirname, '..', '..', '.interlock', 'demo');
-const say = (line: string) => void process.stderr.write(`${line.startsWith('interlock') ? line : `interlock: ${line}`}\n`);
+const say = (line: string) =>
+  void process.stderr.write(`${line.startsWith('interlock') ? line : `interlock: ${line}`}\n`);
 try {
   const world = await startWorld({
     folder,

@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OrgId, PrincipalId } from '../../kernel/base/id.ts';
 import { readConfig } from '../../kernel/config.ts';
 import { type Running, startKernel } from '../../kernel/main.ts';
-import type { OrgId, PrincipalId } from '../../kernel/base/id.ts';
 import type { Principal } from '../../kernel/org/principal.ts';
 import type { Role } from '../../kernel/org/role.ts';
 import { prepareAll } from '../../sdk/build/prepare.ts';
@@ -54,7 +54,8 @@ export async function startWorld(options: {
   const reputation = await startReputation({ port: ports.reputation });
   /** The shipped files name the ports that `npm start` uses. */
   const here = (text: string) =>
-    text.replaceAll(':8485', `:${new URL(firewall.url).port}`)
+    text
+      .replaceAll(':8485', `:${new URL(firewall.url).port}`)
       .replaceAll(': 8485', `: ${new URL(firewall.url).port}`)
       .replaceAll(':8486', `:${new URL(reputation.url).port}`)
       .replaceAll(': 8486', `: ${new URL(reputation.url).port}`);
@@ -84,7 +85,8 @@ export async function startWorld(options: {
 
   const tokens: Record<string, string> = {};
   const tokenFile = (name: string) => join(folder, name === 'operator' ? 'token' : `token-${name}`);
-  for (const [name, roles] of Object.entries(PEOPLE)) tokens[name] = await tokenOf(kernel, tokenFile(name), name, roles);
+  for (const [name, roles] of Object.entries(PEOPLE))
+    tokens[name] = await tokenOf(kernel, tokenFile(name), name, roles);
 
   await kernel.secrets.put(as('operator'), 'edge-firewall-token', FIREWALL_TOKEN);
   const playbook = here(await readFile(join(ROOT, 'policies/playbooks/contain-c2.yaml'), 'utf8'));

@@ -1,0 +1,25 @@
+import * as v from 'valibot';
+import { expect, test } from 'vitest';
+import * as api from '../../sdk/contract/api.ts';
+import * as apiRun from '../../sdk/contract/api-run.ts';
+import * as samples from './samples.ts';
+
+test.each<[string, v.GenericSchema, unknown]>([
+  ['a summary', apiRun.RunSummary, samples.summary],
+  ['a summary of an ended run', apiRun.RunSummary, samples.completed],
+  ['an approval row', apiRun.ApprovalSummary, samples.approvalRow],
+  ['an approval', apiRun.Approval, samples.approval],
+  ['a decided approval', apiRun.Approval, samples.voted('reject')],
+  ['a waiting run', apiRun.Run, samples.waitingRun],
+  ['a completed run', apiRun.Run, samples.completedRun],
+  ['a failed run', apiRun.Run, samples.failedRun],
+  ['a receipt', api.Receipt, samples.receipt],
+  ['a playbook', api.Playbook, samples.playbook],
+  ['the holder of a token', api.Whoami, samples.whoami],
+  ['a new token', api.NewToken, samples.newToken],
+  ['secrets', v.array(api.Secret), samples.secrets],
+  ['a valid playbook', api.Lint, samples.lintValid],
+  ['an invalid playbook', api.Lint, samples.lintInvalid],
+])('%s is as the contract says', (_name, schema, value) => {
+  expect(v.safeParse(schema, value).issues).toBeUndefined();
+});

@@ -1,0 +1,180 @@
+import type { ApprovalSummary, Approval, NewToken, Playbook, Receipt, Run, RunSummary } from '../../sdk/client/client.ts';
+
+/** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
+export const RUN_ID = `run_${'a1'.repeat(16)}`;
+export const APPROVAL_ID = `apr_${'b2'.repeat(16)}`;
+export const EVENT_ID = `evt_${'c3'.repeat(16)}`;
+export const DIGEST = `sha256:${'d4'.repeat(32)}`;
+export const SUBJECT = `sha256:${'e5'.repeat(32)}`;
+const AT = '2026-11-23T14:33:40.101Z';
+
+export const summary: RunSummary = {
+  run: RUN_ID,
+  org: 'acme',
+  playbook: 'contain-c2',
+  digest: DIGEST,
+  state: 'waiting',
+  partial: false,
+  closure: 'open',
+  trigger: 'c2-seen',
+  event: EVENT_ID,
+  requester: 'siem',
+  startedAt: AT,
+  endedAt: null,
+  reason: null,
+};
+
+export const completed: RunSummary = {
+  ...summary,
+  state: 'completed',
+  closure: 'closed',
+  endedAt: '2026-11-23T14:35:00.000Z',
+  reason: 'end',
+};
+
+const ballot = {
+  approval: APPROVAL_ID,
+  step: 'ban',
+  state: 'pending',
+  subject: SUBJECT,
+  tier: 'high',
+  role: 'approver',
+  needed: 1,
+  openedAt: AT,
+  expiresAt: '2126-11-23T15:33:40.101Z',
+  votes: [],
+  decidedSeq: null,
+} as const satisfies Partial<Approval>;
+
+export const approvalRow: ApprovalSummary = {
+  ...ballot,
+  votes: [],
+  org: 'acme',
+  run: RUN_ID,
+  uses: 'edge-firewall/block',
+  requester: 'siem',
+};
+
+export const approval: Approval = {
+  ...approvalRow,
+  playbook: { name: 'contain-c2', digest: DIGEST },
+  parameters: { ip: '203.0.113.77', for: '4h' },
+  plan: {
+    summary: 'Block 203.0.113.77 at the edge for 4 hours',
+    targets: [{ kind: 'ip', id: '203.0.113.77' }],
+    reversible: true,
+    details: {},
+  },
+  excluded: ['siem'],
+  incident: { event: EVENT_ID, title: 'Outbound connection to C2', message: 'curl from payments-api' },
+};
+
+export const voted = (decision: 'approve' | 'reject'): Approval => ({
+  ...approval,
+  state: decision === 'approve' ? 'approved' : 'rejected',
+  decidedSeq: 12,
+  votes: [{ by: 'ann', decision, rationale: 'case 4711', at: AT }],
+});
+
+const step = {
+  type: 'contain',
+  uses: 'edge-firewall/block',
+  tier: 'high',
+  seq: 9,
+  at: AT,
+  waitsFor: null,
+  retryAt: null,
+  parameters: {},
+  plan: null,
+  approval: null,
+  attempts: [],
+  output: null,
+  error: null,
+  reason: null,
+} as const;
+
+const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
+  ...head,
+  pins: { playbook: DIGEST, policy: DIGEST, plugins: { 'edge-firewall': DIGEST } },
+  trace: '4bf92f3577b34da6a3ce929d0e0e4736',
+  inputs: { ip: '203.0.113.77' },
+  deadlineAt: '2026-11-23T15:03:40.101Z',
+  startedSeq: 4,
+  endedSeq: head.endedAt === null ? null : 20,
+  steps,
+  approvals: [{ ...ballot, votes: [] }],
+});
+
+export const waitingRun: Run = runOf(summary, [
+  { ...step, step: 'ban', state: 'held', attempts: [], approval: APPROVAL_ID },
+  { ...step, step: 'ticket', type: 'open_ticket', uses: 'tracker/create', state: 'pending', attempts: [] },
+]);
+
+const attempt = { number: 1, intentSeq: 7, intentAt: AT, end: 'succeeded', endSeq: 8, error: null } as const;
+
+export const completedRun: Run = runOf(completed, [{ ...step, step: 'ban', state: 'succeeded', attempts: [attempt] }]);
+
+export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: true, reason: 'step ban failed' }, [
+  {
+    ...step,
+    step: 'ban',
+    state: 'failed',
+    attempts: [{ ...attempt, end: 'failed', error: { class: 'timeout', message: 'no answer' } }],
+    error: { class: 'timeout', message: 'no answer' },
+  },
+]);
+
+export const receipt: Receipt = {
+  event: EVENT_ID,
+  repeat: false,
+  seq: 3,
+  triggers: [
+    {
+      playbook: 'contain-c2',
+      trigger: 'c2-seen',
+      outcome: 'matched',
+      run: RUN_ID,
+      why: [
+        { fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' },
+      ],
+    },
+    {
+      playbook: 'isolate-host',
+      trigger: 'ransomware',
+      outcome: 'not_matched',
+      run: null,
+      why: [
+        { fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 5, reason: 'false' },
+        { fact: 'event', path: '/device/uid', operator: 'present', expected: null, reason: 'missing' },
+      ],
+    },
+  ],
+};
+
+export const playbook: Playbook = {
+  name: 'contain-c2',
+  title: 'Block a command-and-control address',
+  active: DIGEST,
+  versions: [
+    { digest: DIGEST, state: 'active', by: 'ann', at: AT, activatedBy: 'bob' },
+    { digest: SUBJECT, state: 'validated', by: 'ann', at: '2026-11-23T16:00:00.000Z', activatedBy: null },
+  ],
+};
+
+export const whoami = { org: 'acme', principal: 'ann', roles: ['approver', 'operator'], permissions: ['run.read'] };
+
+export const newToken: NewToken = {
+  token: `ilk_acme_fedcba9876543210_${'N'.repeat(43)}`,
+  tokenId: 'fedcba9876543210',
+  org: 'acme',
+  principal: 'siem',
+  roles: ['source'],
+  expiresAt: '2027-02-21T14:33:40.101Z',
+};
+
+export const secrets = [{ name: 'crowdsec-key', updatedAt: AT }];
+export const lintValid = { valid: true, digest: DIGEST, issues: [] };
+export const lintInvalid = {
+  valid: false,
+  issues: [{ at: '/steps/1/uses', line: 17, text: 'no plugin of this name is installed' }],
+};
