@@ -42,7 +42,16 @@ export async function startKernel(
   const cells = openCellHost({ min: config.cells.min, max: Math.max(config.cells.min, config.cells.max) });
   const store = openLmdbStore(join(config.data, 'record'));
   const entropy = openSystemEntropy();
-  const kernel = openKernel({ store, clock: systemClock, entropy, cells, egress, secrets: secrets.value, modules });
+  const kernel = openKernel({
+    store,
+    clock: systemClock,
+    entropy,
+    cells,
+    egress,
+    secrets: secrets.value,
+    modules,
+    report: (defect) => say(defectText(defect)),
+  });
 
   const sealedBases = new Set([await sealedCodeDigest()]);
   for (const files of config.orgs) {
@@ -68,6 +77,10 @@ export async function startKernel(
     },
   });
 }
+
+/** A defect of ours: where it happened, for whoever mends it. Messages of invariants hold no input. */
+const defectText = (defect: unknown): string =>
+  `defect: ${defect instanceof Error ? (defect.stack ?? defect.message) : 'unknown'}`;
 
 const HELP = `Usage: node kernel/main.ts --config FILE
 

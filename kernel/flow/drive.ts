@@ -1,5 +1,5 @@
 import type { AuditDraft } from '../audit/record.ts';
-import { invariant } from '../base/assert.ts';
+import { InvariantError } from '../base/assert.ts';
 import type { ApprovalId, OrgId, RunId, StepId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
@@ -8,7 +8,7 @@ import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { StoredTurn } from '../run/event.ts';
-import { evolve, replay } from '../run/evolve.ts';
+import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import type { Judges } from './judges.ts';
 import { within } from './keys.ts';
@@ -40,6 +40,8 @@ export type Driver = {
   submit(org: OrgId, run: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted>;
   /** The run as last staged; for decisions, never for answers. */
   load(org: OrgId, run: RunId): Run | null;
+  /** Whether the run is under way, without a look at the disk. */
+  isActive(org: OrgId, run: RunId): boolean;
   onEffect(handler: (run: Run, effect: Effect) => void): void;
   onTurn(handler: (run: Run) => void): void;
 };
@@ -94,17 +96,6 @@ export function openDriver(deps: {
 
   const noJudgements = (): Judgements => ({ verdicts: new Map(), branches: new Map() });
 
-  /** Decides on what is known, judges what is lacking, until nothing is lacking. */
-  const prefetch = async (current: () => Run | null, input: Input): Promise<Judgements> => {
-    const judgements = noJudgements();
-    for (let i = 0; i < JUDGEMENTS_PER_TURN; i++) {
-      const decision = decideNow(current(), input, judgements, 0, clock.now());
-      if (decision.kind !== 'needs') return judgements;
-      await answer(decision.need, judgements);
-    }
-    return judgements;
-  };
-
   const answer = async (need: Need, judgements: Judgements) => {
     if (need.kind === 'branch') judgements.branches.set(need.step, await judges.branch(need.run, need.step));
     else judgements.verdicts.set(need.step, await judges.verdict(need.run, need.step, need.parameters, need.plan));
@@ -122,18 +113,14 @@ export function openDriver(deps: {
     seq: number,
     at: UnixMs,
   ): Prepared => {
-    const { run, events, effects } = decision;
-    const audit: AuditDraft[] = [];
-    let folded = before;
-    events.forEach((event, index) => {
-      audit.push(auditOf(folded, event));
-      folded = evolve(folded, event, seq + index, at);
-    });
+    const { run, events, befores, effects } = decision;
+    const texts = events.map((event) => JSON.stringify(event));
+    const audit = events.map((event, index) => auditOf(befores[index] ?? null, event, texts[index] ?? ''));
     const usesOf = (step: string) => {
       const found = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(step as StepId);
       return found?.kind === 'action' ? `${found.plugin}/${found.action}` : step;
     };
-    const rows = turnRows(before, run, { v: 1, at, seq, events }, usesOf, ledger.read);
+    const rows = turnRows(before, run, { at, seq, events, texts }, usesOf, ledger.read);
     return { run, rows, audit, effects };
   };
 
@@ -145,23 +132,36 @@ export function openDriver(deps: {
   const keep = (run: Run) => void (run.ended ? active.delete(run.id) : active.set(run.id, run));
 
   const turn = async (org: OrgId, id: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted> => {
-    const judgements = await prefetch(() => load(org, id), input);
-    // From here to stage nothing waits, so nothing can come in between: the decision stands on the latest state.
-    const before = load(org, id);
-    const seq = ledger.nextSeq();
-    const now = clock.now();
-    const decision = decideNow(before, input, judgements, seq, now);
-    if (decision.kind === 'refused') return { ok: false, refusal: decision.refusal };
-    invariant(decision.kind === 'turn', 'a run changes only in its own queue');
-    const prepared = prepare(before, decision, seq, now);
-    keep(prepared.run);
-    await ledger.stage(prepared);
-    adopt(prepared);
-    return { ok: true, run: prepared.run };
+    const judgements = noJudgements();
+    for (let judged = 0; judged < JUDGEMENTS_PER_TURN; judged++) {
+      const before = load(org, id);
+      const seq = ledger.nextSeq();
+      const now = clock.now();
+      const decision = decideNow(before, input, judgements, seq, now);
+      if (decision.kind === 'refused') return { ok: false, refusal: decision.refusal };
+      if (decision.kind === 'turn') {
+        // Decided and staged without a wait in between: the decision stands on the latest state.
+        const prepared = prepare(before, decision, seq, now);
+        keep(prepared.run);
+        await ledger.stage(prepared);
+        adopt(prepared);
+        return { ok: true, run: prepared.run };
+      }
+      await answer(decision.need, judgements);
+    }
+    throw new InvariantError('a turn needs no more judgements than it has steps');
   };
 
   return {
-    prefetchStart: (start) => prefetch(() => null, start),
+    async prefetchStart(start) {
+      const judgements = noJudgements();
+      for (let judged = 0; judged < JUDGEMENTS_PER_TURN; judged++) {
+        const decision = decideNow(null, start, judgements, 0, clock.now());
+        if (decision.kind !== 'needs') break;
+        await answer(decision.need, judgements);
+      }
+      return judgements;
+    },
     prepareStart(start, judgements, seq) {
       const now = clock.now();
       const decision = decideNow(null, start, judgements, seq, now);
@@ -183,6 +183,7 @@ export function openDriver(deps: {
       return mine;
     },
     load,
+    isActive: (org, id) => active.get(id)?.org === org,
     onEffect: (handler) => void (act = handler),
     onTurn: (handler) => void (turned = handler),
   };

@@ -41,6 +41,8 @@ export type Ports = {
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
   readonly modules: ModuleStore;
+  /** Told of every defect that stopped a turn, so that none is silent. */
+  readonly report?: (defect: unknown) => void;
 };
 
 export type OrgSetup = {
@@ -85,13 +87,21 @@ export type Kernel = {
 const SWEEP_MS = 50;
 
 export function openKernel(ports: Ports): Kernel {
-  const { store, clock, entropy, cells, egress, modules } = ports;
+  const { store, clock, entropy, cells, egress, modules, report = () => undefined } = ports;
   const ledger: Ledger = openLedger({ store, clock, entropy });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
   const driver: Driver = openDriver({ store, ledger, registry, judges, clock, entropy });
   const secrets = leasesOnRecord(ports.secrets, ledger);
-  const worker = openWorker({ cells, broker: createBroker({ egress, secrets }), driver, registry, clock, entropy });
+  const worker = openWorker({
+    cells,
+    broker: createBroker({ egress, secrets }),
+    driver,
+    registry,
+    clock,
+    entropy,
+    report,
+  });
   const timers = openTimers({ store, driver, clock });
   const query = openQuery(store);
   const inFlight = new Map<OrgId, Set<RunId>>();
@@ -205,20 +215,21 @@ export function openKernel(ports: Ports): Kernel {
       }),
 
     async waitForRun(org, id, timeoutMs) {
-      const now = query.run(org, id);
-      if (!now || isEnded(now) || timeoutMs <= 0) return now;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const wake = () => resolve();
+      // A run that is under way has not ended on disk, so there is nothing to read before it does. One that is not may
+      // have ended in a turn that is still on its way to the disk: it is read, and waited for if it looks open.
+      if (timeoutMs <= 0 || !driver.isActive(org, id)) {
+        const now = query.run(org, id);
+        if (!now || isEnded(now) || timeoutMs <= 0) return now;
+      }
+      const { promise, resolve } = Promise.withResolvers<Run | undefined>();
       const waiting = waiters.get(id) ?? new Set();
-      waiters.set(id, waiting.add(wake));
-      // It may have ended between the read and the registration.
-      const again = query.run(org, id);
-      const timer = setTimeout(wake, again && isEnded(again) ? 0 : timeoutMs);
-      await promise;
+      waiters.set(id, waiting.add(resolve));
+      const timer = setTimeout(resolve, timeoutMs, undefined);
+      const ended = await promise;
       clearTimeout(timer);
-      waiting.delete(wake);
+      waiting.delete(resolve);
       if (waiting.size === 0) waiters.delete(id);
-      return query.run(org, id);
+      return ended ?? query.run(org, id);
     },
 
     async setUpOrg({ id, policy, egress: grants, plugins }) {
@@ -262,7 +273,7 @@ export function openKernel(ports: Ports): Kernel {
     async begin() {
       await loadPinned();
       const recovered = await recover({ store, ledger, driver });
-      ticking = setInterval(() => void timers.sweep().catch(() => undefined), SWEEP_MS);
+      ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
       return recovered;
     },
 

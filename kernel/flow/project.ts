@@ -45,19 +45,23 @@ export type Incident = {
 /** Entries that an incident's row keeps; the whole history is in the runs. */
 const TIMELINE = 100;
 
+/** A turn, with the text of each event as it is stored and as its audit record's digest names it. */
+export type TurnText = Omit<StoredTurn, 'v'> & { readonly texts: readonly string[] };
+
 export function turnRows(
   before: Run | null,
   after: Run,
-  turn: StoredTurn,
+  turn: TurnText,
   usesOf: (step: string) => string,
   read: (key: string) => string | undefined,
 ): Write[] {
   const { org, id } = after;
-  const rows: Write[] = [{ key: KEYS.turn(org, id, after.version), value: JSON.stringify(turn) }];
+  const stored = `{"v":1,"at":${turn.at},"seq":${turn.seq},"events":[${turn.texts.join(',')}]}`;
+  const rows: Write[] = [{ key: KEYS.turn(org, id, after.version), value: stored }];
   const put = (key: string, value: unknown) => void rows.push({ key, value: JSON.stringify(value) });
 
-  const summary = JSON.stringify(summaryOf(after));
-  if (!before || summary !== JSON.stringify(summaryOf(before))) rows.push({ key: KEYS.run(org, id), value: summary });
+  // What a summary shows beyond the pins moves only with the state, or after the end.
+  if (before?.state !== after.state || after.ended) put(KEYS.run(org, id), summaryOf(after));
 
   const due = nextDue(after);
   const wasDue = before && nextDue(before);

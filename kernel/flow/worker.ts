@@ -31,8 +31,9 @@ export function openWorker(deps: {
   registry: Registry;
   clock: Clock;
   entropy: Entropy;
+  report: (defect: unknown) => void;
 }) {
-  const { cells, broker, driver, registry, clock, entropy } = deps;
+  const { cells, broker, driver, registry, clock, entropy, report } = deps;
   const inFlight = new Map<string, AbortController>();
   const keyOf = (run: Run, step: string) => `${run.org}/${run.id}/${step}`;
 
@@ -108,8 +109,8 @@ export function openWorker(deps: {
     /** Starts an effect. Its answer arrives at the run as an input; nothing is returned. */
     act(run: Run, effect: Effect): void {
       if (effect.kind === 'abort') inFlight.get(keyOf(run, effect.step))?.abort();
-      // Rejects only when the ledger failed, and then the process is on its way out.
-      else carryOut(run, effect).catch(() => undefined);
+      // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
+      else carryOut(run, effect).catch(report);
     },
     busy: () => inFlight.size,
   };

@@ -9,9 +9,10 @@ import type { Run } from './state.ts';
  * the event can check that this is what was recorded. Nothing of the event's content is in the record itself.
  *
  * @param before the run as it was when the event was emitted; null for run-started.
+ * @param text   the event as it is stored.
  */
-export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
-  const act = digestOf(JSON.stringify(event));
+export function auditOf(before: Run | null, event: RunEvent, text: string): AuditDraft {
+  const act = digestOf(text);
   if (event.kind === 'run-started') {
     const { org, run, requester, eventSeq, playbook } = event;
     return { org, kind: 'run.started', actor: `principal:${requester}`, run, act, cause: eventSeq, ref: playbook.name };

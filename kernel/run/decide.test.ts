@@ -26,7 +26,8 @@ const unknown: Outcome = { kind: 'indeterminate', reason: 'lost' };
 /** A run that waits for the approval of `ban`. */
 function held(tier = 'high', options: Partial<Parameters<typeof machine>[0]> = {}) {
   const m = machine({
-    steps: contain(tier), actions: PLANS,
+    steps: contain(tier),
+    actions: PLANS,
     ...options,
   });
   m.start();
@@ -372,7 +373,7 @@ describe('any sequence of inputs', () => {
         let folded: ReturnType<typeof evolve> | null = null;
         for (const turn of m.turns())
           for (const [index, event] of turn.events.entries()) {
-            expect(auditOf(folded, event).run).toBe(run.id);
+            expect(auditOf(folded, event, JSON.stringify(event)).run).toBe(run.id);
             folded = evolve(folded, event, turn.seq + index, turn.at);
           }
       }),

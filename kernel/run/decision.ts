@@ -116,6 +116,8 @@ export type Decision =
       readonly kind: 'turn';
       readonly run: Run;
       readonly events: readonly RunEvent[];
+      /** The run as it was before each of the events. */
+      readonly befores: readonly (Run | null)[];
       readonly effects: readonly Effect[];
     }
   | { readonly kind: 'needs'; readonly need: Need }

@@ -21,6 +21,7 @@ export type Step = Need | undefined;
 
 export function beginTurn(run: Run | null, facts: Facts): Turn {
   const events: RunEvent[] = [];
+  const befores: (Run | null)[] = [];
   const effects: Effect[] = [];
   let folded = run;
   const now = () => {
@@ -31,10 +32,11 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     facts,
     run: now,
     emit(event) {
+      befores.push(folded);
       folded = evolve(folded, event, facts.seq + events.length, facts.now);
       events.push(event);
     },
     ask: (effect) => void effects.push(effect),
-    done: () => ({ kind: 'turn', run: { ...now(), version: (run?.version ?? 0) + 1 }, events, effects }),
+    done: () => ({ kind: 'turn', run: { ...now(), version: (run?.version ?? 0) + 1 }, events, befores, effects }),
   };
 }

@@ -50,7 +50,8 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
   );
   const summary =
     plan === null ? 'The action does not say what it would do; judge by its parameters.' : clean(plan.summary, 600);
-  const name = paint('strong', inLargeLetters(approval.org, stream.columns ?? 80), stream);
+  // A terminal that does not know its size says 0.
+  const name = paint('strong', inLargeLetters(approval.org, stream.columns || 80), stream);
   return `\n${name}\n\n${paint('strong', summary, stream)}\n\n${page}\n`;
 }
 
@@ -72,5 +73,6 @@ function reversible(plan: Approval['plan'], stream: NodeJS.WriteStream): string 
 function left(expiresAt: string, now: number): string {
   const minutes = Math.floor((Date.parse(expiresAt) - now) / 60_000);
   if (!Number.isFinite(minutes) || minutes < 0) return ', which is past';
-  return minutes < 120 ? `, in ${minutes} min` : `, in ${Math.floor(minutes / 60)} h`;
+  if (minutes < 120) return `, in ${minutes} min`;
+  return minutes < 48 * 60 ? `, in ${Math.floor(minutes / 60)} h` : `, in ${Math.floor(minutes / 60 / 24)} days`;
 }

@@ -7,7 +7,10 @@ export const atTerminal = (): boolean => process.stdin.isTTY === true && process
 /** One line, as typed. Ctrl-C ends the program, Ctrl-D answers with nothing. */
 export async function ask(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  lines.on('SIGINT', () => process.exit(EXIT.interrupted));
+  lines.on('SIGINT', () => {
+    process.stderr.write('\n');
+    process.exit(EXIT.interrupted);
+  });
   const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
   const answer = await Promise.race([lines.question(question), closed]);
   lines.close();
@@ -35,8 +38,9 @@ export function typed(before: string, chunk: string): Typed {
 /** One line that is not shown while it is typed. */
 export async function askHidden(question: string): Promise<Result<string>> {
   const { stdin } = process;
-  process.stderr.write(question);
+  // First of all: what is typed before it would be echoed by the terminal.
   stdin.setRawMode(true);
+  process.stderr.write(question);
   stdin.setEncoding('utf8');
   let entered: Typed = { text: '', end: null };
   for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {

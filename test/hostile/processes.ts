@@ -20,3 +20,16 @@ export function isAlive(pid: number): boolean {
 /** Most memory that the process ever had resident. */
 export const peakBytes = (pid: number): number =>
   Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+
+/** Memory that no other process shares with it. */
+export const privateBytes = (pid: number): number =>
+  [...readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB/gm)].reduce(
+    (sum, match) => sum + Number(match[1]) * 1024,
+    0,
+  );
+
+/** Processor time that the process has used, user and system, in steps of 10 ms. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

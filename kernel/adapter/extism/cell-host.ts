@@ -43,7 +43,7 @@ export type CellHostOptions = {
   readonly entry?: string;
 };
 
-const DEFAULTS: CellHostOptions = {
+const defaults = (): CellHostOptions => ({
   min: 2,
   max: 8,
   waitingMax: 4_096,
@@ -53,7 +53,7 @@ const DEFAULTS: CellHostOptions = {
   checkRestoreEvery: 64,
   kills: KILL_POLICY,
   wrapper: dieWithParent(),
-};
+});
 
 /** Calls that wait this long behind busy cells justify a cell more than the machine has processors. */
 const PATIENCE_MS = 250;
@@ -63,7 +63,7 @@ const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
 
 /** Starts `min` cells at once; calls may be made immediately. */
 export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
-  const options = { ...DEFAULTS, ...given };
+  const options = { ...defaults(), ...given };
   const settings: CellSettings = { quota: options.quota, checkRestoreEvery: options.checkRestoreEvery };
   const command = cellCommand(settings, options.wrapper, options.entry);
   const processors = availableParallelism();
@@ -265,7 +265,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     const module: CellModule = {
       digest,
       id: nextId(),
-      wasm: Uint8Array.from(wasm),
+      wasm: wasm.slice(),
       sealed,
     };
     const fault = await new Promise<string>((settle) => {
