@@ -26,6 +26,9 @@ export async function startKernel(
   config: Config,
   say: (line: string) => void = () => undefined,
 ): Promise<Result<Running, string>> {
+  // The rule engine's debug output prints the values it compares: events and parameters.
+  if (/(^|[\s,])(\*|json-rules-engine\S*)/.test(process.env.DEBUG ?? ''))
+    return err('DEBUG makes the rule engine print what it judges; unset DEBUG and start again');
   await mkdir(config.data, { recursive: true, mode: 0o700 });
   const egress = openEgressClient();
   const guard = await egress.selfTest();

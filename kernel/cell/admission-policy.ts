@@ -28,7 +28,7 @@ const extism = (name: string, signature: string): [string, string] => [`extism:h
 const interlock = (name: string, signature: string): [string, string] => [`interlock:host/v1.${name}`, signature];
 
 /** The harmless part of the Extism host ABI, and the two functions of ours. */
-export const GRANTED_IMPORTS: ReadonlyMap<string, string> = new Map([
+const GRANTED_IMPORTS: ReadonlyMap<string, string> = new Map([
   extism('alloc', '(i64) -> (i64)'),
   extism('free', '(i64) -> ()'),
   extism('length', '(i64) -> (i64)'),

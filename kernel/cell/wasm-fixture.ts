@@ -1,7 +1,7 @@
 import { concat, sectionHeader, u32Bytes } from './wasm-writer.ts';
 
 /** Builds modules section by section, right or wrong on purpose. For tests. */
-export type Sections = Readonly<Record<number, readonly number[]>>;
+type Sections = Readonly<Record<number, readonly number[]>>;
 
 export const text = (value: string): number[] => {
   const bytes = [...new TextEncoder().encode(value)];
@@ -19,7 +19,7 @@ export const TYPE_I32 = [0x60, 0, 1, 0x7f];
 export const exported = (name: string, kind: number, index: number): number[] => [...text(name), kind, index];
 
 /** The smallest module that is admitted. Functions 0 and 1 are `execute` and `describe`. */
-export const MINIMAL: Sections = {
+const MINIMAL: Sections = {
   1: vector(TYPE_I32),
   3: vector([0], [0]),
   5: vector([0, 1]),

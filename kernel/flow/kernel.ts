@@ -24,7 +24,6 @@ import { openJudges } from './judges.ts';
 import { KEYS, within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
-import type { RunSummary } from './project.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type PolicySet, type Registry } from './registry.ts';
@@ -152,27 +151,26 @@ export function openKernel(ports: Ports): Kernel {
     return ok(digest);
   };
 
-  /** Runs that outlived a change of plugins keep the modules they pinned. */
-  const loadPinned = async () => {
-    for (const org of registry.orgs())
-      for (const summary of openRuns(org)) {
-        const run = driver.load(org, summary.run);
-        if (!run) continue;
-        inFlight.set(org, (inFlight.get(org) ?? new Set()).add(run.id));
-        for (const digest of Object.values(run.plugins)) {
-          const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
-          if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
-        }
+  /** Takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
+  const takeUpRuns = async () => {
+    // Every run that has not ended has a timer row, and only those do.
+    for (const { key } of store.range({ ...within('!timer'), limit: Number.MAX_SAFE_INTEGER })) {
+      const [, , org, id] = key.split('/') as [string, string, OrgId, RunId];
+      const run = registry.org(org) && driver.load(org, id);
+      if (!run) continue;
+      inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
+      for (const digest of Object.values(run.plugins)) {
+        const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
+        if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
       }
+    }
   };
 
-  /** Every run that has not ended has a timer row, and only those do. */
-  const openRuns = (org: OrgId): RunSummary[] =>
-    store
-      .range({ ...within('!timer'), limit: 1_000_000 })
-      .map((row) => row.key.split('/'))
-      .filter(([, , owner]) => owner === org)
-      .map(([, , , run]) => JSON.parse(store.get(KEYS.run(org, run as RunId)) ?? '{}') as RunSummary);
+  /** One record in every org: the life of the kernel is part of each org's log. */
+  const tellEveryOrg = (kind: 'kernel.started' | 'kernel.stopped') => {
+    const audit = registry.orgs().map((org) => ({ org, kind, actor: 'system:kernel' }));
+    return audit.length > 0 ? ledger.stage({ audit, rows: [] }) : Promise.resolve();
+  };
 
   return {
     ingest: openIngest({
@@ -271,7 +269,8 @@ export function openKernel(ports: Ports): Kernel {
     },
 
     async begin() {
-      await loadPinned();
+      await tellEveryOrg('kernel.started');
+      await takeUpRuns();
       const recovered = await recover({ store, ledger, driver });
       ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
       return recovered;
@@ -283,6 +282,7 @@ export function openKernel(ports: Ports): Kernel {
 
     async stop() {
       clearInterval(ticking);
+      if (ledger.healthy()) await tellEveryOrg('kernel.stopped');
       await ledger.idle();
     },
   };

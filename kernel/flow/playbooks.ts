@@ -114,7 +114,20 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
         }),
       };
       await ledger.stage({
-        audit: [{ org: by.org, kind: 'playbook.activated', actor: `principal:${by.id}`, ref: name, act: digest }],
+        audit: [
+          { org: by.org, kind: 'playbook.activated', actor: `principal:${by.id}`, ref: name, act: digest },
+          ...(old.active
+            ? [
+                {
+                  org: by.org,
+                  kind: 'playbook.deprecated' as const,
+                  actor: `principal:${by.id}`,
+                  ref: name,
+                  act: old.active,
+                },
+              ]
+            : []),
+        ],
         rows: [{ key: KEYS.playbook(by.org, name), value: JSON.stringify(record) }],
       });
       registry.refreshTriggers(by.org);

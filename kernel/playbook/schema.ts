@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { RuleSchema } from '../../sdk/contract/rule.ts';
 import { LIMITS } from '../base/limits.ts';
 import { DURATION_PATTERN } from '../base/time.ts';
+import { BoundedRuleSchema } from '../rule/schema.ts';
 import { TriggerSchema } from '../trigger/schema.ts';
 
 /**
@@ -62,7 +62,7 @@ const UpdateStep = v.strictObject({
 const BranchStep = v.strictObject({
   id: name,
   type: v.literal('branch'),
-  when: RuleSchema,
+  when: BoundedRuleSchema,
   then: v.union([v.literal('end'), name]),
   else: v.union([v.literal('end'), name]),
 });

@@ -81,6 +81,8 @@ function startWatch(target: Target, ask: Ask): Watch {
   const afterMs = target.timeoutMs + (ask.waitMs ?? 0);
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), afterMs);
+  // The connection keeps the process alive; a time limit alone must not.
+  timer.unref();
   return {
     signal: late.signal,
     restart: () => void timer.refresh(),
@@ -96,9 +98,10 @@ async function exchange(target: Target, ask: Ask, watch: Watch): Promise<Answer<
     accept: 'application/json, application/problem+json, application/x-ndjson',
   };
   if (ask.body) headers['content-type'] = ask.body.type;
+  const address = addressOf(target.url, ask);
   let response: Response;
   try {
-    response = await fetch(addressOf(target.url, ask), {
+    response = await fetch(address, {
       method: ask.method,
       headers,
       body: ask.body?.content ?? null,
@@ -117,6 +120,7 @@ async function exchange(target: Target, ask: Ask, watch: Watch): Promise<Answer<
   return readRefusal(response, watch);
 }
 
+/** @throws RangeError when a segment would lead to another route. */
 function addressOf(base: URL, { path, query }: Ask): URL {
   for (const segment of path) {
     // A URL resolves these away, encoded or not, and the request would go to another route.

@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { CellHostOptions } from '../../kernel/adapter/extism/cell-host.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
 import { digestOf } from '../../kernel/base/digest.ts';
 import type { BrokerAnswer } from '../../kernel/port/cell-host.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
@@ -32,8 +32,13 @@ function latch<T>() {
 }
 
 describe('a call', () => {
+  let cells: Cells;
+  beforeAll(() => {
+    cells = openCells();
+  });
+  afterAll(() => cells.close());
+
   it('replies, with its logs', async () => {
-    const cells = open();
     const echo = await cells.load('echo');
     expect(await cells.call(echo, 'héllo')).toMatchObject({
       kind: 'replied',
@@ -42,8 +47,15 @@ describe('a call', () => {
     });
   });
 
+  it('may have deadlines that no timer can hold', async () => {
+    const echo = await cells.load('echo');
+    const never = Number.POSITIVE_INFINITY;
+    expect(await cells.call(echo, '{}', { softDeadlineMs: never, hardDeadlineMs: never })).toMatchObject({
+      kind: 'replied',
+    });
+  });
+
   it('carries a request to its broker and the answer back', async () => {
-    const cells = open();
     const requester = await cells.load('requester');
     const broker = vi.fn(async () => answer);
     const outcome = await cells.call(requester, requesting, { broker });
@@ -70,7 +82,6 @@ describe('a call', () => {
       /too large/,
     ],
   ])('%s ends as refused', async (_, broker, input, reason) => {
-    const cells = open();
     const requester = await cells.load('requester');
     expect(await cells.call(requester, input, { broker })).toMatchObject({
       kind: 'refused',
@@ -79,7 +90,6 @@ describe('a call', () => {
   });
 
   it('that sends requests without end is refused after its share', async () => {
-    const cells = open();
     const flood = await cells.load('request-flood');
     const broker = vi.fn(async () => answer);
     expect(await cells.call(flood, requesting, { broker })).toMatchObject({ kind: 'refused' });
@@ -87,7 +97,6 @@ describe('a call', () => {
   });
 
   it.each([false, true])('over its soft deadline overran, and keeps its logs (sealed: %s)', async (sealed) => {
-    const cells = open();
     const loop = await cells.load('polling-loop', sealed);
     expect(await cells.call(loop, 'one line', { softDeadlineMs: 50 })).toMatchObject({
       kind: 'overran',
@@ -99,7 +108,6 @@ describe('a call', () => {
   });
 
   it('sends nothing after its soft deadline', async () => {
-    const cells = open();
     const requester = await cells.load('requester');
     const broker = vi.fn(async () => answer);
     const outcome = await cells.call(requester, requesting, { softDeadlineMs: 0, broker });
@@ -108,7 +116,6 @@ describe('a call', () => {
   });
 
   it('that waits for its broker past the hard deadline overran', async () => {
-    const cells = open();
     const requester = await cells.load('requester');
     const outcome = await cells.call(requester, requesting, {
       hardDeadlineMs: 100,
@@ -118,7 +125,6 @@ describe('a call', () => {
   });
 
   it('with an error of its own crashed; its words are log, not reason', async () => {
-    const cells = open();
     const failing = await cells.load('own-error');
     expect(await cells.call(failing, 'secret words')).toMatchObject({
       kind: 'crashed',
@@ -131,9 +137,9 @@ describe('a call', () => {
     ['an unknown module', { module: digestOf('nothing') }, /not loaded/],
     ['an input over the bound', { envelope: 'x'.repeat(101) }, /more than 100 bytes/],
   ])('of %s is refused before any cell sees it', async (_, more, reason) => {
-    const cells = open({ envelopeBytesMax: 100 });
-    const echo = await cells.load('echo');
-    expect(await cells.call(echo, '{}', more)).toMatchObject({
+    const narrow = open({ envelopeBytesMax: 100 });
+    const echo = await narrow.load('echo');
+    expect(await narrow.call(echo, '{}', more)).toMatchObject({
       kind: 'refused',
       reason: expect.stringMatching(reason),
       elapsedMs: 0,

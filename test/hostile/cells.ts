@@ -1,4 +1,5 @@
-import { type CellHostOptions, openCellHost } from '../../kernel/adapter/extism/cell-host.ts';
+import { openCellHost } from '../../kernel/adapter/extism/cell-host.ts';
+import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
 import type { Digest } from '../../kernel/base/id.ts';
 import { admit } from '../../kernel/cell/admit.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../kernel/port/cell-host.ts';

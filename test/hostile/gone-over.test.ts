@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { CellHostOptions } from '../../kernel/adapter/extism/cell-host.ts';
+import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
 import { type Cells, openCells } from './cells.ts';
 import { childrenOf, isAlive } from './processes.ts';
 

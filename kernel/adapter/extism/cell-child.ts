@@ -12,8 +12,6 @@ export type CellChild = {
   send(frame: Uint8Array): void;
   /** SIGKILL. What it sent and nobody read is lost. */
   kill(): void;
-  /** Closes its input, on which an idle cell ends by itself. */
-  dismiss(): void;
   readonly gone: Promise<void>;
 };
 
@@ -67,7 +65,6 @@ export function spawnCell(
   return {
     send: (frame) => toCell.write(frame),
     kill: () => child.kill('SIGKILL'),
-    dismiss: () => toCell.end(),
     gone,
   };
 }

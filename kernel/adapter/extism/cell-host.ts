@@ -11,9 +11,10 @@ import {
   startCell,
   type Task,
 } from './cell.ts';
-import { cellCommand, dieWithParent } from './cell-command.ts';
-import { KILL_POLICY, type KillPolicy, openKillRecord } from './kill-record.ts';
-import { type CellSettings, QUOTA, type Quota } from './quota.ts';
+import { cellCommand } from './cell-command.ts';
+import { type CellHostOptions, defaultOptions } from './cell-options.ts';
+import { openKillRecord } from './kill-record.ts';
+import type { CellSettings } from './quota.ts';
 
 /**
  * The pool of cells: which call runs where, and how many cells there are.
@@ -25,35 +26,6 @@ import { type CellSettings, QUOTA, type Quota } from './quota.ts';
  * - P2 a call is given to one cell at a time and settles once.
  * - P3 there are never more than `max` cells, and `min` of them are kept warm.
  */
-export type CellHostOptions = {
-  /** Cells kept ready, and at most. */
-  readonly min: number;
-  readonly max: number;
-  /** Calls that may wait; one more ends as `unavailable`. */
-  readonly waitingMax: number;
-  /** A cell beyond `min` that did nothing for so long is let go. */
-  readonly idleMs: number;
-  readonly envelopeBytesMax: number;
-  readonly quota: Quota;
-  /** Every so many restores of a sealed module are checked against the snapshot. */
-  readonly checkRestoreEvery: number;
-  readonly kills: KillPolicy;
-  /** Command put in front of every cell (see `cellCommand`); by default one that kills it with its kernel. */
-  readonly wrapper: readonly string[];
-  readonly entry?: string;
-};
-
-const defaults = (): CellHostOptions => ({
-  min: 2,
-  max: 8,
-  waitingMax: 4_096,
-  idleMs: 30_000,
-  envelopeBytesMax: 1 << 20,
-  quota: QUOTA,
-  checkRestoreEvery: 64,
-  kills: KILL_POLICY,
-  wrapper: dieWithParent(),
-});
 
 /** Calls that wait this long behind busy cells justify a cell more than the machine has processors. */
 const PATIENCE_MS = 250;
@@ -63,7 +35,7 @@ const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
 
 /** Starts `min` cells at once; calls may be made immediately. */
 export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
-  const options = { ...defaults(), ...given };
+  const options = { ...defaultOptions(), ...given };
   const settings: CellSettings = { quota: options.quota, checkRestoreEvery: options.checkRestoreEvery };
   const command = cellCommand(settings, options.wrapper, options.entry);
   const processors = availableParallelism();

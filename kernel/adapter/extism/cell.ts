@@ -85,6 +85,7 @@ const LOAD_DEADLINE_MS = 10_000;
 /** A cell forgets the module that it ran longest ago. */
 const MODULES_MAX = 16;
 const REQUESTS_MAX = LIMITS.brokerCallsPerStep.value;
+const FAULT_CHARS_MAX = 300;
 const NO_LOGS: readonly CellLog[] = [];
 const ABORTED: Ending = { kind: 'aborted' };
 const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no plugin call can send; it was ended.' };
@@ -124,7 +125,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   function startClock(deadlineMs: number): void {
     startedAt = performance.now();
     clearTimeout(timer);
-    timer = setTimeout(onDeadline, deadlineMs);
+    timer = setTimeout(onDeadline, timerMs(deadlineMs));
   }
 
   function onDeadline(): void {
@@ -167,7 +168,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     loading = undefined;
     if (task?.kind === 'call') startClock(task.call.hardDeadlineMs);
     else if (task) {
-      task.settle(fault.toString('latin1'));
+      task.settle(fault.toString('latin1', 0, FAULT_CHARS_MAX));
       rest();
     }
   }
@@ -194,20 +195,21 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   function ask(running: CallTask, request: HttpRequest): void {
     events.blocked();
     // A broker that throws is a defect; failing closed, it counts as a denial.
-    Promise.try(running.call.broker, request).then(
-      (answered) => answer(running, answered),
-      () => answer(running, { denied: 'The broker failed.' }),
-    );
+    Promise.try(running.call.broker, request)
+      .then((answered) => answer(running, answered))
+      .catch(() => answer(running, { denied: 'The broker failed.' }));
   }
 
   function answer(running: CallTask, answered: BrokerAnswer): void {
     if (phase !== 'blocked' || task !== running) return;
-    phase = 'running';
+    let text = 'denied' in answered ? '' : JSON.stringify(answered);
     if ('denied' in answered) denied = answered.denied;
-    const text = denied === undefined ? JSON.stringify(answered) : '';
-    const fits = Buffer.byteLength(text) <= TO_CELL_BYTES_MAX - PAYLOAD_AT;
-    if (!fits) denied = 'An answer was too large for a cell.';
-    child.send(frameOf(KIND.answer, running.id, 0, fits ? text : ''));
+    else if (Buffer.byteLength(text) > TO_CELL_BYTES_MAX - PAYLOAD_AT) {
+      denied = 'An answer was too large for a cell.';
+      text = '';
+    }
+    phase = 'running';
+    child.send(frameOf(KIND.answer, running.id, 0, text));
   }
 
   function load(module: CellModule): void {
@@ -237,7 +239,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     if (given.kind === 'call') {
       const frame = frameOf(KIND.call, given.id, 8, given.call.envelope);
       frame.writeUInt32LE(given.module.id, PAYLOAD_AT);
-      frame.writeUInt32LE(given.call.softDeadlineMs, PAYLOAD_AT + 4);
+      frame.writeUInt32LE(timerMs(given.call.softDeadlineMs), PAYLOAD_AT + 4);
       child.send(frame);
       if (!loading) startClock(given.call.hardDeadlineMs);
     } else if (!loading) {
@@ -257,11 +259,14 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     kill: () => end(ABORTED, {}),
     dismiss() {
       phase = 'ended';
-      child.dismiss();
+      child.kill();
     },
     gone: child.gone,
   };
 }
+
+/** What a timer can wait: a longer time would be taken for none at all. */
+const timerMs = (ms: number): number => (ms >= 0 ? Math.min(ms, 0x7fff_ffff) : 0);
 
 const refused = (reason: string): Ending => ({ kind: 'refused', reason });
 

@@ -15,7 +15,7 @@ export type KillPolicy = {
 export const KILL_POLICY: KillPolicy = { windowMs: 60_000, backoffMs: 250, killsMax: 5, quarantineMs: 60_000 };
 
 /** `untilMs` is Unix milliseconds. */
-export type Standing =
+type Standing =
   | { readonly kind: 'clear' }
   | { readonly kind: 'backing-off'; readonly untilMs: number }
   | { readonly kind: 'quarantined'; readonly untilMs: number; readonly kills: number };

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Site } from './site.ts';
+import type { FromStub, ToStub } from './stub.ts';
+
+/** The processes beside the driver: the kernel, as it runs in production, and the stub. */
+export type KernelProcess = {
+  readonly pid: number;
+  readonly url: string;
+  /** From spawn to the first 200 of /healthz, in milliseconds. */
+  readonly coldMs: number;
+  /** Ends it as an operator would. @throws Error when it does not end well. */
+  readonly stop: () => Promise<void>;
+};
+
+const ROOT = join(import.meta.dirname, '..');
+const START_MS = 30_000;
+const STOP_MS = 15_000;
+/** Lines of a failed process that are worth showing. */
+const TAIL_CHARS = 2_000;
+const LISTENING = /listening on (http:\/\/\S+)/;
+
+/** @param profile Folder where the kernel leaves a CPU profile when it is stopped. */
+export async function startKernelProcess(site: Site, profile?: string): Promise<KernelProcess> {
+  const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const args = [...options, join(ROOT, 'kernel/main.ts'), '--config', site.configFile];
+  const started = performance.now();
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-TAIL_CHARS);
+    const url = LISTENING.exec(said)?.[1];
+    if (url) resolve(url);
+  });
+  child.once('error', reject);
+  child.once('exit', (code, signal) => reject(new Error(`the kernel ended (${signal ?? code}): ${said}`)));
+  const impatience = setTimeout(() => reject(new Error(`the kernel does not listen: ${said}`)), START_MS);
+  try {
+    const url = await listening;
+    const health = await fetch(`${url}/healthz`);
+    const coldMs = performance.now() - started;
+    if (health.status !== 200) throw new Error(`/healthz answered ${health.status}`);
+    await health.text();
+    return { pid: child.pid ?? 0, url, coldMs, stop: () => stopKernel(child, () => said) };
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  } finally {
+    clearTimeout(impatience);
+  }
+}
+
+async function stopKernel(child: ChildProcess, said: () => string): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    const impatience = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    await exit;
+    clearTimeout(impatience);
+  }
+  if (child.exitCode !== 0) throw new Error(`the kernel ended with ${child.signalCode ?? child.exitCode}: ${said()}`);
+}
+
+export type StubProcess = {
+  readonly pid: number;
+  readonly port: number;
+  /** What has come in since the report before. */
+  readonly report: () => Promise<Extract<FromStub, { kind: 'report' }>>;
+  readonly stop: () => Promise<void>;
+};
+
+export async function startStubProcess(fault: string | undefined): Promise<StubProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'stub.ts'), ...(fault ? [fault] : [])], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const next = async <Kind extends FromStub['kind']>(kind: Kind): Promise<Extract<FromStub, { kind: Kind }>> => {
+    const [message] = (await once(child, 'message')) as [FromStub];
+    if (message.kind !== kind) throw new Error(`the stub said ${message.kind} instead of ${kind}`);
+    return message as Extract<FromStub, { kind: Kind }>;
+  };
+  const { port } = await next('listening');
+  return {
+    pid: child.pid ?? 0,
+    port,
+    report: () => {
+      const report = next('report');
+      child.send({ kind: 'report' } satisfies ToStub);
+      return report;
+    },
+    stop: async () => {
+      const exit = once(child, 'exit');
+      child.disconnect();
+      await exit;
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import { median, spread } from './statistics.ts';
+
+/** One measured figure. The ids are a contract with whoever keeps figures over time: none changes its meaning. */
+export type Figure = {
+  readonly id: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly better: 'higher' | 'lower';
+  /** Half the range over the rounds, relative to their median. */
+  readonly spread: number;
+};
+
+/** The ids that each stage must give. A stage may give more; what those mean may change. */
+export const CONTRACT = {
+  W1: ['W1.runs_per_s', 'W1.p99_ms_at_50', 'W1.p99_ms_at_500'],
+  W2: ['W2.nonmatching_events_per_s'],
+  start: ['start.cold_ms'],
+  memory: ['memory.idle_mb', 'memory.loaded_mb'],
+  cell: ['cell.calls_per_s'],
+} as const;
+export type StageName = keyof typeof CONTRACT;
+export const STAGES = Object.keys(CONTRACT) as readonly StageName[];
+
+/** What this project wants on two cores. A missed goal is shown and is no error: machines differ. */
+export const GOALS: Readonly<Record<string, { readonly least?: number; readonly most?: number }>> = {
+  'W1.runs_per_s': { least: 1_500 },
+  'W1.p99_ms_at_500': { most: 25 },
+};
+
+/** @param rounds What each round gave; the figure is their median. */
+export function figure(id: string, unit: string, better: Figure['better'], rounds: readonly number[]): Figure {
+  return { id, value: rounded(median(rounds)), unit, better, spread: Number(spread(rounds).toFixed(3)) };
+}
+
+/** Four digits are more than any figure here is good for. */
+const rounded = (value: number): number => Number(value.toPrecision(4));
+
+/** @returns what is wrong with the figures of a stage: one that lacks, is given twice, or cannot be. */
+export function faultsOf(stage: StageName, figures: readonly Figure[]): readonly string[] {
+  const ids = figures.map(({ id }) => id);
+  const lacking = CONTRACT[stage].filter((id) => !ids.includes(id)).map((id) => `${id} is lacking`);
+  const twice = ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `${id} is there twice`);
+  const impossible = figures
+    .filter(({ value, spread: wide }) => !(Number.isFinite(value) && value > 0 && Number.isFinite(wide) && wide >= 0))
+    .map(({ id, value }) => `${id} cannot be ${value}`);
+  return [...lacking, ...twice, ...impossible];
+}

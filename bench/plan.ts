@@ -1,0 +1,65 @@
+/** How long everything takes. Times in milliseconds. */
+export type Plan = {
+  /** Load before anything is measured: compilers, caches and cells are warm then. */
+  readonly warmMs: number;
+  /** Between two loads. */
+  readonly pauseMs: number;
+  readonly closed: Rounds;
+  readonly slow: Rounds;
+  readonly fast: Rounds;
+  readonly deliver: Rounds;
+  readonly nonMatching: Rounds;
+  readonly starts: number;
+  readonly memory: { readonly rounds: number; readonly idleMs: number; readonly loadedMs: number };
+  readonly cell: { readonly rounds: number; readonly roundMs: number };
+};
+export type Rounds = { readonly rounds: number; readonly roundMs: number };
+
+const FULL: Plan = {
+  warmMs: 5_000,
+  pauseMs: 1_000,
+  closed: { rounds: 5, roundMs: 5_000 },
+  slow: { rounds: 3, roundMs: 12_000 },
+  fast: { rounds: 3, roundMs: 8_000 },
+  deliver: { rounds: 3, roundMs: 3_000 },
+  nonMatching: { rounds: 5, roundMs: 3_000 },
+  starts: 9,
+  memory: { rounds: 3, idleMs: 3_000, loadedMs: 6_000 },
+  cell: { rounds: 5, roundMs: 1_500 },
+};
+
+const QUICK: Plan = {
+  warmMs: 3_000,
+  pauseMs: 300,
+  closed: { rounds: 3, roundMs: 2_500 },
+  slow: { rounds: 3, roundMs: 2_500 },
+  fast: { rounds: 3, roundMs: 2_500 },
+  deliver: { rounds: 2, roundMs: 1_500 },
+  nonMatching: { rounds: 3, roundMs: 1_500 },
+  starts: 3,
+  memory: { rounds: 2, idleMs: 1_500, loadedMs: 3_000 },
+  cell: { rounds: 3, roundMs: 700 },
+};
+
+/** @param scale Factor on every time. Below 1 the figures mean little; it is there to try the bench itself. */
+export function planOf(quick: boolean, scale: number): Plan {
+  const plan = quick ? QUICK : FULL;
+  const times = (ms: number) => Math.max(1, Math.round(ms * scale));
+  const scaled = ({ rounds, roundMs }: Rounds): Rounds => ({ rounds, roundMs: times(roundMs) });
+  return {
+    warmMs: times(plan.warmMs),
+    pauseMs: times(plan.pauseMs),
+    closed: scaled(plan.closed),
+    slow: scaled(plan.slow),
+    fast: scaled(plan.fast),
+    deliver: scaled(plan.deliver),
+    nonMatching: scaled(plan.nonMatching),
+    starts: plan.starts,
+    memory: {
+      rounds: plan.memory.rounds,
+      idleMs: times(plan.memory.idleMs),
+      loadedMs: times(plan.memory.loadedMs),
+    },
+    cell: scaled(plan.cell),
+  };
+}

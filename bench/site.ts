@@ -1,0 +1,138 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { OrgId, PrincipalId } from '../kernel/base/id.ts';
+import { readConfig } from '../kernel/config.ts';
+import { startKernel } from '../kernel/main.ts';
+import type { Principal } from '../kernel/org/principal.ts';
+import type { Role } from '../kernel/org/role.ts';
+import { SEVERITY_WANTED } from './event.ts';
+import { STUB_PATH } from './stub.ts';
+
+/**
+ * A deployment to measure: configuration, policies as shipped, one org with one active playbook of three steps, and a
+ * token. It is set up by a kernel in this process, which is stopped again; what is measured is another process.
+ */
+const ROOT = join(import.meta.dirname, '..');
+const ORG = 'bench' as OrgId;
+
+/** How the second step posts: `query` asks and changes nothing; `deliver` changes something, so it plans first. */
+export type Post = 'query' | 'deliver';
+
+export type Site = { readonly org: string; readonly token: string; readonly configFile: string };
+
+const POSTS: Readonly<Record<Post, { plugin: string; step: string }>> = {
+  query: { plugin: 'http-json', step: 'type: enrich\n    uses: http-json/query\n    with: { url: "URL", body: BODY }' },
+  deliver: { plugin: 'webhook', step: 'type: webhook\n    uses: webhook/deliver\n    with: { url: "URL", payload: BODY }' },
+};
+
+const playbook = (post: Post, stubPort: number) => `apiVersion: interlock/v1
+kind: Playbook
+name: contain
+title: Shape a finding, tell the world outside, keep the state
+owners: { technical: bench, operational: bench }
+triggers:
+  - id: severe-finding
+    on: event
+    where:
+      all:
+        - { fact: event, path: /category_uid, operator: equal, value: 2 }
+        - { fact: event, path: /severity_id, operator: greaterThanInclusive, value: ${SEVERITY_WANTED} }
+inputs:
+  severity: /severity_id
+  time: /time
+  finding: /finding_info
+  name: /finding_info/uid
+  device: /device
+  actor: /actor
+  observables: /observables
+steps:
+  - id: shape
+    type: enrich
+    uses: transform/shape
+    with:
+      event:
+        severity_id: "{{ inputs.severity }}"
+        time: "{{ inputs.time }}"
+        finding_info: "{{ inputs.finding }}"
+        device: "{{ inputs.device }}"
+        actor: "{{ inputs.actor }}"
+        observables: "{{ inputs.observables }}"
+  - id: post
+    ${POSTS[post].step
+      .replace('URL', `http://127.0.0.1:${stubPort}${STUB_PATH}`)
+      .replace('BODY', '"{{ steps.shape }}"')}
+  - id: state
+    type: update_state
+    incident: "{{ inputs.name }}"
+    set: { state: contained, note: "{{ steps.shape.host }} was answered for" }
+timeout: 5m
+`;
+
+/**
+ * A folder on the disk of the checkout: a record in memory would measure nothing. @returns it and its removal.
+ */
+export async function openScratch(): Promise<{ readonly folder: string; readonly remove: () => Promise<void> }> {
+  const [here, there] = await Promise.all([stat(ROOT), stat(tmpdir())]);
+  const parent = here.dev === there.dev ? tmpdir() : join(ROOT, '.interlock');
+  await mkdir(parent, { recursive: true });
+  const folder = await mkdtemp(join(parent, 'interlock-bench-'));
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** @throws Error when the kernel refuses what is set up: then nothing can be measured. */
+export async function setUpSite(folder: string, post: Post, stubPort: number): Promise<Site> {
+  await mkdir(folder, { recursive: true });
+  const { plugin } = POSTS[post];
+  const egress = {
+    apiVersion: 'interlock/egress/v1',
+    grants: [
+      {
+        plugin,
+        rules: [
+          {
+            scheme: 'http',
+            host: '127.0.0.1',
+            port: stubPort,
+            methods: ['POST'],
+            pathPrefix: STUB_PATH,
+            addresses: ['127.0.0.1/32'],
+          },
+        ],
+      },
+    ],
+  };
+  const config = {
+    apiVersion: 'interlock/config/v1',
+    data: './data',
+    listen: { host: '127.0.0.1', port: 0 },
+    orgs: [
+      {
+        id: ORG,
+        guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
+        approvals: join(ROOT, 'policies/approval/matrix.json'),
+        egress: './egress.json',
+        plugins: [join(ROOT, 'bench/plugins/transform'), join(ROOT, 'plugins', plugin)],
+      },
+    ],
+  };
+  const configFile = join(folder, 'interlock.json');
+  await writeFile(join(folder, 'egress.json'), JSON.stringify(egress));
+  await writeFile(configFile, JSON.stringify(config));
+  const read = await readConfig(configFile);
+  const started = read.ok ? await startKernel(read.value) : read;
+  if (!started.ok) throw new Error(started.error);
+  const { kernel, stop } = started.value;
+  try {
+    const put = await kernel.playbooks.put(as('bench-author', ['author']), playbook(post, stubPort));
+    if (!put.ok) throw new Error(`the playbook of the bench is refused: ${JSON.stringify(put.error)}`);
+    const active = await kernel.playbooks.activate(as('bench-approver', ['approver']), 'contain', put.value.digest);
+    if (!active.ok) throw new Error(`the playbook of the bench is not activated: ${active.error.kind}`);
+    const { token } = await kernel.tokens.create(ORG, 'system:bench', as('bench-driver', ['operator']));
+    return { org: ORG, token, configFile };
+  } finally {
+    await stop();
+  }
+}
+
+const as = (name: string, roles: readonly Role[]): Principal => ({ org: ORG, id: name as PrincipalId, roles });

@@ -1,0 +1,355 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Double, data, openDouble, problem, type Reply } from './double.ts';
+import { interlock, type RunOptions } from './run.ts';
+import * as samples from './samples.ts';
+
+/** The real command against a double of the API: what it asks, what it prints where, and how it ends. */
+vi.setConfig({ testTimeout: 30_000 });
+
+const ORG = '/v1/orgs/acme';
+const { RUN_ID, APPROVAL_ID, EVENT_ID, SUBJECT, DIGEST } = samples;
+const SAMPLE = (name: string) => new URL(`../samples/${name}`, import.meta.url).pathname;
+
+let server: Double;
+beforeAll(async () => {
+  server = await openDouble();
+});
+afterAll(() => server.close());
+
+const run = (args: readonly string[], options: RunOptions = {}) => interlock(args, { url: server.url, ...options });
+
+type Row = {
+  readonly args: readonly string[];
+  readonly answers: Readonly<Record<string, Reply>>;
+  readonly input?: string;
+  /** What the last request held, where it had a body. */
+  readonly sent?: unknown;
+  readonly code?: number;
+  /** Parts of what people read. */
+  readonly says: readonly string[];
+  /** What programs read. */
+  readonly json: unknown;
+};
+
+const rows: Readonly<Record<string, Row>> = {
+  whoami: {
+    args: ['whoami'],
+    answers: { 'GET /v1/whoami': data(samples.whoami) },
+    says: ['org     acme\n', 'name    ann\n', 'roles   approver, operator\n'],
+    json: samples.whoami,
+  },
+  'event send': {
+    args: ['event', 'send', SAMPLE('ocsf-malware-finding.json')],
+    answers: { [`POST ${ORG}/events`]: data({ events: [samples.receipt] }) },
+    says: [
+      `event ${EVENT_ID} accepted\n`,
+      `contain-c2/c2-seen       matched      ${RUN_ID}\n`,
+      'isolate-host/ransomware  not_matched  -  ',
+      '/severity_id is not greaterThanInclusive 5; /device/uid is missing\n',
+    ],
+    json: { events: [samples.receipt] },
+  },
+  'run list': {
+    args: ['run', 'list', '--state', 'waiting', '--limit', '1'],
+    answers: { [`GET ${ORG}/runs`]: data([samples.summary], null) },
+    says: [`RUN`, `${RUN_ID}  waiting  contain-c2  2026-11-23 14:33:40Z  -\n`],
+    json: [samples.summary],
+  },
+  'run show': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },
+    says: ['failed in part\n', 'reason     step ban failed\n', 'edge-firewall/block  1      timeout: no answer\n'],
+    json: samples.failedRun,
+  },
+  'run show --wait': {
+    args: ['run', 'show', RUN_ID, '--wait', '5s'],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },
+    code: 1,
+    says: ['failed in part\n'],
+    json: samples.failedRun,
+  },
+  'run cancel': {
+    args: ['run', 'cancel', RUN_ID, '--reason', 'false positive'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/cancel`]: data(samples.failedRun) },
+    sent: { reason: 'false positive' },
+    says: [`run ${RUN_ID} is failed: step ban failed\n`],
+    json: samples.failedRun,
+  },
+  'run settle': {
+    args: ['run', 'settle', RUN_ID, '--step', 'ban', '--outcome', 'succeeded', '--note', 'looked'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/settle`]: data(samples.waitingRun) },
+    sent: { step: 'ban', outcome: 'succeeded', note: 'looked' },
+    says: [`run ${RUN_ID} is waiting\n`],
+    json: samples.waitingRun,
+  },
+  'approval list': {
+    args: ['approval', 'list'],
+    answers: { [`GET ${ORG}/approvals`]: data([samples.approvalRow], null) },
+    says: [`${APPROVAL_ID}  pending  high  edge-firewall/block  siem`],
+    json: [samples.approvalRow],
+  },
+  'approval show': {
+    args: ['approval', 'show', APPROVAL_ID],
+    answers: { [`GET ${ORG}/approvals/${APPROVAL_ID}`]: data(samples.approval) },
+    says: [
+      '▄▀▄ ▄▀▀ █▄█ █▀▀\n',
+      'Block 203.0.113.77 at the edge for 4 hours\n',
+      'ip = "203.0.113.77"\n',
+      'target        ip 203.0.113.77\n',
+      'reversible    yes\n',
+      'requester     siem\n',
+      `subject       ${SUBJECT}\n`,
+    ],
+    json: samples.approval,
+  },
+  'approval approve': {
+    args: ['approval', 'approve', APPROVAL_ID, '--rationale', 'case 4711', '--subject', SUBJECT],
+    answers: {
+      [`GET ${ORG}/approvals/${APPROVAL_ID}`]: data(samples.approval),
+      [`POST ${ORG}/approvals/${APPROVAL_ID}/votes`]: data(samples.voted('approve')),
+    },
+    sent: { decision: 'approve', rationale: 'case 4711', subject: SUBJECT },
+    says: [`approval ${APPROVAL_ID} is approved, 1 of 1 by approver\n`],
+    json: samples.voted('approve'),
+  },
+  'approval reject': {
+    args: ['approval', 'reject', APPROVAL_ID, '--rationale', 'no', '--yes'],
+    answers: {
+      [`GET ${ORG}/approvals/${APPROVAL_ID}`]: data(samples.approval),
+      [`POST ${ORG}/approvals/${APPROVAL_ID}/votes`]: data(samples.voted('reject')),
+    },
+    sent: { decision: 'reject', rationale: 'no', subject: SUBJECT },
+    says: [`approval ${APPROVAL_ID} is rejected, 0 of 1 by approver\n`],
+    json: samples.voted('reject'),
+  },
+  'playbook lint': {
+    args: ['playbook', 'lint', '-'],
+    answers: { [`POST ${ORG}/playbooks/lint`]: data(samples.lintInvalid) },
+    input: 'kind: Playbook',
+    code: 1,
+    says: ['standard input:17: /steps/1/uses: no plugin of this name is installed\n'],
+    json: [{ file: '-', ...samples.lintInvalid }],
+  },
+  'playbook put': {
+    args: ['playbook', 'put', '-'],
+    answers: { [`POST ${ORG}/playbooks`]: data({ ...samples.playbook, digest: SUBJECT }) },
+    input: 'kind: Playbook',
+    says: [`contain-c2 ${SUBJECT} is stored\n`],
+    json: { ...samples.playbook, digest: SUBJECT },
+  },
+  'playbook show': {
+    args: ['playbook', 'show', 'contain-c2'],
+    answers: { [`GET ${ORG}/playbooks/contain-c2`]: data(samples.playbook) },
+    says: [`active    ${DIGEST}\n`, `${SUBJECT}  validated  ann  2026-11-23 16:00:00Z\n`],
+    json: samples.playbook,
+  },
+  'playbook activate (the newest)': {
+    args: ['playbook', 'activate', 'contain-c2'],
+    answers: {
+      [`GET ${ORG}/playbooks/contain-c2`]: data(samples.playbook),
+      [`POST ${ORG}/playbooks/contain-c2/activate`]: data({ ...samples.playbook, active: SUBJECT }),
+    },
+    sent: { digest: SUBJECT },
+    says: [`contain-c2 ${SUBJECT} is active\n`],
+    json: { ...samples.playbook, active: SUBJECT },
+  },
+  'secret list': {
+    args: ['secret', 'list'],
+    answers: { [`GET ${ORG}/secrets`]: data(samples.secrets, null) },
+    says: ['crowdsec-key  2026-11-23 14:33:40Z\n'],
+    json: samples.secrets,
+  },
+  'secret set': {
+    args: ['secret', 'set', 'crowdsec-key'],
+    answers: { [`PUT ${ORG}/secrets/crowdsec-key`]: data({ name: 'crowdsec-key' }) },
+    input: 'correct horse\n',
+    sent: { value: 'correct horse' },
+    says: ['secret crowdsec-key is set in acme\n'],
+    json: { name: 'crowdsec-key' },
+  },
+  'secret remove': {
+    args: ['secret', 'remove', 'crowdsec-key'],
+    answers: { [`DELETE ${ORG}/secrets/crowdsec-key`]: data({ name: 'crowdsec-key' }) },
+    says: ['secret crowdsec-key is removed from acme\n'],
+    json: { name: 'crowdsec-key' },
+  },
+  'token create': {
+    args: ['token', 'create', '--principal', 'siem', '--role', 'source', '--expires', '90d'],
+    answers: { [`POST ${ORG}/tokens`]: data(samples.newToken) },
+    sent: { principal: 'siem', roles: ['source'], expiresIn: '90d' },
+    says: [`${samples.newToken.token}\n`],
+    json: samples.newToken,
+  },
+  'token revoke': {
+    args: ['token', 'revoke', '0123456789abcdef'],
+    answers: { [`DELETE ${ORG}/tokens/0123456789abcdef`]: data({ tokenId: '0123456789abcdef' }) },
+    says: ['token 0123456789abcdef is withdrawn\n'],
+    json: { tokenId: '0123456789abcdef' },
+  },
+};
+
+describe('each command, for people and for programs', () => {
+  test.each(Object.entries(rows))('%s', async (_name, { args, answers, input = '', sent, code = 0, says, json }) => {
+    server.answers(answers);
+    const [people, programs] = await Promise.all([run(args, { input }), run([...args, '--json'], { input })]);
+    expect(people).toMatchObject({ code });
+    for (const part of says) expect(people.stdout).toContain(part);
+    expect(programs).toMatchObject({ code });
+    expect(JSON.parse(programs.stdout)).toEqual(json);
+    const bodies = server.asked.filter(({ method }) => method !== 'GET').map(({ body }) => body);
+    if (sent !== undefined) expect(bodies.map((body) => JSON.parse(body))).toEqual([sent, sent]);
+  });
+});
+
+describe('event send', () => {
+  const accepted = { [`POST ${ORG}/events`]: data({ events: [samples.receipt] }) };
+  const cloudEvent = '{"specversion":"1.0","id":"1",\n "source":"s","type":"t"}';
+
+  test.each([
+    ['one CloudEvent', cloudEvent, 'application/cloudevents+json'],
+    ['a batch of them', `[${cloudEvent},${cloudEvent}]`, 'application/cloudevents-batch+json'],
+    ['a Falco alert', '{"rule":"x",  "output_fields":{"n":1795185062817265430}}', 'application/json'],
+    ['a list of something else', '[{"rule":"x"}]', 'application/json'],
+  ])('sends %s as it is, under its own name', async (_name, input, type) => {
+    server.answers(accepted);
+    expect(await run(['event', 'send', '-'], { input })).toMatchObject({ code: 0 });
+    expect(server.asked).toMatchObject([{ body: input, headers: { 'content-type': type } }]);
+  });
+
+  test.each([
+    ['something else than JSON', '{"a":', 'is not JSON'],
+    ['other text than UTF-8', Buffer.from([0x22, 0xc3, 0x22]), 'is not UTF-8'],
+    ['more than the server takes', `"${'x'.repeat(1_048_576)}"`, 'larger than 1048576 bytes'],
+  ])('does not send %s', async (_name, input, why) => {
+    server.answers(accepted);
+    const ran = await run(['event', 'send'], { input });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain(why);
+    expect(server.asked).toEqual([]);
+  });
+
+  test('--wait follows a run over an approval to its end', async () => {
+    const { waitingRun, completedRun } = samples;
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: [data(waitingRun), data(completedRun)] as never });
+    const ran = await run(['event', 'send', '--wait', '--json'], { input: cloudEvent });
+    expect(ran.code).toBe(0);
+    expect(JSON.parse(ran.stdout)).toEqual({ events: [samples.receipt], runs: [completedRun] });
+    expect(ran.stderr).toContain(`waits for 1 approver until 2126-11-23 15:33:40Z: interlock approval show ${APPROVAL_ID}`);
+  });
+
+  test('--wait says no when a run failed, or a trigger could not be judged', async () => {
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) });
+    const failed = await run(['event', 'send', '--wait'], { input: cloudEvent });
+    expect(failed.code).toBe(1);
+    expect(failed.stdout).toContain(`run ${RUN_ID} failed in part: step ban failed\n`);
+
+    const [first] = samples.receipt.triggers;
+    const triggers = [{ ...first, outcome: 'error', run: null, why: [] }];
+    server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, triggers }] }) });
+    expect(await run(['event', 'send', '--wait'], { input: cloudEvent })).toMatchObject({ code: 1 });
+  });
+
+  test('Ctrl-C while following ends with 130', async () => {
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: { kind: 'silence' } });
+    const asked = server.until(`GET ${ORG}/runs/${RUN_ID}`);
+    const ran = run(['event', 'send', '--wait'], {
+      input: cloudEvent,
+      started: (child) => void asked.then(() => child.kill('SIGINT')),
+    });
+    expect((await ran).code).toBe(130);
+  });
+});
+
+describe('approval', () => {
+  const route = `GET ${ORG}/approvals/${APPROVAL_ID}`;
+  const vote = (more: readonly string[]) => run(['approval', 'approve', APPROVAL_ID, '--rationale', 'x', ...more]);
+  const other = `sha256:${'0'.repeat(64)}`;
+
+  test('nobody decides unseen: without a terminal it takes --subject or --yes', async () => {
+    server.answers({ [route]: data(samples.approval) });
+    const ran = await vote([]);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain('--subject');
+    expect(server.asked).toEqual([]);
+  });
+
+  test.each([
+    ['is about something else than --subject', samples.approval, ['--subject', other], 1, 'something else'],
+    ['is decided already', samples.voted('reject'), ['--yes'], 1, 'it is rejected'],
+    ['is of another org', { ...samples.approval, org: 'globex' }, ['--yes'], 2, 'another org'],
+  ])('no vote is sent when it %s', async (_name, approval, more, code, why) => {
+    server.answers({ [route]: data(approval) });
+    const ran = await vote(more);
+    expect(ran).toMatchObject({ code, stdout: '' });
+    expect(ran.stderr).toContain(why);
+    expect(server.asked.map(({ method }) => method)).toEqual(['GET']);
+  });
+
+  test('what is decided on is shown in full: nothing in it goes unseen', async () => {
+    const hidden = { ...samples.approval, parameters: { ip: '203.0.113.77\u202e', user: 'root\u001b[2K\u0007' } };
+    const plan = {
+      summary: 'Block\u001b[2J many',
+      reversible: false,
+      details: {},
+      targets: Array.from({ length: 25 }, (_, n) => ({ kind: 'ip', id: `203.0.113.${n}\u200b` })),
+    };
+    server.answers({ [route]: data({ ...hidden, plan }) });
+    const { stdout } = await run(['approval', 'show', APPROVAL_ID]);
+    expect(stdout).toContain('ip = "203.0.113.77\\u202e"');
+    expect(stdout).toContain('user = "root\\u001b[2K\\u0007"');
+    expect(stdout).toContain('ip 203.0.113.19\\u200b\n');
+    expect(stdout).toContain('and 5 more (25 in all');
+    expect(stdout).toContain('NO, this cannot be undone');
+    // Colours are off, so there is no control character of ours either.
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+  });
+});
+
+describe('lists', () => {
+  test('take as many rows as asked for from as many pages as that takes', async () => {
+    const pages = [data([samples.summary], 'c1'), data([samples.completed], 'c2'), data([samples.summary], null)];
+    server.answers({ [`GET ${ORG}/runs`]: pages as never });
+    const two = await run(['run', 'list', '--limit', '2', '--json']);
+    expect(JSON.parse(two.stdout)).toHaveLength(2);
+    expect(two.stderr).toContain('--all');
+    server.answers({ [`GET ${ORG}/runs`]: pages as never });
+    const all = await run(['run', 'list', '--all', '--playbook', 'contain-c2', '--json']);
+    expect(JSON.parse(all.stdout)).toHaveLength(3);
+    expect(server.asked[0]?.path).toBe(`${ORG}/runs?playbook=contain-c2&limit=200`);
+    server.answers({ [`GET ${ORG}/approvals`]: data([], null) });
+    expect((await run(['approval', 'list', '--state', 'any'])).stdout).toBe('no approvals\n');
+    expect(server.asked[0]?.path).toBe(`${ORG}/approvals?limit=50`);
+  });
+});
+
+describe('refusals', () => {
+  test.each<[string, Reply, number, string]>([
+    [
+      'a problem about the thing is a no, with what to mend',
+      problem(422, 'invalid-playbook', 'The playbook is not valid', {
+        detail: 'Mend what is listed.',
+        errors: [{ pointer: '/steps/0', text: 'line 3: unknown' }],
+      }),
+      1,
+      'interlock: The playbook is not valid. Mend what is listed.\n  /steps/0: line 3: unknown\n',
+    ],
+    [
+      'a token that is not accepted is no answer',
+      problem(401, 'unauthenticated', 'A token is required', { detail: 'Send "Authorization: Bearer".' }),
+      2,
+      'interlock: The server does not accept the token. It is unknown, withdrawn or expired',
+    ],
+    [
+      'nor is one without the permission a yes',
+      problem(403, 'forbidden', 'The token does not carry this permission', { detail: 'This needs x.' }),
+      1,
+      'This needs x. `interlock whoami` shows what it may do.',
+    ],
+    ['a server in trouble is no answer', problem(503, 'internal', 'Wrong'), 2, 'Give this id when you ask for help: urn:uuid:1.'],
+  ])('%s', async (_name, reply, code, text) => {
+    server.answers({ [`POST ${ORG}/playbooks`]: reply });
+    const ran = await run(['playbook', 'put', '-', '--json'], { input: 'a: 1' });
+    expect(ran).toMatchObject({ code, stdout: '' });
+    expect(ran.stderr).toContain(text);
+  });
+});

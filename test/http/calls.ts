@@ -1,0 +1,96 @@
+/** One call of every guarded operation that would do something, were it allowed. */
+export type Call = {
+  readonly operation: string;
+  readonly method: string;
+  /** `{org}` stands for the org. */
+  readonly path: string;
+  readonly body?: unknown;
+  readonly type?: string;
+};
+
+const SUBJECT = `sha256:${'0'.repeat(64)}`;
+
+/** Ids of things that are there, in the org that is called. */
+export type Ids = {
+  readonly run: string;
+  readonly event: string;
+  readonly approval: string;
+  readonly token: string;
+  readonly secret: string;
+  readonly playbook: string;
+  readonly incident: string;
+  /** A whole playbook. */
+  readonly text: string;
+};
+
+export const callsOf = (ids: Ids): readonly Call[] => [
+  {
+    operation: 'publishEvents',
+    method: 'POST',
+    path: '/v1/orgs/{org}/events',
+    body: { specversion: '1.0', id: 'probe', source: '/probe', type: 'probe', data: {} },
+    type: 'application/cloudevents+json',
+  },
+  { operation: 'readEvent', method: 'GET', path: `/v1/orgs/{org}/events/${ids.event}` },
+  { operation: 'listRuns', method: 'GET', path: '/v1/orgs/{org}/runs' },
+  { operation: 'readRun', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}` },
+  { operation: 'cancelRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/cancel`, body: { reason: 'probe' } },
+  {
+    operation: 'settleStep',
+    method: 'POST',
+    path: `/v1/orgs/{org}/runs/${ids.run}/settle`,
+    body: { step: 'act', outcome: 'failed', note: 'probe' },
+  },
+  { operation: 'listApprovals', method: 'GET', path: '/v1/orgs/{org}/approvals' },
+  { operation: 'readApproval', method: 'GET', path: `/v1/orgs/{org}/approvals/${ids.approval}` },
+  {
+    operation: 'vote',
+    method: 'POST',
+    path: `/v1/orgs/{org}/approvals/${ids.approval}/votes`,
+    body: { decision: 'reject', rationale: 'probe', subject: SUBJECT },
+  },
+  {
+    operation: 'lintPlaybook',
+    method: 'POST',
+    path: '/v1/orgs/{org}/playbooks/lint',
+    body: ids.text,
+    type: 'text/yaml',
+  },
+  { operation: 'putPlaybook', method: 'POST', path: '/v1/orgs/{org}/playbooks', body: ids.text, type: 'text/yaml' },
+  { operation: 'readPlaybook', method: 'GET', path: `/v1/orgs/{org}/playbooks/${ids.playbook}` },
+  {
+    operation: 'activatePlaybook',
+    method: 'POST',
+    path: `/v1/orgs/{org}/playbooks/${ids.playbook}/activate`,
+    body: { digest: SUBJECT },
+  },
+  { operation: 'readIncident', method: 'GET', path: `/v1/orgs/{org}/incidents/${ids.incident}` },
+  { operation: 'exportAudit', method: 'GET', path: '/v1/orgs/{org}/audit/export' },
+  { operation: 'readAuditHead', method: 'GET', path: '/v1/orgs/{org}/audit/head' },
+  { operation: 'listSecrets', method: 'GET', path: '/v1/orgs/{org}/secrets' },
+  {
+    operation: 'putSecret',
+    method: 'PUT',
+    path: `/v1/orgs/{org}/secrets/${ids.secret}`,
+    body: { value: 'another-long-value' },
+  },
+  { operation: 'removeSecret', method: 'DELETE', path: `/v1/orgs/{org}/secrets/${ids.secret}` },
+  {
+    operation: 'createToken',
+    method: 'POST',
+    path: '/v1/orgs/{org}/tokens',
+    body: { principal: 'probe', roles: ['admin'] },
+  },
+  { operation: 'revokeToken', method: 'DELETE', path: `/v1/orgs/{org}/tokens/${ids.token}` },
+];
+
+export const NOWHERE: Ids = {
+  run: `run_${'0'.repeat(32)}`,
+  event: `evt_${'0'.repeat(32)}`,
+  approval: `apr_${'0'.repeat(32)}`,
+  token: '0'.repeat(16),
+  secret: 'none',
+  playbook: 'none',
+  incident: 'none',
+  text: 'none',
+};

@@ -1,0 +1,338 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { verifyBundle } from '../../sdk/verify/bundle.ts';
+import { ACME, CONTAIN, event, type House, openHouse, playbook, started } from './kit.ts';
+
+/** What people and machines do through the front door, from the event to the record. */
+let house: House;
+beforeAll(async () => {
+  house = await openHouse();
+  await house.activate(playbook('look'));
+  await house.activate(
+    playbook('contain', CONTAIN, '  - { id: note, type: update_state, incident: INC/7, set: { state: contained } }'),
+  );
+  await house.activate(playbook('push', 'type: webhook, uses: probe/push'));
+  await house.activate(playbook('wait', 'type: enrich, uses: probe/wait, timeout: 1m'));
+});
+afterAll(() => house.close());
+
+const runOf = (id: string, wait = '?wait=10s') => house.ask('operator@acme', 'GET', `/v1/orgs/acme/runs/${id}${wait}`);
+const outcomes = (receipt: { triggers: { playbook: string; outcome: string }[] }) =>
+  Object.fromEntries(receipt.triggers.map((one) => [one.playbook, one.outcome]));
+
+test('an event starts a run, says which triggers matched and why not, and can be read', async () => {
+  const reply = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', {
+    body: event('look.seen', 'e-1'),
+    type: 'application/cloudevents+json',
+  });
+  expect(reply.status).toBe(202);
+  const [receipt] = reply.data.events;
+  expect(reply.data.events).toHaveLength(1);
+  expect(receipt.repeat).toBe(false);
+  expect(outcomes(receipt)).toEqual({
+    look: 'matched',
+    contain: 'not_matched',
+    push: 'not_matched',
+    wait: 'not_matched',
+  });
+  const missed = receipt.triggers.find((one: { playbook: string }) => one.playbook === 'push');
+  expect(missed).toMatchObject({
+    run: null,
+    why: [{ fact: 'envelope', path: '/type', expected: 'push.seen', reason: 'false' }],
+  });
+  expect(reply.headers.get('link')).toBe(`</v1/orgs/acme/events/${receipt.event}>; rel="item"`);
+
+  const stored = await house.ask('operator@acme', 'GET', `/v1/orgs/acme/events/${receipt.event}`);
+  expect(stored.data).toMatchObject({
+    event: receipt.event,
+    id: 'e-1',
+    by: 'source@acme',
+    seq: receipt.seq,
+    data: { host: 'h1' },
+  });
+
+  const { data: run } = await runOf(started(receipt));
+  expect(run).toMatchObject({
+    org: ACME,
+    playbook: 'look',
+    state: 'completed',
+    closure: 'closed',
+    requester: 'source@acme',
+    event: receipt.event,
+    inputs: { host: 'h1' },
+    steps: [{ step: 'act', uses: 'probe/look', state: 'succeeded', attempts: [{ number: 1, end: 'succeeded' }] }],
+  });
+  const [attempt] = run.steps[0].attempts;
+  expect([run.startedSeq, attempt.intentSeq, attempt.endSeq, run.endedSeq]).toEqual(
+    [run.startedSeq, attempt.intentSeq, attempt.endSeq, run.endedSeq].toSorted((a, b) => a - b),
+  );
+  expect(house.records().find((record) => record.seq === attempt.intentSeq)).toMatchObject({
+    kind: 'step.intent',
+    run: run.run,
+  });
+});
+
+test('the same event again is answered again and changes nothing; another under its name is refused', async () => {
+  const first = await house.publish('look.seen', ACME, 'e-2');
+  const again = await house.publish('look.seen', ACME, 'e-2');
+  expect(again).toMatchObject({ event: first.event, repeat: true, seq: first.seq });
+  expect(outcomes(again)).toMatchObject({ look: 'absorbed', push: 'not_matched' });
+  expect(started(again)).toBe(started(first));
+  const other = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', {
+    body: event('look.seen', 'e-2', { host: 'h2' }),
+    type: 'application/cloudevents+json',
+  });
+  expect([other.status, other.json.type]).toEqual([409, 'urn:interlock:problem:event-conflict']);
+});
+
+const BATCH = 'application/cloudevents-batch+json';
+test('a batch is taken in its order; one bad event refuses all of it', async () => {
+  const batch = [event('none.a', 'b-1'), event('none.b', 'b-2'), event('none.a', 'b-1')];
+  const taken = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', { body: batch, type: BATCH });
+  expect(taken.status).toBe(202);
+  expect(taken.headers.get('link')).toBeNull();
+  expect(taken.data.events.map((one: { repeat: boolean }) => one.repeat)).toEqual([false, false, true]);
+  expect(taken.data.events[0].event).toBe(taken.data.events[2].event);
+
+  const head = house.records().length;
+  const bad = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', {
+    body: [event('none.c', 'b-3'), { ...event('none.d', 'b-4'), source: '' }],
+    type: BATCH,
+  });
+  expect([bad.status, bad.json.type]).toEqual([422, 'urn:interlock:problem:invalid-event']);
+  expect(bad.json.errors).toMatchObject([{ pointer: '/1/source' }]);
+  expect(house.records()).toHaveLength(head);
+
+  const clash = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', {
+    body: [event('none.e', 'b-5'), event('none.other', 'b-1'), event('none.f', 'b-6')],
+    type: BATCH,
+  });
+  expect([clash.status, clash.json.errors[0].pointer]).toEqual([409, '/1']);
+});
+
+test('binary CloudEvents, Falco alerts and OCSF findings come in by the same door', async () => {
+  const headers = { 'ce-specversion': '1.0', 'ce-id': 'x-1', 'ce-source': '/edr', 'ce-type': 'look.seen' };
+  const binary = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', { body: { host: 'h9' }, headers });
+  expect([binary.status, outcomes(binary.data.events[0]).look]).toEqual([202, 'matched']);
+  const { FALCO, OCSF } = await import('../samples/intake.ts');
+  for (const body of [FALCO, OCSF])
+    expect((await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', { body })).status).toBe(202);
+});
+
+test('a containment waits for another person, who decides on exactly what is shown', async () => {
+  const receipt = await house.publish('contain.seen', ACME, 'finding-1');
+  const id = started(receipt);
+  const approval = await house.until(async () => {
+    const { data } = await house.ask('approver@acme', 'GET', '/v1/orgs/acme/approvals?state=pending');
+    return data.find((one: { run: string }) => one.run === id);
+  });
+  expect(approval).toMatchObject({
+    org: 'acme',
+    uses: 'probe/ban',
+    tier: 'high',
+    state: 'pending',
+    needed: 1,
+    votes: [],
+  });
+
+  const path = `/v1/orgs/acme/approvals/${approval.approval}`;
+  const { data: page } = await house.ask('approver@acme', 'GET', path);
+  expect(page).toMatchObject({
+    org: 'acme',
+    playbook: { name: 'contain' },
+    step: 'act',
+    parameters: { ip: '203.0.113.9', host: 'h1' },
+    plan: { targets: [{ kind: 'ip', id: '203.0.113.9' }], reversible: true },
+    requester: 'source@acme',
+    role: 'approver',
+    excluded: ['source@acme'],
+    incident: { event: receipt.event, title: null, message: null },
+  });
+  const waiting = (await runOf(id, '')).data;
+  expect([waiting.state, ...waiting.steps.map((step: { state: string }) => step.state)]).toEqual([
+    'waiting',
+    'held',
+    'pending',
+  ]);
+
+  const vote = (as: string, form: object) => house.ask(as, 'POST', `${path}/votes`, { body: form });
+  const form = { decision: 'approve', rationale: 'seen on two sensors', subject: page.subject };
+  const wrong = `sha256:${'0'.repeat(64)}`;
+  const refused = [
+    [await vote('operator@acme', form), 403, 'forbidden'],
+    [await vote('approver@acme', { ...form, subject: wrong }), 409, 'subject-changed'],
+    [await vote('approver@acme', { ...form, rationale: '  \n' }), 422, 'invalid-body'],
+    [await vote('approver@acme', { ...form, decision: 'maybe' }), 422, 'invalid-body'],
+    [await house.ask('approver@acme', 'GET', `${path}/votes?decision=approve`), 405, 'method-not-allowed'],
+  ] as const;
+  for (const [reply, status, kind] of refused)
+    expect([reply.status, reply.json.type]).toEqual([status, `urn:interlock:problem:${kind}`]);
+
+  const decided = await vote('approver@acme', form);
+  expect(decided.data).toMatchObject({
+    state: 'approved',
+    votes: [{ by: 'approver@acme', rationale: 'seen on two sensors' }],
+  });
+  expect((await vote('approver@acme', form)).json.type).toBe('urn:interlock:problem:approval-not-pending');
+  const { data: run } = await runOf(id);
+  expect(run).toMatchObject({
+    state: 'completed',
+    approvals: [{ state: 'approved', decidedSeq: decided.data.decidedSeq }],
+  });
+  const incident = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7');
+  expect(incident.data).toMatchObject({ incident: 'INC/7', state: 'contained', timeline: [{ run: id }] });
+});
+
+test('whoever caused the run does not decide on it, and nobody votes twice', async () => {
+  await house.tokenOf(ACME, 'both@acme', ['source', 'approver']);
+  await house.activate(playbook('grave', `${CONTAIN}, tier: critical`));
+  const reply = await house.ask('both@acme', 'POST', '/v1/orgs/acme/events', {
+    body: event('grave.seen'),
+    type: 'application/cloudevents+json',
+  });
+  const id = started(reply.data.events[0]);
+  const approval = await house.until(async () => (await runOf(id, '')).data.approvals[0]);
+  const vote = (as: string) =>
+    house.ask(as, 'POST', `/v1/orgs/acme/approvals/${approval.approval}/votes`, {
+      body: { decision: 'approve', rationale: 'yes', subject: approval.subject },
+    });
+  expect((await vote('both@acme')).json.type).toBe('urn:interlock:problem:vote-by-requester');
+  expect((await vote('approver@acme')).data).toMatchObject({
+    state: 'pending',
+    excluded: ['both@acme', 'approver@acme'],
+  });
+  expect((await vote('approver@acme')).json.type).toBe('urn:interlock:problem:vote-repeated');
+  expect((await vote('all@acme')).data.state).toBe('approved');
+});
+
+test('a person settles what nobody knows, once', async () => {
+  const id = started(await house.publish('push.seen'));
+  await house.until(async () => (await runOf(id, '')).data.steps[0].state === 'indeterminate' || undefined);
+  const settle = (form: object) =>
+    house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${id}/settle`, { body: form });
+  const form = { step: 'act', outcome: 'succeeded', note: 'seen in the console of the firewall' };
+  expect((await settle(form)).data).toMatchObject({ state: 'completed', steps: [{ state: 'succeeded' }] });
+  expect((await settle(form)).json.type).toBe('urn:interlock:problem:step-not-indeterminate');
+});
+
+test('a run is cancelled now; what was under way is unknown', async () => {
+  const id = started(await house.publish('wait.seen'));
+  await house.until(() => (house.cells.stats().busy > 0 ? true : undefined));
+  const cancel = () =>
+    house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${id}/cancel`, { body: { reason: 'drill is over' } });
+  expect((await cancel()).data).toMatchObject({
+    state: 'cancelled',
+    steps: [{ state: 'indeterminate' }],
+    closure: 'needs_review',
+  });
+  expect((await cancel()).json.type).toBe('urn:interlock:problem:run-ended');
+  const { data: list } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/runs?state=cancelled&playbook=wait');
+  expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'needs_review' }]);
+});
+
+test('a playbook is checked, stored and activated by two people', async () => {
+  const text = playbook('fresh', CONTAIN);
+  const lint = (body: unknown, type: string) =>
+    house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks/lint', { body, type });
+  const [yaml, json] = [await lint(text, 'application/yaml'), await lint({ text }, 'application/json')];
+  expect(yaml.data).toEqual({ valid: true, digest: expect.stringMatching(/^sha256:/), issues: [] });
+  expect(json.data).toEqual(yaml.data);
+  const broken = playbook('fresh', 'type: contain, uses: probe/none');
+  expect((await lint(broken, 'text/yaml')).data).toMatchObject({
+    valid: false,
+    issues: [{ at: '/steps/0/uses', line: 11 }],
+  });
+  expect((await house.ask('author@acme', 'GET', '/v1/orgs/acme/playbooks/fresh')).status).toBe(404);
+
+  const put = await house.ask('all@acme', 'POST', '/v1/orgs/acme/playbooks', { body: text, type: 'text/yaml' });
+  expect([put.status, put.headers.get('location')]).toEqual([201, '/v1/orgs/acme/playbooks/fresh']);
+  expect(put.data).toMatchObject({ name: 'fresh', active: null, digest: yaml.data.digest });
+  const refused = await house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks', {
+    body: broken,
+    type: 'text/yaml',
+  });
+  expect([refused.status, refused.json.errors]).toMatchObject([
+    422,
+    [{ pointer: '/steps/0/uses', text: expect.stringMatching(/^line 11: /) }],
+  ]);
+
+  const activate = (as: string, digest: string) =>
+    house.ask(as, 'POST', '/v1/orgs/acme/playbooks/fresh/activate', { body: { digest } });
+  expect((await activate('all@acme', put.data.digest)).json.type).toBe('urn:interlock:problem:four-eyes');
+  expect((await activate('approver@acme', `sha256:${'0'.repeat(64)}`)).status).toBe(404);
+  expect((await activate('approver@acme', put.data.digest)).data).toMatchObject({
+    active: put.data.digest,
+    versions: [{ state: 'active', by: 'all@acme', activatedBy: 'approver@acme' }],
+  });
+  expect((await house.ask('author@acme', 'GET', '/v1/orgs/acme/playbooks/fresh')).data.active).toBe(put.data.digest);
+});
+
+test('secrets go in and never come out', async () => {
+  const value = 'correct-horse-battery';
+  const path = '/v1/orgs/acme/secrets/edge-token';
+  const put = await house.ask('admin@acme', 'PUT', path, { body: { value } });
+  expect(put.data).toEqual({ name: 'edge-token' });
+  expect(house.secrets.values.get('acme/edge-token')).toBe(value);
+  const list = await house.ask('admin@acme', 'GET', '/v1/orgs/acme/secrets');
+  expect(list.data.map((one: { name: string }) => one.name)).toEqual(['edge-token']);
+  const short = await house.ask('admin@acme', 'PUT', path, { body: { value: 'hunter2' } });
+  expect([short.status, short.json.errors[0].pointer]).toEqual([422, '/value']);
+  expect((await house.ask('admin@acme', 'DELETE', path)).data).toEqual({ name: 'edge-token' });
+  expect((await house.ask('admin@acme', 'DELETE', path)).status).toBe(404);
+  for (const reply of [put, list, short]) expect(reply.text).not.toMatch(/horse|hunter/);
+  expect(JSON.stringify(house.records())).not.toMatch(/horse|hunter/);
+});
+
+test('a token is shown once, works, and ends when it is withdrawn', async () => {
+  const made = await house.ask('admin@acme', 'POST', '/v1/orgs/acme/tokens', {
+    body: { principal: 'dana@example.org', roles: ['auditor', 'auditor'], expiresIn: '7d' },
+  });
+  expect(made.status).toBe(201);
+  const { token, tokenId } = made.data;
+  const whoami = () => house.ask(null, 'GET', '/v1/whoami', { token });
+  expect((await whoami()).data).toEqual({
+    org: 'acme',
+    principal: 'dana@example.org',
+    roles: ['auditor'],
+    permissions: ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'audit.read'],
+  });
+  expect((await house.ask('admin@acme', 'DELETE', `/v1/orgs/acme/tokens/${tokenId}`)).data).toEqual({ tokenId });
+  expect((await whoami()).status).toBe(401);
+  expect((await house.ask('admin@acme', 'DELETE', `/v1/orgs/acme/tokens/${tokenId}`)).status).toBe(404);
+});
+
+test('a token of a short life is not known after it', async () => {
+  const house2 = await openHouse({ app: { now: () => Date.now() - 86_400_000 } });
+  const made = await house2.ask('admin@acme', 'POST', '/v1/orgs/acme/tokens', {
+    body: { principal: 'dana', roles: ['auditor'], expiresIn: '1h' },
+  });
+  expect((await house2.ask(null, 'GET', '/v1/whoami', { token: made.data.token })).status).toBe(401);
+  await house2.close();
+});
+
+test('the audit records come out whole, as they were hashed, and verify', async () => {
+  const { data: head } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/audit/head');
+  const reply = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/audit/export');
+  expect(reply.headers.get('content-type')).toBe('application/x-ndjson');
+  const sent = JSON.parse(Buffer.from(reply.headers.get('interlock-audit-head') ?? '', 'base64url').toString());
+  const { exportedAt: _, ...same } = head;
+  expect(sent).toMatchObject(same);
+  const folder = await mkdtemp(join(tmpdir(), 'interlock-http-'));
+  await writeFile(join(folder, 'entries.ndjson'), reply.text);
+  await writeFile(join(folder, 'head.json'), JSON.stringify(sent));
+  const verdict = await verifyBundle(folder, { org: ACME });
+  await rm(folder, { recursive: true });
+  expect(verdict).toMatchObject({ verdict: 'valid', findings: [] });
+  expect(reply.text.trimEnd().split('\n')).toHaveLength(head.records);
+});
+
+test('anyone may ask whether the kernel takes work', async () => {
+  expect((await house.ask(null, 'GET', '/healthz')).data).toEqual({ status: 'ok' });
+  await house.ask(null, 'GET', '/openapi.json');
+});
+
+test('every operation of the document has given the answer that it is for', () => {
+  expect([...house.contract.seen].sort()).toEqual(house.contract.operations.map(({ id }) => id).sort());
+});

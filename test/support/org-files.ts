@@ -1,0 +1,127 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { OrgId, PrincipalId } from '../../kernel/base/id.ts';
+import { readConfig } from '../../kernel/config.ts';
+import type { Kernel } from '../../kernel/flow/kernel.ts';
+import { startKernel } from '../../kernel/main.ts';
+import type { Principal } from '../../kernel/org/principal.ts';
+import type { Role } from '../../kernel/org/role.ts';
+import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+
+/**
+ * The folder of a kernel: configuration, policies, data. The shipped policies are used where a test does not bring its
+ * own, so that what is tested is what is shipped.
+ */
+export type OrgFiles = {
+  readonly id: string;
+  /** Folders of plugins; a bare name is one of `plugins/`. */
+  readonly plugins: readonly string[];
+  readonly egress: readonly Grant[];
+  /** Replaces parts of the shipped approval matrix, by tier. */
+  readonly approvals?: Readonly<Record<string, unknown>>;
+};
+
+export type Grant = {
+  readonly plugin: string;
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly rules: readonly EgressPolicy['grants'][number]['rules'][number][];
+};
+
+export type KernelFolder = {
+  readonly path: string;
+  readonly config: string;
+  readonly data: string;
+  remove(): Promise<void>;
+};
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]): Promise<KernelFolder> {
+  const path = await mkdtemp(join(tmpdir(), `interlock-${name}-`));
+  const listed = [];
+  for (const org of orgs) {
+    const own = (file: string) => join(path, `${org.id}-${file}.json`);
+    await writeFile(own('egress'), JSON.stringify({ apiVersion: 'interlock/egress/v1', grants: org.egress }));
+    const matrix = JSON.parse(await readFile(join(ROOT, 'policies/approval/matrix.json'), 'utf8'));
+    await writeFile(own('approvals'), JSON.stringify({ ...matrix, tiers: { ...matrix.tiers, ...org.approvals } }));
+    listed.push({
+      id: org.id,
+      guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
+      approvals: own('approvals'),
+      egress: own('egress'),
+      plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),
+    });
+  }
+  const config = join(path, 'interlock.json');
+  const listen = { host: '127.0.0.1', port: 0 };
+  await writeFile(config, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: listed }));
+  return { path, config, data: join(path, 'data'), remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A plugin folder as `interlock plugin build` leaves it, for a module that was made otherwise. */
+export async function writePlugin(folder: string, manifest: { name: string }, wasm: Uint8Array): Promise<string> {
+  const path = join(folder, 'plugins', manifest.name);
+  await mkdir(join(path, 'dist'), { recursive: true });
+  await writeFile(join(path, 'manifest.json'), JSON.stringify(manifest));
+  await writeFile(join(path, 'dist/plugin.wasm'), wasm);
+  return path;
+}
+
+/** A grant for one address on loopback. */
+export function ruleFor(url: string, more: Partial<Grant['rules'][number]> = {}): Grant['rules'][number] {
+  const { hostname, port } = new URL(url);
+  return {
+    scheme: 'http',
+    host: hostname,
+    port: Number(port),
+    methods: ['GET', 'POST', 'DELETE'],
+    pathPrefix: '/',
+    addresses: ['127.0.0.1/32'],
+    ...more,
+  };
+}
+
+/**
+ * What has to be there before the first request: tokens above all. A kernel is started in this process on the same
+ * folder, does `work`, and is stopped.
+ */
+export async function prepareKernel<T>(folder: KernelFolder, work: (kernel: Kernel) => Promise<T>): Promise<T> {
+  const config = await readConfig(folder.config);
+  const running = config.ok ? await startKernel(config.value) : config;
+  if (!running.ok) throw new Error(running.error);
+  try {
+    return await work(running.value.kernel);
+  } finally {
+    await running.value.stop();
+  }
+}
+
+export const personOf = (org: string, id: string, roles: readonly Role[]): Principal => ({
+  org: org as OrgId,
+  id: id as PrincipalId,
+  roles,
+});
+
+/** A token for each of the people. */
+export async function tokensFor<P extends string>(
+  kernel: Kernel,
+  org: string,
+  people: Readonly<Record<P, readonly Role[]>>,
+): Promise<Readonly<Record<P, string>>> {
+  const tokens: Partial<Record<P, string>> = {};
+  for (const [name, roles] of Object.entries(people) as [P, readonly Role[]][]) {
+    const holder = { id: name as unknown as PrincipalId, roles };
+    tokens[name] = (await kernel.tokens.create(org as OrgId, 'system:test', holder)).token;
+  }
+  return tokens as Record<P, string>;
+}
+
+/** Stores a playbook and makes it the active one. */
+export async function activatePlaybook(kernel: Kernel, org: string, text: string): Promise<void> {
+  const put = await kernel.playbooks.put(personOf(org, 'author', ['author']), text);
+  if (!put.ok) throw new Error(`the playbook is refused: ${JSON.stringify(put.error)}`);
+  const by = personOf(org, 'second-author', ['approver']);
+  const active = await kernel.playbooks.activate(by, put.value.name, put.value.digest);
+  if (!active.ok) throw new Error(`the playbook is not activated: ${JSON.stringify(active.error)}`);
+}
