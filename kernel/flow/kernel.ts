@@ -145,7 +145,10 @@ export function openKernel(ports: Ports): Kernel {
     if (registry.plugin(digest)) return ok(digest);
     const admitted = admit(wasm);
     if (!admitted.ok) return err(`${manifest.name} is not admitted: ${admitted.error.text}`);
-    const ready = await cells.load(digest, admitted.value.wasm, { sealed });
+    const ready = await cells.load(digest, admitted.value.wasm, {
+      // Restored instead of made anew only when nothing that can change is out of the restorer's reach.
+      sealed: sealed && admitted.value.report.restorable,
+    });
     if (!ready.ok) return ready;
     registry.addPlugin(digest, manifest);
     return ok(digest);

@@ -43,12 +43,10 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   if (!parsed.success) return err(parsed.issues.slice(0, 50).flatMap((issue) => schemaIssues(issue, document, lineOf)));
   const playbook = parsed.output;
   const graph = toGraph(playbook);
-  const issues = [
-    ...ruleIssues(playbook),
-    ...graphIssues(playbook, graph),
-    ...referenceIssues(playbook, graph),
-    ...connectorIssues(playbook, catalog),
-  ];
+  const shape = graphIssues(playbook, graph);
+  // References are followed along the graph, so they are looked at only when it is sound.
+  const references = shape.length > 0 ? [] : referenceIssues(playbook, graph);
+  const issues = [...ruleIssues(playbook), ...shape, ...references, ...connectorIssues(playbook, catalog)];
   if (issues.length > 0) return err(issues.map((issue) => ({ ...issue, line: lineAt(issue.at, document, lineOf) })));
   return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
 }

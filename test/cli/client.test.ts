@@ -40,7 +40,13 @@ describe('each function asks its route and gives what was said', () => {
     ['event', (c) => c.event(EVENT_ID), `GET ${ORG}/events/${EVENT_ID}`, undefined, ''],
     ['run', (c) => c.run(RUN_ID), `GET ${ORG}/runs/${RUN_ID}`, samples.waitingRun, ''],
     ['run, waiting', (c) => c.run(RUN_ID, 2_000), `GET ${ORG}/runs/${RUN_ID}`, samples.waitingRun, '', '?wait=2000ms'],
-    ['cancelRun', (c) => c.cancelRun(RUN_ID, { reason: 'x' }), `POST ${ORG}/runs/${RUN_ID}/cancel`, samples.failedRun, { reason: 'x' }],
+    [
+      'cancelRun',
+      (c) => c.cancelRun(RUN_ID, { reason: 'x' }),
+      `POST ${ORG}/runs/${RUN_ID}/cancel`,
+      samples.failedRun,
+      { reason: 'x' },
+    ],
     [
       'settleRun',
       (c) => c.settleRun(RUN_ID, { step: 'ban', outcome: 'failed', note: 'x' }),
@@ -49,7 +55,13 @@ describe('each function asks its route and gives what was said', () => {
       { step: 'ban', outcome: 'failed', note: 'x' },
     ],
     ['approval', (c) => c.approval(APPROVAL_ID), `GET ${ORG}/approvals/${APPROVAL_ID}`, samples.approval, ''],
-    ['vote', (c) => c.vote(APPROVAL_ID, form), `POST ${ORG}/approvals/${APPROVAL_ID}/votes`, samples.voted('approve'), form],
+    [
+      'vote',
+      (c) => c.vote(APPROVAL_ID, form),
+      `POST ${ORG}/approvals/${APPROVAL_ID}/votes`,
+      samples.voted('approve'),
+      form,
+    ],
     ['lintPlaybook', (c) => c.lintPlaybook(yaml), `POST ${ORG}/playbooks/lint`, lint, yaml],
     ['putPlaybook', (c) => c.putPlaybook(yaml), `POST ${ORG}/playbooks`, put, yaml],
     ['playbook', (c) => c.playbook('contain-c2'), `GET ${ORG}/playbooks/contain-c2`, samples.playbook, ''],
@@ -106,7 +118,9 @@ describe('lists', () => {
   };
 
   test('go on over short and empty pages to the last one, with the same filter', async () => {
-    server.answers({ [`GET ${ORG}/runs`]: [data([samples.summary], 'c1'), data([], 'c2'), data([samples.completed], null)] });
+    server.answers({
+      [`GET ${ORG}/runs`]: [data([samples.summary], 'c1'), data([], 'c2'), data([samples.completed], null)],
+    });
     expect(await collect(runs(client))).toEqual([
       { ok: true, value: samples.summary },
       { ok: true, value: samples.completed },
@@ -140,7 +154,11 @@ describe('whatever answers', () => {
 
   test.each<[string, Reply, object]>([
     ['a page in HTML', raw(200, { 'content-type': 'text/html' }, '<h1>Welcome</h1>'), { kind: 'strange', status: 200 }],
-    ['an error page of a proxy', raw(502, { 'content-type': 'text/html' }, '<h1>Bad</h1>'), { kind: 'strange', status: 502 }],
+    [
+      'an error page of a proxy',
+      raw(502, { 'content-type': 'text/html' }, '<h1>Bad</h1>'),
+      { kind: 'strange', status: 502 },
+    ],
     ['JSON without type', raw(200, {}, '{"data":{}}'), { kind: 'strange' }],
     ['half a JSON document', raw(200, json, '{"data":{"org":"ac'), { kind: 'strange' }],
     ['bytes that are no UTF-8', raw(200, json, Buffer.from([0x22, 0xff, 0x22])), { kind: 'strange' }],
@@ -154,7 +172,10 @@ describe('whatever answers', () => {
     [
       'a problem',
       problem(429, 'too-many-waits', 'Later', { detail: 'Wait.', errors: [{ pointer: '/a', text: 'b' }] }),
-      { kind: 'problem', problem: { status: 429, title: 'Later', detail: 'Wait.', errors: [{ pointer: '/a', text: 'b' }] } },
+      {
+        kind: 'problem',
+        problem: { status: 429, title: 'Later', detail: 'Wait.', errors: [{ pointer: '/a', text: 'b' }] },
+      },
     ],
   ])('%s', async (_name, reply, error) => {
     server.answers({ 'GET /v1/whoami': reply });
@@ -163,14 +184,17 @@ describe('whatever answers', () => {
     expect(JSON.stringify(answer)).not.toContain(SECRET);
   });
 
-  test.each([301, 302, 303, 307, 308])('a redirect with %i is not followed, so the token stays here', async (status) => {
-    const elsewhere = await openDouble();
-    elsewhere.answers({ 'GET /v1/whoami': data(samples.whoami) });
-    server.answers({ 'GET /v1/whoami': raw(status, { location: `${elsewhere.url}/v1/whoami` }, '') });
-    expect(await client.whoami()).toEqual({ ok: false, error: { kind: 'redirected', status } });
-    expect(elsewhere.asked).toEqual([]);
-    await elsewhere.close();
-  });
+  test.each([301, 302, 303, 307, 308])(
+    'a redirect with %i is not followed, so the token stays here',
+    async (status) => {
+      const elsewhere = await openDouble();
+      elsewhere.answers({ 'GET /v1/whoami': data(samples.whoami) });
+      server.answers({ 'GET /v1/whoami': raw(status, { location: `${elsewhere.url}/v1/whoami` }, '') });
+      expect(await client.whoami()).toEqual({ ok: false, error: { kind: 'redirected', status } });
+      expect(elsewhere.asked).toEqual([]);
+      await elsewhere.close();
+    },
+  );
 
   test('silence ends with the patience', async () => {
     const hasty = createClient({ url: new URL(server.url), token: TOKEN, timeoutMs: 50 });

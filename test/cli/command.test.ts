@@ -234,7 +234,9 @@ describe('event send', () => {
     const ran = await run(['event', 'send', '--wait', '--json'], { input: cloudEvent });
     expect(ran.code).toBe(0);
     expect(JSON.parse(ran.stdout)).toEqual({ events: [samples.receipt], runs: [completedRun] });
-    expect(ran.stderr).toContain(`waits for 1 approver until 2126-11-23 15:33:40Z: interlock approval show ${APPROVAL_ID}`);
+    expect(ran.stderr).toContain(
+      `waits for 1 approver until 2126-11-23 15:33:40Z: interlock approval show ${APPROVAL_ID}`,
+    );
   });
 
   test('--wait says no when a run failed, or a trigger could not be judged', async () => {
@@ -345,7 +347,12 @@ describe('refusals', () => {
       1,
       'This needs x. `interlock whoami` shows what it may do.',
     ],
-    ['a server in trouble is no answer', problem(503, 'internal', 'Wrong'), 2, 'Give this id when you ask for help: urn:uuid:1.'],
+    [
+      'a server in trouble is no answer',
+      problem(503, 'internal', 'Wrong'),
+      2,
+      'Give this id when you ask for help: urn:uuid:1.',
+    ],
   ])('%s', async (_name, reply, code, text) => {
     server.answers({ [`POST ${ORG}/playbooks`]: reply });
     const ran = await run(['playbook', 'put', '-', '--json'], { input: 'a: 1' });

@@ -35,7 +35,11 @@ export type ProblemText = {
   readonly errors?: readonly { readonly pointer: string; readonly text: string }[];
 };
 
-export const data = (value: unknown, next?: string | null): Reply => ({ kind: 'data', data: value, ...(next === undefined ? {} : { next }) });
+export const data = (value: unknown, next?: string | null): Reply => ({
+  kind: 'data',
+  data: value,
+  ...(next === undefined ? {} : { next }),
+});
 export const problem = (status: number, kind: string, title: string, rest: Partial<ProblemText> = {}): Reply => ({
   kind: 'problem',
   problem: { status, kind, title, ...rest },
@@ -66,7 +70,8 @@ export async function openDouble(): Promise<Double> {
       asked.push({ method, path: url, headers, body: Buffer.concat(chunks).toString('utf8') });
       const route = `${method} ${url.split('?', 1)[0]}`;
       const replies = table.get(route) ?? [];
-      const reply = (replies.length > 1 ? replies.shift() : replies[0]) ?? problem(404, 'not-found', 'There is nothing here');
+      const reply =
+        (replies.length > 1 ? replies.shift() : replies[0]) ?? problem(404, 'not-found', 'There is nothing here');
       send(response, reply);
       waiters.get(route)?.();
     });
@@ -108,7 +113,9 @@ function send(response: ServerResponse, reply: Reply): void {
     case 'problem': {
       const { kind, ...body } = reply.problem;
       response.writeHead(body.status, { 'content-type': 'application/problem+json', ...reply.headers });
-      response.end(JSON.stringify({ type: `urn:interlock:problem:${kind}`, detail: '', instance: 'urn:uuid:1', ...body }));
+      response.end(
+        JSON.stringify({ type: `urn:interlock:problem:${kind}`, detail: '', instance: 'urn:uuid:1', ...body }),
+      );
       return;
     }
     case 'raw':

@@ -1,4 +1,12 @@
-import type { ApprovalSummary, Approval, NewToken, Playbook, Receipt, Run, RunSummary } from '../../sdk/client/client.ts';
+import type {
+  Approval,
+  ApprovalSummary,
+  NewToken,
+  Playbook,
+  Receipt,
+  Run,
+  RunSummary,
+} from '../../sdk/client/client.ts';
 
 /** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
 export const RUN_ID = `run_${'a1'.repeat(16)}`;
@@ -134,9 +142,7 @@ export const receipt: Receipt = {
       trigger: 'c2-seen',
       outcome: 'matched',
       run: RUN_ID,
-      why: [
-        { fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' },
-      ],
+      why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' }],
     },
     {
       playbook: 'isolate-host',

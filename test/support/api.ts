@@ -80,7 +80,7 @@ export const cloudEvent = (id: string, data: object, source = 'urn:test:detector
   data,
 });
 
-export type CheckedExport = { readonly records: readonly AuditRecord[]; readonly verdict: Verdict };
+export type CheckedExport = { readonly verdict: Verdict; readonly records: () => readonly AuditRecord[] };
 
 /** Takes the audit export of the org, writes it as a bundle and has it verified, state checks included. */
 export async function verifyExport(api: Api, folder: string, options: BundleOptions = {}): Promise<CheckedExport> {
@@ -91,6 +91,6 @@ export async function verifyExport(api: Api, folder: string, options: BundleOpti
   const head = Buffer.from(answer.headers.get('interlock-audit-head') ?? '', 'base64url');
   await writeFile(join(folder, 'head.json'), head);
   const verdict = await verifyBundle(folder, { org: api.org, ...options });
-  const lines = answer.text.split('\n').filter((line) => line !== '');
-  return { verdict, records: lines.map((line) => JSON.parse(line) as AuditRecord) };
+  const records = () => answer.text.split('\n', verdict.records).map((line) => JSON.parse(line) as AuditRecord);
+  return { verdict, records };
 }

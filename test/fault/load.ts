@@ -1,0 +1,76 @@
+import { type Api, cloudEvent } from '../support/api.ts';
+
+/**
+ * A detection pipeline: sends events without a pause worth mentioning, each until it is taken (202), and remembers
+ * which were. An event that was sent and not answered is sent again, as a sender does whose peer has died.
+ */
+export type Load = {
+  /** What was taken: the number of the event, and what the answer said of it. */
+  readonly taken: ReadonlyMap<number, Taken>;
+  /** Requests that ended without an answer. */
+  unanswered(): number;
+  /** Resolves when everything that was begun is taken. */
+  stop(): Promise<void>;
+};
+
+export type Taken = { readonly event: string; readonly run: string | null; readonly repeat: boolean };
+
+/** Each event names an address of its own, so that the target can tell them apart. */
+export const addressOf = (n: number): string => `20.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
+
+export function startLoad(api: Api, senders: number, pauseMs: () => number): Load {
+  const taken = new Map<number, Taken>();
+  let next = 1;
+  let unanswered = 0;
+  let stopping = false;
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  const send = async (n: number): Promise<void> => {
+    for (;;) {
+      try {
+        const answer = await api.publish(cloudEvent(`load-${n}`, { ip: addressOf(n), incident: `inc-${n}` }));
+        const receipt = answer.data?.events[0];
+        if (answer.status === 202 && receipt) {
+          const { event, repeat, triggers } = receipt;
+          taken.set(n, { event, repeat, run: triggers[0]?.run ?? null });
+          return;
+        }
+        // The kernel may say that it cannot now; it may not say that the event is bad.
+        if (answer.status < 500) throw new RangeError(`event ${n} was refused: ${answer.status} ${answer.text}`);
+      } catch (error) {
+        if (error instanceof RangeError) throw error;
+        unanswered++;
+      }
+      await pause(15);
+    }
+  };
+  const sender = async () => {
+    while (!stopping) {
+      await send(next++);
+      await pause(pauseMs());
+    }
+  };
+  const senders_ = Promise.all(Array.from({ length: senders }, sender));
+  // Looked at in `stop`; until then a failure is only kept.
+  senders_.catch(() => undefined);
+  return {
+    taken,
+    unanswered: () => unanswered,
+    async stop() {
+      stopping = true;
+      await senders_;
+    },
+  };
+}
+
+/** A generator of numbers in [0, 1) that a seed decides (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
