@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { openHttpClient } from './http-client.ts';
 import type { Site } from './site.ts';
 import type { FromStub, ToStub } from './stub.ts';
 
@@ -13,6 +14,18 @@ export type KernelProcess = {
   /** Ends it as an operator would. @throws Error when it does not end well. */
   readonly stop: () => Promise<void>;
 };
+
+/** Processes that must not outlive the bench. */
+const living = new Set<ChildProcess>();
+
+export function killChildren(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
+function keepTrack(child: ChildProcess): void {
+  living.add(child);
+  child.once('exit', () => living.delete(child));
+}
 
 const ROOT = join(import.meta.dirname, '..');
 const START_MS = 30_000;
@@ -27,6 +40,7 @@ export async function startKernelProcess(site: Site, profile?: string): Promise<
   const args = [...options, join(ROOT, 'kernel/main.ts'), '--config', site.configFile];
   const started = performance.now();
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  keepTrack(child);
   let said = '';
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -39,10 +53,11 @@ export async function startKernelProcess(site: Site, profile?: string): Promise<
   const impatience = setTimeout(() => reject(new Error(`the kernel does not listen: ${said}`)), START_MS);
   try {
     const url = await listening;
-    const health = await fetch(`${url}/healthz`);
+    const client = openHttpClient(url, 'none');
+    const { status } = await client.request('/healthz');
     const coldMs = performance.now() - started;
-    if (health.status !== 200) throw new Error(`/healthz answered ${health.status}`);
-    await health.text();
+    client.close();
+    if (status !== 200) throw new Error(`/healthz answered ${status}`);
     return { pid: child.pid ?? 0, url, coldMs, stop: () => stopKernel(child, () => said) };
   } catch (error) {
     child.kill('SIGKILL');
@@ -75,8 +90,13 @@ export async function startStubProcess(fault: string | undefined): Promise<StubP
   const child = spawn(process.execPath, [join(import.meta.dirname, 'stub.ts'), ...(fault ? [fault] : [])], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+  keepTrack(child);
+  const gone = new Promise<never>((_, reject) => {
+    child.once('exit', (code, signal) => reject(new Error(`the stub ended (${signal ?? code})`)));
+  });
+  gone.catch(() => undefined);
   const next = async <Kind extends FromStub['kind']>(kind: Kind): Promise<Extract<FromStub, { kind: Kind }>> => {
-    const [message] = (await once(child, 'message')) as [FromStub];
+    const [message] = (await Promise.race([once(child, 'message'), gone])) as [FromStub];
     if (message.kind !== kind) throw new Error(`the stub said ${message.kind} instead of ${kind}`);
     return message as Extract<FromStub, { kind: Kind }>;
   };

@@ -58,7 +58,8 @@ export const shapeOf = (name: string) => ({
 });
 
 /** @returns the name of the n-th finding of a series (a letter and a digit or two, such as `c1`). */
-export const findingName = (series: string, n: number): string => `${series.padEnd(3, '-')}${String(n).padStart(8, '0')}`;
+export const findingName = (series: string, n: number): string =>
+  `${series.padEnd(3, '-')}${String(n).padStart(8, '0')}`;
 
 /** @returns a printer of event bodies: JSON text, ASCII, for a finding's name. */
 export function eventPrinter(kind: keyof typeof SEVERITIES): (name: string) => string {

@@ -41,9 +41,7 @@ export function openHttpClient(url: string, token: string): HttpClient {
   return {
     request: async (path, body) => {
       const rest =
-        body === undefined
-          ? '\r\n'
-          : `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+        body === undefined ? '\r\n' : `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
       const connection = idle.pop() ?? open();
       return connection.send(`${body === undefined ? 'GET' : 'POST'} ${path}${fixed}${rest}`);
     },
@@ -58,7 +56,7 @@ type Connection = { readonly send: (request: string) => Promise<Answer>; readonl
 function openConnection(port: number, host: string, tell: { free: () => void; gone: () => void }): Connection {
   const socket: Socket = connect({ port, host, noDelay: true });
   let waiting: Waiting | undefined;
-  let received: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+  let received: Buffer = Buffer.alloc(0);
 
   const fail = (error: Error) => {
     tell.gone();
@@ -66,7 +64,7 @@ function openConnection(port: number, host: string, tell: { free: () => void; go
     waiting?.reject(error);
     waiting = undefined;
   };
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const parsed = parseAnswer(received);
     if (parsed === undefined) return;
@@ -94,10 +92,12 @@ function openConnection(port: number, host: string, tell: { free: () => void; go
 function parseAnswer(bytes: Buffer): Answer | 'broken' | undefined {
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
-  const head = bytes.latin1Slice(0, end);
+  const head = bytes.toString('latin1', 0, end);
   const length = /\r\ncontent-length: *([0-9]+)/i.exec(head)?.[1];
   if (!head.startsWith('HTTP/1.1 ') || length === undefined) return 'broken';
   const whole = end + 4 + Number(length);
   if (bytes.length < whole) return undefined;
-  return bytes.length > whole ? 'broken' : { status: Number(head.slice(9, 12)), body: bytes.utf8Slice(end + 4, whole) };
+  return bytes.length > whole
+    ? 'broken'
+    : { status: Number(head.slice(9, 12)), body: bytes.toString('utf8', end + 4, whole) };
 }

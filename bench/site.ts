@@ -23,7 +23,10 @@ export type Site = { readonly org: string; readonly token: string; readonly conf
 
 const POSTS: Readonly<Record<Post, { plugin: string; step: string }>> = {
   query: { plugin: 'http-json', step: 'type: enrich\n    uses: http-json/query\n    with: { url: "URL", body: BODY }' },
-  deliver: { plugin: 'webhook', step: 'type: webhook\n    uses: webhook/deliver\n    with: { url: "URL", payload: BODY }' },
+  deliver: {
+    plugin: 'webhook',
+    step: 'type: webhook\n    uses: webhook/deliver\n    with: { url: "URL", payload: BODY }',
+  },
 };
 
 const playbook = (post: Post, stubPort: number) => `apiVersion: interlock/v1

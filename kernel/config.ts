@@ -8,7 +8,7 @@ import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import { NAME_PATTERN, type OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { parseEgressPolicy } from './egress/policy.ts';
-import type { OrgSetup } from './flow/kernel.ts';
+import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
 
 /**

@@ -115,6 +115,12 @@ async function main(): Promise<number> {
     return 2;
   }
   const { url, kernel, stop } = running.value;
+  // A store that fails may also raise errors that no caller can catch. Whatever it is, what is on disk is whole.
+  const abandon = (defect: unknown) => {
+    say(defectText(defect));
+    process.exit(70);
+  };
+  process.on('uncaughtException', abandon).on('unhandledRejection', abandon);
   say(`listening on ${url}`);
   const signal = new Promise<'signal'>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve('signal'));

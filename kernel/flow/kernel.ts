@@ -1,12 +1,7 @@
-import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
-import { digestOfJson } from '../base/digest.ts';
-import type { Digest, OrgId, RunId } from '../base/id.ts';
-import type { Json } from '../base/json.ts';
+import type { OrgId, RunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
-import { err, ok, type Result } from '../base/result.ts';
-import { admit } from '../cell/admit.ts';
-import { pluginDigest } from '../cell/parameters.ts';
+import type { Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
@@ -21,14 +16,16 @@ import { type Driver, openDriver } from './drive.ts';
 import { type AuditExport, openExport } from './export.ts';
 import { type Ingest, openIngest } from './ingest.ts';
 import { openJudges } from './judges.ts';
-import { KEYS, within } from './keys.ts';
+import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
-import { openRegistry, type PolicySet, type Registry } from './registry.ts';
+import { openRegistry, type Registry } from './registry.ts';
+import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
+import { openWaiting } from './waiting.ts';
 import { openWorker } from './worker.ts';
 
 /** Everything from outside that the kernel stands on. */
@@ -42,17 +39,6 @@ export type Ports = {
   readonly modules: ModuleStore;
   /** Told of every defect that stopped a turn, so that none is silent. */
   readonly report?: (defect: unknown) => void;
-};
-
-export type OrgSetup = {
-  readonly id: OrgId;
-  readonly policy: PolicySet;
-  readonly egress: EgressPolicy;
-  readonly plugins: readonly {
-    readonly manifest: PluginManifest;
-    readonly wasm: Uint8Array;
-    readonly sealed: boolean;
-  }[];
 };
 
 /** What the front doors may call. One kernel, one store, one writer. */
@@ -104,7 +90,8 @@ export function openKernel(ports: Ports): Kernel {
   const timers = openTimers({ store, driver, clock });
   const query = openQuery(store);
   const inFlight = new Map<OrgId, Set<RunId>>();
-  const waiters = new Map<RunId, Set<(run: Run) => void>>();
+  const waiting = openWaiting({ query, driver });
+  const { setUpOrg, load } = openSetUp({ ledger, registry, cells, modules });
   let ticking: NodeJS.Timeout | undefined;
 
   driver.onEffect(worker.act);
@@ -113,46 +100,8 @@ export function openKernel(ports: Ports): Kernel {
     if (isEnded(run)) open.delete(run.id);
     else open.add(run.id);
     inFlight.set(run.org, open);
-    if (!isEnded(run)) return;
-    for (const wake of waiters.get(run.id) ?? []) wake(run);
-    waiters.delete(run.id);
+    if (isEnded(run)) waiting.ended(run);
   });
-
-  const install = async (
-    org: OrgId,
-    { manifest, wasm, sealed }: OrgSetup['plugins'][number],
-  ): Promise<Result<Digest, string>> => {
-    const digest = pluginDigest(manifest, wasm);
-    const loaded = await load(digest, manifest, wasm, sealed);
-    if (!loaded.ok) return loaded;
-    await modules.put(digest, { wasm, manifest, sealed });
-    const key = `${org}/plugin/${manifest.name}`;
-    const row = JSON.stringify({ name: manifest.name, version: manifest.version, digest });
-    if (ledger.read(key) !== row)
-      await ledger.stage({
-        audit: [{ org, kind: 'plugin.installed', actor: 'system:kernel', ref: manifest.name, act: digest }],
-        rows: [{ key, value: row }],
-      });
-    return ok(digest);
-  };
-
-  const load = async (
-    digest: Digest,
-    manifest: PluginManifest,
-    wasm: Uint8Array,
-    sealed: boolean,
-  ): Promise<Result<Digest, string>> => {
-    if (registry.plugin(digest)) return ok(digest);
-    const admitted = admit(wasm);
-    if (!admitted.ok) return err(`${manifest.name} is not admitted: ${admitted.error.text}`);
-    const ready = await cells.load(digest, admitted.value.wasm, {
-      // Restored instead of made anew only when nothing that can change is out of the restorer's reach.
-      sealed: sealed && admitted.value.report.restorable,
-    });
-    if (!ready.ok) return ready;
-    registry.addPlugin(digest, manifest);
-    return ok(digest);
-  };
 
   /** Takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
   const takeUpRuns = async () => {
@@ -215,61 +164,9 @@ export function openKernel(ports: Ports): Kernel {
         rows: [],
       }),
 
-    async waitForRun(org, id, timeoutMs) {
-      // A run that is under way has not ended on disk, so there is nothing to read before it does. One that is not may
-      // have ended in a turn that is still on its way to the disk: it is read, and waited for if it looks open.
-      if (timeoutMs <= 0 || !driver.isActive(org, id)) {
-        const now = query.run(org, id);
-        if (!now || isEnded(now) || timeoutMs <= 0) return now;
-      }
-      const { promise, resolve } = Promise.withResolvers<Run | undefined>();
-      const waiting = waiters.get(id) ?? new Set();
-      waiters.set(id, waiting.add(resolve));
-      const timer = setTimeout(resolve, timeoutMs, undefined);
-      const ended = await promise;
-      clearTimeout(timer);
-      waiting.delete(resolve);
-      if (waiting.size === 0) waiters.delete(id);
-      return ended ?? query.run(org, id);
-    },
+    waitForRun: waiting.waitForRun,
 
-    async setUpOrg({ id, policy, egress: grants, plugins }) {
-      const digests = new Map<string, Digest>();
-      if (ledger.read(KEYS.org(id)) === undefined)
-        await ledger.stage({
-          audit: [{ org: id, kind: 'org.created', actor: 'system:kernel' }],
-          rows: [{ key: KEYS.org(id), value: JSON.stringify({ id }) }],
-        });
-      for (const plugin of plugins) {
-        const installed = await install(id, plugin);
-        if (!installed.ok) return installed;
-        digests.set(plugin.manifest.name, installed.value);
-      }
-      const digest = registry.addPolicy(policy);
-      const key = KEYS.policy(id, digest);
-      const egressDigest = digestOfJson('egress', grants as unknown as Json);
-      const inForce = JSON.stringify({ policy: digest, egress: egressDigest });
-      if (ledger.read(`${id}/policies`) !== inForce)
-        await ledger.stage({
-          audit: [
-            { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'guardrails-and-approvals', act: digest },
-            { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'egress', act: egressDigest },
-          ],
-          rows: [
-            { key, value: JSON.stringify(policy) },
-            { key: `${id}/policies`, value: inForce },
-          ],
-        });
-      const active = new Map(
-        [...digests].flatMap(([name, one]) => {
-          const plugin = registry.plugin(one);
-          return plugin ? [[name, plugin] as const] : [];
-        }),
-      );
-      registry.addOrg({ id, policy: digest, egress: grants, plugins: active });
-      registry.refreshTriggers(id);
-      return ok(undefined);
-    },
+    setUpOrg,
 
     async begin() {
       await tellEveryOrg('kernel.started');

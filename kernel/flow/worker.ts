@@ -1,28 +1,23 @@
-import * as v from 'valibot';
-import { isErrorClass } from '../../sdk/contract/error.ts';
-import { type CallEnvelope, PlanSchema } from '../../sdk/contract/plugin.ts';
-import { unreachable } from '../base/assert.ts';
+import type { CallEnvelope } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
-import type { Json } from '../base/json.ts';
-import { LIMITS } from '../base/limits.ts';
-import type { CellHost, CellOutcome } from '../port/cell-host.ts';
+import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
-import type { Effect, Outcome, PlanResult } from '../run/decision.ts';
-import type { Run, StepError } from '../run/state.ts';
-import type { Broker, BrokerUse } from './broker.ts';
+import type { Effect } from '../run/decision.ts';
+import type { Run } from '../run/state.ts';
+import type { Broker } from './broker.ts';
 import type { Driver } from './drive.ts';
+import { type Answered, failedBefore, outcomeOf, planOf } from './outcome.ts';
 import type { Registry } from './registry.ts';
 
 /**
  * Carries out calls: a cell, with the broker as its one way out. What comes back becomes an input of the run.
- * Owns the reading of an answer as one of three ends: what cannot be known is `indeterminate`, never `failed`.
  */
 type Call = Extract<Effect, { kind: 'call' }>;
 
 /** Between the soft deadline, which an author can see, and the kill. */
 const GRACE_MS = 500;
-/** A message from a plugin is foreign text: kept short, without control characters. */
-const MESSAGE_CHARS = 500;
+/** Calls handed to the cells at a time: enough to keep every cell busy, few enough to stop soon. */
+const IN_FLIGHT = 512;
 
 export function openWorker(deps: {
   cells: CellHost;
@@ -35,6 +30,8 @@ export function openWorker(deps: {
 }) {
   const { cells, broker, driver, registry, clock, entropy, report } = deps;
   const inFlight = new Map<string, AbortController>();
+  /** Calls that wait for a place, in order. Bounded by the runs in flight, which are bounded per org. */
+  const waiting = new Map<string, { readonly run: Run; readonly call: Call }>();
   const keyOf = (run: Run, step: string) => `${run.org}/${run.id}/${step}`;
 
   const carryOut = async (run: Run, call: Call) => {
@@ -105,114 +102,31 @@ export function openWorker(deps: {
     return { outcome, use, effect, checkOutput: contract.checkOutput };
   };
 
+  /** Sends what waits, as far as there is room. */
+  const next = () => {
+    for (const [key, { run, call }] of waiting) {
+      if (inFlight.size >= IN_FLIGHT) return;
+      waiting.delete(key);
+      // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
+      carryOut(run, call).catch(report).finally(next);
+    }
+  };
+
   return {
     /** Starts an effect. Its answer arrives at the run as an input; nothing is returned. */
     act(run: Run, effect: Effect): void {
-      if (effect.kind === 'abort') inFlight.get(keyOf(run, effect.step))?.abort();
-      // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
-      else carryOut(run, effect).catch(report);
+      const key = keyOf(run, effect.step);
+      if (effect.kind === 'abort') {
+        waiting.delete(key);
+        inFlight.get(key)?.abort();
+        return;
+      }
+      waiting.set(key, { run, call: effect });
+      next();
     },
-    busy: () => inFlight.size,
+    busy: () => inFlight.size + waiting.size,
   };
 }
-
-type Answered = {
-  readonly outcome: CellOutcome;
-  readonly use: BrokerUse;
-  readonly effect: 'none' | 'read' | 'write';
-  readonly checkOutput: (value: Json) => string | undefined;
-};
-
-const NOTHING_USED: BrokerUse = { requests: 0, unsafe: 'none', denied: null, secrets: [] };
-
-function failedBefore(errorClass: StepError['class'], message: string): Answered {
-  const reply = JSON.stringify({ ok: false, error: { class: errorClass, message } });
-  const outcome: CellOutcome = { kind: 'replied', reply, logs: [], elapsedMs: 0 };
-  return { outcome, use: NOTHING_USED, effect: 'none', checkOutput: () => undefined };
-}
-
-type Reply = { readonly ok: true; readonly output: Json } | { readonly ok: false; readonly error: StepError };
-
-/** Everything but a well-formed reply becomes an error of ours. */
-function replyOf({ outcome, use }: Answered): Reply {
-  // Sticky, whatever the plugin made of it afterwards.
-  if (use.denied !== null) return failure('refused_by_policy', use.denied);
-  switch (outcome.kind) {
-    case 'refused':
-      return failure('refused_by_policy', outcome.reason);
-    case 'crashed':
-      return failure('internal', outcome.reason);
-    case 'overran':
-      return failure('timeout', `the plugin ran past its ${outcome.deadline} deadline`);
-    case 'aborted':
-      return failure('unavailable', 'the call was stopped');
-    case 'unavailable':
-      return failure('unavailable', outcome.reason);
-    case 'replied':
-      return readReply(outcome.reply);
-    default:
-      return unreachable(outcome);
-  }
-}
-
-const failure = (errorClass: StepError['class'], message: string): Reply => ({
-  ok: false,
-  error: { class: errorClass, message: printable(message) },
-});
-
-function readReply(text: string): Reply {
-  if (Buffer.byteLength(text) > LIMITS.stepOutputBytes.value)
-    return failure('invalid_input', `the output is larger than ${LIMITS.stepOutputBytes.value} bytes`);
-  let reply: unknown;
-  try {
-    reply = JSON.parse(text);
-  } catch {
-    return failure('internal', 'the plugin replied with something that is not JSON');
-  }
-  if (typeof reply !== 'object' || reply === null || !('ok' in reply))
-    return failure('internal', 'the reply has no ok');
-  if (reply.ok === true) return { ok: true, output: ('output' in reply ? reply.output : null) as Json };
-  const error = 'error' in reply ? (reply.error as { class?: unknown; message?: unknown } | null) : null;
-  const known = isErrorClass(error?.class) ? error.class : 'internal';
-  return failure(known, typeof error?.message === 'string' ? error.message : 'the plugin gave no reason');
-}
-
-function outcomeOf(answered: Answered): Outcome {
-  const reply = replyOf(answered);
-  const { use, effect, checkOutput } = answered;
-  if (reply.ok) {
-    const fault = checkOutput(reply.output);
-    if (!fault) return { kind: 'succeeded', output: reply.output };
-    return mayHaveHappened(effect, use) ? unknown('bad-output') : failedWith('internal', fault);
-  }
-  // A whole answer that the plugin read and reports as an error did not change anything the plugin knows of. A request
-  // without an answer, or an answer that the plugin did not live to read, may have.
-  const readIt = answered.outcome.kind === 'replied' && use.unsafe !== 'uncertain' && use.denied === null;
-  if (mayHaveHappened(effect, use) && !readIt) return unknown(answered.outcome.kind);
-  return { kind: 'failed', error: reply.error };
-}
-
-const mayHaveHappened = (effect: string, use: BrokerUse) => effect === 'write' && use.unsafe !== 'none';
-const unknown = (why: string): Outcome => ({ kind: 'indeterminate', reason: `unknown-after-${why}` });
-const failedWith = (errorClass: StepError['class'], message: string): Outcome => ({
-  kind: 'failed',
-  error: { class: errorClass, message: printable(message) },
-});
-
-function planOf(answered: Answered): PlanResult {
-  const reply = replyOf(answered);
-  if (!reply.ok) return { kind: 'failed', error: reply.error };
-  const plan = v.safeParse(PlanSchema, reply.output);
-  if (plan.success) return { kind: 'planned', plan: plan.output };
-  return { kind: 'failed', error: { class: 'internal', message: 'the plan has not the form of a plan' } };
-}
-
-/** Foreign text made safe to store and show. */
-const printable = (text: string): string =>
-  text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}]+/gu, ' ')
-    .slice(0, MESSAGE_CHARS);
 
 /** W3C Trace Context: one trace for a run, one span for a step, the same over its attempts. */
 const traceparentOf = (run: Run, step: string): string =>

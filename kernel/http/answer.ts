@@ -1,4 +1,10 @@
-import { PROBLEMS, type Problem, type ProblemError, type ProblemKind, problemType } from '../../sdk/contract/problem.ts';
+import {
+  PROBLEMS,
+  type Problem,
+  type ProblemError,
+  type ProblemKind,
+  problemType,
+} from '../../sdk/contract/problem.ts';
 
 /**
  * Prints answers: data in its envelope, and problems (RFC 9457). The one place that makes a Response, so that no answer

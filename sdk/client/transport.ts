@@ -26,6 +26,9 @@ export type Target = {
 /** The longest JSON answer that is read. The largest page of the API is far below. */
 const ANSWER_BYTES = 16 * 1024 * 1024;
 
+/** Deeper than any answer of the API; printing what is nested without end would overflow the stack. */
+const ANSWER_DEPTH = 256;
+
 export type Schema<T> = v.GenericSchema<T>;
 
 /** The whole exchange: a 2xx with JSON that fits `schema`. */
@@ -193,10 +196,30 @@ async function readJson(response: Response, watch: Watch): Promise<Answer<unknow
     watch.stop();
   }
   try {
-    return ok(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))));
+    const json = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+    if (nesting(json) > ANSWER_DEPTH)
+      return strange(response, `its answer is nested deeper than ${ANSWER_DEPTH} levels`);
+    return ok(JSON.parse(json));
   } catch {
     return strange(response, 'its answer is not JSON');
   }
+}
+
+/** Deepest nesting of brackets outside of strings, counted on the text. */
+function nesting(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const char = json[at];
+    if (inString) {
+      if (char === '\\') at++;
+      else if (char === '"') inString = false;
+    } else if (char === '"') inString = true;
+    else if (char === '[' || char === '{') deepest = Math.max(deepest, ++depth);
+    else if (char === ']' || char === '}') depth--;
+  }
+  return deepest;
 }
 
 /** The code of the first error in the chain that has one. Messages are left out: some quote what was received. */

@@ -112,18 +112,25 @@ describe('usage', () => {
     const program = createProgram();
     const pages: string[] = [];
     const walk = (command: typeof program) => {
-      command.configureOutput({ writeOut: (text) => void pages.push(text) });
+      let page = '';
+      command.configureOutput({ writeOut: (text) => (page += text) });
       command.outputHelp();
+      pages.push(page);
       command.commands.forEach(walk);
     };
     walk(program);
     expect(pages.length).toBeGreaterThan(25);
     for (const page of pages) expect(page).toContain('\nExamples:\n  $ ');
-    for (const [, words = ''] of pages.join('\n').matchAll(/^ {2}\$ .*\binterlock ([a-z ]+)/gm)) {
-      const [first, second] = words.split(' ');
+    const examples = pages.join('\n').matchAll(/^ {2}\$ .*?\binterlock ([a-z]+)(?: ([a-z]+))?/gm);
+    for (const [text, first, second] of examples) {
       const group = program.commands.find((command) => command.name() === first);
-      expect(group, words).toBeDefined();
-      if (group && group.commands.length > 0) expect(group.commands.map((command) => command.name())).toContain(second);
+      expect(group, text).toBeDefined();
+      if (group && group.commands.length > 0) {
+        expect(
+          group.commands.map((command) => command.name()),
+          text,
+        ).toContain(second);
+      }
     }
   });
 

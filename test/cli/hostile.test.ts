@@ -68,7 +68,7 @@ describe('what is no answer of this API', () => {
       'connection failed',
     ],
     ['an endless refusal', problem(500, 'internal', 'x'.repeat(1_000_000)), 'xxx…'],
-    ['nesting without end', raw(200, 'application/json', deep), 'interlock: '],
+    ['nesting without end', raw(200, 'application/json', deep), 'nested deeper than 256'],
   ])('%s: one short paragraph, no answer, and nothing of it on stdout', async (_name, reply, text) => {
     server.answers({ 'GET /v1/whoami': reply });
     const ran = await run('whoami', '--json');

@@ -9,9 +9,16 @@ export const SECRET = 'zq7Lw0Yk3uXc9Vb5Nn1Mm8Jj2Hh4Gg6Ff0Dd3Ss5Aa7';
 export const TOKEN = `ilk_acme_0123456789abcdef_${SECRET}`;
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const MAIN = join(ROOT, 'sdk', 'cli', 'main.ts');
+export const MAIN = join(ROOT, 'sdk', 'cli', 'main.ts');
 /** Compiled code is kept from one child to the next; it halves what each of them costs. */
 const COMPILED = join(ROOT, 'node_modules', '.cache', 'interlock-cli');
+
+/** Nothing of the environment of the tests but what a child needs to start. */
+export const ENV: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? '',
+  NODE_COMPILE_CACHE: COMPILED,
+  INTERLOCK_TOKEN: TOKEN,
+};
 
 export type Ran = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
@@ -26,9 +33,7 @@ export type RunOptions = {
 
 export async function interlock(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const env: Record<string, string> = {
-    PATH: process.env.PATH ?? '',
-    NODE_COMPILE_CACHE: COMPILED,
-    INTERLOCK_TOKEN: TOKEN,
+    ...ENV,
     ...(options.url === undefined ? {} : { INTERLOCK_URL: options.url }),
     ...options.env,
   };

@@ -36,9 +36,13 @@ export function openLmdbStore(folder: string): Store {
     try {
       const settled: Promise<boolean>[] = [];
       await db.batch(() => {
-        for (const { key, value } of batch) settled.push(value === null ? db.remove(key) : db.put(key, value));
+        for (const { key, value } of batch) {
+          const put = value === null ? db.remove(key) : db.put(key, value);
+          // A failed commit rejects every put of it; none may stay unhandled while the batch itself is awaited.
+          put.catch(() => undefined);
+          settled.push(put);
+        }
       });
-      // Each put has a promise of its own; a failed commit rejects them all and none may stay unhandled.
       const results = await Promise.allSettled(settled);
       const bad = results.find((result) => result.status === 'rejected');
       if (bad) throw bad.reason;

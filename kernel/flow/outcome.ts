@@ -1,0 +1,119 @@
+import * as v from 'valibot';
+import { isErrorClass } from '../../sdk/contract/error.ts';
+import { PlanSchema } from '../../sdk/contract/plugin.ts';
+import { unreachable } from '../base/assert.ts';
+import type { Json } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { CellOutcome } from '../port/cell-host.ts';
+import type { Outcome, PlanResult } from '../run/decision.ts';
+import type { StepError } from '../run/state.ts';
+import type { BrokerUse } from './broker.ts';
+
+/**
+ * Reads what came back of a call as one of three ends. What cannot be known is `indeterminate`, never `failed`; what a
+ * plugin says is foreign, and becomes an output only when it fits the action's schema.
+ */
+/** A message from a plugin is foreign text: kept short, without control characters. */
+const MESSAGE_CHARS = 500;
+
+/** What came back of one call, before anyone has judged it. */
+export type Answered = {
+  readonly outcome: CellOutcome;
+  readonly use: BrokerUse;
+  readonly effect: 'none' | 'read' | 'write';
+  readonly checkOutput: (value: Json) => string | undefined;
+};
+
+const NOTHING_USED: BrokerUse = { requests: 0, unsafe: 'none', denied: null, secrets: [] };
+
+/** A call that was never made. */
+export function failedBefore(errorClass: StepError['class'], message: string): Answered {
+  const reply = JSON.stringify({ ok: false, error: { class: errorClass, message } });
+  const outcome: CellOutcome = { kind: 'replied', reply, logs: [], elapsedMs: 0 };
+  return { outcome, use: NOTHING_USED, effect: 'none', checkOutput: () => undefined };
+}
+
+type Reply = { readonly ok: true; readonly output: Json } | { readonly ok: false; readonly error: StepError };
+
+/** Everything but a well-formed reply becomes an error of ours. */
+function replyOf({ outcome, use }: Answered): Reply {
+  // Sticky, whatever the plugin made of it afterwards.
+  if (use.denied !== null) return failure('refused_by_policy', use.denied);
+  switch (outcome.kind) {
+    case 'refused':
+      return failure('refused_by_policy', outcome.reason);
+    case 'crashed':
+      return failure('internal', outcome.reason);
+    case 'overran':
+      return failure('timeout', `the plugin ran past its ${outcome.deadline} deadline`);
+    case 'aborted':
+      return failure('unavailable', 'the call was stopped');
+    case 'unavailable':
+      return failure('unavailable', outcome.reason);
+    case 'replied':
+      return readReply(outcome.reply);
+    default:
+      return unreachable(outcome);
+  }
+}
+
+const failure = (errorClass: StepError['class'], message: string): Reply => ({
+  ok: false,
+  error: { class: errorClass, message: printable(message) },
+});
+
+function readReply(text: string): Reply {
+  if (Buffer.byteLength(text) > LIMITS.stepOutputBytes.value)
+    return failure('invalid_input', `the output is larger than ${LIMITS.stepOutputBytes.value} bytes`);
+  let reply: unknown;
+  try {
+    reply = JSON.parse(text);
+  } catch {
+    return failure('internal', 'the plugin replied with something that is not JSON');
+  }
+  if (typeof reply !== 'object' || reply === null || !('ok' in reply))
+    return failure('internal', 'the reply has no ok');
+  if (reply.ok === true) return { ok: true, output: ('output' in reply ? reply.output : null) as Json };
+  const error = 'error' in reply ? (reply.error as { class?: unknown; message?: unknown } | null) : null;
+  const known = isErrorClass(error?.class) ? error.class : 'internal';
+  return failure(known, typeof error?.message === 'string' ? error.message : 'the plugin gave no reason');
+}
+
+/** The end of an `execute`. */
+export function outcomeOf(answered: Answered): Outcome {
+  const reply = replyOf(answered);
+  const { use, effect, checkOutput } = answered;
+  if (reply.ok) {
+    const fault = checkOutput(reply.output);
+    if (!fault) return { kind: 'succeeded', output: reply.output };
+    return mayHaveHappened(effect, use) ? unknown('bad-output') : failedWith('internal', fault);
+  }
+  // A whole answer that the plugin read and reports as an error did not change anything the plugin knows of. A request
+  // without an answer, or an answer that the plugin did not live to read, may have.
+  const readIt = answered.outcome.kind === 'replied' && use.unsafe !== 'uncertain' && use.denied === null;
+  if (mayHaveHappened(effect, use) && !readIt) return unknown(answered.outcome.kind);
+  return { kind: 'failed', error: reply.error };
+}
+
+const mayHaveHappened = (effect: string, use: BrokerUse) => effect === 'write' && use.unsafe !== 'none';
+const unknown = (why: string): Outcome => ({ kind: 'indeterminate', reason: `unknown-after-${why}` });
+const failedWith = (errorClass: StepError['class'], message: string): Outcome => ({
+  kind: 'failed',
+  error: { class: errorClass, message: printable(message) },
+});
+
+/** The end of a `plan`. */
+export function planOf(answered: Answered): PlanResult {
+  const reply = replyOf(answered);
+  if (!reply.ok) return { kind: 'failed', error: reply.error };
+  const plan = v.safeParse(PlanSchema, reply.output);
+  if (plan.success) return { kind: 'planned', plan: plan.output };
+  return { kind: 'failed', error: { class: 'internal', message: 'the plan has not the form of a plan' } };
+}
+
+/** Foreign text made safe to store and show. */
+const printable = (text: string): string =>
+  text
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}]+/gu, ' ')
+    .slice(0, MESSAGE_CHARS);

@@ -1,0 +1,108 @@
+import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import { digestOfJson } from '../base/digest.ts';
+import type { Digest, OrgId } from '../base/id.ts';
+import type { Json } from '../base/json.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { admit } from '../cell/admit.ts';
+import { pluginDigest } from '../cell/parameters.ts';
+import type { CellHost } from '../port/cell-host.ts';
+import type { ModuleStore } from '../port/module-store.ts';
+import { KEYS } from './keys.ts';
+import type { Ledger } from './ledger.ts';
+import type { PolicySet, Registry } from './registry.ts';
+
+/**
+ * Sets up an org from its files: admits and installs its plugins, puts its policies in force. What changed since the
+ * last start is recorded; what did not is not.
+ */
+export type OrgSetup = {
+  readonly id: OrgId;
+  readonly policy: PolicySet;
+  readonly egress: EgressPolicy;
+  readonly plugins: readonly {
+    readonly manifest: PluginManifest;
+    readonly wasm: Uint8Array;
+    readonly sealed: boolean;
+  }[];
+};
+
+export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: CellHost; modules: ModuleStore }) {
+  const { ledger, registry, cells, modules } = deps;
+
+  const install = async (
+    org: OrgId,
+    { manifest, wasm, sealed }: OrgSetup['plugins'][number],
+  ): Promise<Result<Digest, string>> => {
+    const digest = pluginDigest(manifest, wasm);
+    const loaded = await load(digest, manifest, wasm, sealed);
+    if (!loaded.ok) return loaded;
+    await modules.put(digest, { wasm, manifest, sealed });
+    const key = `${org}/plugin/${manifest.name}`;
+    const row = JSON.stringify({ name: manifest.name, version: manifest.version, digest });
+    if (ledger.read(key) !== row)
+      await ledger.stage({
+        audit: [{ org, kind: 'plugin.installed', actor: 'system:kernel', ref: manifest.name, act: digest }],
+        rows: [{ key, value: row }],
+      });
+    return ok(digest);
+  };
+
+  const load = async (
+    digest: Digest,
+    manifest: PluginManifest,
+    wasm: Uint8Array,
+    sealed: boolean,
+  ): Promise<Result<Digest, string>> => {
+    if (registry.plugin(digest)) return ok(digest);
+    const admitted = admit(wasm);
+    if (!admitted.ok) return err(`${manifest.name} is not admitted: ${admitted.error.text}`);
+    const ready = await cells.load(digest, admitted.value.wasm, {
+      // Restored instead of made anew only when nothing that can change is out of the restorer's reach.
+      sealed: sealed && admitted.value.report.restorable,
+    });
+    if (!ready.ok) return ready;
+    registry.addPlugin(digest, manifest);
+    return ok(digest);
+  };
+
+  async function setUpOrg({ id, policy, egress: grants, plugins }: OrgSetup): Promise<Result<void, string>> {
+    const digests = new Map<string, Digest>();
+    if (ledger.read(KEYS.org(id)) === undefined)
+      await ledger.stage({
+        audit: [{ org: id, kind: 'org.created', actor: 'system:kernel' }],
+        rows: [{ key: KEYS.org(id), value: JSON.stringify({ id }) }],
+      });
+    for (const plugin of plugins) {
+      const installed = await install(id, plugin);
+      if (!installed.ok) return installed;
+      digests.set(plugin.manifest.name, installed.value);
+    }
+    const digest = registry.addPolicy(policy);
+    const key = KEYS.policy(id, digest);
+    const egressDigest = digestOfJson('egress', grants as unknown as Json);
+    const inForce = JSON.stringify({ policy: digest, egress: egressDigest });
+    if (ledger.read(`${id}/policies`) !== inForce)
+      await ledger.stage({
+        audit: [
+          { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'guardrails-and-approvals', act: digest },
+          { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'egress', act: egressDigest },
+        ],
+        rows: [
+          { key, value: JSON.stringify(policy) },
+          { key: `${id}/policies`, value: inForce },
+        ],
+      });
+    const active = new Map(
+      [...digests].flatMap(([name, one]) => {
+        const plugin = registry.plugin(one);
+        return plugin ? [[name, plugin] as const] : [];
+      }),
+    );
+    registry.addOrg({ id, policy: digest, egress: grants, plugins: active });
+    registry.refreshTriggers(id);
+    return ok(undefined);
+  }
+
+  return { setUpOrg, load };
+}
