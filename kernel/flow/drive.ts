@@ -1,8 +1,8 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
-import type { ApprovalId, OrgId, RunId, StepId } from '../base/id.ts';
+import type { OrgId, RunId, StepId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { Clock, Entropy } from '../port/clock.ts';
+import type { Clock } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
 import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
@@ -60,10 +60,9 @@ export function openDriver(deps: {
   registry: Registry;
   judges: Judges;
   clock: Clock;
-  entropy: Entropy;
 }): Driver {
-  const { store, ledger, registry, judges, clock, entropy } = deps;
-  /** Runs that are under way, by id. Ended ones are dropped, so this is bounded by the runs in flight. */
+  const { store, ledger, registry, judges, clock } = deps;
+  /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
   let act: (run: Run, effect: Effect) => void = () => undefined;
@@ -88,8 +87,6 @@ export function openDriver(deps: {
       graph,
       matrix: policy.matrix,
       action: (plugin, action) => judges.actionFacts(run.plugins[plugin], action),
-      approvalId: `apr_${entropy.id()}` as ApprovalId,
-      jitter: jitterOf(entropy),
       ...judgements,
     };
   };
@@ -125,11 +122,13 @@ export function openDriver(deps: {
   };
 
   const adopt = ({ run, effects }: Prepared) => {
+    // Not before its end is on disk: whoever loads the run until then must not get what the disk still shows.
+    if (run.ended) active.delete(run.id);
     for (const effect of effects) act(run, effect);
     turned(run);
   };
 
-  const keep = (run: Run) => void (run.ended ? active.delete(run.id) : active.set(run.id, run));
+  const keep = (run: Run) => void active.set(run.id, run);
 
   const turn = async (org: OrgId, id: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted> => {
     const judgements = noJudgements();
@@ -188,5 +187,3 @@ export function openDriver(deps: {
     onTurn: (handler) => void (turned = handler),
   };
 }
-
-const jitterOf = (entropy: Entropy): number => Buffer.from(entropy.nonce(2), 'base64').readUInt16LE() / 65_536;

@@ -76,7 +76,7 @@ export function openKernel(ports: Ports): Kernel {
   const ledger: Ledger = openLedger({ store, clock, entropy });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
-  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, entropy });
+  const driver: Driver = openDriver({ store, ledger, registry, judges, clock });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const worker = openWorker({
     cells,

@@ -2,10 +2,10 @@ import type { Plan } from '../../sdk/contract/plugin.ts';
 import { approvalSubject } from '../approval/approval.ts';
 import { demandFor } from '../approval/matrix.ts';
 import { digestOf } from '../base/digest.ts';
-import type { StepId } from '../base/id.ts';
+import type { ApprovalId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
-import { after } from '../base/time.ts';
+import { after, unixMs } from '../base/time.ts';
 import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
 import { bind, type Scope } from '../playbook/reference.ts';
 import { endRun } from './end.ts';
@@ -88,22 +88,24 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
     return endRun(turn, 'aborted', 'guardrail');
   }
   const demand = demandFor(turn.facts.matrix, step.tier, verdict.kind === 'hold');
+  if (demand.needed === 0) return intend(turn, step, parameters, plan, verdict.by);
   const subject = approvalSubject(`${step.plugin}/${step.action}`, parameters, plan);
-  const before = turn.run().steps[step.id];
-  const approval = before?.approval ? turn.run().approvals[before.approval] : undefined;
-  const approved = approval?.state === 'approved' && approval.subject === subject;
-  if (demand.needed === 0 || approved) return intend(turn, step, parameters, plan, verdict.by);
-  const expires = Math.min(after(turn.facts.now, demand.expiresIn), turn.run().deadlineAt);
+  const run = turn.run();
+  const asked = run.steps[step.id]?.approval;
+  const approval = asked ? run.approvals[asked] : undefined;
+  if (approval?.state === 'approved' && approval.subject === subject)
+    return intend(turn, step, parameters, plan, verdict.by);
+  const expires = Math.min(after(turn.facts.now, demand.expiresIn), run.deadlineAt);
   turn.emit({
     kind: 'step-held',
     step: step.id,
     parameters,
-    approval: turn.facts.approvalId,
+    approval: approvalIdOf(run, step.id, run.version),
     subject,
     tier: step.tier,
     needed: demand.needed,
     role: demand.role,
-    expiresAt: expires as typeof turn.facts.now,
+    expiresAt: unixMs(expires),
     verdict: verdict.by,
   });
   return undefined;
@@ -132,6 +134,10 @@ function failStep(turn: Turn, id: StepId, message: string): Step {
  */
 export const keyOf = (run: Pick<Run, 'org' | 'id'>, step: StepId): string =>
   `ilk-${digestOf(`interlock/idempotency/v1\0${run.org}\0${run.id}\0${step}\u00000`).slice(7, 47)}`;
+
+/** Derived like the key: a decision draws nothing at random, so that it can be made again. */
+const approvalIdOf = (run: Pick<Run, 'org' | 'id'>, step: StepId, version: number): ApprovalId =>
+  `apr_${digestOf(`interlock/approval/v1\0${run.org}\0${run.id}\0${step}\0${version}`).slice(7, 39)}` as ApprovalId;
 
 /** What references may see: the run's inputs, and the outputs of steps that succeeded. */
 export function scopeOf(run: Run): Scope {

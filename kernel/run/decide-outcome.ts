@@ -3,7 +3,7 @@ import type { ActionStep } from '../playbook/graph.ts';
 import { judge, reach } from './advance.ts';
 import type { Outcome, PlanResult } from './decision.ts';
 import { endRun } from './end.ts';
-import { backoff, isTransient, mayRepeat, type RetryPolicy, retryPolicy } from './retry.ts';
+import { backoff, isTransient, jitterOf, mayRepeat, type RetryPolicy, retryPolicy } from './retry.ts';
 import type { StepError, StepRun } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
@@ -55,7 +55,9 @@ function settleByRule(turn: Turn, step: ActionStep, attempt: number): Step {
 }
 
 function scheduleRetry(turn: Turn, step: ActionStep, ended: number, policy: RetryPolicy): Step {
-  const retryAt = after(turn.facts.now, backoff(policy, ended, turn.facts.jitter));
+  const run = turn.run();
+  const spread = jitterOf(`${run.id}/${step.id}/${ended}`);
+  const retryAt = after(turn.facts.now, backoff(policy, ended, spread));
   turn.emit({ kind: 'step-retry', step: step.id, attempt: ended + 1, retryAt });
   return undefined;
 }

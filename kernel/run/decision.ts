@@ -86,9 +86,6 @@ export type Facts = {
   readonly matrix: ApprovalMatrix;
   /** Undefined when the plugin or action is not installed any more. */
   readonly action: (plugin: string, action: string) => ActionFacts | undefined;
-  readonly approvalId: ApprovalId;
-  /** 0..1, for the jitter of a retry. */
-  readonly jitter: number;
   readonly verdicts: ReadonlyMap<StepId, Verdict>;
   readonly branches: ReadonlyMap<StepId, 'true' | 'false' | 'fault'>;
 };

@@ -1,5 +1,6 @@
 import type { ErrorClass } from '../../sdk/contract/error.ts';
 import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
+import { digestOf } from '../base/digest.ts';
 import { type DurationMs, durationMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import type { ActionFacts } from './decision.ts';
@@ -25,3 +26,6 @@ export function backoff(policy: RetryPolicy, failedAttempts: number, jitter: num
   const raw = Math.min(policy.first * 2 ** Math.max(0, failedAttempts - 1), policy.most);
   return durationMs(Math.round(raw * (1 + 0.25 * jitter)));
 }
+
+/** 0..1, from what is tried: runs spread, and the same try waits the same time when it is decided again. */
+export const jitterOf = (name: string): number => Number.parseInt(digestOf(name).slice(7, 11), 16) / 65_536;

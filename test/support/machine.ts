@@ -67,8 +67,6 @@ export function machine(options: MachineOptions) {
           const known = options.actions?.[`${plugin}/${action}`];
           return known && { effect: 'write', idempotent: 'key', plans: false, checkInput: () => undefined, ...known };
         },
-        approvalId: `apr_${seq.toString(16).padStart(32, '0')}` as ApprovalId,
-        jitter: 0,
         verdicts,
         branches,
       };
