@@ -5,7 +5,7 @@ import { digestOf } from '../base/digest.ts';
 import type { ApprovalId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
-import { after, unixMs } from '../base/time.ts';
+import { after, type UnixMs, unixMs } from '../base/time.ts';
 import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
 import { bind, type Scope } from '../playbook/reference.ts';
 import { endRun } from './end.ts';
@@ -100,7 +100,7 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
     kind: 'step-held',
     step: step.id,
     parameters,
-    approval: approvalIdOf(run, step.id, run.version),
+    approval: approvalIdOf(run, step.id, turn.facts.now),
     subject,
     tier: step.tier,
     needed: demand.needed,
@@ -135,9 +135,11 @@ function failStep(turn: Turn, id: StepId, message: string): Step {
 export const keyOf = (run: Pick<Run, 'org' | 'id'>, step: StepId): string =>
   `ilk-${digestOf(`interlock/idempotency/v1\0${run.org}\0${run.id}\0${step}\u00000`).slice(7, 47)}`;
 
-/** Derived like the key: a decision draws nothing at random, so that it can be made again. */
-const approvalIdOf = (run: Pick<Run, 'org' | 'id'>, step: StepId, version: number): ApprovalId =>
-  `apr_${digestOf(`interlock/approval/v1\0${run.org}\0${run.id}\0${step}\0${version}`).slice(7, 39)}` as ApprovalId;
+/** Derived like the key: a decision draws nothing at random, so it can be made again. Sorts by the time of asking. */
+const approvalIdOf = (run: Pick<Run, 'org' | 'id'>, step: StepId, now: UnixMs): ApprovalId => {
+  const name = digestOf(`interlock/approval/v1\0${run.org}\0${run.id}\0${step}\0${now}`);
+  return `apr_${now.toString(16).padStart(12, '0')}${name.slice(7, 27)}` as ApprovalId;
+};
 
 /** What references may see: the run's inputs, and the outputs of steps that succeeded. */
 export function scopeOf(run: Run): Scope {
