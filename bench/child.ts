@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { openHttpClient } from './http-client.ts';
 import type { Site } from './site.ts';
-import type { FromStub, ToStub } from './stub.ts';
+import type { FromStub, StubFault, ToStub } from './stub.ts';
 
 /** The processes beside the driver: the kernel, as it runs in production, and the stub. */
 export type KernelProcess = {
@@ -86,7 +86,7 @@ export type StubProcess = {
   readonly stop: () => Promise<void>;
 };
 
-export async function startStubProcess(fault: string | undefined): Promise<StubProcess> {
+export async function startStubProcess(fault: StubFault | undefined): Promise<StubProcess> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'stub.ts'), ...(fault ? [fault] : [])], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

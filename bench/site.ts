@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OrgId, PrincipalId } from '../kernel/base/id.ts';
@@ -72,15 +73,13 @@ steps:
 timeout: 5m
 `;
 
-/**
- * A folder on the disk of the checkout: a record in memory would measure nothing. @returns it and its removal.
- */
-export async function openScratch(): Promise<{ readonly folder: string; readonly remove: () => Promise<void> }> {
-  const [here, there] = await Promise.all([stat(ROOT), stat(tmpdir())]);
-  const parent = here.dev === there.dev ? tmpdir() : join(ROOT, '.interlock');
-  await mkdir(parent, { recursive: true });
-  const folder = await mkdtemp(join(parent, 'interlock-bench-'));
-  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+/** A folder on the disk of the checkout: a record in memory would measure nothing. @returns it and its removal. */
+export function openScratch(): { readonly folder: string; readonly remove: () => void } {
+  const isSameDisk = statSync(ROOT).dev === statSync(tmpdir()).dev;
+  const parent = isSameDisk ? tmpdir() : join(ROOT, '.interlock');
+  mkdirSync(parent, { recursive: true });
+  const folder = mkdtempSync(join(parent, 'interlock-bench-'));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 /** @throws Error when the kernel refuses what is set up: then nothing can be measured. */

@@ -15,5 +15,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Half the range over the rounds, as a share of their median: 0.05 means that the rounds lay within about ±5 %. */
-export const spread = (values: readonly number[]): number =>
-  values.length < 2 ? 0 : (Math.max(...values) - Math.min(...values)) / 2 / median(values);
+export function spread(values: readonly number[]): number {
+  const middle = median(values);
+  return middle === 0 ? 0 : (Math.max(...values) - Math.min(...values)) / 2 / middle;
+}

@@ -1,11 +1,11 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
+import { openReader } from './http-message.ts';
 
 /**
  * The world outside of the workloads, a process of its own: `POST` of JSON with a `finding` is answered with 200 and
  * counted by that finding. The bench asks for the counts over the process channel and compares them with its runs.
  */
-export const STUB_FAULTS = ['stub-500', 'stub-counts-twice', 'stub-forgets'] as const;
+export const STUB_FAULTS = ['stub-500', 'stub-counts-twice'] as const;
 export type StubFault = (typeof STUB_FAULTS)[number];
 
 export type FromStub =
@@ -17,35 +17,36 @@ export type ToStub = { readonly kind: 'report' };
 /** Where it takes findings; everything else is strange. */
 export const STUB_PATH = '/v1/findings';
 
-const ANSWER = Buffer.from('{"accepted":true,"score":95}');
-const OK = { 'content-type': 'application/json', 'content-length': ANSWER.length };
+const BODY = '{"accepted":true,"score":95}';
+const answer = (status: string) =>
+  Buffer.from(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`);
 
 function startStub(tell: (message: FromStub) => void, fault: string | undefined) {
+  const said = answer(fault === 'stub-500' ? '500 Internal Server Error' : '200 OK');
+  const times = fault === 'stub-counts-twice' ? 2 : 1;
   let counts = new Map<string, number>();
   let strange = 0;
 
   const count = (body: string): void => {
     try {
       const { finding } = JSON.parse(body) as { finding: string };
-      const times = fault === 'stub-counts-twice' ? 2 : fault === 'stub-forgets' ? 0 : 1;
-      if (times > 0) counts.set(finding, (counts.get(finding) ?? 0) + times);
+      counts.set(finding, (counts.get(finding) ?? 0) + times);
     } catch {
       strange += 1;
     }
   };
-  const server = createServer((request, response) => {
-    let body = '';
-    request.setEncoding('utf8');
-    request.on('data', (text) => {
-      body += text;
-    });
-    request.on('end', () => {
-      if (request.method === 'POST' && request.url === STUB_PATH) count(body);
+  const server = createServer({ noDelay: true }, (socket) => {
+    const read = openReader();
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => {
+      const message = read(chunk);
+      if (message === undefined) return;
+      if (message !== 'broken' && message.head.startsWith(`POST ${STUB_PATH} HTTP/1.1`)) count(message.body);
       else strange += 1;
-      response.writeHead(fault === 'stub-500' ? 500 : 200, OK).end(ANSWER);
+      if (message === 'broken') socket.destroy();
+      else socket.write(said);
     });
   });
-  server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1', () => tell({ kind: 'listening', port: (server.address() as AddressInfo).port }));
 
   return {

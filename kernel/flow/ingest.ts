@@ -63,29 +63,45 @@ export function openIngest(deps: {
     if (!org) return err({ kind: 'unknown_org' });
     const id = eventIdOf(by.org, event);
     const content = digestOfJson('event', { type: event.type, subject: event.subject, data: event.data });
-    const repeat = await answerRepeat(by, id, content);
-    if (repeat) return repeat;
+    for (;;) {
+      const known = ledger.read(KEYS.event(by.org, id));
+      if (known !== undefined) return answerRepeat(by, id, content, known);
 
-    // Prefetch: everything that waits. Nothing is decided until all of it is here.
-    const evaluations = await evaluateTriggers(org.triggers, event);
+      // Prefetch: everything that waits. Nothing is decided until all of it is here.
+      const arrived = clock.now();
+      const { triggers } = org;
+      const evaluations = await evaluateTriggers(triggers, event);
+      const candidates = await candidatesOf(by, id, event, triggers, evaluations, arrived);
+
+      // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
+      // repeat, and what was judged by triggers that are not in force any more is judged again.
+      if (ledger.read(KEYS.event(by.org, id)) !== undefined || org.triggers !== triggers) continue;
+      if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
+        return err({ kind: 'too_many_runs' });
+      return commit(by, id, content, event, evaluations, candidates, arrived);
+    }
+  };
+
+  async function candidatesOf(
+    by: Principal,
+    id: EventId,
+    event: NormalEvent,
+    triggers: readonly ActiveTrigger[],
+    evaluations: readonly TriggerEvaluation[],
+    arrived: UnixMs,
+  ): Promise<readonly Candidate[]> {
     const candidates: Candidate[] = [];
     for (const [index, evaluation] of evaluations.entries()) {
-      const active = org.triggers[index];
+      const active = triggers[index];
       if (!active || evaluation.outcome !== 'matched') continue;
       const start = startOf(by, id, event, active);
       if (!start) continue;
       // A repeat that is absorbed needs no judgement of a run it will not start.
-      const judgements = absorbedBy(by.org, evaluation) ? undefined : await driver.prefetchStart(start);
+      const judgements = absorbedBy(by.org, evaluation, arrived) ? undefined : await driver.prefetchStart(start);
       candidates.push({ evaluation, active, start, judgements });
     }
-
-    // Decide and commit: nothing below waits until the change is staged.
-    const raced = await answerRepeat(by, id, content);
-    if (raced) return raced;
-    if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
-      return err({ kind: 'too_many_runs' });
-    return commit(by, id, content, event, evaluations, candidates);
-  };
+    return candidates;
+  }
 
   type Candidate = {
     readonly evaluation: TriggerEvaluation;
@@ -101,6 +117,7 @@ export function openIngest(deps: {
     event: NormalEvent,
     evaluations: readonly TriggerEvaluation[],
     candidates: readonly Candidate[],
+    arrived: UnixMs,
   ): Promise<Result<Receipt, IngestFault>> {
     const now = clock.now();
     const seq = ledger.nextSeq();
@@ -109,7 +126,7 @@ export function openIngest(deps: {
     const started: Prepared[] = [];
     const begun = new Map<TriggerEvaluation, { run: RunId; outcome: 'matched' | 'absorbed' }>();
     for (const { evaluation, active, start, judgements } of candidates) {
-      const absorbing = absorbedBy(by.org, evaluation);
+      const absorbing = absorbedBy(by.org, evaluation, arrived);
       if (absorbing) {
         begun.set(evaluation, { run: absorbing, outcome: 'absorbed' });
         continue;
@@ -148,14 +165,13 @@ export function openIngest(deps: {
     return ok({ event: id, repeat: false, seq, triggers });
   }
 
-  /** The answer to an event that is known already; undefined when it is new. */
+  /** The answer to an event that is known already. `text` is what is stored of it. */
   async function answerRepeat(
     by: Principal,
     id: EventId,
     content: Digest,
-  ): Promise<Result<Receipt, IngestFault> | undefined> {
-    const text = ledger.read(KEYS.event(by.org, id));
-    if (!text) return undefined;
+    text: string,
+  ): Promise<Result<Receipt, IngestFault>> {
     const stored = JSON.parse(text) as StoredEvent;
     if (stored.content !== content) return err({ kind: 'event_conflict' });
     const triggers = stored.triggers.map((one) =>
@@ -172,11 +188,12 @@ export function openIngest(deps: {
     return ok({ event: id, repeat: true, seq: stored.seq, triggers });
   }
 
-  function absorbedBy(org: OrgId, { dedupKey }: TriggerEvaluation): RunId | undefined {
+  /** Judged as of the event's arrival, so that the answer is the same before and after the waits of the prefetch. */
+  function absorbedBy(org: OrgId, { dedupKey }: TriggerEvaluation, arrived: UnixMs): RunId | undefined {
     const text = dedupKey && ledger.read(KEYS.dedup(org, dedupKey));
     if (!text) return undefined;
     const row = JSON.parse(text) as DedupRow;
-    return clock.now() < row.until ? row.run : undefined;
+    return arrived < row.until ? row.run : undefined;
   }
 
   function startOf(by: Principal, id: EventId, event: NormalEvent, active: ActiveTrigger): Start | undefined {

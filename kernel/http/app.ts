@@ -74,7 +74,7 @@ export function createApp(kernel: Kernel, options: AppOptions = {}): Hono {
 }
 
 /** Every guarded route. */
-export const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
+const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...tokenRoutes({ kernel, now }),
   ...eventRoutes({ kernel }),
   ...runRoutes({ kernel }),

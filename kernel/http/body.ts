@@ -16,7 +16,7 @@ import type { BodyReader } from './route.ts';
 const BOUNDS = { depth: LIMITS.jsonDepth.value, keys: LIMITS.jsonKeys.value };
 
 /** Largest form in bytes. The longest field has 4,096 characters, of which JSON may make six times as many bytes. */
-export const FORM_BYTES = 32_768;
+const FORM_BYTES = 32_768;
 
 /** A small JSON document of the form of `schema`. */
 export const form = <T>(schema: v.GenericSchema<unknown, T>): BodyReader<T> => ({

@@ -57,7 +57,7 @@ export function openApiDocument(routes: readonly Route[], version: string) {
 }
 
 /** What a route can refuse with: what any guarded one can, and what this one adds. */
-export function problemKindsOf({ path, access, query, body, problems = [] }: Route): ReadonlySet<ProblemKind> {
+function problemKindsOf({ path, access, query, body, problems = [] }: Route): ReadonlySet<ProblemKind> {
   const kinds = new Set<ProblemKind>(['unauthenticated', 'internal', 'record-unavailable', ...problems]);
   if (path.includes('{')) kinds.add('not-found');
   if (access !== 'signed-in') kinds.add('forbidden');

@@ -36,7 +36,7 @@ type Described = {
   readonly problems?: readonly ProblemKind[];
 };
 
-export type AnswerSpec = {
+type AnswerSpec = {
   readonly status: 200 | 201 | 202;
   readonly description: string;
   /** Of the whole body. Absent: the answer is not JSON, and `media` names what it is. */

@@ -1,5 +1,5 @@
-import { createServer, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { ProblemKind } from '../../sdk/contract/problem.ts';
@@ -23,6 +23,8 @@ export type ConnectionLimits = {
   readonly requestMs: number;
   /** How long an idle connection is kept. Above what proxies use, so that they and not we give up a connection. */
   readonly idleMs: number;
+  /** How long a connection may stand still, mostly because nobody reads the answer. Above the longest wait for a run. */
+  readonly stallMs: number;
   /** How often the first two are looked at. */
   readonly checkMs: number;
   readonly headerBytes: number;
@@ -31,10 +33,11 @@ export type ConnectionLimits = {
   readonly graceMs: number;
 };
 
-export const CONNECTION_LIMITS: ConnectionLimits = {
+const CONNECTION_LIMITS: ConnectionLimits = {
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 75_000,
+  stallMs: 120_000,
   checkMs: 2_000,
   headerBytes: 16_384,
   connections: 4_096,
@@ -50,7 +53,13 @@ export type Listening = {
 /** @throws Error with the system's code when the address cannot be listened on. */
 export async function serve(app: Hono, options: ServeOptions): Promise<Listening> {
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
-  const listener = getRequestListener(app.fetch, { errorHandler: () => problem('malformed-request') });
+  const answer = getRequestListener(app.fetch, { errorHandler: () => problem('malformed-request') });
+  /** The latest answer on each connection. */
+  const latest = new WeakMap<Duplex, ServerResponse>();
+  const listener: RequestListener = (request, response) => {
+    latest.set(request.socket, response);
+    return answer(request, response);
+  };
   const server = createServer(
     {
       headersTimeout: limits.headersMs,
@@ -64,7 +73,8 @@ export async function serve(app: Hono, options: ServeOptions): Promise<Listening
     listener,
   );
   server.maxConnections = limits.connections;
-  server.on('clientError', refuseConnection);
+  server.setTimeout(limits.stallMs);
+  server.on('clientError', (error, socket) => refuseConnection(error, socket, latest.get(socket)));
   // RFC 9110, section 10.1.1: an expectation that is not understood may be passed over.
   server.on('checkExpectation', listener);
   await listen(server, options);
@@ -84,11 +94,18 @@ function listen(server: Server, { host, port }: ServeOptions): Promise<void> {
   });
 }
 
+/** How often a closing listener looks for connections that have come to rest. */
+const SWEEP_MS = 20;
+
 async function close(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A connection that is kept ends with its next answer, or as soon as it rests; a busy client would else be served on.
+  server.prependListener('request', (_, response) => response.setHeader('connection', 'close'));
   server.closeIdleConnections();
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
   const impatience = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
+  clearInterval(sweep);
   clearTimeout(impatience);
 }
 
@@ -98,12 +115,10 @@ const KINDS: Readonly<Record<string, ProblemKind>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 };
 
-/** What came is no request of HTTP, or did not come in time: says so, if nothing else is being said, and hangs up. */
-function refuseConnection(
-  error: NodeJS.ErrnoException,
-  socket: Socket & { _httpMessage?: { headersSent: boolean } },
-): void {
-  const isFree = socket.writable && socket._httpMessage?.headersSent !== true;
+/** What came is no request of HTTP, or did not come in time: says so, unless it has its answer already, and hangs up. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex, last: ServerResponse | undefined): void {
+  const isNext = last?.writableEnded === true && last.req.complete;
+  const isFree = socket.writable && (!last?.headersSent || isNext);
   if (isFree && error.code !== 'ECONNRESET') socket.write(rawProblem(KINDS[error.code ?? ''] ?? 'malformed-request'));
   socket.destroy();
 }

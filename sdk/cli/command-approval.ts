@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Approval, ApprovalSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { ballotText } from './ballot.ts';
@@ -10,6 +10,8 @@ import { clean, note, say, sayJson, state, table, when } from './print.ts';
 import { ask, atTerminal } from './prompt.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 
+const STATES: readonly Approval['state'][] = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'];
+
 /** `interlock approval`: people decide, on exactly what they were shown. */
 export function addApproval(program: Command): void {
   const approval = program.command('approval').description('see what waits for a decision, and decide');
@@ -19,10 +21,8 @@ export function addApproval(program: Command): void {
   ]);
 
   withExamples(
-    withListOptions(approval.command('list').description('approvals of the org, newest first')).option(
-      '--state <state>',
-      'pending, approved, rejected, expired, withdrawn, or any',
-      'pending',
+    withListOptions(approval.command('list').description('approvals of the org, newest first')).addOption(
+      new Option('--state <state>', 'only approvals in this state').choices([...STATES, 'any']).default('pending'),
     ),
     ['interlock approval list', 'interlock approval list --state any --all --json'],
   ).action((_options, command: Command) => act(listApprovals(command.optsWithGlobals())));

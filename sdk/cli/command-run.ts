@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Run, RunSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
@@ -9,6 +9,16 @@ import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 
+const STATES: readonly RunSummary['state'][] = [
+  'running',
+  'waiting',
+  'completed',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'aborted',
+];
+
 /** `interlock run`: what came of an event, and what a person may do about it. */
 export function addRun(program: Command): void {
   const run = program.command('run').description('see runs, stop them, settle what nobody knows');
@@ -16,7 +26,7 @@ export function addRun(program: Command): void {
 
   withExamples(
     withListOptions(run.command('list').description('runs of the org, newest first'))
-      .option('--state <state>', 'running, waiting, completed, failed, cancelled, timed_out or aborted')
+      .addOption(new Option('--state <state>', 'only runs in this state').choices(STATES))
       .option('--playbook <name>', 'only runs of this playbook'),
     ['interlock run list', 'interlock run list --state failed --playbook contain-c2 --all --json'],
   ).action((_options, command: Command) => act(listRuns(command.optsWithGlobals())));
@@ -46,7 +56,11 @@ export function addRun(program: Command): void {
       .description('say what became of a step of which nobody knows whether it happened')
       .argument('<id>', 'run_ and 32 hex digits')
       .requiredOption('--step <step>', 'the step that is indeterminate')
-      .requiredOption('--outcome <outcome>', 'succeeded or failed, as you found it outside')
+      .addOption(
+        new Option('--outcome <outcome>', 'as you found it outside')
+          .choices(['succeeded', 'failed'])
+          .makeOptionMandatory(),
+      )
       .requiredOption('--note <text>', 'how you found out; it goes into the history of the run'),
     ['interlock run settle run_0123... --step ban --outcome succeeded --note "the rule is on the firewall"'],
     'Look at the target first: the run goes on as if your answer were true.',
@@ -75,8 +89,12 @@ const runRow = (row: RunSummary): string[] => [
   remarks(row),
 ];
 
-const remarks = ({ partial, closure, reason }: RunSummary): string =>
-  [partial ? 'in part' : '', closure === 'needs_review' ? 'needs review' : '', clean(reason ?? '', 120)]
+const remarks = ({ partial, closure, reason, state: end }: RunSummary): string =>
+  [
+    partial ? 'in part' : '',
+    closure === 'needs_review' ? 'needs review' : '',
+    reason === end ? '' : clean(reason ?? '', 120),
+  ]
     .filter((part) => part !== '')
     .join('; ');
 
@@ -108,11 +126,14 @@ async function cancelRun(id: string, options: Globals & { readonly reason: strin
   return fine;
 }
 
-type SettleOptions = Globals & { readonly step: string; readonly outcome: string; readonly note: string };
+type SettleOptions = Globals & {
+  readonly step: string;
+  readonly outcome: 'succeeded' | 'failed';
+  readonly note: string;
+};
 
 async function settleRun(id: string, options: SettleOptions): Promise<Ending> {
   const { step, outcome, note: text } = options;
-  if (outcome !== 'succeeded' && outcome !== 'failed') return cannot('--outcome is either succeeded or failed.');
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
   const answer = await session.value.client.settleRun(id, { step, outcome, note: text });
@@ -141,7 +162,7 @@ function sayRun(run: Run): void {
       ['requester', clean(run.requester)],
       ['started', when(run.startedAt)],
       run.endedAt === null ? ['ends by', when(run.deadlineAt)] : ['ended', when(run.endedAt)],
-      ['reason', run.reason === null ? undefined : clean(run.reason)],
+      ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],
       ['review', run.closure === 'needs_review' ? 'needed' : undefined],
     ]),
   );

@@ -6,7 +6,8 @@ import type { Session } from './session.ts';
 /** Says a failed call in the words of whoever typed the command: what, why, and how to mend it. */
 const LISTED = 20;
 
-export function complain(fault: ClientFault, { address }: Pick<Session, 'address'>): Result<never> {
+export function complain(fault: ClientFault, session: Pick<Session, 'address' | 'org'>): Result<never> {
+  const { address } = session;
   switch (fault.kind) {
     case 'unreachable':
       return cannot(`cannot reach ${address}: ${unreachable(fault.code)}`);
@@ -26,7 +27,7 @@ export function complain(fault: ClientFault, { address }: Pick<Session, 'address
           'Check --url, and that command and server are of the same version.',
       );
     case 'problem':
-      return refusal(fault);
+      return refusal(fault, session.org);
   }
 }
 
@@ -42,21 +43,34 @@ function unreachable(code: string): string {
   return `the connection failed${code ? ` (${code})` : ''}. Start it with \`npm start\`, or check --url.`;
 }
 
-const UNAUTHENTICATED = 'urn:interlock:problem:unauthenticated';
+const kind = (name: string): string => `urn:interlock:problem:${name}`;
 
-/** The server speaks to programs; these are its hints in the words of this command. */
-const MEND: Readonly<Record<string, string>> = {
-  [UNAUTHENTICATED]:
-    'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`).',
-  'urn:interlock:problem:forbidden': '`interlock whoami` shows what it may do.',
+/** The server speaks to programs that make requests; this is the same in the words of whoever typed a command. */
+const OWN_WORDS: Readonly<Record<string, (title: string, detail: string, org: string) => readonly string[]>> = {
+  [kind('unauthenticated')]: () => [
+    'The server does not accept the token',
+    'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`)',
+  ],
+  [kind('forbidden')]: (title, detail) => [title, detail, '`interlock whoami` shows what it may do'],
+  [kind('not-found')]: (_title, _detail, org) => [
+    `There is nothing of this name or id in the org ${org}`,
+    'The token sees no other org; `interlock whoami` shows whose it is',
+  ],
 };
 
-function refusal({ problem, retryAfterSeconds }: Extract<ClientFault, { kind: 'problem' }>): Result<never> {
-  const { type, status, title, detail, instance, errors } = problem;
-  const mend = Object.hasOwn(MEND, type) ? MEND[type] : undefined;
+/** About the thing asked for, most refusals are a no. These say that the question could not be put. */
+const NO_ANSWER: ReadonlySet<number> = new Set([400, 401, 405, 407, 408, 415, 417, 429, 431]);
+const NO_QUESTION: ReadonlySet<string> = new Set([kind('invalid-query'), kind('invalid-cursor')]);
+
+type Refused = Extract<ClientFault, { kind: 'problem' }>;
+
+function refusal({ problem, retryAfterSeconds }: Refused, org: string): Result<never> {
+  const { type, status, instance, errors } = problem;
+  const title = clean(problem.title, 200);
+  const detail = clean(problem.detail, 600);
+  const words = Object.hasOwn(OWN_WORDS, type) ? OWN_WORDS[type]?.(title, detail, org) : undefined;
   const text = [
-    ...(type === UNAUTHENTICATED ? ['The server does not accept the token'] : [clean(title, 200), clean(detail, 600)]),
-    mend ?? '',
+    ...(words ?? [title, detail]),
     retryAfterSeconds === null ? '' : `Try again in ${retryAfterSeconds} s`,
     status >= 500 && instance !== '' ? `Give this id when you ask for help: ${clean(instance, 100)}` : '',
   ]
@@ -67,11 +81,8 @@ function refusal({ problem, retryAfterSeconds }: Extract<ClientFault, { kind: 'p
     .slice(0, LISTED)
     .map((one) => `${one.pointer === '' ? '' : `${clean(one.pointer, 200)}: `}${clean(one.text)}`);
   if (errors.length > LISTED) list.push(`and ${errors.length - LISTED} more`);
-  // About the thing asked for, the answer is no. Without access, or in a rush, there is no answer about it.
-  const isAnswer = status >= 400 && status < 500 && !NO_ANSWER.has(status);
+  const isAnswer = status >= 400 && status < 500 && !NO_ANSWER.has(status) && !NO_QUESTION.has(type);
   return isAnswer ? refuse(text, list) : cannot(text, list);
 }
-
-const NO_ANSWER: ReadonlySet<number> = new Set([400, 401, 405, 407, 408, 415, 417, 429, 431]);
 
 const endSentence = (text: string): string => (/[.!?…]$/.test(text) ? text : `${text}.`);

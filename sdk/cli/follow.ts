@@ -59,7 +59,7 @@ function progressOf({ run, state: at, steps, approvals }: Run): string {
 }
 
 export function sayFollowed({ run, state: end, partial, reason }: Run): void {
-  const why = reason === null ? '' : `: ${clean(reason)}`;
+  const why = reason === null || reason === end ? '' : `: ${clean(reason)}`;
   say(`run ${run} ${state(end)}${partial ? ' in part' : ''}${why}`);
 }
 

@@ -1,12 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { cannot, ok, type Result } from './ending.ts';
-import { clean } from './print.ts';
+import { clean, note } from './print.ts';
 
 /** Reads what a command is given to send, bounded: the server takes at most this much in one request. */
-export const INPUT_BYTES = 1_048_576;
+const INPUT_BYTES = 1_048_576;
 
 /** @param path A file, or `-` for standard input. */
 export async function readInput(path: string, limit = INPUT_BYTES): Promise<Result<Buffer<ArrayBuffer>>> {
+  if (path === '-' && process.stdin.isTTY) note('reading from the terminal; end with Ctrl-D on a line of its own');
   if (path === '-') return readStream(process.stdin, 'standard input', limit);
   const name = clean(path, 200);
   let file: FileHandle;

@@ -40,10 +40,10 @@ import { ProblemSchema } from './problem.ts';
 export const envelope = <T extends v.GenericSchema>(data: T) => v.object({ data });
 
 /** Opaque: hand it back as it came. Null: this was the last page. A page may be short, or empty, and not the last. */
-export const Page = v.object({ next: v.nullable(v.string()) });
+const Page = v.object({ next: v.nullable(v.string()) });
 export const listOf = <T extends v.GenericSchema>(item: T) => v.object({ data: v.array(item), page: Page });
 
-export const Finding = v.object({
+const Finding = v.object({
   fact: v.string(),
   /** JSON Pointer into the fact. */
   path: v.string(),
@@ -93,7 +93,7 @@ export const StoredEvent = v.object({
 });
 export type StoredEvent = v.InferOutput<typeof StoredEvent>;
 
-export const Version = v.object({
+const Version = v.object({
   digest: Digest,
   state: v.picklist(['validated', 'active', 'deprecated']),
   by: Principal,
@@ -106,7 +106,7 @@ export type Playbook = v.InferOutput<typeof Playbook>;
 /** `digest` names the version that was put. */
 export const PutPlaybook = v.object({ ...playbook, digest: Digest });
 
-export const LintIssue = v.object({
+const LintIssue = v.object({
   /** JSON Pointer into the document. */
   at: v.string(),
   /** From 1; null where it is not known. */
@@ -157,7 +157,7 @@ export const Whoami = v.object({
   roles: v.array(Role),
   permissions: v.array(v.string()),
 });
-export const Health = v.object({ status: v.literal('ok') });
+const Health = v.object({ status: v.literal('ok') });
 
 /** A playbook in JSON clothes; the same routes take YAML as it is. */
 export const PlaybookForm = v.strictObject({ text: v.pipe(v.string(), v.minLength(1)) });

@@ -105,8 +105,7 @@ export const PROBLEMS = {
 export type ProblemKind = keyof typeof PROBLEMS;
 export const PROBLEM_KINDS = Object.keys(PROBLEMS) as readonly ProblemKind[];
 
-export const PROBLEM_TYPE = 'urn:interlock:problem:';
-export const problemType = (of: ProblemKind): string => `${PROBLEM_TYPE}${of}`;
+export const problemType = (of: ProblemKind): string => `urn:interlock:problem:${of}`;
 
 const ProblemError = v.object({
   /** JSON Pointer (RFC 6901) into the body; for a query parameter `?name`. Empty: the whole of it. */

@@ -141,12 +141,15 @@ describe('usage', () => {
     [['token', 'create', '--principal', 'x', '--role', 'root'], 'Allowed choices are source'],
     [['token', 'revoke', TOKEN], '16 hex digits'],
     [['whoami', TOKEN], 'too many arguments'],
+    [['whoami', 'correct-horse'], 'Expected 0 arguments but got 1.\n'],
+    [['whoami', '--password=correct-horse'], "unknown option '--password'"],
     [['whoami', `--token=${TOKEN}`], "unknown option '--token'"],
     [['whoami', '--token-file'], 'argument missing'],
   ])('%j is wrong: says what, repeats no secret, sends nothing', async (args, text) => {
     const ran = await run(args);
     expect(ran).toMatchObject({ code: 2, stdout: '' });
     expect(ran.stderr).toContain(text);
+    expect(ran.stderr).not.toContain('horse');
     expect(server.asked).toEqual([]);
   });
 });

@@ -166,7 +166,11 @@ describe('whatever answers', () => {
     ['a role that does not exist', data({ ...samples.whoami, roles: ['root'] }), { kind: 'strange' }],
     ['no envelope', raw(200, json, JSON.stringify(samples.whoami)), { kind: 'strange' }],
     ['nothing', raw(204, {}, ''), { kind: 'strange' }],
-    ['more than anyone should send', raw(200, json, `{"data":"${'x'.repeat(17 * 1024 * 1024)}"}`), { kind: 'strange' }],
+    [
+      'more than anyone should send',
+      raw(200, json, `{"data":"${'x'.repeat(17 * 1024 * 1024)}"}`),
+      { kind: 'strange', why: 'its answer is larger than 16 MiB' },
+    ],
     ['a problem that is none', raw(500, { 'content-type': 'application/problem+json' }, '[1]'), { kind: 'strange' }],
     ['an answer that breaks off', { kind: 'cut', headers: json, body: '{"data":' }, { kind: 'unreachable' }],
     [

@@ -348,6 +348,13 @@ describe('refusals', () => {
       'This needs x. `interlock whoami` shows what it may do.',
     ],
     [
+      'a thing that is not there',
+      problem(404, 'not-found', 'x', { detail: 'y' }),
+      1,
+      'of this name or id in the org acme.',
+    ],
+    ['a filter that cannot be is no question', problem(422, 'invalid-query', 'Not valid'), 2, 'Not valid.'],
+    [
       'a server in trouble is no answer',
       problem(503, 'internal', 'Wrong'),
       2,

@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
  * A double of the API on a real socket: it answers what a test told it to, well or badly, and keeps what it was asked.
  * It knows nothing of the kernel; the real server is exercised with the real command in the end-to-end tests.
  */
-export type Asked = {
+type Asked = {
   readonly method: string;
   /** Path and query as they came. */
   readonly path: string;

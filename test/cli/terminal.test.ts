@@ -9,7 +9,8 @@ import * as samples from './samples.ts';
  * has another `script`) these tests are left out.
  */
 vi.setConfig({ testTimeout: 30_000 });
-const hasTerminal = spawnSync('script', ['--version']).stdout?.includes('util-linux') === true;
+const SCRIPT = 'script';
+const hasTerminal = spawnSync(SCRIPT, ['--version']).stdout?.includes('util-linux') === true;
 
 let server: Double;
 beforeAll(async () => {
@@ -20,7 +21,7 @@ afterAll(() => server.close());
 /** @param keys typed once `prompt` is on the screen. */
 async function atTerminal(args: readonly string[], prompt: string, keys: string) {
   const line = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(' ');
-  const child = spawn('script', ['--quiet', '--return', '--flush', '--command', line, '/dev/null'], {
+  const child = spawn(SCRIPT, ['--quiet', '--return', '--flush', '--command', line, '/dev/null'], {
     env: { ...ENV, INTERLOCK_URL: server.url, NO_COLOR: '1', TERM: 'xterm' },
   });
   let screen = '';

@@ -4,6 +4,8 @@ import { InvariantError } from '../../kernel/base/assert.ts';
 import { LIMITS } from '../../kernel/base/limits.ts';
 import { err } from '../../kernel/base/result.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
+import { createApp } from '../../kernel/http/app.ts';
+import { serve } from '../../kernel/http/serve.ts';
 import { callsOf, NOWHERE } from './calls.ts';
 import { event, openHouse, playbook, type Reply } from './kit.ts';
 
@@ -105,4 +107,12 @@ test('whoever hammers at a closed door is on record once a second', async () => 
 test('the limits of the contract are those of the kernel', async () => {
   const { SENTENCE_CHARS } = await import('../../sdk/contract/api-word.ts');
   expect(SENTENCE_CHARS).toBe(LIMITS.rationaleChars.value);
+});
+
+test('an address that is taken is an error at once', async () => {
+  const house = await openHouse();
+  const { hostname: host, port } = new URL(house.url);
+  const second = serve(createApp(house.kernel), { host, port: Number(port) });
+  await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await house.close();
 });

@@ -6,7 +6,7 @@ import { event, type House, openHouse, type Reply } from './kit.ts';
 /** Bodies and connections that mean no good: each is refused with its own problem, and nothing else happens. */
 let house: House;
 beforeAll(async () => {
-  house = await openHouse({ limits: { requestMs: 400, headersMs: 400, checkMs: 50, headerBytes: 8_192 } });
+  house = await openHouse();
 });
 afterAll(() => house.close());
 
@@ -154,6 +154,12 @@ describe('ids and names that cannot be', () => {
 });
 
 describe('connections', () => {
+  let house: House;
+  beforeAll(async () => {
+    house = await openHouse({ limits: { requestMs: 400, headersMs: 400, checkMs: 50, headerBytes: 8_192 } });
+  });
+  afterAll(() => house.close());
+
   /** Sends bytes, and gives all that comes back until the server hangs up. */
   const raw = (...parts: readonly string[]) =>
     new Promise<string>((resolve, reject) => {
@@ -202,6 +208,11 @@ describe('connections', () => {
       'malformed-request',
     ]);
   });
+  test('what is no HTTP, behind a request that was', async () => {
+    const answers = await raw('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n', 'what now\r\n\r\n');
+    expect(answers).toMatch(/^HTTP\/1.1 200 /);
+    expect(problemOf(answers.slice(answers.lastIndexOf('HTTP/1.1 ')))).toEqual([400, 'malformed-request']);
+  });
   test('headers that come slowly', async () => {
     expect(problemOf(await raw(LINE))).toEqual([408, 'request-timeout']);
   });
@@ -209,6 +220,15 @@ describe('connections', () => {
     const answer = await raw(`${LINE}${token()}${JSON_TYPE}Content-Length: 1000\r\n\r\n`, '{"a":');
     expect(problemOf(answer)).toEqual([408, 'request-timeout']);
     expect(house.logged).toEqual([]);
+  });
+  test('a body that is said to be too large is refused before it comes', async () => {
+    const answer = await raw(`${LINE}${token()}${JSON_TYPE}Content-Length: 10000000\r\n\r\n`);
+    expect(problemOf(answer)).toEqual([413, 'body-too-large']);
+  });
+  test('a body that turns out too large is refused before it ends', async () => {
+    const piece = `10000\r\n${' '.repeat(65_536)}\r\n`;
+    const answer = await raw(`${LINE}${token()}${JSON_TYPE}Transfer-Encoding: chunked\r\n\r\n`, piece.repeat(5));
+    expect(problemOf(answer)).toEqual([413, 'body-too-large']);
   });
   test('a body that stops, and a client that has gone', async () => {
     const { port, hostname } = new URL(house.url);

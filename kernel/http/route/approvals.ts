@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
 import { APPROVAL_STATES, Approval, ApprovalSummary, VoteForm } from '../../../sdk/contract/api-run.ts';
-import { type Digest, type OrgId, toApprovalId } from '../../base/id.ts';
+import { type OrgId, toApprovalId, toDigest } from '../../base/id.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
@@ -62,9 +62,9 @@ export function approvalRoutes({ kernel }: { readonly kernel: Kernel }): readonl
       async handle({ by, context, body }) {
         const name = context.req.param('approval');
         const id = toApprovalId(name ?? '');
-        if (!id) return problem('not-found');
-        const ballot = { ...body, subject: body.subject as Digest };
-        return controlAnswer(await kernel.control.vote(by, id, ballot), () => show(by.org, name));
+        const subject = toDigest(body.subject);
+        if (!id || !subject) return problem('not-found');
+        return controlAnswer(await kernel.control.vote(by, id, { ...body, subject }), () => show(by.org, name));
       },
     }),
   ];

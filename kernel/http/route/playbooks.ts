@@ -1,5 +1,5 @@
 import { ActivateForm, envelope, Lint, Playbook, PlaybookForm, PutPlaybook } from '../../../sdk/contract/api.ts';
-import { type Digest, isName } from '../../base/id.ts';
+import { isName, toDigest } from '../../base/id.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Kernel } from '../../flow/kernel.ts';
@@ -73,8 +73,9 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     answer: { status: 200, description: 'The playbook.', schema: envelope(Playbook) },
     async handle({ by, context, body }) {
       const name = context.req.param('playbook') ?? '';
-      if (!isName(name)) return problem('not-found');
-      const activated = await kernel.playbooks.activate(by, name, body.digest as Digest);
+      const digest = toDigest(body.digest);
+      if (!isName(name) || !digest) return problem('not-found');
+      const activated = await kernel.playbooks.activate(by, name, digest);
       return activated.ok ? data(playbookView(activated.value)) : faultAnswer(activated.error, 'too-many-triggers');
     },
   }),

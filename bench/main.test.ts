@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { CONTRACT, type StageName } from './figure.ts';
+
+/** The bench through its front door, with short times: what it says is looked at, never how fast anything was. */
+const folder = mkdtempSync(join(tmpdir(), 'interlock-bench-test-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
+
+function bench(...args: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args]);
+  let out = '';
+  let err = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    err += text;
+  });
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err })));
+}
+
+const report = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
+
+describe.concurrent('npm run bench', () => {
+  test.each<[StageName, string]>([
+    ['start', '1'],
+    ['W1', '0.15'],
+    ['W2', '0.15'],
+  ])('%s gives its figures', { timeout: 120_000 }, async (stage, scale) => {
+    const file = join(folder, `${stage}.json`);
+    const { code, out, err } = await bench('--only', stage, '--quick', '--scale', scale, '--json', file);
+    expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' });
+    const { machine, results } = report(file);
+    expect(machine).toEqual({
+      cpu: expect.any(String),
+      cores: expect.any(Number),
+      node: process.version,
+      platform: expect.any(String),
+      memory: expect.any(Number),
+    });
+    for (const id of CONTRACT[stage]) {
+      const figure = results.find((one: { id: string }) => one.id === id);
+      const better = /_per_s$/.test(id) ? 'higher' : 'lower';
+      expect(figure).toEqual({
+        id,
+        value: expect.any(Number),
+        unit: expect.any(String),
+        better,
+        spread: expect.any(Number),
+      });
+      expect(figure.value).toBeGreaterThan(0);
+      expect(out).toContain(id);
+    }
+    for (const { id } of results) expect(id).toMatch(new RegExp(`^${stage}[.]`));
+  });
+
+  test.each([
+    ['stub-500', /ended as failed/],
+    ['stub-counts-twice', /did not make exactly one request to the world outside/],
+  ])('%s is noticed', { timeout: 120_000 }, async (fault, why) => {
+    const file = join(folder, `${fault}.json`);
+    const { code, out, err } = await bench('--only', 'W1', '--scale', '0.01', '--fault', fault, '--json', file);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(why);
+    expect(() => report(file)).toThrow();
+  });
+
+  test.each([
+    [['--only', 'W3'], /the stages are W1, W2, start, memory, cell/],
+    [['--fast'], /Unknown option '--fast'/],
+    [['--scale', 'x'], /a number from 0.01 to 10/],
+    [['--fault', 'none'], /one of stub-500/],
+    [['--profile', import.meta.dirname], /not empty/],
+  ])('%j is refused', async (args, why) => {
+    const { code, out, err } = await bench(...args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(why);
+    expect(err).toContain('Usage: npm run bench');
+  });
+});

@@ -1,0 +1,81 @@
+import { parseArgs } from 'node:util';
+import { STAGES, type StageName } from './figure.ts';
+import { STUB_FAULTS, type StubFault } from './stub.ts';
+
+/** The command line. */
+export type Options = {
+  readonly stages: readonly StageName[];
+  readonly quick: boolean;
+  readonly scale: number;
+  readonly json: string | undefined;
+  readonly profile: string | undefined;
+  readonly fault: StubFault | undefined;
+};
+
+export const HELP = `Usage: npm run bench -- [options]
+
+Measures this checkout on this machine: the kernel as in production (a process of
+its own, cells in processes of theirs, every commit on disk), a stub as the world
+outside, and a driver, all on 127.0.0.1. About 3 minutes; with --quick 1 minute.
+
+Stages (all by default):
+  W1      an event starts a run of three steps: a transform in a cell, one POST
+          through the broker, a state update. Runs/s with 64 in flight; latency
+          at 50/s and at 500/s; CPU time per run
+  W2      events that match no trigger, 64 in flight
+  start   from the spawn of the kernel to the first 200 of /healthz
+  memory  of the kernel and its cells, idle and under W1
+  cell    calls of one cell, without the kernel around it
+
+Options:
+  --only STAGE     one stage; may be repeated
+  --quick          shorter rounds and fewer of them
+  --json FILE      also write { machine, results } there
+  --profile DIR    leave a CPU profile of the kernel for each load in this new folder
+                   (open them with Chrome DevTools) and print where the time went
+  --scale F        all times times F, from 0.01 to 10; below 1 only to try the bench
+  --fault FAULT    plant a fault, to see that the bench notices:
+                   ${STUB_FAULTS.join(', ')}
+  --help           this text
+
+Each figure is the median over its rounds. The spread is half the range of the
+rounds relative to that median. Latency counts from the time at which an event was
+to be sent, whether or not the driver or the kernel were ready for it.
+
+Exit status: 0 measured; 1 a run did not complete, an answer was wrong, or a
+figure cannot be; 2 the command line was wrong. A missed goal is no error.
+`;
+
+/** @returns what is wanted, `help`, or a sentence that says what to mend. */
+export function readOptions(args: readonly string[]): Options | 'help' | { readonly wrong: string } {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    return { wrong: (error as Error).message };
+  }
+  if (values.help) return 'help';
+  const { only, fault, json, profile, quick } = values;
+  const unknown = only?.find((name) => !STAGES.some((stage) => stage === name));
+  if (unknown !== undefined) return { wrong: `--only ${unknown}: the stages are ${STAGES.join(', ')}` };
+  const scale = Number(values.scale);
+  if (!(scale >= 0.01 && scale <= 10)) return { wrong: '--scale takes a number from 0.01 to 10' };
+  const planted = STUB_FAULTS.find((one) => one === fault);
+  if (fault !== undefined && !planted) return { wrong: `--fault takes one of ${STUB_FAULTS.join(', ')}` };
+  const stages = STAGES.filter((stage) => only === undefined || only.includes(stage));
+  return { stages, quick, scale, json, profile, fault: planted };
+}
+
+const parse = (args: readonly string[]) =>
+  parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string', multiple: true },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      profile: { type: 'string' },
+      scale: { type: 'string', default: '1' },
+      fault: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  }).values;

@@ -1,0 +1,113 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Config, OrgFiles } from '../../kernel/config.ts';
+import { TIERS } from '../../kernel/playbook/schema.ts';
+import { OPERATOR_NAMES } from '../../sdk/contract/rule.ts';
+import { inlineCodeOf, ROOT, readDocument } from './documents.ts';
+
+/** Tables that people wrote, held against what they are tables of. */
+const rowsUnder = (file: string, heading: string): readonly (readonly string[])[] => {
+  const [, section = ''] = readDocument(file).text.split(new RegExp(`^#+ ${heading}$`, 'm'));
+  const [table = ''] = /(?:^\|.*\n)+/m.exec(section.split(/^## /m)[0] ?? '') ?? [];
+  return table
+    .split('\n')
+    .slice(2)
+    .filter((row) => row !== '')
+    .map((row) =>
+      row
+        .split('|')
+        .map((cell) => cell.trim())
+        .slice(1, -1),
+    );
+};
+const codesIn = (text = ''): readonly string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+
+/** The compiler holds these against the schema: a key too many or too few is an error of types. */
+const CONFIG_KEYS = {
+  $schema: [],
+  apiVersion: [],
+  data: [],
+  listen: ['host', 'port'],
+  secretKeyFile: [],
+  cells: ['min', 'max'],
+  orgs: ['id', 'guardrails', 'approvals', 'egress', 'plugins'],
+} as const satisfies {
+  readonly [Key in keyof Required<Config>]: readonly (Key extends 'orgs'
+    ? keyof OrgFiles
+    : Key extends 'listen' | 'cells'
+      ? keyof Config[Key]
+      : never)[];
+};
+/** Nothing of a group is left out. */
+type Missing<Group extends 'listen' | 'cells'> = Exclude<keyof Config[Group], (typeof CONFIG_KEYS)[Group][number]>;
+const none: readonly (
+  | Missing<'listen'>
+  | Missing<'cells'>
+  | Exclude<keyof OrgFiles, (typeof CONFIG_KEYS.orgs)[number]>
+)[] = [];
+
+test('docs/configuration.md has every key of the configuration and no other', () => {
+  const keys = Object.entries(CONFIG_KEYS).flatMap(([key, inner]) => [
+    ...(inner.length === 0 || key === 'orgs' ? [key] : []),
+    ...inner.map((one) => `${key}.${one}`),
+  ]);
+  expect(none).toEqual([]);
+  expect(
+    rowsUnder('docs/configuration.md', 'Keys')
+      .flatMap(([key]) => codesIn(key))
+      .sort(),
+  ).toEqual(keys.sort());
+});
+
+test('docs/configuration.md has every variable that is read, and no other', () => {
+  const sources = globSync(['kernel/**/*.ts', 'sdk/cli/*.ts'], { cwd: ROOT }).filter(
+    (file) => !file.endsWith('.test.ts'),
+  );
+  const read = sources.flatMap((file) => readFileSync(join(ROOT, file), 'utf8').match(/env\.(INTERLOCK_\w+)/g) ?? []);
+  const names = new Set(read.map((text) => text.slice(4)));
+  expect(names.size).toBeGreaterThan(2);
+  const documented = rowsUnder('docs/configuration.md', 'Environment').flatMap(([name]) => codesIn(name));
+  expect([...documented].sort()).toEqual([...names].sort());
+});
+
+test('docs/playbooks.md explains every operator and every tier', () => {
+  const explained = rowsUnder('docs/playbooks.md', 'Rules').flatMap(([name]) => codesIn(name));
+  expect([...explained].sort()).toEqual([...OPERATOR_NAMES].sort());
+  expect(inlineCodeOf(readDocument('docs/playbooks.md'))).toEqual(expect.arrayContaining([...TIERS]));
+});
+
+/** Words that must have one meaning here: those of automation, of control, of reliability, and our own. */
+const WORDS = [
+  ...[
+    'playbook',
+    'version',
+    'activate',
+    'trigger',
+    'event',
+    'receipt',
+    'dedup',
+    'absorbed',
+    'step',
+    'action',
+    'effect',
+  ],
+  ...['run', 'step run', 'attempt', 'incident', 'branch', 'reference'],
+  ...['tier', 'approval gate', 'approval', 'approval matrix', 'ballot', 'vote', 'quorum', 'subject', 'requester'],
+  ...['four eyes', 'guardrail', 'verdict', 'hold', 'plan', 'target', 'blast radius', 'idempotency', 'idempotency key'],
+  ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
+  ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'closure', 'timer'],
+  ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
+  ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],
+  ...['cell', 'broker', 'egress', 'grant', 'lease', 'scrub', 'audit record', 'chain', 'leaf hash', 'head', 'export'],
+];
+
+test('docs/glossary.md has every word once, with a meaning and what others call it', () => {
+  const rows = ['Automation', 'Control and safety', 'Reliability', 'The kernel', 'Plugins', 'The record'].flatMap(
+    (part) => rowsUnder('docs/glossary.md', part),
+  );
+  const words = rows.flatMap(([word = '']) => word.split(', '));
+  expect(rows.filter((row) => row.length !== 3 || row.some((cell) => cell === ''))).toEqual([]);
+  expect(words.filter((word, at) => words.indexOf(word) !== at)).toEqual([]);
+  expect([...words].sort()).toEqual([...WORDS].sort());
+});

@@ -1,0 +1,132 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readConfig } from '../../kernel/config.ts';
+import { startKernel } from '../../kernel/main.ts';
+import { startWorld, type World } from '../demo/world.ts';
+import { blocksOf, ROOT, readDocument } from './documents.ts';
+import { type ShellCommand, shellCommandsOf } from './shell.ts';
+
+/**
+ * The walk of the README, as a reader types it: every command of the blocks marked `walk`, in order, against a demo
+ * world on free ports. What stands for an id is replaced by what the server says.
+ */
+let folder: string;
+let world: World;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'interlock-walk-'));
+  world = await startWorld({ folder: join(folder, 'demo'), port: 0 });
+});
+afterAll(async () => {
+  await world.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+type Ran = { readonly exit: number; readonly out: string; readonly err: string };
+
+/** `npx` takes most of a second to find the command that is in this checkout. */
+const NPX = `npx() { [ "$1" = interlock ] || { echo "the walk runs interlock only" >&2; return 99; }; shift; "$NODE" "$ROOT/sdk/cli/main.ts" "$@"; }`;
+
+const shell = (script: string): Promise<Ran> =>
+  new Promise((resolve) => {
+    const env = {
+      PATH: process.env.PATH ?? '',
+      NODE: process.execPath,
+      ROOT,
+      INTERLOCK_URL: world.url,
+      INTERLOCK_TOKEN_FILE: world.tokenFile('operator'),
+    };
+    execFile('bash', ['-c', `${NPX}\n${script}`], { cwd: ROOT, env, timeout: 25_000 }, (error, out, err) =>
+      resolve({ exit: error ? Number(error.code ?? 98) : 0, out, err }),
+    );
+  });
+
+/** Asks until there is one: the run reaches its approval in its own time. */
+async function firstOf(list: 'approvals' | 'runs', field: 'approval' | 'run'): Promise<string> {
+  for (;;) {
+    const headers = { authorization: `Bearer ${world.tokens['operator']}` };
+    const answer = await fetch(`${world.url}/v1/orgs/demo/${list}`, { headers });
+    const { data } = (await answer.json()) as { data: Record<string, string>[] };
+    const found = data.at(-1)?.[field];
+    if (found !== undefined) return found;
+  }
+}
+
+async function ready({ text }: ShellCommand): Promise<string> {
+  let command = text
+    .replaceAll('.interlock/demo', join(folder, 'demo'))
+    .replaceAll('.interlock/', `${folder}/`)
+    .replaceAll('http://127.0.0.1:8485', world.firewall.url);
+  if (command.includes('apr_0123...')) command = command.replace('apr_0123...', await firstOf('approvals', 'approval'));
+  if (command.includes('run_0123...')) command = command.replace('run_0123...', await firstOf('runs', 'run'));
+  return command;
+}
+
+describe('the walk of the README', () => {
+  const commands = blocksOf(readDocument('README.md'))
+    .filter(({ marks }) => marks.includes('walk'))
+    .flatMap(shellCommandsOf);
+  const ran: (Ran & { readonly text: string })[] = [];
+  const after = (start: string) => ran.filter(({ text }) => text.startsWith(start));
+
+  test('is of some length', () => {
+    expect(commands.length).toBeGreaterThan(14);
+  });
+
+  test.each(commands)('line $line: $text', async (command) => {
+    const result = await shell(await ready(command));
+    ran.push({ ...result, text: command.text });
+    expect(result, result.err).toMatchObject({ exit: command.exit });
+  });
+
+  test('showed what it says', () => {
+    const [sent, again] = after('npx interlock event send test/samples/falco-c2');
+    expect(sent?.out).toMatch(/contain-c2\/c2-seen +matched +run_/);
+    expect(again?.out).toContain('is known already; nothing changed');
+    const [own, other] = after('npx interlock approval approve');
+    expect(own?.err).toContain('Whoever caused the run does not decide on it.');
+    expect(other?.out).toMatch(/is approved, 1 of 1/);
+    expect(after('npx interlock run show')[0]?.out).toContain('completed');
+    const { entries } = JSON.parse(after('curl')[0]?.out ?? '{}') as { entries: { effect: string; ip: string }[] };
+    expect(entries.map(({ effect, ip }) => [effect, ip])).toEqual([['ban', '203.0.113.77']]);
+    const [whole, forged] = after('npx interlock audit verify');
+    expect(whole?.out).toMatch(/^valid/);
+    expect(forged?.out).toMatch(/TAMPERED \(line \d+\): record \d+ was changed/);
+    expect(after('npx interlock event send test/samples/falco-terminal')[0]?.out).toMatch(/run run_\w+ completed/);
+    expect(after('npx interlock plugin build')[0]?.out).toMatch(/webhook +1\.0\.0 .* sha256:/);
+  });
+});
+
+test('docs/examples/first-token.ts makes a token that the kernel knows', async () => {
+  const home = join(folder, 'own');
+  await mkdir(home);
+  const file = join(home, 'interlock.json');
+  const policy = (path: string) => join(ROOT, 'policies', path);
+  const org = {
+    id: 'acme',
+    guardrails: policy('guardrails/baseline.rules.json'),
+    approvals: policy('approval/matrix.json'),
+    egress: policy('egress/demo.json'),
+  };
+  const listen = { port: 0 };
+  await writeFile(file, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: [org] }));
+  const words = ['--config', file, '--org', 'acme', '--principal', 'ann@acme.example', '--role', 'admin'];
+  const out = join(home, 'ann.token');
+  const make = () => shell(`"$NODE" docs/examples/first-token.ts ${words.join(' ')} --out ${out}`);
+  expect(await make()).toEqual({ exit: 0, out: '', err: '' });
+  expect((await make()).exit).not.toBe(0);
+  expect((await stat(out)).mode & 0o777).toBe(0o600);
+
+  const config = await readConfig(file);
+  const running = config.ok ? await startKernel(config.value) : config;
+  if (!running.ok) throw new Error(running.error);
+  const token = (await readFile(out, 'utf8')).trim();
+  expect(running.value.kernel.tokens.recognise(token)).toEqual({
+    org: 'acme',
+    id: 'ann@acme.example',
+    roles: ['admin'],
+  });
+  await running.value.stop();
+});

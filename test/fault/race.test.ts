@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RunId } from '../../kernel/base/id.ts';
+import { until } from '../support/api.ts';
+import { activatePlaybook } from '../support/org-files.ts';
+import { disagreements, runsOf } from './record.ts';
+import {
+  APPROVER,
+  auditVerdict,
+  EVENT,
+  type Held,
+  OPERATOR,
+  ORG,
+  openRecord,
+  openStandIn,
+  openTarget,
+  SENDER,
+  type StandIn,
+  setUp,
+  type Target,
+} from './stand-in.ts';
+
+/** Two things at the same time, where one of them is on its way to the disk. */
+let record: Held;
+let target: Target;
+let standIn: StandIn;
+beforeEach(async () => {
+  record = await openRecord();
+  target = openTarget();
+  standIn = await openStandIn(record.store, target);
+  await setUp(standIn);
+});
+afterEach(() => standIn.kernel.stop());
+
+const tick = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+/** A run whose containment was approved and is under way, its answer kept back. */
+async function underWay(): Promise<{ id: RunId; answer: () => void }> {
+  const { kernel, run } = standIn;
+  const receipt = await kernel.ingest(SENDER, EVENT);
+  if (!receipt.ok) throw new Error(receipt.error.kind);
+  const id = receipt.value.triggers[0]?.run as RunId;
+  const held = await until(
+    async () => Object.values(run(id)?.approvals ?? {})[0],
+    (found) => found !== undefined,
+  );
+  if (!held) throw new Error('no approval');
+  const answer = standIn.holdCalls();
+  await kernel.control.vote(APPROVER, held.id, { decision: 'approve', rationale: 'seen', subject: held.subject });
+  await until(
+    async () => target.arrived.length,
+    (arrived) => arrived === 1,
+  );
+  return { id, answer };
+}
+
+describe('while the end of a run is on its way to the disk', () => {
+  test.each([
+    ['a cancellation', 'cancel', 'run_ended'],
+    ['a settlement', 'settle', 'not_indeterminate'],
+  ] as const)('%s comes too late, and changes nothing', async (_, what, why) => {
+    const { id, answer } = await underWay();
+    const release = record.hold();
+    answer();
+    await tick();
+    const { control } = standIn.kernel;
+    const late =
+      what === 'cancel'
+        ? control.cancel(OPERATOR, id, 'too late')
+        : control.settle(OPERATOR, id, { step: 'ban' as never, outcome: 'failed', note: 'too late' });
+    await tick();
+    release();
+    expect(await late).toMatchObject({ ok: false, error: { kind: why } });
+    const [stored] = runsOf(record.store, ORG);
+    expect(stored?.run.state).toBe('completed');
+    expect(auditVerdict(record.store)).toMatchObject({ verdict: 'valid' });
+    const lines = [...standIn.kernel.auditExport(ORG).lines].map((line) => JSON.parse(line));
+    expect(disagreements(runsOf(record.store, ORG), lines)).toEqual([]);
+  });
+});
+
+describe('while another playbook is being activated', () => {
+  /** Sorts before `governed`, so that what stands at a place of the list of triggers is another one afterwards. */
+  const OTHER = `
+apiVersion: interlock/v1
+kind: Playbook
+name: another
+title: For other events
+owners: { technical: a, operational: b }
+triggers: [{ id: other, on: event, where: { fact: event, path: /kind, operator: equal, value: other } }]
+steps: [{ id: note, type: update_state, incident: "inc-other", set: { state: triaged } }]
+`;
+
+  test.each([0, 1, 2, 3, 5, 8, 13, 21, 34])(
+    'an event starts the playbook that it matched (%i turns later)',
+    async (turns) => {
+      const { kernel } = standIn;
+      const release = record.hold();
+      const activated = activatePlaybook(kernel, ORG, OTHER);
+      await tick();
+      // The version is stored; the activation waits for the disk next.
+      release();
+      const again = record.hold();
+      await tick();
+      again();
+      for (let i = 0; i < turns; i++) await undefined;
+      const receipt = await kernel.ingest(SENDER, EVENT);
+      await activated;
+      expect(receipt).toMatchObject({ ok: true });
+      const outcomes = receipt.ok ? receipt.value.triggers : [];
+      expect(outcomes.find((one) => one.playbook === 'governed')).toMatchObject({ outcome: 'matched' });
+      await tick();
+      expect(runsOf(record.store, ORG).map(({ run }) => run.playbook.name)).toEqual(['governed']);
+    },
+  );
+});
+
+test('the same event, delivered many times at once, starts one run and is answered every time', async () => {
+  const { kernel } = standIn;
+  const receipts = await Promise.all(Array.from({ length: 8 }, () => kernel.ingest(SENDER, EVENT)));
+  const taken = receipts.flatMap((receipt) => (receipt.ok ? [receipt.value] : []));
+  expect(taken.map(({ repeat }) => repeat).sort()).toEqual([false, ...Array(7).fill(true)]);
+  expect(new Set(taken.map(({ triggers }) => triggers[0]?.run)).size).toBe(1);
+  expect(runsOf(record.store, ORG)).toHaveLength(1);
+});

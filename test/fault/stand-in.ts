@@ -1,0 +1,245 @@
+import * as v from 'valibot';
+import { openManualClock, openSeededEntropy } from '../../kernel/adapter/memory/clock.ts';
+import { openMemoryStore, type WriteFault } from '../../kernel/adapter/memory/store.ts';
+import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
+import type { Digest, OrgId, RunId } from '../../kernel/base/id.ts';
+import { err, ok } from '../../kernel/base/result.ts';
+import { openExport } from '../../kernel/flow/export.ts';
+import { type Kernel, openKernel } from '../../kernel/flow/kernel.ts';
+import { checkGuardrails } from '../../kernel/guardrail/schema.ts';
+import type { CellCall, CellHost } from '../../kernel/port/cell-host.ts';
+import type { EgressClient } from '../../kernel/port/egress.ts';
+import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.ts';
+import type { SecretSource } from '../../kernel/port/secret-source.ts';
+import type { Row, Store, Write } from '../../kernel/port/store.ts';
+import type { Run } from '../../kernel/run/state.ts';
+import type { NormalEvent } from '../../kernel/trigger/event.ts';
+import matrix from '../../policies/approval/matrix.json' with { type: 'json' };
+import rules from '../../policies/guardrails/baseline.rules.json' with { type: 'json' };
+import type { CallEnvelope } from '../../sdk/contract/plugin.ts';
+import { PluginManifestSchema } from '../../sdk/contract/plugin.ts';
+import { createVerifier } from '../../sdk/verify/verifier.ts';
+import { hostileModule } from '../hostile/hostile-module.ts';
+import { activatePlaybook, personOf } from '../support/org-files.ts';
+
+/**
+ * The kernel's flow on a record whose writes a test decides, with stand-ins for cells and network that keep account of
+ * what left. The target honours Idempotency-Key, like the real firewall.
+ */
+export const ORG = 'acme' as OrgId;
+const START = 1_800_000_000_000;
+
+const object = { type: 'object' };
+const MANIFEST = v.parse(PluginManifestSchema, {
+  apiVersion: 'interlock/plugin/v1',
+  name: 'target',
+  version: '1.0.0',
+  title: 'Stands for a target',
+  capabilities: { http: true, secrets: ['target-key'] },
+  actions: {
+    look: { title: 'Look', effect: 'read', input: object, output: {} },
+    ban: { title: 'Ban', effect: 'write', idempotent: 'key', plan: true, input: object, output: {} },
+  },
+});
+
+const PLAYBOOK = `
+apiVersion: interlock/v1
+kind: Playbook
+name: governed
+title: Look, ask, ban, note
+owners: { technical: a, operational: b }
+triggers: [{ id: seen, on: event, where: { fact: event, path: /kind, operator: equal, value: c2 } }]
+inputs: { ip: /ip }
+steps:
+  - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" } }
+  - { id: ban, type: contain, uses: target/ban, with: { ip: "{{ inputs.ip }}" } }
+  - { id: note, type: update_state, incident: "inc-1", set: { state: contained } }
+`;
+
+export const EVENT: NormalEvent = {
+  receivedFormat: 'cloudevent',
+  source: 'urn:test',
+  sourceId: 'e1',
+  type: 'test',
+  subject: null,
+  time: null,
+  traceparent: null,
+  data: { kind: 'c2', ip: '203.0.113.7' },
+} as unknown as NormalEvent;
+
+export const SENDER = personOf(ORG, 'pipeline', ['source']);
+export const OPERATOR = personOf(ORG, 'operator', ['operator']);
+export const APPROVER = personOf(ORG, 'approver', ['approver']);
+
+/** The target: what arrived, and what it did. It outlives every kernel of a test. */
+export type Target = {
+  /** Idempotency keys of the requests that arrived, in order. */
+  readonly arrived: string[];
+  /** Effects: the first request of each key. */
+  readonly effects: () => readonly string[];
+};
+export function openTarget(): Target {
+  const arrived: string[] = [];
+  return { arrived, effects: () => [...new Set(arrived)] };
+}
+
+export type Held = {
+  readonly store: Store;
+  readonly writes: () => number;
+  readonly rows: () => readonly Row[];
+  hold(): () => void;
+};
+
+/** The record in memory, holding `rows`. `hold` keeps every write from reaching it until the returned function is called. */
+export async function openRecord(
+  rows: readonly Row[] = [],
+  fault: (write: number) => WriteFault = () => 'none',
+): Promise<Held> {
+  let writes = 0;
+  let counting = false;
+  const inner = openMemoryStore({ fault: () => (counting ? fault(writes++) : 'none') });
+  if (rows.length > 0) await inner.write(rows);
+  counting = true;
+  let gate: Promise<void> = Promise.resolve();
+  const store: Store = {
+    ...inner,
+    async write(batch: readonly Write[]) {
+      await gate;
+      await inner.write(batch);
+    },
+  };
+  return {
+    store,
+    writes: () => writes,
+    rows: () => inner.range({ from: '', to: '\u{7f}', limit: Number.MAX_SAFE_INTEGER }),
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return resolve;
+    },
+  };
+}
+
+export type StandIn = {
+  readonly kernel: Kernel;
+  readonly clock: ReturnType<typeof openManualClock>;
+  /** Calls that a cell was given so far. */
+  readonly calls: () => number;
+  /** Keeps calls from replying, after what they sent has arrived, until the returned function is called. */
+  holdCalls(): () => void;
+  readonly run: (id: RunId) => Run | null;
+};
+
+/** @param life how many kernels there were before: each draws its own ids, and time goes on. */
+export async function openStandIn(store: Store, target: Target, life = 0): Promise<StandIn> {
+  const clock = openManualClock(START + life * 60_000);
+  let calls = 0;
+  let gate: Promise<void> = Promise.resolve();
+  const call = async ({ envelope, broker }: CellCall) => {
+    calls++;
+    const { action, op, input } = JSON.parse(envelope) as CallEnvelope;
+    const method = action === 'ban' && op === 'execute' ? 'POST' : 'GET';
+    const answer = await broker({ url: 'https://target.example/v1', method, headers: {}, body: null });
+    await gate;
+    if ('denied' in answer) return { kind: 'refused', reason: answer.denied, logs: [], elapsedMs: 1 } as const;
+    const plan = { summary: 'Ban one address', targets: [{ kind: 'ip', id: '203.0.113.7' }], reversible: true };
+    const output = op === 'plan' ? plan : { done: true, input };
+    return { kind: 'replied', reply: JSON.stringify({ ok: true, output }), logs: [], elapsedMs: 1 } as const;
+  };
+  const cells: CellHost = {
+    load: async () => ok(undefined),
+    call,
+    stats: () => ({ cells: 1, busy: 0, waiting: 0, respawns: 0 }),
+    close: async () => undefined,
+  };
+  const egress: EgressClient = {
+    async send({ headers }) {
+      const key = headers['idempotency-key'];
+      if (key !== undefined) target.arrived.push(key);
+      return { kind: 'answered', status: 200, headers: {}, body: Buffer.from('{}') };
+    },
+    selfTest: async () => ({ holds: true, detail: '' }),
+    close: async () => undefined,
+  };
+  const kernel = openKernel({
+    store,
+    clock,
+    entropy: openSeededEntropy(`life-${life}`),
+    cells,
+    egress,
+    secrets: SECRETS,
+    modules: modulesOf(),
+  });
+  return {
+    kernel,
+    clock,
+    calls: () => calls,
+    holdCalls() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return resolve;
+    },
+    run: (id) => kernel.query.run(ORG, id),
+  };
+}
+
+/** What an operator does before the first event. */
+export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK]): Promise<void> {
+  const guardrails = checkGuardrails(rules);
+  if (!guardrails.ok) throw new Error('the shipped guardrails are refused');
+  const fine = await kernel.setUpOrg({
+    id: ORG,
+    policy: { guardrails: guardrails.value, matrix: v.parse(ApprovalMatrixSchema, matrix) },
+    egress: {
+      apiVersion: 'interlock/egress/v1',
+      grants: [
+        {
+          plugin: 'target',
+          settings: {},
+          rules: [
+            {
+              scheme: 'https',
+              host: 'target.example',
+              port: 443,
+              methods: ['GET', 'POST'],
+              pathPrefix: '/',
+              addresses: [],
+              secret: { name: 'target-key', header: 'x-api-key', format: '{}' },
+            },
+          ],
+        },
+      ],
+    },
+    plugins: [{ manifest: MANIFEST, wasm: await hostileModule('echo'), sealed: false }],
+  });
+  if (!fine.ok) throw new Error(fine.error);
+  for (const text of playbooks)
+    if (kernel.query.playbook(ORG, 'governed') === undefined) await activatePlaybook(kernel, ORG, text);
+  await kernel.begin();
+}
+
+/** Judges the org's part of the log as an auditor would, from the export alone. */
+export function auditVerdict(store: Store) {
+  const { head, lines } = openExport({ store, clock: openManualClock(START) })(ORG);
+  const verifier = createVerifier({ scope: 'org', log: head.log, org: ORG });
+  for (const line of lines) verifier.push(line);
+  return verifier.end(head);
+}
+
+const SECRETS: SecretSource = {
+  lease: async (_, name) =>
+    name === 'target-key'
+      ? ok({ name, reveal: () => 'the-key-of-the-target', revoke: async () => undefined })
+      : err('unknown' as const),
+  put: async () => undefined,
+  list: async () => [],
+  remove: async () => false,
+};
+
+function modulesOf(): ModuleStore {
+  const modules = new Map<Digest, StoredModule>();
+  return {
+    put: async (digest, module) => void modules.set(digest, module),
+    get: async (digest) => modules.get(digest),
+  };
+}
