@@ -14,25 +14,34 @@ export type HttpClient = {
 };
 
 type Waiting = { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void };
-type Connection = { readonly send: (request: string) => Promise<Answer>; readonly close: () => void };
+type Queued = Waiting & { readonly request: string };
+type Connection = { readonly send: (queued: Queued) => void; readonly close: () => void };
 
-/** More at once than any load here needs: more means that answers do not come. */
-const CONNECTIONS = 4_000;
+/**
+ * One more request waits here for its turn; its latency goes on counting. Below 511, the length of the queue in which
+ * Node lets new connections wait: beyond it, an overloaded listener would lose some.
+ */
+const CONNECTIONS = 500;
 
 export function openHttpClient(url: string, token: string): HttpClient {
   const { hostname, port } = new URL(url);
   const fixed = ` HTTP/1.1\r\nhost: ${hostname}:${port}\r\nauthorization: Bearer ${token}\r\n`;
   const idle: Connection[] = [];
   const all = new Set<Connection>();
+  const queue: Queued[] = [];
 
   const open = (): Connection => {
-    if (all.size >= CONNECTIONS) throw new Error(`${CONNECTIONS} requests wait for an answer: the kernel is stuck`);
     const connection: Connection = openConnection(Number(port), hostname, {
-      free: () => void idle.push(connection),
-      gone: () => {
+      free: () => {
+        const next = queue.shift();
+        if (next) connection.send(next);
+        else idle.push(connection);
+      },
+      gone: (error) => {
         all.delete(connection);
         const at = idle.indexOf(connection);
         if (at >= 0) idle.splice(at, 1);
+        if (all.size === 0) for (const { reject } of queue.splice(0)) reject(error);
       },
     });
     all.add(connection);
@@ -40,24 +49,30 @@ export function openHttpClient(url: string, token: string): HttpClient {
   };
 
   return {
-    request: async (path, body) => {
-      const content =
-        body === undefined ? '\r\n' : `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-      return (idle.pop() ?? open()).send(`${body === undefined ? 'GET' : 'POST'} ${path}${fixed}${content}`);
-    },
+    request: (path, body) =>
+      new Promise((resolve, reject) => {
+        const content =
+          body === undefined
+            ? '\r\n'
+            : `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+        const request = `${body === undefined ? 'GET' : 'POST'} ${path}${fixed}${content}`;
+        const connection = idle.pop() ?? (all.size < CONNECTIONS ? open() : undefined);
+        if (connection) connection.send({ request, resolve, reject });
+        else queue.push({ request, resolve, reject });
+      }),
     close: () => {
       for (const connection of all) connection.close();
     },
   };
 }
 
-function openConnection(port: number, host: string, tell: { free: () => void; gone: () => void }): Connection {
+function openConnection(port: number, host: string, tell: { free: () => void; gone: (error: Error) => void }): Connection {
   const socket = connect({ port, host, noDelay: true });
   const read = openReader();
   let waiting: Waiting | undefined;
 
   const fail = (error: Error) => {
-    tell.gone();
+    tell.gone(error);
     socket.destroy();
     waiting?.reject(error);
     waiting = undefined;
@@ -76,11 +91,10 @@ function openConnection(port: number, host: string, tell: { free: () => void; go
   socket.on('close', () => fail(new Error('the kernel closed the connection')));
 
   return {
-    send: (request) =>
-      new Promise((resolve, reject) => {
-        waiting = { resolve, reject };
-        socket.write(request, 'latin1');
-      }),
+    send: (queued) => {
+      waiting = queued;
+      socket.write(queued.request, 'latin1');
+    },
     close: () => socket.destroy(),
   };
 }

@@ -46,7 +46,9 @@ export async function closedLoop(options: {
     latencies = [];
     for (let i = 0; i < wanted && !over; i++) {
       const since = performance.now();
-      await sleep(roundMs);
+      // A round in which nothing ended says nothing: it goes on until something has.
+      do await sleep(roundMs);
+      while (latencies.length === 0 && !over);
       const seconds = (performance.now() - since) / 1_000;
       rounds.push({ seconds, done: latencies.length, latencies });
       atEdge();

@@ -29,8 +29,8 @@ const report = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
 describe.concurrent('npm run bench', () => {
   test.each<[StageName, string]>([
     ['start', '1'],
-    ['W1', '0.15'],
-    ['W2', '0.15'],
+    ['W1', '0.1'],
+    ['W2', '0.1'],
   ])('%s gives its figures', { timeout: 120_000 }, async (stage, scale) => {
     const file = join(folder, `${stage}.json`);
     const { code, out, err } = await bench('--only', stage, '--quick', '--scale', scale, '--json', file);
@@ -70,16 +70,9 @@ describe.concurrent('npm run bench', () => {
     expect(() => report(file)).toThrow();
   });
 
-  test.each([
-    [['--only', 'W3'], /the stages are W1, W2, start, memory, cell/],
-    [['--fast'], /Unknown option '--fast'/],
-    [['--scale', 'x'], /a number from 0.01 to 10/],
-    [['--fault', 'none'], /one of stub-500/],
-    [['--profile', import.meta.dirname], /not empty/],
-  ])('%j is refused', async (args, why) => {
-    const { code, out, err } = await bench(...args);
+  test('a wrong command line is refused', async () => {
+    const { code, out, err } = await bench('--profile', import.meta.dirname);
     expect({ code, out }).toEqual({ code: 2, out: '' });
-    expect(err).toMatch(why);
-    expect(err).toContain('Usage: npm run bench');
+    expect(err).toMatch(/--profile: the folder is not empty[\s\S]*Usage: npm run bench/);
   });
 });

@@ -70,6 +70,8 @@ export type Kernel = {
 
 /** How often due timers are looked for, in milliseconds. */
 const SWEEP_MS = 50;
+/** How long a stop waits for calls that are under way, in milliseconds. */
+const STOP_GRACE_MS = 3_000;
 
 export function openKernel(ports: Ports): Kernel {
   const { store, clock, entropy, cells, egress, modules, report = () => undefined } = ports;
@@ -182,6 +184,7 @@ export function openKernel(ports: Ports): Kernel {
 
     async stop() {
       clearInterval(ticking);
+      await worker.stop(STOP_GRACE_MS);
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped');
       await ledger.idle();
     },

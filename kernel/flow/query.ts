@@ -1,4 +1,4 @@
-import type { ApprovalId, OrgId, RunId } from '../base/id.ts';
+import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
 import type { Store } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
 import { replay } from '../run/evolve.ts';
@@ -7,6 +7,7 @@ import type { StoredEvent } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
 import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, Incident, RunSummary } from './project.ts';
+import type { StoredVersion } from './registry.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
 export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
@@ -58,6 +59,7 @@ export function openQuery(store: Store) {
         (row) =>
           (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
       ),
+    version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
     approvals: (org: OrgId, state: string | undefined, limit: number, after?: string): Page<ApprovalRow> =>

@@ -43,7 +43,8 @@ export function openTokens(deps: { store: Store; ledger: Ledger; clock: Clock; e
         expiresAt: holder.expiresAt ?? null,
       };
       await ledger.stage({
-        audit: [{ org, kind: 'token.created', actor: by, ref: tokenId }],
+        // Who got which roles is part of the record: a token is how power is handed on.
+        audit: [{ org, kind: 'token.created', actor: by, ref: `${tokenId}/${holder.id}/${holder.roles.join('+')}` }],
         rows: [{ key: KEYS.token(org, tokenId), value: JSON.stringify(record) }],
       });
       return { token, tokenId };

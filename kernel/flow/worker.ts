@@ -33,6 +33,8 @@ export function openWorker(deps: {
   /** Calls that wait for a place, in order. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, { readonly run: Run; readonly call: Call }>();
   const keyOf = (run: Run, step: string) => `${run.org}/${run.id}/${step}`;
+  let stopped = false;
+  let onQuiet: () => void = () => undefined;
 
   const carryOut = async (run: Run, call: Call) => {
     const stop = new AbortController();
@@ -40,6 +42,8 @@ export function openWorker(deps: {
     inFlight.set(key, stop);
     try {
       const answered = await callPlugin(run, call, stop.signal);
+      // Cut off by our own end, which says nothing of the target: the call stays open for the next start.
+      if (stopped) return;
       const { org, id } = run;
       if (call.op === 'plan')
         await driver.submit(org, id, { kind: 'planned', step: call.step, result: planOf(answered) });
@@ -110,6 +114,7 @@ export function openWorker(deps: {
       // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
       carryOut(run, call).catch(report).finally(next);
     }
+    if (inFlight.size === 0) onQuiet();
   };
 
   return {
@@ -125,6 +130,21 @@ export function openWorker(deps: {
       next();
     },
     busy: () => inFlight.size + waiting.size,
+    /**
+     * Lets what is under way go on for `graceMs`, then stops it and hears no answer any more. Calls that are cut off
+     * stay open on the record; the next start takes them up as it does after a crash.
+     */
+    async stop(graceMs: number): Promise<void> {
+      const quiet = Promise.withResolvers<void>();
+      onQuiet = quiet.resolve;
+      const impatience = setTimeout(quiet.resolve, graceMs);
+      next();
+      await quiet.promise;
+      clearTimeout(impatience);
+      stopped = true;
+      waiting.clear();
+      for (const call of inFlight.values()) call.abort();
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { GenericSchema } from 'valibot';
 import { API_SCHEMAS, envelope } from '../../sdk/contract/api.ts';
-import { ApprovalId, EventId, IncidentId, Name, RunId, TokenId } from '../../sdk/contract/api-word.ts';
+import { ApprovalId, Digest, EventId, IncidentId, Name, RunId, TokenId } from '../../sdk/contract/api-word.ts';
 import { PROBLEMS, type ProblemKind } from '../../sdk/contract/problem.ts';
 import { invariant } from '../base/assert.ts';
 import { componentSchemas, toSchema } from './openapi-schema.ts';
@@ -19,6 +19,7 @@ const PATH_PARAMETERS: Readonly<Record<string, Parameter>> = {
   run: { schema: RunId, description: 'Id of the run.' },
   approval: { schema: ApprovalId, description: 'Id of the approval.' },
   playbook: { schema: Name, description: 'Name of the playbook.' },
+  version: { schema: Digest, description: 'Digest of a version of the playbook.' },
   incident: { schema: IncidentId, description: 'Id of the incident, percent-encoded.' },
   secret: { schema: Name, description: 'Name of the secret.' },
   token: { schema: TokenId, description: 'Id of the token: its middle part, never the token itself.' },

@@ -54,7 +54,10 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
 type Document = ReturnType<typeof parseDocument>;
 
 function schemaIssues(issue: v.BaseIssue<unknown>, document: Document, lineOf: (offset: number) => number): Issue[] {
-  const path = (issue.path ?? []).map((item) => item.key as string | number);
+  // A key is repeated only when it reads like one; anything else in its place may be what must not be repeated.
+  const path = (issue.path ?? [])
+    .map((item) => item.key as string | number)
+    .map((key) => (/^[A-Za-z_][\w-]{0,62}$|^[0-9]{1,4}$/.test(String(key)) ? key : '?'));
   const at = path.length > 0 ? `/${path.join('/')}` : '';
   const text =
     issue.type === 'strict_object' && issue.expected === 'never'

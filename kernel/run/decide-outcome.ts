@@ -31,6 +31,16 @@ export function decideOutcome(turn: Turn, step: ActionStep, attempt: number, out
   }
 }
 
+/**
+ * A call was cut off by a restart of the kernel. That says nothing of the target, which the budget of attempts is there
+ * to spare: where a repeat is safe it is made, however many there were. The run's deadline bounds it (R8).
+ */
+export function decideCutOff(turn: Turn, step: ActionStep, attempt: number): Step {
+  turn.emit({ kind: 'step-indeterminate', step: step.id, attempt, reason: 'restart' });
+  const action = turn.facts.action(step.plugin, step.action);
+  return action && mayRepeat(action) ? scheduleRetry(turn, step, attempt, retryPolicy(step, action)) : undefined;
+}
+
 function retryOrFail(turn: Turn, step: ActionStep, attempt: number, error: StepError): Step {
   const action = turn.facts.action(step.plugin, step.action);
   const policy = action && retryPolicy(step, action);

@@ -257,6 +257,21 @@ describe('errors, retries and unknown outcomes', () => {
     expect(calls(p.give({ kind: 'recovered', step: step('ban'), attempt: 1, op: 'plan' }))).toBe('plan ban #1');
   });
 
+  test('restarts do not use up the attempts of a step that may be repeated; of one that may not, a person is asked', () => {
+    const m = machine({ steps: ONE, actions: WRITE });
+    m.start();
+    for (let attempt = 1; attempt <= 6; attempt++) {
+      const cut: Input = { kind: 'recovered', step: step('a'), attempt, op: 'execute' };
+      expect(kinds(m.give(cut))).toBe('step-indeterminate step-retry');
+      m.wait(60_000);
+      expect(calls(m.give({ kind: 'timer' }))).toBe(`execute a #${attempt + 1}`);
+    }
+    const once = machine({ steps: ONE, actions: { 'p/do': { idempotent: 'no' } } });
+    once.start();
+    const cut: Input = { kind: 'recovered', step: step('a'), attempt: 1, op: 'execute' };
+    expect(kinds(once.give(cut))).toBe('step-indeterminate');
+  });
+
   test('back-off doubles, stops growing at its most, and adds up to a quarter', () => {
     const policy = { attempts: 9, first: durationMs(1_000), most: durationMs(30_000) };
     expect([1, 2, 3, 6, 9].map((n) => backoff(policy, n, 0))).toEqual([1_000, 2_000, 4_000, 30_000, 30_000]);

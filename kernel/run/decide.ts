@@ -4,7 +4,7 @@ import type { StepId } from '../base/id.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { judge, keyOf, reach } from './advance.ts';
-import { decideOutcome, decidePlanned } from './decide-outcome.ts';
+import { decideCutOff, decideOutcome, decidePlanned } from './decide-outcome.ts';
 import type { Decision, Facts, Input, Refusal } from './decision.ts';
 import { endRun } from './end.ts';
 import { isEnded, type Run, type StepRun } from './state.ts';
@@ -87,7 +87,7 @@ function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 're
     return turn.done();
   }
   if (state.state !== 'intended' || state.attempt !== input.attempt) return refuse({ kind: 'stale' });
-  return finish(turn, decideOutcome(turn, step, input.attempt, { kind: 'indeterminate', reason: 'restart' }));
+  return finish(turn, decideCutOff(turn, step, input.attempt));
 }
 
 function decideVote(turn: Turn, run: Run, input: Extract<Input, { kind: 'vote' }>): Decision {

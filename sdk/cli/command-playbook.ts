@@ -37,9 +37,20 @@ export function addPlaybook(program: Command): void {
   ).action((file: string, _options, command: Command) => act(put(file, command.optsWithGlobals())));
 
   withExamples(
-    playbook.command('show').description('versions of a playbook').argument('<name>', 'name of the playbook'),
-    ['interlock playbook show contain-c2'],
-  ).action((name: string, _options, command: Command) => act(show(name, command.optsWithGlobals())));
+    playbook
+      .command('show')
+      .description('versions of a playbook, or the text of one')
+      .argument('<name>', 'name of the playbook')
+      .argument('[digest]', 'the version whose text is printed, as it was put'),
+    [
+      'interlock playbook show contain-c2',
+      'interlock playbook show contain-c2 sha256:...   # read it before activating',
+    ],
+  ).action((name: string, digest: string | undefined, _options, command: Command) =>
+    act(
+      digest === undefined ? show(name, command.optsWithGlobals()) : showText(name, digest, command.optsWithGlobals()),
+    ),
+  );
 
   withExamples(
     playbook
@@ -110,6 +121,20 @@ async function show(name: string, options: Globals): Promise<Ending> {
   return fine;
 }
 
+async function showText(name: string, digest: string, options: Globals): Promise<Ending> {
+  if (!isName(name)) return cannot(NO_NAME);
+  if (!isDigest(digest)) return cannot(NO_DIGEST);
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.playbookVersion(name, digest);
+  if (!answer.ok) return complain(answer.error, session.value);
+  if (options.json) sayJson(answer.value);
+  // Line by line: what is cleaned of control characters must keep its line ends.
+  else for (const line of answer.value.text.trimEnd().split('\n')) say(clean(line, 10_000));
+  return fine;
+}
+
+const NO_DIGEST = 'a version is named by sha256: and 64 hex digits; `interlock playbook show` prints them.';
 const NO_NAME = 'a playbook is named by lower-case letters, digits and single hyphens, as in its document.';
 
 function sayPlaybook({ name, title, active, versions }: Playbook): void {
@@ -133,9 +158,7 @@ function sayPlaybook({ name, title, active, versions }: Playbook): void {
 
 async function activate(name: string, given: string | undefined, options: Globals): Promise<Ending> {
   if (!isName(name)) return cannot(NO_NAME);
-  if (given !== undefined && !isDigest(given)) {
-    return cannot('a version is named by sha256: and 64 hex digits; `interlock playbook show` prints them.');
-  }
+  if (given !== undefined && !isDigest(given)) return cannot(NO_DIGEST);
   const session = await openSession(options);
   if (!session.ok) return session;
   const { client } = session.value;

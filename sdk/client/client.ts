@@ -7,6 +7,7 @@ import {
   listOf,
   NewToken as NewTokenSchema,
   Playbook as PlaybookSchema,
+  PlaybookVersion as PlaybookVersionSchema,
   Published,
   PutPlaybook,
   Secret,
@@ -136,6 +137,8 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
         PutPlaybook,
       ),
     playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
+    playbookVersion: (name: string, digest: string) =>
+      get(within('playbooks', name, 'versions', digest), PlaybookVersionSchema),
     activatePlaybook: (name: string, digest: string) =>
       post(within('playbooks', name, 'activate'), { digest }, PlaybookSchema),
 

@@ -103,6 +103,8 @@ const Version = v.object({
 const playbook = { name: Name, title: v.string(), active: v.nullable(Digest), versions: v.array(Version) };
 export const Playbook = v.object(playbook);
 export type Playbook = v.InferOutput<typeof Playbook>;
+/** One version as its author wrote it: what whoever activates it has to read. */
+export const PlaybookVersion = v.object({ name: Name, digest: Digest, text: v.string() });
 /** `digest` names the version that was put. */
 export const PutPlaybook = v.object({ ...playbook, digest: Digest });
 
@@ -189,6 +191,7 @@ export const API_SCHEMAS = {
   Plan: PlanSchema,
   Playbook,
   PlaybookForm,
+  PlaybookVersion,
   Problem: ProblemSchema,
   Published,
   PutPlaybook,

@@ -72,7 +72,10 @@ export type HttpAnswer =
     }
   | { readonly ok: false; readonly error: ErrorClass; readonly message: string };
 
-const name = v.pipe(v.string(), v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/, 'lower case letters, digits, single hyphens'));
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/, 'lower case letters, digits, single hyphens'),
+);
 
 const ActionManifest = v.strictObject({
   title: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),

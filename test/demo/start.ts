@@ -3,17 +3,50 @@ import { parseArgs } from 'node:util';
 import { startWorld } from './world.ts';
 
 /** `npm start`: the kernel on 127.0.0.1:8484 with the demo org. What it keeps lies in .interlock/demo. */
-const { values } = parseArgs({
-  options: { port: { type: 'string', default: '8484' }, folder: { type: 'string' }, help: { type: 'boolean' } },
-});
-if (values.help) {
-  process.stdout.write(`Usage: npm start -- [--port 8484] [--folder .interlock/demo]
+const PORTS = { port: 8484, 'firewall-port': 8485, 'reputation-port': 8486 } as const;
+type PortOption = keyof typeof PORTS;
+
+const HELP = `Usage: npm start -- [--port 8484] [--folder .interlock/demo]
 
 Starts the Interlock kernel with a demo org, a small edge firewall on port 8485
 and a reputation service on 8486, all on 127.0.0.1. Ctrl-C ends it; what it
 recorded stays in the folder and is there on the next start.
-`);
+
+Options:
+  --port N             of the kernel, 8484 without it
+  --firewall-port N    of the firewall, 8485 without it
+  --reputation-port N  of the reputation service, 8486 without it
+  --folder PATH        where everything is kept, .interlock/demo without it
+  --help               this text
+
+The port 0 stands for any free one.
+`;
+
+function fail(text: string): never {
+  process.stderr.write(`interlock: ${text}\n`);
+  process.exit(2);
+}
+
+function readOptions() {
+  const text = { type: 'string' } as const;
+  const options = { ...{ port: text, 'firewall-port': text, 'reputation-port': text }, folder: text };
+  try {
+    return parseArgs({ options: { ...options, help: { type: 'boolean' } } }).values;
+  } catch (error) {
+    return fail(`${(error as Error).message.split('. ', 1)[0]}; --help lists the options`);
+  }
+}
+
+const values = readOptions();
+if (values.help) {
+  process.stdout.write(HELP);
   process.exit(0);
+}
+
+function portOf(option: PortOption): number {
+  const text = values[option] ?? `${PORTS[option]}`;
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : Infinity;
+  return port <= 65_535 ? port : fail(`--${option} must be a whole number from 0 to 65535; 0 takes a free port`);
 }
 
 const folder = values.folder ?? join(import.meta.dirname, '..', '..', '.interlock', 'demo');
@@ -22,10 +55,14 @@ const say = (line: string) =>
 try {
   const world = await startWorld({
     folder,
-    port: Number(values.port),
-    ports: { firewall: 8485, reputation: 8486 },
+    port: portOf('port'),
+    ports: { firewall: portOf('firewall-port'), reputation: portOf('reputation-port') },
     say,
   });
+  // The command line finds the usual address and the usual folder by itself.
+  const url = world.url === `http://127.0.0.1:${PORTS.port}` ? '' : ` --url ${world.url}`;
+  const token = (name: string) => ` --token-file ${world.tokenFile(name)}`;
+  const at = `${url}${values.folder === undefined ? '' : token('operator')}`;
   process.stdout.write(`
 Interlock is listening on ${world.url}
 
@@ -36,10 +73,10 @@ Interlock is listening on ${world.url}
 
 Try, in another terminal:
 
-  npx interlock event send test/samples/falco-c2-connection.json
-  npx interlock approval list
-  npx interlock approval approve ID --rationale "seen and agreed" --token-file ${world.tokenFile('approver')}
-  npx interlock run list
+  npx interlock event send test/samples/falco-c2-connection.json${at}
+  npx interlock approval list${at}
+  npx interlock approval approve ID --rationale "seen and agreed"${url}${token('approver')}
+  npx interlock run list${at}
 
 The API is described at ${world.url}/openapi.json. Ctrl-C stops the kernel.
 `);
@@ -55,6 +92,5 @@ The API is described at ${world.url}/openapi.json. Ctrl-C stops the kernel.
   process.exit(0);
 } catch (error) {
   const { code, message } = error as NodeJS.ErrnoException;
-  say(code === 'EADDRINUSE' ? `${message}: something else listens there; stop it, or give --port` : message);
-  process.exit(2);
+  fail(code === 'EADDRINUSE' ? `${message}: something else listens there; stop it, or choose another port (--help)` : message);
 }

@@ -38,7 +38,7 @@ const shell = (script: string): Promise<Ran> =>
       INTERLOCK_URL: world.url,
       INTERLOCK_TOKEN_FILE: world.tokenFile('operator'),
     };
-    execFile('bash', ['-c', `${NPX}\n${script}`], { cwd: ROOT, env, timeout: 25_000 }, (error, out, err) =>
+    execFile('bash', ['--norc', '-c', `${NPX}\n${script}`], { cwd: ROOT, env, timeout: 25_000 }, (error, out, err) =>
       resolve({ exit: error ? Number(error.code ?? 98) : 0, out, err }),
     );
   });
@@ -69,7 +69,7 @@ describe('the walk of the README', () => {
     .filter(({ marks }) => marks.includes('walk'))
     .flatMap(shellCommandsOf);
   const ran: (Ran & { readonly text: string })[] = [];
-  const after = (start: string) => ran.filter(({ text }) => text.startsWith(start));
+  const resultsOf = (start: string) => ran.filter(({ text }) => text.startsWith(start));
 
   test('is of some length', () => {
     expect(commands.length).toBeGreaterThan(14);
@@ -82,20 +82,20 @@ describe('the walk of the README', () => {
   });
 
   test('showed what it says', () => {
-    const [sent, again] = after('npx interlock event send test/samples/falco-c2');
+    const [sent, again] = resultsOf('npx interlock event send test/samples/falco-c2');
     expect(sent?.out).toMatch(/contain-c2\/c2-seen +matched +run_/);
     expect(again?.out).toContain('is known already; nothing changed');
-    const [own, other] = after('npx interlock approval approve');
+    const [own, other] = resultsOf('npx interlock approval approve');
     expect(own?.err).toContain('Whoever caused the run does not decide on it.');
     expect(other?.out).toMatch(/is approved, 1 of 1/);
-    expect(after('npx interlock run show')[0]?.out).toContain('completed');
-    const { entries } = JSON.parse(after('curl')[0]?.out ?? '{}') as { entries: { effect: string; ip: string }[] };
+    expect(resultsOf('npx interlock run show')[0]?.out).toContain('completed');
+    const { entries } = JSON.parse(resultsOf('curl')[0]?.out ?? '{}') as { entries: { effect: string; ip: string }[] };
     expect(entries.map(({ effect, ip }) => [effect, ip])).toEqual([['ban', '203.0.113.77']]);
-    const [whole, forged] = after('npx interlock audit verify');
+    const [whole, forged] = resultsOf('npx interlock audit verify');
     expect(whole?.out).toMatch(/^valid/);
     expect(forged?.out).toMatch(/TAMPERED \(line \d+\): record \d+ was changed/);
-    expect(after('npx interlock event send test/samples/falco-terminal')[0]?.out).toMatch(/run run_\w+ completed/);
-    expect(after('npx interlock plugin build')[0]?.out).toMatch(/webhook +1\.0\.0 .* sha256:/);
+    expect(resultsOf('npx interlock event send test/samples/falco-terminal')[0]?.out).toMatch(/run run_\w+ completed/);
+    expect(resultsOf('npx interlock plugin build')[0]?.out).toMatch(/webhook +1\.0\.0 .* sha256:/);
   });
 });
 

@@ -30,6 +30,7 @@ const READS = [
   'readEvent',
   'readIncident',
   'readPlaybook',
+  'readPlaybookVersion',
   'readRun',
 ];
 /** Every role, and every operation that it may use. What is not here is refused. */
@@ -125,7 +126,9 @@ describe('another org', () => {
     const body = { principal: 'victim', roles: ['auditor'] };
     const { data } = await house.ask('admin@acme', 'POST', '/v1/orgs/acme/tokens', { body });
     const text = playbook('intruder');
+    const { active: version } = (await house.ask('author@acme', 'GET', '/v1/orgs/acme/playbooks/contain')).data;
     return {
+      version,
       run,
       event: receipt.event,
       approval,

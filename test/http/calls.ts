@@ -12,6 +12,8 @@ const SUBJECT = `sha256:${'0'.repeat(64)}`;
 
 /** Ids of things that are there, in the org that is called. */
 export type Ids = {
+  /** Digest of a version of the playbook. */
+  readonly version?: string;
   readonly run: string;
   readonly event: string;
   readonly approval: string;
@@ -58,6 +60,11 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   },
   { operation: 'putPlaybook', method: 'POST', path: '/v1/orgs/{org}/playbooks', body: ids.text, type: 'text/yaml' },
   { operation: 'readPlaybook', method: 'GET', path: `/v1/orgs/{org}/playbooks/${ids.playbook}` },
+  {
+    operation: 'readPlaybookVersion',
+    method: 'GET',
+    path: `/v1/orgs/{org}/playbooks/${ids.playbook}/versions/${ids.version ?? SUBJECT}`,
+  },
   {
     operation: 'activatePlaybook',
     method: 'POST',

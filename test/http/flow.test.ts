@@ -260,6 +260,12 @@ test('a playbook is checked, stored and activated by two people', async () => {
 
   const activate = (as: string, digest: string) =>
     house.ask(as, 'POST', '/v1/orgs/acme/playbooks/fresh/activate', { body: { digest } });
+  const read = await house.ask(
+    'approver@acme',
+    'GET',
+    `/v1/orgs/acme/playbooks/${put.data.name}/versions/${put.data.digest}`,
+  );
+  expect(read.data).toEqual({ name: put.data.name, digest: put.data.digest, text });
   expect((await activate('all@acme', put.data.digest)).json.type).toBe('urn:interlock:problem:four-eyes');
   expect((await activate('approver@acme', `sha256:${'0'.repeat(64)}`)).status).toBe(404);
   expect((await activate('approver@acme', put.data.digest)).data).toMatchObject({

@@ -103,7 +103,6 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   commander: 'sdk/cli',
   esbuild: 'sdk/build',
   hono: 'kernel/http',
-  'hono-openapi': 'kernel/http',
   'ipaddr.js': 'kernel/egress',
   'json-rules-engine': 'kernel/rule',
   lmdb: 'kernel/adapter/lmdb',

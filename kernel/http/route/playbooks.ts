@@ -1,4 +1,12 @@
-import { ActivateForm, envelope, Lint, Playbook, PlaybookForm, PutPlaybook } from '../../../sdk/contract/api.ts';
+import {
+  ActivateForm,
+  envelope,
+  Lint,
+  Playbook,
+  PlaybookForm,
+  PlaybookVersion,
+  PutPlaybook,
+} from '../../../sdk/contract/api.ts';
 import { isName, toDigest } from '../../base/id.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { err, ok } from '../../base/result.ts';
@@ -60,6 +68,20 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
       const name = context.req.param('playbook') ?? '';
       const record = isName(name) ? kernel.query.playbook(by.org, name) : undefined;
       return record ? data(playbookView(record)) : problem('not-found');
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/playbooks/{playbook}/versions/{version}',
+    operation: 'readPlaybookVersion',
+    summary: 'The text of one version, as it was put; `version` is its digest',
+    access: 'playbook.read',
+    answer: { status: 200, description: 'The version.', schema: envelope(PlaybookVersion) },
+    handle({ by, context }) {
+      const name = context.req.param('playbook') ?? '';
+      const digest = toDigest(context.req.param('version') ?? '');
+      const version = isName(name) && digest ? kernel.query.version(by.org, name, digest) : undefined;
+      return version ? data({ name, digest: version.digest, text: version.text }) : problem('not-found');
     },
   }),
   route({
