@@ -24,8 +24,6 @@ export type Driver = {
 
 /** A run that has not ended by then has not completed. */
 const RUN_MS = 60_000;
-/** So many waits of one org may be open at a time; a driver that is told so asks again. */
-const BUSY_PAUSE_MS = 50;
 /** Of a run of the playbook. */
 const STEPS = 3;
 /** One in so many runs is parsed and compared in all its parts, the others in what decides. */
@@ -56,10 +54,6 @@ export function openDriver(kernel: KernelProcess, site: Site, stub: StubProcess)
     const until = performance.now() + RUN_MS;
     while (performance.now() < until) {
       const { status, body } = await client.request(`/v1/orgs/${site.org}/runs/${run}?wait=10s`);
-      if (status === 429) {
-        await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
-        continue;
-      }
       if (status !== 200) throw new Error(`a run was answered with ${status}: ${body}`);
       if (looksFine(body) || (JSON.parse(body) as { data: Run }).data.endedAt !== null) return body;
     }

@@ -66,7 +66,11 @@ export function openHttpClient(url: string, token: string): HttpClient {
   };
 }
 
-function openConnection(port: number, host: string, tell: { free: () => void; gone: (error: Error) => void }): Connection {
+function openConnection(
+  port: number,
+  host: string,
+  tell: { free: () => void; gone: (error: Error) => void },
+): Connection {
   const socket = connect({ port, host, noDelay: true });
   const read = openReader();
   let waiting: Waiting | undefined;

@@ -29,7 +29,7 @@ export type Approval = {
   readonly decidedSeq: number;
 };
 
-export type Vote = {
+type Vote = {
   readonly by: PrincipalId;
   readonly decision: 'approve' | 'reject';
   readonly rationale: string;

@@ -8,7 +8,7 @@ import type { Json } from './json.ts';
 export const digestOf = (data: string | Uint8Array): Digest => `sha256:${hash('sha256', data, 'hex')}` as Digest;
 
 /** Canonical JSON text (RFC 8785). The one form in which values are hashed, so that key order never matters. */
-export function canonicalJson(value: Json): string {
+function canonicalJson(value: Json): string {
   const text = canonicalize(value);
   invariant(text !== undefined, 'a JSON value has a canonical form');
   return text;

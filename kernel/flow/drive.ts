@@ -183,7 +183,11 @@ export function openDriver(deps: {
     },
     load,
     isActive: (org, id) => active.get(id)?.org === org,
-    onEffect: (handler) => void (act = handler),
-    onTurn: (handler) => void (turned = handler),
+    onEffect(handler) {
+      act = handler;
+    },
+    onTurn(handler) {
+      turned = handler;
+    },
   };
 }

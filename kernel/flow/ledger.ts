@@ -15,7 +15,7 @@ import { KEYS } from './keys.ts';
  * disk share the next one (group commit). Nothing staged is ever taken back: if a commit fails, its outcome is unknown,
  * so the ledger refuses everything from then on and the process must start again from what is on disk.
  */
-export type Change = { readonly audit: readonly AuditDraft[]; readonly rows: readonly Write[] };
+type Change = { readonly audit: readonly AuditDraft[]; readonly rows: readonly Write[] };
 
 export type Ledger = {
   /** Audit number that the first record of the next staged change will get. */

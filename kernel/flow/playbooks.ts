@@ -14,9 +14,9 @@ import type { Registry, StoredVersion } from './registry.ts';
  * Versions of playbooks: immutable, named by digest, put by one person and activated by another where the tier is high
  * (S 3.1, 8.2). Saving never changes what new runs use; a running run keeps the version it pinned.
  */
-export type VersionState = 'validated' | 'active' | 'deprecated';
+type VersionState = 'validated' | 'active' | 'deprecated';
 
-export type VersionRecord = {
+type VersionRecord = {
   readonly digest: Digest;
   readonly state: VersionState;
   readonly by: string;

@@ -109,4 +109,4 @@ export function openRegistry(store: Store) {
   };
 }
 
-export const policyDigest = (set: PolicySet): Digest => digestOfJson('policy-set', set as unknown as Json);
+const policyDigest = (set: PolicySet): Digest => digestOfJson('policy-set', set as unknown as Json);

@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { OrgId, PrincipalId } from '../base/id.ts';
 import { toOrgId } from '../base/id.ts';
-import { mayDo, type Permission, type Role } from './role.ts';
+import type { Role } from './role.ts';
 
 /** Who is asking: bound to one org by the token, never by the URL. */
 export type Principal = { readonly org: OrgId; readonly id: PrincipalId; readonly roles: readonly Role[] };
@@ -40,6 +40,3 @@ export function acceptsToken(record: TokenRecord, token: string, nowMs: number):
   const same = given.length === known.length && timingSafeEqual(given, known);
   return same && (record.expiresAt === null || nowMs < record.expiresAt);
 }
-
-export const allows = (principal: Principal, org: OrgId, permission: Permission): boolean =>
-  principal.org === org && mayDo(principal.roles, permission);

@@ -25,7 +25,7 @@ export type Permission = (typeof PERMISSIONS)[number];
 const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read'];
 
 /** Note what admin lacks: to run the place is not to decide in it, so an admin does not vote (S 8.2). */
-export const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
+const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   source: ['event.publish'],
   author: [...READS, 'playbook.write'],
   approver: [...READS, 'approval.vote', 'playbook.activate'],

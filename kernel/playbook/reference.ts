@@ -12,7 +12,7 @@ const PATH = /^(inputs|steps)((?:\.[A-Za-z0-9_-]{1,64}){1,16})$/;
 export type Scope = { readonly inputs: JsonObject; readonly steps: Readonly<Record<string, Json>> };
 export type Reference = { readonly root: 'inputs' | 'steps'; readonly path: readonly string[] };
 
-export function parseReference(text: string): Reference | undefined {
+function parseReference(text: string): Reference | undefined {
   const match = PATH.exec(text);
   if (!match) return undefined;
   return { root: match[1] as 'inputs' | 'steps', path: (match[2] as string).slice(1).split('.') };

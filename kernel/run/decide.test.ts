@@ -366,7 +366,7 @@ describe('any sequence of inputs', () => {
               : next.do === 'vote'
                 ? m.vote(next.by, next.decision)
                 : next.do === 'timer'
-                  ? (m.wait(next.ms), m.give({ kind: 'timer' }))
+                  ? m.timer(next.ms)
                   : m.give(next.input);
           if (ended && !(next.do === 'other' && next.input.kind === 'settle')) expect(m.run().version).toBe(version);
           effects.push(...turn.effects);

@@ -33,13 +33,12 @@ export function decide(run: Run | null, input: Input, facts: Facts): Decision {
   switch (input.kind) {
     case 'planned': {
       const found = actionStep(run, facts, input.step);
-      if (!found || found.run.state !== 'ready' || found.run.waitsFor !== 'plan') return refuse({ kind: 'stale' });
+      if (found?.run.state !== 'ready' || found.run.waitsFor !== 'plan') return refuse({ kind: 'stale' });
       return finish(turn, decidePlanned(turn, found.step, found.run, input.result));
     }
     case 'outcome': {
       const found = actionStep(run, facts, input.step);
-      if (!found || found.run.state !== 'intended' || found.run.attempt !== input.attempt)
-        return refuse({ kind: 'stale' });
+      if (found?.run.state !== 'intended' || found.run.attempt !== input.attempt) return refuse({ kind: 'stale' });
       return finish(turn, decideOutcome(turn, found.step, input.attempt, input.result));
     }
     case 'recovered':

@@ -39,7 +39,11 @@ describe('a store that failed', () => {
     ['removed', (file: string) => unlinkSync(file)],
     [
       'replaced by a copy',
-      (file: string) => (copyFileSync(file, `${file}.bak`), unlinkSync(file), copyFileSync(`${file}.bak`, file)),
+      (file: string) => {
+        copyFileSync(file, `${file}.bak`);
+        unlinkSync(file);
+        copyFileSync(`${file}.bak`, file);
+      },
     ],
   ])('lmdb: notices that its file was %s, and takes no more writes', async (_, meddle) => {
     const path = folder();

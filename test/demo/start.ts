@@ -29,7 +29,7 @@ function fail(text: string): never {
 
 function readOptions() {
   const text = { type: 'string' } as const;
-  const options = { ...{ port: text, 'firewall-port': text, 'reputation-port': text }, folder: text };
+  const options = { port: text, 'firewall-port': text, 'reputation-port': text, folder: text } as const;
   try {
     return parseArgs({ options: { ...options, help: { type: 'boolean' } } }).values;
   } catch (error) {
@@ -92,5 +92,9 @@ The API is described at ${world.url}/openapi.json. Ctrl-C stops the kernel.
   process.exit(0);
 } catch (error) {
   const { code, message } = error as NodeJS.ErrnoException;
-  fail(code === 'EADDRINUSE' ? `${message}: something else listens there; stop it, or choose another port (--help)` : message);
+  fail(
+    code === 'EADDRINUSE'
+      ? `${message}: something else listens there; stop it, or choose another port (--help)`
+      : message,
+  );
 }

@@ -14,10 +14,10 @@ import { startReputation } from '../service/reputation.ts';
  * from policies/, sealed plugins, and a token per role. `npm start` and `npm run demo` use it.
  */
 const ROOT = join(import.meta.dirname, '..', '..');
-export const ORG = 'demo' as OrgId;
+const ORG = 'demo' as OrgId;
 
 /** Who exists in the demo org. The operator has all roles but may not approve what it caused. */
-export const PEOPLE: Readonly<Record<string, readonly Role[]>> = {
+const PEOPLE: Readonly<Record<string, readonly Role[]>> = {
   operator: ['operator', 'author', 'approver', 'auditor', 'admin'],
   approver: ['approver'],
   'second-approver': ['approver'],

@@ -17,9 +17,9 @@ import matrix from '../../policies/approval/matrix.json' with { type: 'json' };
  * The run machine alone, with everything around it answered from a table: for tests of decisions. Time moves only when
  * a test moves it; every turn is also kept as it would be stored, so a test can fold it again.
  */
-export const DIGEST = `sha256:${'0'.repeat(64)}` as Digest;
-export const ORG = 'acme' as OrgId;
-export const RUN = `run_${'1'.repeat(32)}` as RunId;
+const DIGEST = `sha256:${'0'.repeat(64)}` as Digest;
+const ORG = 'acme' as OrgId;
+const RUN = `run_${'1'.repeat(32)}` as RunId;
 export const step = (name: string) => name as StepId;
 export const person = (name: string) => name as PrincipalId;
 
@@ -112,6 +112,11 @@ export function machine(options: MachineOptions) {
         trace: '3'.repeat(32),
         inputs: options.inputs ?? { ip: '203.0.113.7' },
       });
+    },
+    /** Time passes, and the run is told that something may be due. */
+    timer(ms: number) {
+      this.wait(ms);
+      return this.give({ kind: 'timer' });
     },
     /** The answer to the call of `execute` that is out. */
     outcome(name: string, result: Extract<Input, { kind: 'outcome' }>['result'], attempt?: number) {

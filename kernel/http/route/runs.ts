@@ -38,13 +38,12 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
     data(runView(run, kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest)));
   const read = (org: OrgId, name: string | undefined, wait: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
-    const run = id && kernel.query.run(org, id);
-    if (!run) return problem('not-found');
-    const waitMs = wait === undefined || run.ended ? 0 : (parseDuration(wait) ?? 0);
-    if (waitMs === 0) return show(run);
+    if (!id) return problem('not-found');
+    const answer = (run: RunValue | null) => (run ? show(run) : problem('not-found'));
+    const waitMs = wait === undefined ? 0 : (parseDuration(wait) ?? 0);
+    if (waitMs === 0) return answer(kernel.query.run(org, id));
     const ended = waits.take(org, () => kernel.waitForRun(org, id, waitMs));
-    if (!ended) return problem('too-many-waits', { headers: { 'retry-after': '1' } });
-    return ended.then((later) => show(later ?? run));
+    return ended ? ended.then(answer) : problem('too-many-waits', { headers: { 'retry-after': '1' } });
   };
 
   return [
