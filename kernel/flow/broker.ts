@@ -29,7 +29,7 @@ export type StepScope = {
   readonly idempotencyKey: string;
   /** W3C Trace Context, version 00; empty when there is none. */
   readonly traceparent: string;
-  /** Time left for the step, in milliseconds from now. */
+  /** Time for all requests of the step, in milliseconds from the first one. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 };
@@ -75,7 +75,7 @@ export function createBroker(parts: { readonly egress: EgressClient; readonly se
 }
 
 function openStep(egress: EgressClient, source: SecretSource, scope: StepScope): StepBroker {
-  const deadline = performance.now() + scope.timeoutMs;
+  let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
   const pool = JSON.stringify([scope.org, scope.plugin]);
@@ -98,6 +98,8 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
     if (denied !== null) return { denied };
     if (closing) return deny('the step has ended');
     asked += 1;
+    // From the first request on: the wait for a free cell before it is no time of the step.
+    deadline ??= performance.now() + scope.timeoutMs;
     const allowed = judgeStepRequest(scope, request, asked);
     if (!allowed.ok) return deny(allowed.error);
     const { rule, method, url } = allowed.value;

@@ -77,7 +77,7 @@ beforeAll(async () => {
     acme: await tokensFor(prepared, 'acme', PEOPLE),
     globex: await tokensFor(prepared, 'globex', PEOPLE),
   }));
-  kernel = startKernelProcess(folder.config);
+  kernel = startKernelProcess(folder.config, process.env['FAULT'] ? { imports: [process.env['FAULT']] } : {});
   url = await kernel.listening;
   const orgOf = (org: keyof typeof tokens): Org => ({
     asker: apiOf(url, org, tokens[org].asker),

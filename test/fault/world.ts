@@ -20,8 +20,8 @@ import {
 export const ORG = 'acme';
 const FIREWALL_TOKEN = 'fault-firewall-token-0001';
 
-/** Retries are many and soon: a run may be hit by several kills and must still end while the test looks. */
-const RETRY = '{ attempts: 10, backoff: 20ms..100ms }';
+/** Retries come soon, so that runs end while the test looks; they are few, because restarts must not use them up. */
+const RETRY = '{ attempts: 3, backoff: 20ms..100ms }';
 
 const playbook = (lookup: string) => `
 apiVersion: interlock/v1
