@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
+import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
 import { openModuleStore } from './adapter/file/module-store.ts';
 import { openSecretStore } from './adapter/file/secret-store.ts';
@@ -30,6 +31,8 @@ export async function startKernel(
   if (/(^|[\s,])(\*|json-rules-engine\S*)/.test(process.env.DEBUG ?? ''))
     return err('DEBUG makes the rule engine print what it judges; unset DEBUG and start again');
   await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const lock = await lockFolder(config.data);
+  if (!lock.ok) return lock;
   const egress = openEgressClient();
   const guard = await egress.selfTest();
   if (!guard.holds) return err(`the egress guard does not hold here, so the kernel does not start: ${guard.detail}`);
@@ -77,6 +80,7 @@ export async function startKernel(
       await cells.close();
       await egress.close();
       await store.close();
+      await lock.value.release();
     },
   });
 }

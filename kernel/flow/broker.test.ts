@@ -216,6 +216,13 @@ describe('what goes out', () => {
     await broker.forStep(scopeOf({ timeoutMs: 500 })).handle(get());
     expect(sent[0]?.timeoutMs).toBeGreaterThan(0);
     expect(sent[0]?.timeoutMs).toBeLessThanOrEqual(500);
+
+    // Its clock starts with its first request: before that it may have waited for a cell longer than its time.
+    const waited = broker.forStep(scopeOf({ timeoutMs: 40 }));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(await waited.handle(get())).toMatchObject({ ok: true });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(await waited.handle(get())).toMatchObject({ ok: false, error: 'timeout' });
     expect(sent[0]?.maxBodyBytes).toBe(LIMITS.httpBodyBytes.value);
     const late = broker.forStep(scopeOf({ timeoutMs: 0 }));
     expect(await late.handle(post())).toMatchObject({ ok: false, error: 'timeout' });
