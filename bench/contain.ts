@@ -34,7 +34,7 @@ export async function benchContain(bench: Bench): Promise<Figure[]> {
 const deliver = (bench: Bench, post: Post): Promise<Figure[]> =>
   withKernel(bench, post, post, async (kernel, site) => {
     const driver = openDriver(kernel, site, bench.stub);
-    const figures = await saturate(bench, kernel, driver, 'W1.deliver_', bench.plan.warmMs / 2, bench.plan.deliver);
+    const figures = await saturate(bench, kernel, driver, 'W1.deliver_', bench.plan.warmMs, bench.plan.deliver);
     driver.close();
     return figures.filter(({ id }) => /runs_per_s|kernel_cpu|cells_cpu/.test(id));
   });

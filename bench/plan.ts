@@ -32,7 +32,7 @@ const QUICK: Plan = {
   warmMs: 3_000,
   pauseMs: 300,
   closed: { rounds: 3, roundMs: 2_500 },
-  slow: { rounds: 3, roundMs: 2_500 },
+  slow: { rounds: 3, roundMs: 2_000 },
   fast: { rounds: 3, roundMs: 2_500 },
   deliver: { rounds: 2, roundMs: 1_500 },
   nonMatching: { rounds: 3, roundMs: 1_500 },

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { cpus } from 'node:os';
 import { childrenOf, processorMs } from '../test/hostile/processes.ts';
 import type { KernelProcess, StubProcess } from './child.ts';
 
@@ -57,7 +57,7 @@ export const used = (from: Cpu, to: Cpu) => {
   const driver = to.driver - from.driver;
   const machine = to.machine - from.machine;
   /** Share of all processors that neither we nor the kernel's processes had: other work on the machine. */
-  const others = Math.max(0, machine - kernel - cells - stub - driver) / ((to.at - from.at) * availableParallelism());
+  const others = Math.max(0, machine - kernel - cells - stub - driver) / ((to.at - from.at) * cpus().length);
   return { kernel, cells, stub, driver, others };
 };
 

@@ -242,20 +242,23 @@ describe('a playbook', () => {
     const org = world.org('pinned');
     const old = (await org.author.get<Playbook>('/playbooks/contain-c2')).data.active;
     const before = await world.held(org, '203.0.113.1');
-    const digest = await activate(org, world.playbook.replace('for: 4h', 'for: 8h'));
+    // The hours stand in the step that waits, and in one that comes after it.
+    const digest = await activate(org, world.playbook.replaceAll('4h', '8h'));
     const after = await world.held(org, '203.0.113.2');
-    const secondsOf = async (ip: string) => {
-      const headers = { authorization: `Bearer ${FIREWALL_TOKEN}` };
-      const answer = await fetch(`${org.firewall.url}/v1/bans/${ip}`, { headers });
-      return ((await answer.json()) as { seconds: number }).seconds;
-    };
-    for (const [{ run, approval }, version, hours] of [
-      [before, old, 4],
-      [after, digest, 8],
-    ] as const) {
+    const rows = [
+      [before, old, '4h', 14_400],
+      [after, digest, '8h', 28_800],
+    ] as const;
+    for (const [{ run, approval }, version, hours, seconds] of rows) {
       await approve(org.approver, approval);
-      expect(await ended(org, run)).toMatchObject({ state: 'completed', digest: version, pins: { playbook: version } });
-      expect(await secondsOf(String(approval.parameters['ip']))).toBe(hours * 3_600);
+      const over = await ended(org, run);
+      expect(over).toMatchObject({ state: 'completed', digest: version, pins: { playbook: version } });
+      const ip = String(over.inputs['ip']);
+      const incident = await org.author.get(`/incidents/${over.inputs['finding']}`);
+      expect(incident.data).toMatchObject({ timeline: [{ note: `${ip} banned for ${hours}` }] });
+      const headers = { authorization: `Bearer ${FIREWALL_TOKEN}` };
+      const ban = await (await fetch(`${org.firewall.url}/v1/bans/${ip}`, { headers })).json();
+      expect(ban).toMatchObject({ seconds });
     }
     expect(digest).not.toBe(old);
   });

@@ -87,7 +87,7 @@ export async function openGovernedWorld<Name extends string>(
 
   let url = '';
   const start = async () => {
-    const started = startKernelProcess(folder.config, process.env['FAULT'] ? { imports: [process.env['FAULT']] } : {});
+    const started = startKernelProcess(folder.config);
     url = await started.listening;
     return started;
   };

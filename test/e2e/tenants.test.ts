@@ -1,130 +1,23 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digestOf } from '../../kernel/base/digest.ts';
-import { ROLES } from '../../kernel/org/role.ts';
 import type { Playbook } from '../../sdk/contract/api.ts';
-import { answerOk, openUpstream, type Upstream } from '../egress/upstream.ts';
 import { type Call, callsOf, type Ids, NOWHERE } from '../http/calls.ts';
-import { type Answer, type Api, apiOf, cloudEvent, until, verifyExport } from '../support/api.ts';
-import { type KernelProcess, startKernelProcess } from '../support/kernel-process.ts';
-import { type KernelFolder, makeKernelFolder, prepareKernel, ruleFor, tokensFor } from '../support/org-files.ts';
+import { type Answer, apiOf, cloudEvent, until, verifyExport } from '../support/api.ts';
+import { held, type Org, openTenantsWorld, playbook, publish, SECRETS, type TenantsWorld } from './tenants-world.ts';
 
 /**
- * Two orgs in one kernel, with people, playbooks, secrets and events of the same names. Whatever the one does, with
- * the real ids of the other and every permission that there is, the other is not there for it and stays as it was.
+ * Whatever one org does, with the real ids of the other and every permission that there is, the other is not there for
+ * it and stays as it was.
  */
-const PEOPLE = { asker: ['operator'], all: ROLES } as const;
-type Org = Readonly<Record<keyof typeof PEOPLE, Api>>;
-
-const SECRETS = { acme: 'the-key-of-acme-0001', globex: 'the-key-of-globex-0002' } as const;
-
-let folder: KernelFolder;
-let kernel: KernelProcess;
-let url: string;
-/** Granted to both orgs, with a secret of the same name. */
-let vault: Upstream;
-/** Granted to acme alone. */
-let inner: Upstream;
+let world: TenantsWorld;
 let acme: Org;
 let globex: Org;
-
-const playbook = (name: string, step: string, more = '') => `
-apiVersion: interlock/v1
-kind: Playbook
-name: ${name}
-title: ${name}
-owners: { technical: a, operational: b }
-triggers:
-  - { id: seen, on: event, where: { fact: event, path: /kind, operator: equal, value: ${name} }${more} }
-inputs: { incident: /incident, name: /name }
-steps:
-  - { id: act, ${step} }
-  - { id: note, type: update_state, incident: "{{ inputs.incident }}", set: { state: triaged } }
-`;
-const GET = 'type: enrich, uses: http-json/get';
-const POST = 'type: webhook, uses: webhook/post';
-const DEDUP = ', dedup: { key: [/incident], window: 30m, repeat: coalesce }';
-const at = (upstream: Upstream) => `http://127.0.0.1:${upstream.port}`;
-const urlOf = (upstream: Upstream, path: string) => `url: "${at(upstream)}/${path}"`;
-
-/** Held until someone agrees, then it asks the vault. */
-const gate = () => playbook('gate', `${GET}, with: { ${urlOf(vault, '{{ inputs.name }}')} }, tier: high`, DEDUP);
-const reach = () => playbook('reach', `${GET}, with: { ${urlOf(inner, 'reach')} }`);
-const push = () => playbook('push', `${POST}, with: { ${urlOf(vault, 'push')}, payload: {} }`);
-/** Its answer gets lost, so that a person has to settle it. */
-const lost = () => playbook('lost', `${POST}, with: { ${urlOf(inner, 'lost')}, payload: {} }`);
-
 beforeAll(async () => {
-  vault = await openUpstream();
-  inner = await openUpstream((request, socket, n) =>
-    request.path === '/lost' ? socket.destroy() : answerOk(request, socket, n),
-  );
-  const secret = { name: 'shared-key', header: 'authorization', format: 'Bearer {}' };
-  const shared = { plugin: 'http-json', rules: [ruleFor(at(vault), { secret })] };
-  const own = [ruleFor(at(inner))];
-  folder = await makeKernelFolder('tenants', [
-    {
-      id: 'acme',
-      plugins: ['http-json', 'webhook', 'edge-firewall'],
-      egress: [
-        { plugin: 'http-json', rules: [...shared.rules, ...own] },
-        { plugin: 'webhook', rules: own },
-      ],
-    },
-    { id: 'globex', plugins: ['http-json', 'webhook'], egress: [shared] },
-  ]);
-  const tokens = await prepareKernel(folder, async (prepared) => ({
-    acme: await tokensFor(prepared, 'acme', PEOPLE),
-    globex: await tokensFor(prepared, 'globex', PEOPLE),
-  }));
-  kernel = startKernelProcess(folder.config, process.env['FAULT'] ? { imports: [process.env['FAULT']] } : {});
-  url = await kernel.listening;
-  const orgOf = (org: keyof typeof tokens): Org => ({
-    asker: apiOf(url, org, tokens[org].asker),
-    all: apiOf(url, org, tokens[org].all),
-  });
-  acme = orgOf('acme');
-  globex = orgOf('globex');
-  for (const org of [acme, globex]) {
-    await org.all.put('/secrets/shared-key', { value: SECRETS[org.all.org as keyof typeof SECRETS] });
-    for (const text of [gate(), reach()]) await activate(org, text);
-  }
-  await activate(acme, lost());
-  await activate(globex, push());
+  world = await openTenantsWorld();
+  ({ acme, globex } = world);
 });
-afterAll(async () => {
-  await kernel?.end('SIGTERM');
-  await Promise.all([vault, inner].map((upstream) => upstream?.close()));
-  await folder?.remove();
-});
-
-/** The author is a person of his own, because the four-eyes rule holds here too. */
-async function activate(org: Org, text: string): Promise<string> {
-  const made = await org.all.post<{ token: string }>('/tokens', { principal: 'author', roles: ['author'] });
-  const author = apiOf(url, org.all.org, made.data.token);
-  const put = await author.putPlaybook(text);
-  const name = /^name: (\S+)$/m.exec(text)?.[1];
-  const active = await org.all.post(`/playbooks/${name}/activate`, { digest: put.data?.digest });
-  expect([put.status, active.status], put.text).toEqual([201, 200]);
-  return put.data.digest;
-}
-
-let sent = 0;
-async function publish(org: Org, kind: string, id = `event-${++sent}`, incident = `INC-${id}`) {
-  const answer = await org.asker.publish(cloudEvent(id, { kind, incident, name: org.all.org }));
-  const [receipt] = answer.data?.events ?? [];
-  if (!receipt) throw new Error(answer.text);
-  const run = receipt.triggers.find((one) => one.run !== null)?.run ?? '';
-  return { ...receipt, run };
-}
-
-/** A run that waits for a person. */
-async function held(org: Org) {
-  const { run, event } = await publish(org, 'gate');
-  const [approval] = (await org.all.run(run)).data.approvals;
-  if (approval?.state !== 'pending') throw new Error(`${run} is not held`);
-  return { run, event, approval: approval.approval, subject: approval.subject };
-}
+afterAll(() => world?.close());
 
 const outcomeOf = ({ status, problem }: Answer) => `${status} ${problem}`;
 
@@ -163,10 +56,10 @@ describe('what has the same name in both orgs', () => {
   test('is a secret of its own: the upstream gets the value of the org that asks', async () => {
     const keysSent = async (org: Org) => {
       const { run, approval, subject } = await held(org);
-      const before = vault.requests.length;
+      const before = world.vault.requests.length;
       await org.all.vote(approval, 'approve', subject);
       const ended = await org.all.run(run, '10s');
-      const requests = vault.requests.slice(before);
+      const requests = world.vault.requests.slice(before);
       return {
         state: ended.data.state,
         keys: requests.map(({ path, headers }) => `${path} ${headers['authorization']}`),
@@ -186,8 +79,8 @@ describe('what has the same name in both orgs', () => {
   });
 
   test('is a playbook of its own: a version of the other cannot be activated under the own name', async () => {
-    const other = gate().replace('title: gate', 'title: another gate');
-    const digest = await activate(acme, other);
+    const other = world.playbooks.gate.replace('title: gate', 'title: another gate');
+    const digest = await world.activate(acme, other);
     const before = await globex.all.get<Playbook>('/playbooks/gate');
     expect(before.data.active).not.toBe(digest);
     expect(outcomeOf(await globex.all.post('/playbooks/gate/activate', { digest }))).toBe('404 not-found');
@@ -197,21 +90,21 @@ describe('what has the same name in both orgs', () => {
 
 describe('what one org was given', () => {
   test('a grant does not work for the other: the step is refused and nothing connects', async () => {
-    const before = inner.connections.length;
+    const before = world.inner.connections.length;
     const ended = await globex.all.run((await publish(globex, 'reach')).run, '10s');
     expect([ended.data.state, ended.data.reason]).toEqual(['aborted', 'refused-by-policy']);
     expect(ended.data.steps[0]).toMatchObject({ state: 'failed', error: { class: 'refused_by_policy' } });
-    expect(inner.connections.length).toBe(before);
+    expect(world.inner.connections.length).toBe(before);
     const allowed = await acme.all.run((await publish(acme, 'reach')).run, '10s');
-    expect([allowed.data.state, inner.connections.length]).toEqual(['completed', before + 1]);
+    expect([allowed.data.state, world.inner.connections.length]).toEqual(['completed', before + 1]);
   });
 
   test('nor for a plugin that only the other has a grant for: it is refused before any call', async () => {
-    const before = vault.connections.length;
+    const before = world.vault.connections.length;
     const ended = await globex.all.run((await publish(globex, 'push')).run, '10s');
     expect([ended.data.state, ended.data.reason]).toEqual(['aborted', 'guardrail']);
     expect(ended.data.steps[0]).toMatchObject({ attempts: [], error: { class: 'refused_by_policy' } });
-    expect(vault.connections.length).toBe(before);
+    expect(world.vault.connections.length).toBe(before);
   });
 
   test('a plugin is not there for the other', async () => {
@@ -224,7 +117,7 @@ describe('what one org was given', () => {
   });
 
   test('a token does not become one of the other by naming it', async () => {
-    const renamed = apiOf(url, 'globex', acme.all.token.replace('ilk_acme_', 'ilk_globex_'));
+    const renamed = apiOf(world.url, 'globex', acme.all.token.replace('ilk_acme_', 'ilk_globex_'));
     expect(outcomeOf(await renamed.get('/runs'))).toBe('401 unauthenticated');
     expect((await acme.all.get('/runs')).status).toBe(200);
   });
@@ -291,7 +184,7 @@ describe('with the real ids of the other org', () => {
       secret: 'only-there',
       playbook: 'lost',
       incident,
-      text: playbook('intruder', `${GET}, with: { ${urlOf(vault, 'x')} }`),
+      text: world.playbooks.intruder,
     };
     const real: Readonly<Record<string, Partial<Call>>> = {
       cancelRun: { path: `/v1/orgs/{org}/runs/${cancelled.run}/cancel` },
@@ -360,7 +253,7 @@ describe('with the real ids of the other org', () => {
 
   test.each(['acme', 'globex'])('the export of %s holds its own records only, and is whole by itself', async (name) => {
     const [own, other] = name === 'acme' ? [acme, 'globex'] : [globex, 'acme'];
-    const { verdict, records } = await verifyExport(own.all, join(folder.path, `bundle-${name}`));
+    const { verdict, records } = await verifyExport(own.all, join(world.path, `bundle-${name}`));
     expect(verdict).toMatchObject({ verdict: 'valid', findings: [] });
     expect(verdict.records).toBeGreaterThan(50);
     expect(records().filter(({ tenant }) => tenant !== name)).toEqual([]);
@@ -377,4 +270,9 @@ describe('with the real ids of the other org', () => {
       expect(answer.status, `${call.operation} ${answer.text}`).toBeLessThan(300);
     }
   });
+});
+
+test('the kernel has met no defect of its own, and ends in good order', async () => {
+  expect(world.kernel.said()).not.toContain('defect');
+  expect(await world.kernel.end('SIGTERM')).toEqual({ code: 0, signal: null });
 });
