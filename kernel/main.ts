@@ -100,8 +100,20 @@ Options:
   --help          this text
 `;
 
+function readOptions() {
+  try {
+    return parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } }).values;
+  } catch {
+    return undefined;
+  }
+}
+
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } });
+  const values = readOptions();
+  if (!values) {
+    process.stderr.write(`interlock: unknown option or missing value\n\n${HELP}`);
+    return 2;
+  }
   if (values.help) {
     process.stdout.write(HELP);
     return 0;

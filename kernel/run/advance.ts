@@ -116,7 +116,9 @@ function intend(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan
   const attempt = (turn.run().steps[step.id]?.attempt ?? 0) + 1;
   const key = keyOf(turn.run(), step.id);
   const uses = `${step.plugin}/${step.action}`;
-  turn.emit({ kind: 'step-intended', step: step.id, attempt, uses, parameters, key, verdict });
+  // An action that is not known is one that may change something.
+  const effect = turn.facts.action(step.plugin, step.action)?.effect ?? 'write';
+  turn.emit({ kind: 'step-intended', step: step.id, attempt, uses, effect, parameters, key, verdict });
   turn.ask({ kind: 'call', op: 'execute', step: step.id, attempt, parameters, plan, key });
   return undefined;
 }

@@ -5,7 +5,7 @@ import { durationMs } from '../base/time.ts';
 import { auditOf } from './audit.ts';
 import type { Input, Outcome } from './decision.ts';
 import { evolve, replay } from './evolve.ts';
-import { nextDue, openCalls } from './open-work.ts';
+import { closureOf, isPartial, nextDue, openCalls } from './open-work.ts';
 import { backoff } from './retry.ts';
 
 const WRITE = { 'p/do': {}, 'p/say': {} };
@@ -308,6 +308,17 @@ describe('a run ends (R6, R8)', () => {
     m.wait(600_000);
     expect(kinds(m.give({ kind: 'timer' }))).toBe('approval-decided steps-skipped run-ended');
     expect(m.run().state).toBe('timed_out');
+  });
+
+  test.each([
+    ['write', 'needs_review'],
+    ['read', 'closed'],
+  ] as const)('failed after a step that did a %s: %s', (effect, closure) => {
+    const m = machine({ steps: TWO, actions: { ...WRITE, 'p/do': { effect } } });
+    m.start();
+    m.outcome('a', done);
+    m.outcome('b', failed('invalid_input'));
+    expect([m.run().state, isPartial(m.run()), closureOf(m.run())]).toEqual(['failed', effect === 'write', closure]);
   });
 
   test('nothing moves an ended run', () => {

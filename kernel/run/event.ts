@@ -60,6 +60,8 @@ export type RunEvent =
       readonly step: StepId;
       readonly attempt: number;
       readonly uses: string;
+      /** What the action's manifest declares. */
+      readonly effect: 'none' | 'read' | 'write';
       readonly parameters: JsonObject;
       readonly key: string;
       readonly verdict: string;

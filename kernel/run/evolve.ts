@@ -92,6 +92,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
     case 'step-intended': {
       const attempt: Attempt = {
         number: event.attempt,
+        effect: event.effect,
         intentSeq: seq,
         intentAt: at,
         end: null,

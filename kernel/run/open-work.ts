@@ -37,8 +37,10 @@ export function closureOf(run: Run): Closure {
   return isPartial(run) ? 'needs_review' : 'closed';
 }
 
-/** Some action was carried out and the run did not complete. */
+/** Something outside was changed and the run did not complete. */
 export const isPartial = (run: Run): boolean =>
   run.ended !== null &&
   run.state !== 'completed' &&
-  Object.values(run.steps).some((step) => step.state === 'succeeded' && step.attempts.length > 0);
+  Object.values(run.steps).some((step) =>
+    step.attempts.some((attempt) => attempt.effect === 'write' && attempt.end === 'succeeded'),
+  );

@@ -64,6 +64,7 @@ export type StepError = { readonly class: ErrorClass; readonly message: string }
 /** What became of each try: the intent's record and how it ended. */
 export type Attempt = {
   readonly number: number;
+  readonly effect: 'none' | 'read' | 'write';
   readonly intentSeq: number;
   readonly intentAt: UnixMs;
   readonly end: 'succeeded' | 'failed' | 'indeterminate' | null;

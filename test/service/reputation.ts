@@ -21,7 +21,9 @@ export async function startReputation(options: { port?: number } = {}): Promise<
     const bad = ip.startsWith('203.0.113.');
     response.end(JSON.stringify({ ip, score: bad ? 95 : 5, seen: bad ? ['c2'] : [] }));
   });
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
