@@ -130,7 +130,7 @@ describe('what cannot be started', () => {
     expect(err).not.toContain('    at ');
   });
 
-  test.each(['--port', '--firewall-port'])('a port that is taken: %s', async (option) => {
+  test.each(['--port', '--firewall-port', '--reputation-port'])('a port that is taken: %s', async (option) => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const address = taken.address();
