@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openUpstream, type Upstream } from '../egress/upstream.ts';
 import { childrenOf } from '../hostile/processes.ts';
 import { type Api, apiOf, cloudEvent, until } from '../support/api.ts';
 import { type KernelProcess, startKernelProcess } from '../support/kernel-process.ts';
@@ -34,6 +35,8 @@ const CANARIES = {
 const BASIC = Buffer.from(CANARIES['inside-basic']).toString('base64');
 
 let echo: Echo;
+/** Answers with what is not HTTP: the parser's error quotes it from the first bad character, which comes before it. */
+let broken: Upstream;
 let folder: KernelFolder;
 let kernel: KernelProcess;
 let api: Api;
@@ -69,6 +72,10 @@ steps:
 
 beforeAll(async () => {
   echo = await startEcho();
+  broken = await openUpstream(({ headers }, socket) =>
+    socket.end(`HTTP/1.1 200 OK\r\n"${headers['x-api-key']}\r\n\r\n`),
+  );
+  const brokenUrl = `http://127.0.0.1:${broken.port}`;
   const secret = (name: string, header: string, format: string) => ({ secret: { name, header, format } });
   folder = await makeKernelFolder('canary', [
     {
@@ -79,6 +86,7 @@ beforeAll(async () => {
           plugin: 'http-json',
           rules: [
             ruleFor(echo.url, { pathPrefix: '/key', ...secret('api-key', 'x-api-key', '{}') }),
+            ruleFor(brokenUrl, secret('api-key', 'x-api-key', '{}')),
             ruleFor(echo.url, { pathPrefix: '/bearer', ...secret('api-key', 'authorization', 'Bearer {}') }),
             ruleFor(echo.url, { pathPrefix: '/basic', ...secret('basic', 'authorization', 'Basic {}') }),
           ],
@@ -97,6 +105,7 @@ beforeAll(async () => {
     await prepareKernel(folder, async (prepared) => {
       await activatePlaybook(prepared, ORG, playbook(echo.url, 'echo', 'path', '20s'));
       await activatePlaybook(prepared, ORG, playbook(echo.url, 'late', 'late', '1s'));
+      await activatePlaybook(prepared, ORG, playbook(brokenUrl, 'broken', 'broken', '20s'));
       await activatePlaybook(prepared, ORG, containment);
       return tokensFor(prepared, ORG, {
         everything: ['operator', 'auditor', 'admin', 'author'],
@@ -119,6 +128,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await kernel?.end();
   await echo?.close();
+  await broken?.close();
   await folder?.remove();
 });
 
@@ -191,6 +201,15 @@ describe('secrets that were used for real', () => {
       expect(echo.received.get(`/basic/${path}`)).toContain(`Basic ${BASIC}`);
     }
     expect(echo.received.get('/v1/bans/20.1.1.1')).toContain(`Bearer ${CANARIES['edge-firewall-token']}`);
+  });
+
+  it('reach one that answers with what is not HTTP', async () => {
+    const answer = await api.publish(cloudEvent('broken', { broken: '/' }));
+    const id = answer.data.events[0]?.triggers.find((one) => one.run)?.run ?? '';
+    const { data } = await api.run(id, '20s');
+    expect(data).toMatchObject({ state: 'failed', steps: [{ error: { class: 'upstream_error' } }, {}, {}] });
+    expect(broken.requests.map(({ headers }) => headers['x-api-key'])).toEqual([CANARIES['api-key']]);
+    runIds.push(id);
   });
 
   it('are in no answer of the API', async () => {

@@ -107,6 +107,8 @@ let tokens: { readonly hostile: string; readonly neighbour: string };
 let hostile: Api;
 let neighbour: Api;
 let again: string;
+/** Cells of the kernel just before its end. Survivors are ended with the test: they would spin for good. */
+let lastCells: readonly number[] = [];
 const health = new Map<number, number>();
 let isOver = false;
 let watch: Promise<void>;
@@ -191,6 +193,7 @@ beforeAll(async () => {
 afterAll(async () => {
   isOver = true;
   await kernel?.end();
+  for (const pid of lastCells.filter(isAlive)) process.kill(pid, 'SIGKILL');
   await watch;
   await upstream?.close();
   await folder?.remove();
@@ -299,20 +302,20 @@ describe('the kernel', () => {
   it('leaves no cell behind when it is stopped, whatever runs in it', async () => {
     await start(hostile, SPIN.name);
     await until(spinningCells, (cells) => cells.length > 0);
-    const cells = childrenOf(kernel.pid);
+    lastCells = childrenOf(kernel.pid);
     isOver = true;
     expect(await kernel.end('SIGTERM')).toEqual({ code: 0, signal: null });
-    expect(cells.filter(isAlive)).toEqual([]);
+    expect(lastCells.filter(isAlive)).toEqual([]);
   });
 
   it.runIf(dieWithParent().length > 0)('nor when it is killed', async () => {
     await startKernel();
     // The call that the stop cut off is open on the record, and is taken up.
     await until(spinningCells, (cells) => cells.length > 0);
-    const cells = childrenOf(kernel.pid);
+    lastCells = childrenOf(kernel.pid);
     await kernel.end('SIGKILL');
     await until(
-      async () => cells.filter(isAlive),
+      async () => lastCells.filter(isAlive),
       (alive) => alive.length === 0,
     );
   });
