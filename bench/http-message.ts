@@ -9,7 +9,7 @@ export type Message = {
 };
 
 /** @returns undefined while bytes are missing. More than one message is broken: nobody here pipelines. */
-export function readMessage(bytes: Buffer): Message | 'broken' | undefined {
+function readMessage(bytes: Buffer): Message | 'broken' | undefined {
   const end = bytes.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   const head = bytes.toString('latin1', 0, end);

@@ -16,7 +16,7 @@ export const HELP = `Usage: npm run bench -- [options]
 
 Measures this checkout on this machine: the kernel as in production (a process of
 its own, cells in processes of theirs, every commit on disk), a stub as the world
-outside, and a driver, all on 127.0.0.1. About 3 minutes; with --quick 1 minute.
+outside, and a driver, all on 127.0.0.1. About 3 minutes; with --quick a good minute.
 
 Stages (all by default):
   W1      an event starts a run of three steps: a transform in a cell, one POST

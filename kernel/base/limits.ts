@@ -12,7 +12,7 @@ export const LIMITS = {
   batchEvents: limit(64, 'events', 'one answer must stay small and one commit short', '422'),
   jsonDepth: limit(64, 'levels', 'recursion in rules and references stays shallow', '422'),
   jsonKeys: limit(20_000, 'keys', 'bounds the memory of one parsed body', '422'),
-  rulesPerOrg: limit(10_000, 'triggers', 'evaluation per event is linear today', '422 on activate'),
+  rulesPerOrg: limit(1_000, 'triggers', 'every trigger is judged, and told, for every event', '422 on activate'),
   ruleConditions: limit(128, 'conditions', 'one rule is judged in well under a millisecond', '422 on lint'),
   ruleDepth: limit(8, 'levels', 'readable by a person', '422 on lint'),
   guardrailRules: limit(256, 'rules', 'deny, hold and allow rules of one set, each; judged before every action', '422'),

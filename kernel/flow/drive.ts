@@ -34,7 +34,9 @@ export type Driver = {
   prefetchStart(start: Start): Promise<Judgements>;
   /** Decides a start now. Stage the result before anything else can run; undefined when a judgement is lacking. */
   prepareStart(start: Start, judgements: Judgements, seq: number): Prepared | undefined;
-  /** After the commit of a prepared start: takes the run up and sends its effects. */
+  /** With the staging of a prepared start: other inputs may reach the run from now on. */
+  keep(run: Run): void;
+  /** After the commit of a prepared start: sends its effects. */
   adopt(prepared: Prepared): void;
   /** One input for one run. Resolves when its turn is durable. Rejects only when the ledger failed. */
   submit(org: OrgId, run: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted>;
@@ -165,10 +167,9 @@ export function openDriver(deps: {
       const now = clock.now();
       const decision = decideNow(null, start, judgements, seq, now);
       if (decision.kind !== 'turn') return undefined;
-      const prepared = prepare(null, decision, seq, now);
-      keep(prepared.run);
-      return prepared;
+      return prepare(null, decision, seq, now);
     },
+    keep,
     adopt,
     submit(org, id, input) {
       const last = queues.get(id) ?? Promise.resolve();

@@ -44,6 +44,11 @@ export type Receipt = {
 };
 export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
 
+/** Conditions that are told for one trigger. */
+const REASONS = 4;
+/** Inputs of a run, as JSON text. */
+const INPUT_CHARS = 65_536;
+
 type DedupRow = { readonly run: RunId; readonly until: UnixMs };
 
 export type Ingest = (by: Principal, event: NormalEvent) => Promise<Result<Receipt, IngestFault>>;
@@ -55,8 +60,9 @@ export function openIngest(deps: {
   clock: Clock;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
+  report: (defect: unknown) => void;
 }): Ingest {
-  const { ledger, driver, registry, clock, entropy, runsInFlight } = deps;
+  const { ledger, driver, registry, clock, entropy, runsInFlight, report } = deps;
 
   return async (by, event) => {
     const org = registry.org(by.org);
@@ -131,8 +137,7 @@ export function openIngest(deps: {
         begun.set(evaluation, { run: absorbing, outcome: 'absorbed' });
         continue;
       }
-      const prepared =
-        judgements && driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1 + audit.length);
+      const prepared = judgements && prepareOrReport(start, judgements, seq, audit.length);
       if (!prepared) continue;
       rows.push(...prepared.rows);
       audit.push(...prepared.audit);
@@ -144,7 +149,9 @@ export function openIngest(deps: {
         rows.push({ key: KEYS.dedup(by.org, evaluation.dedupKey), value: JSON.stringify(row) });
       }
     }
-    const triggers = evaluations.map(({ dedupKey: _, ...evaluation }, index) => {
+    const triggers = evaluations.map(({ dedupKey: _, why, ...rest }, index) => {
+      // An event keeps the first reasons of each trigger: enough to see why, whatever the size of the rule.
+      const evaluation = { ...rest, why: why.slice(0, REASONS) };
       const run = begun.get(evaluations[index] as TriggerEvaluation);
       // A match that could not start is said to be an error, not a match.
       const outcome = run?.outcome ?? (evaluation.outcome === 'matched' ? 'error' : evaluation.outcome);
@@ -160,9 +167,21 @@ export function openIngest(deps: {
       ref: id,
       act: digestOf(text),
     };
-    await ledger.stage({ audit: [accepted, ...audit], rows });
+    const durable = ledger.stage({ audit: [accepted, ...audit], rows });
+    for (const { run } of started) driver.keep(run);
+    await durable;
     for (const prepared of started) driver.adopt(prepared);
     return ok({ event: id, repeat: false, seq, triggers });
+  }
+
+  /** One playbook that cannot start must not keep the others from starting. */
+  function prepareOrReport(start: Start, judgements: Judgements, seq: number, before: number): Prepared | undefined {
+    try {
+      return driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1 + before);
+    } catch (defect) {
+      report(defect);
+      return undefined;
+    }
   }
 
   /** The answer to an event that is known already. `text` is what is stored of it. */
@@ -206,6 +225,8 @@ export function openIngest(deps: {
       const value = resolvePointer(event.data, pointer);
       if (value !== undefined) inputs[name] = value;
     }
+    // Many inputs may point at the same large field; what a run carries is bounded all the same.
+    if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
     const plugins: Record<string, Digest> = {};
     for (const step of graph.steps.values()) {
       const plugin = step.kind === 'action' ? org.plugins.get(step.plugin) : undefined;

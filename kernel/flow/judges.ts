@@ -1,4 +1,4 @@
-import type { Plan } from '../../sdk/contract/plugin.ts';
+import { type Plan, stepTypesOf } from '../../sdk/contract/plugin.ts';
 import { invariant } from '../base/assert.ts';
 import type { Digest, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
@@ -24,7 +24,8 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
     const facts = known.get(contract);
     if (facts) return facts;
     const { effect, idempotent, plan } = contract.action;
-    const made = { effect, idempotent, plans: plan, checkInput: contract.checkInput };
+    const types = stepTypesOf(contract.action);
+    const made = { effect, idempotent, plans: plan, types, checkInput: contract.checkInput };
     known.set(contract, made);
     return made;
   };

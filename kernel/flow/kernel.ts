@@ -134,6 +134,7 @@ export function openKernel(ports: Ports): Kernel {
       clock,
       entropy,
       runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+      report,
     }),
     control: openControl({ driver, ledger }),
     query,

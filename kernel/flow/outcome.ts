@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { isErrorClass } from '../../sdk/contract/error.ts';
 import { PlanSchema } from '../../sdk/contract/plugin.ts';
 import { unreachable } from '../base/assert.ts';
-import type { Json } from '../base/json.ts';
+import { type Json, parseJson } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { CellOutcome } from '../port/cell-host.ts';
 import type { Outcome, PlanResult } from '../run/decision.ts';
@@ -31,6 +31,12 @@ export function failedBefore(errorClass: StepError['class'], message: string): A
   const reply = JSON.stringify({ ok: false, error: { class: errorClass, message } });
   const outcome: CellOutcome = { kind: 'replied', reply, logs: [], elapsedMs: 0 };
   return { outcome, use: NOTHING_USED, effect: 'none', checkOutput: () => undefined };
+}
+
+/** A call that a defect of ours cut short: whatever it had sent may have arrived. */
+export function brokeOff(): Answered {
+  const outcome: CellOutcome = { kind: 'crashed', reason: 'the call broke off in the kernel', logs: [], elapsedMs: 0 };
+  return { outcome, use: { ...NOTHING_USED, unsafe: 'uncertain' }, effect: 'write', checkOutput: () => undefined };
 }
 
 type Reply = { readonly ok: true; readonly output: Json } | { readonly ok: false; readonly error: StepError };
@@ -65,12 +71,10 @@ const failure = (errorClass: StepError['class'], message: string): Reply => ({
 function readReply(text: string): Reply {
   if (Buffer.byteLength(text) > LIMITS.stepOutputBytes.value)
     return failure('invalid_input', `the output is larger than ${LIMITS.stepOutputBytes.value} bytes`);
-  let reply: unknown;
-  try {
-    reply = JSON.parse(text);
-  } catch {
-    return failure('internal', 'the plugin replied with something that is not JSON');
-  }
+  // The same wall as for any body: what is kept, bound and hashed later must be sound text of bounded shape.
+  const read = parseJson(Buffer.from(text), { depth: LIMITS.jsonDepth.value, keys: LIMITS.jsonKeys.value });
+  if (!read.ok) return failure('internal', `the reply of the plugin is not sound JSON (${read.error})`);
+  const reply: unknown = read.value;
   if (typeof reply !== 'object' || reply === null || !('ok' in reply))
     return failure('internal', 'the reply has no ok');
   if (reply.ok === true) return { ok: true, output: ('output' in reply ? reply.output : null) as Json };

@@ -6,7 +6,7 @@ import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import type { Broker } from './broker.ts';
 import type { Driver } from './drive.ts';
-import { type Answered, failedBefore, outcomeOf, planOf } from './outcome.ts';
+import { type Answered, brokeOff, failedBefore, outcomeOf, planOf } from './outcome.ts';
 import type { Registry } from './registry.ts';
 
 /**
@@ -41,7 +41,10 @@ export function openWorker(deps: {
     const key = keyOf(run, call.step);
     inFlight.set(key, stop);
     try {
-      const answered = await callPlugin(run, call, stop.signal);
+      const answered = await callPlugin(run, call, stop.signal).catch((defect) => {
+        report(defect);
+        return brokeOff();
+      });
       // Cut off by our own end, which says nothing of the target: the call stays open for the next start.
       if (stopped) return;
       const { org, id } = run;

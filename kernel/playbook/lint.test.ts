@@ -115,8 +115,9 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     [
       'an enrich step that writes',
       minimal('- { id: a, type: enrich, uses: webhook/post }'),
-      /changes something outside/,
+      /may not be used as enrich/,
     ],
+    ['a containment called a message', minimal('- { id: a, type: notify, uses: edge-firewall/ban }'), /may not be used as notify: it is contain/],
     ['containment without a plan', minimal('- { id: a, type: contain, uses: http-json/get }'), /has no plan/],
     ['a document too large', `# ${'x'.repeat(200_000)}`, /larger than/],
   ])('%s', (_, text, expected) => {

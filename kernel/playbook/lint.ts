@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { parseDocument } from 'yaml';
-import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import { type PluginManifest, stepTypesOf } from '../../sdk/contract/plugin.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
@@ -107,10 +107,11 @@ function connectorIssues(playbook: Playbook, catalog: Catalog): Unplaced[] {
     const issues: Unplaced[] = [];
     if (step.tier && TIERS.indexOf(step.tier) < TIERS.indexOf(TIER_FLOOR[step.type]))
       issues.push({ at: `/steps/${i}/tier`, text: `a ${step.type} step is at least ${TIER_FLOOR[step.type]}` });
-    if (declared.effect === 'write' && step.type === 'enrich')
+    const types = stepTypesOf(declared);
+    if (!types.includes(step.type))
       issues.push({
-        at,
-        text: `${step.uses} changes something outside: an enrich step may not; use type webhook or contain`,
+        at: `/steps/${i}/type`,
+        text: `${step.uses} may not be used as ${step.type}: it is ${types.join(' or ')}`,
       });
     if (step.type === 'contain' && !declared.plan)
       issues.push({ at, text: `${step.uses} has no plan: a contain step must show what it would touch` });

@@ -53,6 +53,9 @@ function reachBranch(turn: Turn, step: BranchStep): Step {
 function reachAction(turn: Turn, step: ActionStep): Step {
   const action = turn.facts.action(step.plugin, step.action);
   if (!action) return failStep(turn, step.id, `${step.plugin}/${step.action} is not installed`);
+  // The type decides tier and guardrails, so it is the action's to say what it may be called (lint asks the same).
+  if (!action.types.includes(step.type))
+    return failStep(turn, step.id, `${step.plugin}/${step.action} may not be used as ${step.type}`);
   const bound = bind(step.with, scopeOf(turn.run()));
   if (!bound.ok) return failStep(turn, step.id, `{{ ${bound.error.reference} }} has no value in this run`);
   const parameters = bound.value as JsonObject;
@@ -78,11 +81,11 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
   if (!verdict) return { kind: 'verdict', step: step.id, parameters, plan, run: turn.run() };
   if (verdict.kind === 'deny') {
     turn.emit({ kind: 'guardrail-blocked', step: step.id, rule: verdict.by, text: verdict.text });
-    const attempt = turn.run().steps[step.id]?.attempt ?? 0;
+    // Attempt 0: no try is being ended; the last one, if there was one, has its own end on record.
     turn.emit({
       kind: 'step-failed',
       step: step.id,
-      attempt,
+      attempt: 0,
       error: { class: 'refused_by_policy', message: `guardrail ${verdict.by}` },
     });
     return endRun(turn, 'aborted', 'guardrail');
@@ -125,8 +128,7 @@ function intend(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan
 
 /** A step that cannot even be tried: its definition and this run do not fit together. */
 function failStep(turn: Turn, id: StepId, message: string): Step {
-  const attempt = turn.run().steps[id]?.attempt ?? 0;
-  turn.emit({ kind: 'step-failed', step: id, attempt, error: { class: 'invalid_input', message } });
+  turn.emit({ kind: 'step-failed', step: id, attempt: 0, error: { class: 'invalid_input', message } });
   return endRun(turn, 'failed', 'step-failed');
 }
 

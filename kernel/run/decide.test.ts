@@ -105,6 +105,29 @@ describe('guardrails (R1)', () => {
     expect(calls(m.vote('other'))).toBe('execute a #1');
   });
 
+  test('an action is used only as what its manifest says it is: a containment cannot be called a message', () => {
+    const m = machine({
+      steps: '- { id: ban, type: notify, uses: p/ban }',
+      actions: { 'p/ban': { types: ['contain'] } },
+    });
+    const turn = m.start();
+    expect([kinds(turn), calls(turn), m.run().state]).toEqual(['run-started step-failed run-ended', '', 'failed']);
+  });
+
+  test('a denial when a try was over already does not end that try again', () => {
+    let allowed = true;
+    const m = machine({
+      steps: '- { id: a, type: webhook, uses: p/do, retry: { attempts: 3 } }',
+      actions: WRITE,
+      verdict: () => (allowed ? { kind: 'allow', by: 'x' } : { kind: 'deny', by: 'x', text: 'no' }),
+    });
+    m.start();
+    m.outcome('a', failed('unavailable'));
+    allowed = false;
+    const denied = m.timer(60_000).events.find((event) => event.kind === 'step-failed');
+    expect(denied).toMatchObject({ attempt: 0 });
+  });
+
   test('a plan is judged, not the wish: without an allowing verdict on the plan nobody is even asked', () => {
     const m = machine({ steps: CONTAIN, actions: PLANS, verdict: () => ({ kind: 'deny', by: 'few', text: 'no' }) });
     expect(calls(m.start())).toBe('plan ban #1');
@@ -319,6 +342,33 @@ describe('a run ends (R6, R8)', () => {
     m.outcome('a', done);
     m.outcome('b', failed('invalid_input'));
     expect([m.run().state, isPartial(m.run()), closureOf(m.run())]).toEqual(['failed', effect === 'write', closure]);
+  });
+
+  test.each<[string, (m: ReturnType<typeof machine>) => void, string]>([
+    [
+      'is cancelled while it waits to try again',
+      (m) => void m.give({ kind: 'cancel', by: person('op'), reason: 'x' }),
+      'indeterminate',
+    ],
+    ['times out while it waits to try again', (m) => void m.timer(7_200_000), 'indeterminate'],
+    [
+      'is told no by the next try',
+      (m) => {
+        m.timer(60_000);
+        m.outcome('a', failed('invalid_input'));
+      },
+      'failed',
+    ],
+  ])('a try with an unknown outcome is not forgotten when the run %s', (_, then, state) => {
+    const m = machine({ steps: '- { id: a, type: webhook, uses: p/do, retry: { attempts: 3 } }', actions: WRITE });
+    m.start();
+    m.outcome('a', unknown);
+    then(m);
+    expect([m.run().steps[step('a')]?.state, closureOf(m.run())]).toEqual([state, 'needs_review']);
+    expect(replay(m.turns())).toEqual(m.run());
+    if (state !== 'indeterminate') return;
+    m.give({ kind: 'settle', step: step('a'), by: person('op'), outcome: 'failed', note: 'looked' });
+    expect(closureOf(m.run())).toBe('closed');
   });
 
   test('nothing moves an ended run', () => {

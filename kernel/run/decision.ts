@@ -5,6 +5,7 @@ import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } f
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Graph } from '../playbook/graph.ts';
+import type { ActionType } from '../playbook/schema.ts';
 import type { RunEvent } from './event.ts';
 import type { Run, StepError } from './state.ts';
 
@@ -68,6 +69,8 @@ export type ActionFacts = {
   readonly effect: 'none' | 'read' | 'write';
   readonly idempotent: 'key' | 'check' | 'no';
   readonly plans: boolean;
+  /** Step types that it may be used as. */
+  readonly types: readonly ActionType[];
   /** @returns what is wrong with the parameters by the action's own schema, or undefined. Pure. */
   readonly checkInput: (parameters: JsonObject) => string | undefined;
 };

@@ -10,7 +10,8 @@ export function endRun(turn: Turn, state: Terminal, reason: string): Step {
   const never: StepId[] = [];
   for (const id of turn.facts.graph.steps.keys()) {
     const step = turn.run().steps[id];
-    if (!step || step.state === 'ready' || step.state === 'held') never.push(id);
+    const neverTried = step?.attempts.length === 0 && (step.state === 'ready' || step.state === 'held');
+    if (!step || neverTried) never.push(id);
   }
   if (never.length > 0)
     turn.emit({ kind: 'steps-skipped', steps: never, reason: state === 'completed' ? 'branch-not-taken' : reason });

@@ -141,16 +141,15 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       return { ...next, state: 'waiting' };
     }
     case 'step-settled': {
-      const settled = onStep(run, event.step, seq, at, (step) =>
-        event.outcome === 'succeeded'
-          ? { ...step, state: 'succeeded', output: null }
-          : {
-              ...step,
-              state: 'failed',
-              error: { class: 'upstream_error', message: 'settled as failed by an operator' },
-            },
-      );
-      return run.ended ? settled : { ...settled, state: 'running' };
+      const { outcome } = event;
+      const settled = onStep(run, event.step, seq, at, (step) => {
+        const attempts = step.attempts.map((one) => (one.end === 'indeterminate' ? { ...one, end: outcome } : one));
+        const error = { class: 'upstream_error', message: 'settled as failed by an operator' } as const;
+        return outcome === 'succeeded'
+          ? { ...step, attempts, state: 'succeeded', output: null }
+          : { ...step, attempts, state: 'failed', error };
+      });
+      return run.ended ? { ...settled, current: null } : { ...settled, state: 'running' };
     }
     case 'guardrail-blocked':
       return { ...run, state: 'running' };
@@ -170,7 +169,13 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
     case 'run-cancel':
       return run;
     case 'run-ended':
-      return { ...run, state: event.state, current: null, ended: { at, reason: event.reason, seq } };
+      return {
+        ...run,
+        state: event.state,
+        current: null,
+        steps: mapSteps(run.steps, settleLast),
+        ended: { at, reason: event.reason, seq },
+      };
     default:
       return unreachable(event);
   }
@@ -188,6 +193,19 @@ export function evolveTurn(run: Run | null, turn: StoredTurn): Run {
 
 /** The whole run from its turns; null when there are none. */
 export const replay = (turns: readonly StoredTurn[]): Run | null => turns.reduce<Run | null>(evolveTurn, null);
+
+/** A step that waited to be tried again when the run ended is what its last try was: unknown, or failed. */
+function settleLast(step: StepRun): StepRun {
+  const last = step.attempts.at(-1);
+  if ((step.state !== 'ready' && step.state !== 'held') || !last) return step;
+  const { id, seq, at, attempt, parameters, plan, approval, attempts } = step;
+  const common = { id, seq, at, attempt, parameters, plan, approval, attempts };
+  if (last.end === 'indeterminate') return { ...common, state: 'indeterminate', reason: 'run-ended-before-a-retry' };
+  return { ...common, state: 'failed', error: last.error ?? { class: 'unavailable', message: 'not tried again' } };
+}
+
+const mapSteps = (steps: Run['steps'], change: (step: StepRun) => StepRun): Run['steps'] =>
+  Object.fromEntries(Object.values(steps).map((step) => [step.id, change(step)]));
 
 /** What every state of a step has; what only one state has is left behind with that state. */
 type Common = Pick<StepRun, 'id' | 'attempt' | 'parameters' | 'plan' | 'approval' | 'attempts'>;

@@ -1,6 +1,6 @@
 import type { StepId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { Run } from './state.ts';
+import type { Attempt, Run } from './state.ts';
 
 /** What a run waits for from outside, derived from its state, so that it cannot disagree with it. */
 export type OpenCall = { readonly step: StepId; readonly op: 'plan' | 'execute'; readonly attempt: number };
@@ -33,9 +33,12 @@ export type Closure = 'open' | 'closed' | 'needs_review';
 export function closureOf(run: Run): Closure {
   if (!run.ended) return 'open';
   const steps = Object.values(run.steps);
-  if (steps.some((step) => step.state === 'indeterminate')) return 'needs_review';
+  if (steps.some((step) => step.state !== 'succeeded' && step.attempts.some(isUnknown))) return 'needs_review';
   return isPartial(run) ? 'needs_review' : 'closed';
 }
+
+/** A try that may have changed something, and nobody has said whether it did. */
+const isUnknown = (attempt: Attempt) => attempt.effect === 'write' && attempt.end === 'indeterminate';
 
 /** Something outside was changed and the run did not complete. */
 export const isPartial = (run: Run): boolean =>

@@ -77,7 +77,16 @@ const name = v.pipe(
   v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/, 'lower case letters, digits, single hyphens'),
 );
 
+/** Step types of a playbook that call an action. The type decides the least tier and which guardrails apply. */
+export const STEP_TYPES = ['notify', 'enrich', 'open_ticket', 'webhook', 'contain'] as const;
+export type StepType = (typeof STEP_TYPES)[number];
+
 const ActionManifest = v.strictObject({
+  /**
+   * What a playbook may use the action as. Without it the strictest reading holds: `enrich` for what changes nothing,
+   * `contain` for what does, so that an author cannot call a containment something milder.
+   */
+  types: v.optional(v.pipe(v.array(v.picklist(STEP_TYPES)), v.minLength(1))),
   title: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
   /** `none`: pure computation; `read`: may ask outside, changes nothing; `write`: changes something outside. */
   effect: v.picklist(['none', 'read', 'write']),
@@ -95,6 +104,10 @@ const ActionManifest = v.strictObject({
   output: v.record(v.string(), v.unknown()),
 });
 export type ActionManifest = v.InferOutput<typeof ActionManifest>;
+
+/** The step types that an action may be used as. */
+export const stepTypesOf = ({ types, effect }: Pick<ActionManifest, 'types' | 'effect'>): readonly StepType[] =>
+  types ?? (effect === 'write' ? ['contain'] : ['enrich']);
 
 export const PluginManifestSchema = v.strictObject({
   $schema: v.optional(v.string()),

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OrgId } from '../../kernel/base/id.ts';
@@ -54,6 +55,23 @@ describe(`a kernel under load (seed ${SEED})`, () => {
     // Without these the kills hit nothing, and the rest proves nothing.
     expect(load.taken.size).toBeGreaterThan(100);
     expect(end.cut).toBeGreaterThan(5);
+  });
+
+  it('that is killed again and again during its very first start comes up whole', { timeout: 60_000 }, async () => {
+    const random = seeded(SEED + 2);
+    await rm(world.folder.data, { recursive: true });
+    for (let kill = 0; kill < 6; kill++) {
+      const victim = world.launch();
+      await pause(250 + 450 * random());
+      await victim.end();
+    }
+    await world.start();
+    expect(defects(world)).toEqual([]);
+    await world.kernel().end('SIGTERM');
+    await readRecord(world.folder.data, (store) => {
+      expect(store.get(`${ORG}/plugin/edge-firewall`)).toBeDefined();
+      expect(store.get(`${ORG}/policies`)).toBeDefined();
+    });
   });
 
   it(`that is stopped in good order ${STOPS} times loses nothing and fails nothing`, { timeout: 120_000 }, async () => {

@@ -28,7 +28,7 @@ export function startLoad(api: Api, senders: number, pauseMs: () => number): Loa
   const send = async (n: number): Promise<void> => {
     for (;;) {
       try {
-        const answer = await api.publish(cloudEvent(`load-${n}`, { ip: addressOf(n), incident: `inc-${n}` }));
+        const answer = await api.publish(cloudEvent(`load-${n}`, { deliver: addressOf(n), incident: `inc-${n}` }));
         const receipt = answer.data?.events[0];
         if (answer.status === 202 && receipt) {
           const { event, repeat, triggers } = receipt;

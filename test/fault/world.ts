@@ -23,20 +23,37 @@ const FIREWALL_TOKEN = 'fault-firewall-token-0001';
 /** Retries come soon, so that runs end while the test looks; they are few, because restarts must not use them up. */
 const RETRY = '{ attempts: 3, backoff: 20ms..100ms }';
 
-const playbook = (lookup: string) => `
+const head = (name: string, field: string) => `
 apiVersion: interlock/v1
 kind: Playbook
-name: ban
-title: Look an address up and ban it
+name: ${name}
+title: Ban an address
 owners: { technical: a, operational: b }
-triggers:
-  - { id: seen, on: event, where: { fact: event, path: /ip, operator: notEqual, value: "" } }
-inputs: { ip: /ip, incident: /incident }
-steps:
+triggers: [{ id: seen, on: event, where: { fact: event, path: /${field}, operator: notEqual, value: "" } }]
+inputs: { ip: /${field}, incident: /incident }
+steps:`;
+const NOTE = '  - { id: note, type: update_state, incident: "{{ inputs.incident }}", set: { state: contained } }';
+
+/**
+ * What an event with this field starts: `deliver` looks the address up and posts the ban itself, which needs no person;
+ * `contain` asks for a plan and a person; `once` posts without the promise that a repeat is harmless.
+ */
+export type Field = 'deliver' | 'contain' | 'once';
+const playbooks = (lookup: string, firewall: string): Readonly<Record<Field, string>> => {
+  const post = `with: { url: "${firewall}/v1/bans", payload: { ip: "{{ inputs.ip }}", seconds: 3600 } }`;
+  return {
+    deliver: `${head('deliver', 'deliver')}
   - { id: look, type: enrich, uses: http-json/get, with: { url: "${lookup}/v1/reputation/{{ inputs.ip }}" }, retry: ${RETRY} }
-  - { id: ban, type: webhook, uses: edge-firewall/ban, with: { ip: "{{ inputs.ip }}", for: 4h }, retry: ${RETRY} }
-  - { id: note, type: update_state, incident: "{{ inputs.incident }}", set: { state: contained } }
-`;
+  - { id: ban, type: webhook, uses: webhook/deliver, ${post}, retry: ${RETRY} }
+${NOTE}`,
+    contain: `${head('contain', 'contain')}
+  - { id: ban, type: contain, uses: edge-firewall/ban, with: { ip: "{{ inputs.ip }}", for: 4h }, retry: ${RETRY} }
+${NOTE}`,
+    once: `${head('once', 'once')}
+  - { id: ban, type: webhook, uses: webhook/post, ${post} }
+${NOTE}`,
+  };
+};
 
 export type FaultWorld = {
   readonly folder: KernelFolder;
@@ -45,6 +62,7 @@ export type FaultWorld = {
   kernel(): KernelProcess;
   /** Asks whichever kernel runs. */
   readonly api: Api;
+  readonly approver: Api;
   /** Starts a kernel on the folder. @returns milliseconds until it listened. */
   start(): Promise<number>;
   /** Starts one and does not wait for it. */
@@ -52,15 +70,9 @@ export type FaultWorld = {
   close(): Promise<void>;
 };
 
-/**
- * @param between what stands between the kernel and the firewall: given its address, it gives the one to use instead.
- * @param extra   more playbooks, made from the addresses of the firewall as the kernel sees it.
- */
+/** @param between what stands between the kernel and the firewall: given its address, it gives the one to use instead. */
 export async function openFaultWorld(
-  options: {
-    readonly between?: (firewall: string) => Promise<{ readonly url: string; close(): Promise<void> }>;
-    readonly extra?: (firewall: string) => readonly string[];
-  } = {},
+  options: { readonly between?: (firewall: string) => Promise<{ readonly url: string; close(): Promise<void> }> } = {},
 ): Promise<FaultWorld> {
   const folder = await makeKernelFolder('fault', []);
   const firewall = await startEdgeFirewall({ token: FIREWALL_TOKEN, logFile: join(folder.path, 'firewall.log') });
@@ -79,12 +91,10 @@ export async function openFaultWorld(
       ],
     },
   ]);
-  const token = await prepareKernel(own, async (kernel) => {
+  const tokens = await prepareKernel(own, async (kernel) => {
     await kernel.secrets.put(personOf(ORG, 'admin', ['admin']), 'edge-firewall-token', FIREWALL_TOKEN);
-    for (const text of [playbook(reputation.url), ...(options.extra?.(target) ?? [])])
-      await activatePlaybook(kernel, ORG, text);
-    const tokens = await tokensFor(kernel, ORG, { operator: ['operator', 'auditor'] });
-    return tokens.operator;
+    for (const text of Object.values(playbooks(reputation.url, target))) await activatePlaybook(kernel, ORG, text);
+    return tokensFor(kernel, ORG, { operator: ['operator', 'auditor'], approver: ['approver'] });
   });
   let current: KernelProcess | undefined;
   let url = 'http://127.0.0.1:1';
@@ -106,7 +116,8 @@ export async function openFaultWorld(
       if (!current) throw new Error('no kernel was started');
       return current;
     },
-    api: apiOf(() => url, ORG, token),
+    api: apiOf(() => url, ORG, tokens.operator),
+    approver: apiOf(() => url, ORG, tokens.approver),
     launch,
     async start() {
       const began = performance.now();

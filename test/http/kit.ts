@@ -29,13 +29,13 @@ const PROBE: PluginManifest = v.parse(v.any(), {
   capabilities: { http: true, secrets: [] },
   actions: Object.fromEntries(
     [
-      { name: 'look', effect: 'read', plan: false },
-      { name: 'wait', effect: 'none', plan: false },
-      { name: 'ban', effect: 'write', plan: true },
-      { name: 'push', effect: 'write', plan: false },
-    ].map(({ name, effect, plan }) => [
+      { name: 'look', effect: 'read', plan: false, types: ['enrich'] },
+      { name: 'wait', effect: 'none', plan: false, types: ['enrich'] },
+      { name: 'ban', effect: 'write', plan: true, types: ['contain'] },
+      { name: 'push', effect: 'write', plan: false, types: ['notify', 'webhook'] },
+    ].map(({ name, effect, plan, types }) => [
       name,
-      { title: name, effect, plan, idempotent: 'no', rollback: false, input: { type: 'object' }, output: {} },
+      { title: name, types, effect, plan, idempotent: 'no', rollback: false, input: { type: 'object' }, output: {} },
     ]),
   ),
 });

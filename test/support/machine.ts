@@ -12,6 +12,7 @@ import type { RunEvent, StoredTurn } from '../../kernel/run/event.ts';
 import { evolveTurn } from '../../kernel/run/evolve.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import matrix from '../../policies/approval/matrix.json' with { type: 'json' };
+import { STEP_TYPES } from '../../sdk/contract/plugin.ts';
 
 /**
  * The run machine alone, with everything around it answered from a table: for tests of decisions. Time moves only when
@@ -65,7 +66,16 @@ export function machine(options: MachineOptions) {
         matrix: options.matrix ?? v.parse(ApprovalMatrixSchema, matrix),
         action: (plugin, action) => {
           const known = options.actions?.[`${plugin}/${action}`];
-          return known && { effect: 'write', idempotent: 'key', plans: false, checkInput: () => undefined, ...known };
+          return (
+            known && {
+              effect: 'write',
+              idempotent: 'key',
+              plans: false,
+              types: STEP_TYPES,
+              checkInput: () => undefined,
+              ...known,
+            }
+          );
         },
         verdicts,
         branches,

@@ -125,10 +125,13 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   function startClock(deadlineMs: number): void {
     startedAt = performance.now();
     clearTimeout(timer);
-    timer = setTimeout(onDeadline, timerMs(deadlineMs));
+    const started = task;
+    // A kernel that was held up sees the timer before what the cell wrote in time: the pipe is read first.
+    timer = setTimeout(() => setImmediate(() => task === started && onDeadline()), timerMs(deadlineMs));
   }
 
   function onDeadline(): void {
+    if (hasEnded()) return;
     if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: loading });
     // Waiting for an answer is not the module's doing.
     else end({ kind: 'overran', deadline: 'hard' }, { culprit: phase === 'blocked' ? undefined : task?.module });
