@@ -28,7 +28,7 @@ const report = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
 
 describe.concurrent('npm run bench', () => {
   test.each<[StageName, string]>([
-    ['start', '1'],
+    ['start', '0.1'],
     ['W1', '0.1'],
     ['W2', '0.1'],
   ])('%s gives its figures', { timeout: 120_000 }, async (stage, scale) => {

@@ -41,7 +41,10 @@ const QUICK: Plan = {
   cell: { rounds: 3, roundMs: 700 },
 };
 
-/** @param scale Factor on every time. Below 1 the figures mean little; it is there to try the bench itself. */
+/**
+ * @param scale Factor on every time; below 1 on the number of starts too. Such figures mean little: it is there to try
+ *              the bench itself.
+ */
 export function planOf(quick: boolean, scale: number): Plan {
   const plan = quick ? QUICK : FULL;
   const times = (ms: number) => Math.max(1, Math.round(ms * scale));
@@ -54,7 +57,7 @@ export function planOf(quick: boolean, scale: number): Plan {
     fast: scaled(plan.fast),
     deliver: scaled(plan.deliver),
     nonMatching: scaled(plan.nonMatching),
-    starts: plan.starts,
+    starts: Math.max(1, Math.round(plan.starts * Math.min(1, scale))),
     memory: {
       rounds: plan.memory.rounds,
       idleMs: times(plan.memory.idleMs),

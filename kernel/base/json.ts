@@ -29,7 +29,7 @@ export function parseJson(bytes: Uint8Array, bounds: JsonBounds): Result<Json, J
   } catch {
     return err('not_json');
   }
-  const fault = walk(value, { left: bounds.keys });
+  const fault = checkJson(value, bounds);
   return fault ? err(fault) : ok(value);
 }
 
@@ -52,24 +52,37 @@ function nesting(text: string): number {
   return deepest;
 }
 
-function walk(value: Json, budget: { left: number }): JsonFault | undefined {
-  if (typeof value === 'string') return value.isWellFormed() ? undefined : 'not_utf8';
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (Array.isArray(value)) {
-    budget.left -= value.length;
-    if (budget.left < 0) return 'too_many_keys';
-    for (const item of value) {
-      const fault = walk(item, budget);
-      if (fault) return fault;
-    }
-    return undefined;
-  }
-  for (const [key, item] of Object.entries(value)) {
-    if (--budget.left < 0) return 'too_many_keys';
-    if (key === '__proto__') return 'forbidden_key';
-    if (!key.isWellFormed()) return 'not_utf8';
-    const fault = walk(item, budget);
-    if (fault) return fault;
+/**
+ * Checks a value that some other parser made (YAML, say) to be JSON within bounds. Keeps a stack of its own, so that
+ * depth does no harm, and a cycle is only depth. A number must be finite: JSON text `1e999` parses to Infinity, which
+ * no JSON text can say again.
+ */
+export function checkJson(root: unknown, bounds: JsonBounds): JsonFault | undefined {
+  let left = bounds.keys;
+  const stack: { readonly value: unknown; readonly depth: number }[] = [{ value: root, depth: 1 }];
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    const { value, depth } = top;
+    if (typeof value === 'string') {
+      if (!value.isWellFormed()) return 'not_utf8';
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) return 'not_json';
+    } else if (typeof value === 'object' && value !== null) {
+      if (depth > bounds.depth) return 'too_deep';
+      if (Array.isArray(value)) {
+        left -= value.length;
+        if (left < 0) return 'too_many_keys';
+        for (const item of value) stack.push({ value: item, depth: depth + 1 });
+        continue;
+      }
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (prototype !== Object.prototype && prototype !== null) return 'not_json';
+      for (const [key, item] of Object.entries(value)) {
+        if (--left < 0) return 'too_many_keys';
+        if (key === '__proto__') return 'forbidden_key';
+        if (!key.isWellFormed()) return 'not_utf8';
+        stack.push({ value: item, depth: depth + 1 });
+      }
+    } else if (value !== null && typeof value !== 'boolean') return 'not_json';
   }
   return undefined;
 }

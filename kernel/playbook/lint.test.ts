@@ -53,7 +53,11 @@ describe('a playbook that is fine', () => {
 describe('a playbook that is not fine says where, and how to mend it', () => {
   test.each<[string, string, RegExp]>([
     ['not YAML', 'steps: [', /not valid YAML/],
-    ['a key twice', `${minimal(GET)}title: again\n`, /not valid YAML \(DUPLICATE_KEY\)/],
+    [
+      'a key twice',
+      `${minimal(GET)}title: again\n`,
+      /^:\d+ not valid YAML \(DUPLICATE_KEY\): the key stands twice in one mapping/,
+    ],
     ['an alias', minimal(GET).replace('title: P', 'title: &a P\ndescription: *a'), /aliases/],
     ['an unknown key', minimal(GET, 'paralel: true'), /\/paralel:\d+ .*not known/],
     ['no steps', minimal('  []'), /\/steps/],
@@ -117,9 +121,46 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       minimal('- { id: a, type: enrich, uses: webhook/post }'),
       /may not be used as enrich/,
     ],
-    ['a containment called a message', minimal('- { id: a, type: notify, uses: edge-firewall/ban }'), /may not be used as notify: it is contain/],
+    [
+      'a containment called a message',
+      minimal('- { id: a, type: notify, uses: edge-firewall/ban }'),
+      /may not be used as notify: it is contain/,
+    ],
     ['containment without a plan', minimal('- { id: a, type: contain, uses: http-json/get }'), /has no plan/],
     ['a document too large', `# ${'x'.repeat(200_000)}`, /larger than/],
+    ['a second document', `${minimal(GET)}---\nkind: Other\n`, /not valid YAML \(MULTIPLE_DOCS\)/],
+    ['a key twice, as text and as a number', minimal(GET, 'description: { 1: a, "1": b }'), /^:8 .*stands twice/],
+    ['an explicit key', minimal(GET, '? description\n: x'), /explicit keys/],
+    ['a reference without quotes', minimal(GET.replace(/url: ".*?"/, 'url: {{ inputs.ip }}')), /in quotes/],
+    ['a number that is none', minimal(GET.replace(/url: ".*?"/, 'url: .nan')), /not one of JSON/],
+    ['a number without end', minimal(GET.replace(/url: ".*?"/, 'url: [-.inf]')), /not one of JSON/],
+    ['half a character', minimal(GET.replace(/url: ".*?"/, 'url: "\\ud800"')), /surrogate/],
+    ['a key named __proto__', minimal(GET.replace('url:', '__proto__: { a: 1 }, url:')), /__proto__ is not allowed/],
+    [
+      'a value deeper than 64 levels',
+      minimal(GET.replace(/url: ".*?"/, `url: ${'['.repeat(64)}${']'.repeat(64)}`)),
+      /deeper/,
+    ],
+    [
+      'an action named like a property of every object',
+      minimal(GET.replace('/get', '/constructor')),
+      /no action constr/,
+    ],
+    ['a parameter left out', minimal(GET.replace('/get', '/query')), /\/with:\d+ body is required by http-json\/query/],
+    ['no parameters at all', minimal('- { id: a, type: enrich, uses: http-json/get }'), /url is required by http-json/],
+    [
+      'a parameter misspelt',
+      minimal(GET.replace('url:', 'ulr:')),
+      /\/with\/ulr:\d+ ulr is no parameter of http-json\/get: it has url/,
+    ],
+    [
+      '65 inputs',
+      minimal(GET).replace(
+        '{ ip: /ip }',
+        `{ ip: /ip, ${Array.from({ length: 64 }, (_, i) => `a${i}: /a`).join(', ')} }`,
+      ),
+      /\/inputs:\d+ /,
+    ],
   ])('%s', (_, text, expected) => {
     expect(issuesOf(text).join('\n')).toMatch(expected);
   });
@@ -129,6 +170,36 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     expect(issuesOf(minimal(`- { id: w, type: branch, when: ${deep}, then: end, else: end }`)).length).toBeGreaterThan(
       0,
     );
+  });
+});
+
+describe('60 kB that would keep the parser busy for seconds or a minute are refused at once', () => {
+  const keys = (count: number) => Array.from({ length: count }, (_, i) => `a${i}: 1`).join(', ');
+  test.each<[string, string, RegExp]>([
+    ['explicit keys in a row', '? '.repeat(30_000), /explicit keys/],
+    ['explicit keys in maps', '{? '.repeat(20_000), /explicit keys/],
+    ['a map of very many keys', `{${keys(6_500)}}`, /too many values/],
+    ['a list of very many items', `[${'1,'.repeat(30_000)}]`, /too many values/],
+    ['tags in a row', '!a '.repeat(20_001), /too many values/],
+    ['lists 30,000 deep', `${'['.repeat(30_000)}${']'.repeat(30_000)}`, /too many values/],
+    ['lists 9,000 deep', `${'['.repeat(9_000)}${']'.repeat(9_000)}`, /RESOURCE_EXHAUSTION|deeper than/],
+    ['a reference of blanks', minimal(GET.replace('{{ inputs.ip }}', `{{${' '.repeat(60_000)}x`)), /^$/],
+  ])('%s', (_, text, expected) => {
+    expect(issuesOf(text).join('\n')).toMatch(expected);
+  });
+
+  test('a map of 4,000 keys is read to its end, where one stands twice', () => {
+    expect(issuesOf(`{ ${keys(4_000)},\na17: 2 }`)).toEqual([
+      ':2 not valid YAML (DUPLICATE_KEY): the key stands twice in one mapping; remove one',
+    ]);
+  });
+
+  test('a mark of an explicit key inside text is text', () => {
+    expect(issuesOf(minimal(GET, 'description: "?"').replace('title: P', 'title: why ? P'))).toEqual([]);
+  });
+
+  test('very many things wrong are not all told', () => {
+    expect(issuesOf(minimal(GET.replace('{{ inputs.ip }}', '{{a}}'.repeat(10_000)))).length).toBe(50);
   });
 });
 
@@ -157,5 +228,27 @@ describe('references', () => {
     '{{ inputs.list.9 }}',
   ])('%s has no value: refused, not emptied', (value) => {
     expect(bind(value, scope).ok).toBe(false);
+  });
+
+  describe('a reference is cheap to write and may stand for much: what is bound has a budget', () => {
+    const big = { inputs: { text: 'x'.repeat(30_000), list: ['y'.repeat(40_000)] }, steps: {} };
+    test.each<[string, unknown, unknown]>([
+      ['two texts of 30,000 fit', ['{{ inputs.text }}', '{{ inputs.text }}'], { ok: true }],
+      [
+        'a third does not',
+        Array(3).fill('{{ inputs.text }}'),
+        { error: { kind: 'too_large', reference: 'inputs.text' } },
+      ],
+      [
+        'nor inside one text',
+        '- {{ inputs.text }}'.repeat(3),
+        { error: { kind: 'too_large', reference: 'inputs.text' } },
+      ],
+      ['nor in objects', { a: '{{ inputs.list }}', b: { c: '{{ inputs.list }}' } }, { error: { kind: 'too_large' } }],
+      ['nor as text of the author', ['z'.repeat(65_537)], { error: { kind: 'too_large', reference: '' } }],
+      ['what is missing is told apart', '{{ inputs.gone }}', { error: { kind: 'missing', reference: 'inputs.gone' } }],
+    ])('%s', (_, value, expected) => {
+      expect(bind(value as never, big)).toMatchObject(expected as object);
+    });
   });
 });

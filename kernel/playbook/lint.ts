@@ -1,12 +1,11 @@
 import * as v from 'valibot';
-import { parseDocument } from 'yaml';
 import { type PluginManifest, stepTypesOf } from '../../sdk/contract/plugin.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
-import type { Json } from '../base/json.ts';
-import { LIMITS } from '../base/limits.ts';
+import { isObject, type Json } from '../base/json.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { checkRule } from '../rule/schema.ts';
+import { readDocument } from './document.ts';
 import { type Graph, toGraph } from './graph.ts';
 import type { Issue, Unplaced } from './issue.ts';
 import { graphIssues } from './lint-graph.ts';
@@ -23,37 +22,22 @@ export type Catalog = { readonly plugins: ReadonlyMap<string, PluginManifest> };
  * @param text YAML 1.2 (JSON is YAML). No aliases, no duplicate keys, at most LIMITS.playbookBytes.
  */
 export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, readonly Issue[]> {
-  if (Buffer.byteLength(text) > LIMITS.playbookBytes.value)
-    return err([{ at: '', line: null, text: `the document is larger than ${LIMITS.playbookBytes.value} bytes` }]);
-  const document = parseDocument(text, { strict: true, uniqueKeys: true, logLevel: 'silent' });
-  const lineOf = (offset: number) => text.slice(0, offset).split('\n').length;
-  if (document.errors.length > 0)
-    return err(
-      document.errors
-        .slice(0, 20)
-        .map((error) => ({ at: '', line: lineOf(error.pos[0]), text: `not valid YAML (${error.code})` })),
-    );
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: 0 });
-  } catch {
-    return err([{ at: '', line: null, text: 'aliases (*name) are not allowed: write the value out' }]);
-  }
+  const read = readDocument(text);
+  if (!read.ok) return read;
+  const { value, lineAt } = read.value;
   const parsed = v.safeParse(PlaybookSchema, value);
-  if (!parsed.success) return err(parsed.issues.slice(0, 50).flatMap((issue) => schemaIssues(issue, document, lineOf)));
+  if (!parsed.success) return err(parsed.issues.slice(0, 50).flatMap((issue) => schemaIssues(issue, lineAt)));
   const playbook = parsed.output;
   const graph = toGraph(playbook);
   const shape = graphIssues(playbook, graph);
   // References are followed along the graph, so they are looked at only when it is sound.
   const references = shape.length > 0 ? [] : referenceIssues(playbook, graph);
   const issues = [...ruleIssues(playbook), ...shape, ...references, ...connectorIssues(playbook, catalog)];
-  if (issues.length > 0) return err(issues.map((issue) => ({ ...issue, line: lineAt(issue.at, document, lineOf) })));
+  if (issues.length > 0) return err(issues.slice(0, 50).map((issue) => ({ ...issue, line: lineAt(issue.at) })));
   return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
 }
 
-type Document = ReturnType<typeof parseDocument>;
-
-function schemaIssues(issue: v.BaseIssue<unknown>, document: Document, lineOf: (offset: number) => number): Issue[] {
+function schemaIssues(issue: v.BaseIssue<unknown>, lineAt: (pointer: string) => number | null): Issue[] {
   // A key is repeated only when it reads like one; anything else in its place may be what must not be repeated.
   const path = (issue.path ?? [])
     .map((item) => item.key as string | number)
@@ -65,20 +49,7 @@ function schemaIssues(issue: v.BaseIssue<unknown>, document: Document, lineOf: (
       : issue.received === 'undefined'
         ? 'required, but missing'
         : `${issue.type === 'regex' || issue.type === 'picklist' ? issue.message : `expected ${issue.expected ?? issue.type}`}`;
-  return [{ at, line: lineAt(at, document, lineOf), text: text.replace(/ but received .*$/s, '') }];
-}
-
-/** Line of the deepest node on the path that exists. */
-function lineAt(at: string, document: Document, lineOf: (offset: number) => number): number | null {
-  const path = at
-    .split('/')
-    .slice(1)
-    .map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined;
-    if (node?.range) return lineOf(node.range[0]);
-  }
-  return null;
+  return [{ at, line: lineAt(at), text: text.replace(/ but received .*$/s, '') }];
 }
 
 function ruleIssues(playbook: Playbook): Unplaced[] {
@@ -101,10 +72,10 @@ function connectorIssues(playbook: Playbook, catalog: Catalog): Unplaced[] {
     const manifest = catalog.plugins.get(plugin);
     const at = `/steps/${i}/uses`;
     if (!manifest) return [{ at, text: `the plugin ${plugin} is not installed: install it, or check the name` }];
-    const declared = manifest.actions[action];
+    const declared = Object.hasOwn(manifest.actions, action) ? manifest.actions[action] : undefined;
     if (!declared)
       return [{ at, text: `${plugin} has no action ${action}: it has ${Object.keys(manifest.actions).join(', ')}` }];
-    const issues: Unplaced[] = [];
+    const issues = parameterIssues(step.with, declared.input, step.uses, `/steps/${i}`);
     if (step.tier && TIERS.indexOf(step.tier) < TIERS.indexOf(TIER_FLOOR[step.type]))
       issues.push({ at: `/steps/${i}/tier`, text: `a ${step.type} step is at least ${TIER_FLOOR[step.type]}` });
     const types = stepTypesOf(declared);
@@ -117,4 +88,31 @@ function connectorIssues(playbook: Playbook, catalog: Catalog): Unplaced[] {
       issues.push({ at, text: `${step.uses} has no plan: a contain step must show what it would touch` });
     return issues;
   });
+}
+
+/**
+ * Names of the parameters against the action's input schema. Values are checked when a run has bound them; a name is
+ * wrong in every run.
+ */
+function parameterIssues(
+  given: Readonly<Record<string, unknown>>,
+  schema: Readonly<Record<string, unknown>>,
+  uses: string,
+  at: string,
+): Unplaced[] {
+  const known = isObject(schema.properties) ? Object.keys(schema.properties) : [];
+  const required = Array.isArray(schema.required) ? schema.required.map(String) : [];
+  const missing = required
+    .filter((name) => !Object.hasOwn(given, name))
+    .map((name) => ({ at: `${at}/with`, text: `${name} is required by ${uses}` }));
+  if (schema.additionalProperties !== false || schema.patternProperties !== undefined) return missing;
+  const unknown = Object.keys(given)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      // As above, a key is repeated only when it reads like one.
+      const legible = /^[A-Za-z_][\w-]{0,62}$/.test(name);
+      const text = `${legible ? name : 'a key here'} is no parameter of ${uses}: it has ${known.join(', ')}`;
+      return { at: legible ? `${at}/with/${name}` : `${at}/with`, text };
+    });
+  return [...missing, ...unknown];
 }

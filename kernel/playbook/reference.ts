@@ -5,15 +5,16 @@ import { err, ok, type Result } from '../base/result.ts';
 /**
  * References in `with`: `{{ inputs.ip }}`, `{{ steps.lookup.body.score }}`. A reference is a path, never code.
  * A string that is one reference takes the value with its type; a reference inside text takes a scalar as text.
+ * Blanks are trimmed after the match: a pattern with blanks on both sides takes cubic time on a row of them.
  */
-const REFERENCE = /\{\{\s*([^{}]*?)\s*\}\}/g;
+const REFERENCE = /\{\{([^{}]*)\}\}/g;
 const PATH = /^(inputs|steps)((?:\.[A-Za-z0-9_-]{1,64}){1,16})$/;
 
 export type Scope = { readonly inputs: JsonObject; readonly steps: Readonly<Record<string, Json>> };
 export type Reference = { readonly root: 'inputs' | 'steps'; readonly path: readonly string[] };
 
 function parseReference(text: string): Reference | undefined {
-  const match = PATH.exec(text);
+  const match = PATH.exec(text.trim());
   if (!match) return undefined;
   return { root: match[1] as 'inputs' | 'steps', path: (match[2] as string).slice(1).split('.') };
 }
@@ -21,7 +22,10 @@ function parseReference(text: string): Reference | undefined {
 /** Every reference in a value, as written; malformed ones as undefined, so that lint can refuse them. */
 export function referencesIn(value: unknown): { readonly text: string; readonly reference: Reference | undefined }[] {
   if (typeof value === 'string')
-    return [...value.matchAll(REFERENCE)].map(([, text = '']) => ({ text, reference: parseReference(text) }));
+    return [...value.matchAll(REFERENCE)].map(([, inner = '']) => ({
+      text: inner.trim(),
+      reference: parseReference(inner),
+    }));
   if (Array.isArray(value)) return value.flatMap(referencesIn);
   return isObject(value) ? Object.values(value).flatMap(referencesIn) : [];
 }
@@ -38,16 +42,27 @@ function follow(scope: Scope, reference: Reference): Json | undefined {
   return at;
 }
 
+/** Most characters that one call of `bind` makes: a reference costs its author 15, and may stand for 64 KiB. */
+const BOUND_CHARS = 65_536;
+
+/** The text of the reference that leads nowhere, or at which the whole became too large. */
+export type BindFault = { readonly kind: 'missing' | 'too_large'; readonly reference: string };
+type Budget = { left: number };
+
 /**
  * Fills a value's references from the scope.
- * @returns the filled value, or the text of the first reference that leads nowhere (fail closed: no empty stand-in).
+ * @returns the filled value (at most 65,536 characters of text and of the JSON of what is referenced), or the first
+ * fault (fail closed: no empty stand-in).
  */
-export function bind(value: Json, scope: Scope): Result<Json, { readonly reference: string }> {
-  if (typeof value === 'string') return bindText(value, scope);
+export const bind = (value: Json, scope: Scope): Result<Json, BindFault> =>
+  bindValue(value, scope, { left: BOUND_CHARS });
+
+function bindValue(value: Json, scope: Scope, budget: Budget): Result<Json, BindFault> {
+  if (typeof value === 'string') return bindText(value, scope, budget);
   if (Array.isArray(value)) {
     const items: Json[] = [];
     for (const item of value as readonly Json[]) {
-      const bound = bind(item, scope);
+      const bound = bindValue(item, scope, budget);
       if (!bound.ok) return bound;
       items.push(bound.value);
     }
@@ -56,27 +71,45 @@ export function bind(value: Json, scope: Scope): Result<Json, { readonly referen
   if (!isObject(value)) return ok(value);
   const object: Record<string, Json> = {};
   for (const [key, item] of Object.entries(value)) {
-    const bound = bind(item, scope);
+    if (!spend(budget, key.length)) return err({ kind: 'too_large', reference: '' });
+    const bound = bindValue(item, scope, budget);
     if (!bound.ok) return bound;
     object[key] = bound.value;
   }
   return ok(object);
 }
 
-function bindText(text: string, scope: Scope): Result<Json, { readonly reference: string }> {
-  if (!text.includes('{{')) return ok(text);
-  const whole = /^\{\{\s*([^{}]*?)\s*\}\}$/.exec(text);
+/** @returns false when the budget is spent; it stays so. */
+function spend(budget: Budget, chars: number): boolean {
+  budget.left -= chars;
+  return budget.left >= 0;
+}
+
+function bindText(text: string, scope: Scope, budget: Budget): Result<Json, BindFault> {
+  const whole = /^\{\{([^{}]*)\}\}$/.exec(text);
   if (whole) {
-    const reference = parseReference(whole[1] ?? '');
-    const value = reference && follow(scope, reference);
-    return value === undefined ? err({ reference: whole[1] ?? '' }) : ok(value);
-  }
-  let missing: string | undefined;
-  const filled = text.replaceAll(REFERENCE, (_, inner: string) => {
+    const [, inner = ''] = whole;
     const reference = parseReference(inner);
     const value = reference && follow(scope, reference);
-    if (value === undefined || (typeof value === 'object' && value !== null)) missing ??= inner;
-    return String(value);
+    if (value === undefined) return err({ kind: 'missing', reference: inner.trim() });
+    const chars = typeof value === 'string' ? value.length : JSON.stringify(value).length;
+    return spend(budget, chars) ? ok(value) : err({ kind: 'too_large', reference: inner.trim() });
+  }
+  if (!spend(budget, text.length)) return err({ kind: 'too_large', reference: '' });
+  if (!text.includes('{{')) return ok(text);
+  let fault: BindFault | undefined;
+  const filled = text.replaceAll(REFERENCE, (_, inner: string) => {
+    if (fault) return '';
+    const reference = parseReference(inner);
+    const value = reference && follow(scope, reference);
+    if (value === undefined || (typeof value === 'object' && value !== null)) {
+      fault = { kind: 'missing', reference: inner.trim() };
+      return '';
+    }
+    const scalar = String(value);
+    if (spend(budget, scalar.length)) return scalar;
+    fault = { kind: 'too_large', reference: inner.trim() };
+    return '';
   });
-  return missing === undefined ? ok(filled) : err({ reference: missing });
+  return fault ? err(fault) : ok(filled);
 }

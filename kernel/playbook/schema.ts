@@ -78,7 +78,10 @@ export const PlaybookSchema = v.strictObject({
     operational: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
   }),
   triggers: v.pipe(v.array(TriggerSchema), v.minLength(1), v.maxLength(16)),
-  inputs: v.optional(v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9_]{0,62}$/)), pointer), {}),
+  inputs: v.optional(
+    v.pipe(v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9_]{0,62}$/)), pointer), v.maxEntries(64)),
+    {},
+  ),
   steps: v.pipe(
     v.array(v.variant('type', [ActionStep, UpdateStep, BranchStep])),
     v.minLength(1),

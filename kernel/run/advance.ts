@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
 import { after, type UnixMs, unixMs } from '../base/time.ts';
 import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
-import { bind, type Scope } from '../playbook/reference.ts';
+import { type BindFault, bind, type Scope } from '../playbook/reference.ts';
 import { endRun } from './end.ts';
 import type { Run } from './state.ts';
 import type { Step, Turn } from './turn.ts';
@@ -32,7 +32,8 @@ export function reach(turn: Turn, id: StepId | null): Step {
 
 function reachUpdate(turn: Turn, step: UpdateStep): Step {
   const bound = bind({ incident: step.incident, note: step.set.note ?? '' }, scopeOf(turn.run()));
-  const values = bound.ok && isObject(bound.value) ? bound.value : undefined;
+  if (!bound.ok) return failStep(turn, step.id, bindMessage(bound.error));
+  const values = isObject(bound.value) ? bound.value : undefined;
   if (!values || typeof values.incident !== 'string' || !/^[\x21-\x7e]{1,256}$/.test(values.incident))
     return failStep(turn, step.id, 'the incident id must be 1-256 printable characters without spaces');
   const note = typeof values.note === 'string' && values.note !== '' ? values.note.slice(0, 1_000) : null;
@@ -57,7 +58,7 @@ function reachAction(turn: Turn, step: ActionStep): Step {
   if (!action.types.includes(step.type))
     return failStep(turn, step.id, `${step.plugin}/${step.action} may not be used as ${step.type}`);
   const bound = bind(step.with, scopeOf(turn.run()));
-  if (!bound.ok) return failStep(turn, step.id, `{{ ${bound.error.reference} }} has no value in this run`);
+  if (!bound.ok) return failStep(turn, step.id, bindMessage(bound.error));
   const parameters = bound.value as JsonObject;
   const fault = action.checkInput(parameters);
   if (fault) return failStep(turn, step.id, fault);
@@ -125,6 +126,9 @@ function intend(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan
   turn.ask({ kind: 'call', op: 'execute', step: step.id, attempt, parameters, plan, key });
   return undefined;
 }
+
+const bindMessage = (fault: BindFault): string =>
+  fault.kind === 'missing' ? `{{ ${fault.reference} }} has no value in this run` : 'the bound parameters are too large';
 
 /** A step that cannot even be tried: its definition and this run do not fit together. */
 function failStep(turn: Turn, id: StepId, message: string): Step {

@@ -33,7 +33,10 @@ export const AUDIT_KINDS = {
   'playbook.activated': kind(['ref', 'act'], 'A version became the one that new runs use.'),
   'playbook.deprecated': kind(['ref'], 'A version is no longer used by new runs.'),
   'policy.put': kind(['ref', 'act'], 'A policy of the org was replaced; `act` is the digest of the new one.'),
-  'plugin.installed': kind(['ref', 'act'], 'A plugin was admitted; `act` is the digest of module and manifest together.'),
+  'plugin.installed': kind(
+    ['ref', 'act'],
+    'A plugin was admitted; `act` is the digest of module and manifest together.',
+  ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(['ref'], 'A secret was lent to one call.'),

@@ -13,10 +13,16 @@ const NPM = ['ci', 'test', 'start', 'run', 'install'];
 /** @returns what is wrong with the command, or undefined. A command of somebody else's program is not judged. */
 function faultOf(command: string): string | undefined {
   const [program = '', first = '', ...rest] = wordsOf(command);
+  // The form for other folders: the folder is the reader's, what follows is ours.
+  if (program === 'npm' && first === '--prefix') {
+    const [, verb, name, dashes, ...words] = rest;
+    return [verb, name, dashes].join(' ') === 'exec interlock --' ? interlockFault(words) : 'npm runs interlock only';
+  }
   if (program === 'npm') return npmFault(first, rest);
   if (program === 'npx' && first === 'interlock') return interlockFault(rest);
   if (program === 'npx' && first === 'vitest') return rest.slice(1).map(missingFile).find(Boolean);
   if (program === 'npx' && first === '-c') return faultOf(rest.join(' '));
+  if (/^\/.*\/node$/.test(program) && first.endsWith('/interlock')) return interlockFault(rest);
   if (/(?:^|\/)node$/.test(program)) return [first, ...rest].slice(0, 1).map(missingFile).find(Boolean);
   return undefined;
 }
@@ -80,6 +86,8 @@ describe('commands in documents', () => {
     ['npm run nothing', /no script nothing/],
     ['npx interlock run lst', /takes a subcommand/],
     ['npx interlock run list --sate failed', /has no --sate/],
+    ['npm --prefix /srv/interlock exec interlock -- run lst', /takes a subcommand/],
+    ['/srv/interlock/node_modules/.bin/node /srv/interlock/node_modules/.bin/interlock run lst', /takes a subcommand/],
     ['npx interlock event send test/samples/nothing.json', /no test\/samples\/nothing/],
     ['npx vitest run test/nothing', /no test\/nothing/],
   ])('a broken one is seen: %s', (command, fault) => {

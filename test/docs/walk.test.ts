@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lockFolder } from '../../kernel/adapter/file/folder-lock.ts';
 import { readConfig } from '../../kernel/config.ts';
 import { startKernel } from '../../kernel/main.ts';
 import { startWorld, type World } from '../demo/world.ts';
@@ -59,6 +60,8 @@ async function ready({ text }: ShellCommand): Promise<string> {
     .replaceAll('.interlock/demo', join(folder, 'demo'))
     .replaceAll('.interlock/', `${folder}/`)
     .replaceAll('http://127.0.0.1:8485', world.firewall.url);
+  // The reader types the name of the org; here is no terminal to ask at.
+  if (text.startsWith('npx interlock approval approve ')) command += ' --yes';
   if (command.includes('apr_0123...')) command = command.replace('apr_0123...', await firstOf('approvals', 'approval'));
   if (command.includes('run_0123...')) command = command.replace('run_0123...', await firstOf('runs', 'run'));
   return command;
@@ -99,34 +102,83 @@ describe('the walk of the README', () => {
   });
 });
 
-test('docs/examples/first-token.ts makes a token that the kernel knows', async () => {
-  const home = join(folder, 'own');
-  await mkdir(home);
-  const file = join(home, 'interlock.json');
-  const policy = (path: string) => join(ROOT, 'policies', path);
-  const org = {
-    id: 'acme',
-    guardrails: policy('guardrails/baseline.rules.json'),
-    approvals: policy('approval/matrix.json'),
-    egress: policy('egress/demo.json'),
-  };
-  const listen = { port: 0 };
-  await writeFile(file, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: [org] }));
-  const words = ['--config', file, '--org', 'acme', '--principal', 'ann@acme.example', '--role', 'admin'];
-  const out = join(home, 'ann.token');
-  const make = () => shell(`"$NODE" docs/examples/first-token.ts ${words.join(' ')} --out ${out}`);
-  expect(await make()).toEqual({ exit: 0, out: '', err: '' });
-  expect((await make()).exit).not.toBe(0);
-  expect((await stat(out)).mode & 0o777).toBe(0o600);
-
-  const config = await readConfig(file);
-  const running = config.ok ? await startKernel(config.value) : config;
-  if (!running.ok) throw new Error(running.error);
-  const token = (await readFile(out, 'utf8')).trim();
-  expect(running.value.kernel.tokens.recognise(token)).toEqual({
-    org: 'acme',
-    id: 'ann@acme.example',
-    roles: ['admin'],
+describe('docs/examples/first-token.ts', () => {
+  let home: string;
+  let file: string;
+  beforeAll(async () => {
+    home = join(folder, 'own');
+    file = join(home, 'interlock.json');
+    await mkdir(home);
+    const policy = (path: string) => join(ROOT, 'policies', path);
+    const org = {
+      id: 'acme',
+      guardrails: policy('guardrails/baseline.rules.json'),
+      approvals: policy('approval/matrix.json'),
+      egress: policy('egress/demo.json'),
+    };
+    const listen = { port: 0 };
+    await writeFile(file, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: [org] }));
   });
-  await running.value.stop();
+
+  const make = (changed: Readonly<Record<string, string>> = {}) => {
+    const given = {
+      config: file,
+      org: 'acme',
+      principal: 'ann@acme.example',
+      role: 'admin',
+      out: join(home, 'ann.token'),
+    };
+    const words = Object.entries({ ...given, ...changed }).map(([name, value]) => `--${name} '${value}'`);
+    return shell(`"$NODE" docs/examples/first-token.ts ${words.join(' ')}`);
+  };
+
+  test.each([
+    ['a principal in upper case', { principal: 'Ann@acme.example' }, /^first-token: --principal takes lower-case/],
+    ['a principal with a space', { principal: 'ann smith' }, /^first-token: --principal takes lower-case/],
+    ['an unknown role', { role: 'boss' }, /^first-token: --role takes one of source, author/],
+    ['an org that is not configured', { org: 'other' }, /^first-token: the configuration has no such org/],
+    ['a folder that is not there', { out: '/nowhere/at/all/ann.token' }, /^first-token: the folder of --out is not/],
+    ['an unknown option', { rule: 'admin' }, /^first-token: unknown option.* usage: /],
+  ])('refuses %s in one line, before anything is made', async (_title, changed, message) => {
+    const refused = await make(changed);
+    expect(refused).toMatchObject({ exit: 2, out: '' });
+    expect(refused.err).toMatch(message);
+    expect(refused.err.trim().split('\n')).toHaveLength(1);
+    expect(await readdir(home)).toEqual(['interlock.json']);
+  });
+
+  test('leaves no file behind when another kernel has the folder', async () => {
+    await mkdir(join(home, 'data'));
+    const lock = await lockFolder(join(home, 'data'));
+    expect(lock.ok).toBe(true);
+    expect(await make()).toMatchObject({
+      exit: 2,
+      err: expect.stringMatching(/^first-token: another kernel uses .*\n$/),
+    });
+    expect(await readdir(home)).not.toContain('ann.token');
+    if (lock.ok) await lock.value.release();
+  });
+
+  test('makes a token that the kernel knows, and says where it is', async () => {
+    const out = join(home, 'ann.token');
+    expect(await make()).toEqual({
+      exit: 0,
+      out: `the token of ann@acme.example (admin) in org acme is in ${out}\n`,
+      err: '',
+    });
+    const token = await readFile(out, 'utf8');
+    expect(await make()).toMatchObject({ exit: 2, err: expect.stringContaining('is there already; name a new one') });
+    expect(await readFile(out, 'utf8')).toBe(token);
+    expect((await stat(out)).mode & 0o777).toBe(0o600);
+
+    const config = await readConfig(file);
+    const running = config.ok ? await startKernel(config.value) : config;
+    if (!running.ok) throw new Error(running.error);
+    expect(running.value.kernel.tokens.recognise(token.trim())).toEqual({
+      org: 'acme',
+      id: 'ann@acme.example',
+      roles: ['admin'],
+    });
+    await running.value.stop();
+  });
 });

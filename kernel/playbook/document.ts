@@ -1,0 +1,119 @@
+import { isAlias, isMap, isPair, isScalar, isSeq, Lexer, type Node, parseDocument } from 'yaml';
+import { checkJson, type Json, type JsonFault } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { Issue } from './issue.ts';
+
+/**
+ * From hostile text to one JSON value: the YAML of a playbook, read within bounds. Owns everything that is refused
+ * because of how it is written; what it means is not looked at here.
+ */
+export type PlaybookDocument = {
+  readonly value: Json;
+  /** Line (from 1) of the deepest node on a JSON Pointer's path that exists. */
+  readonly lineAt: (pointer: string) => number | null;
+};
+
+/** Tokens that carry something: a value costs one, a pair of a map three or four. */
+const TOKENS_MAX = 20_000;
+const ISSUES_MAX = 20;
+
+/**
+ * Reads YAML 1.2 (JSON is YAML): one document, no aliases, no duplicate keys, no explicit keys, nothing that JSON
+ * cannot say (`.nan`, `.inf`, sets, timestamps).
+ */
+export function readDocument(text: string): Result<PlaybookDocument, readonly Issue[]> {
+  const refused = (says: string) => err([{ at: '', line: null, text: says }]);
+  if (Buffer.byteLength(text) > LIMITS.playbookBytes.value)
+    return refused(`the document is larger than ${LIMITS.playbookBytes.value} bytes`);
+  const unfit = tokenFault(text);
+  if (unfit) return refused(unfit);
+  // `uniqueKeys` of the library compares every key with every other, so `nodeIssues` does that. Its level `silent`
+  // would also keep silent about a second document, and drop it.
+  const document = parseDocument(text, { strict: true, uniqueKeys: false, logLevel: 'error' });
+  const lineOf = (offset: number) => text.slice(0, offset).split('\n').length;
+  if (document.errors.length > 0)
+    return err(
+      document.errors
+        .slice(0, ISSUES_MAX)
+        .map((error) => ({ at: '', line: lineOf(error.pos[0]), text: `not valid YAML (${error.code})` })),
+    );
+  const issues = nodeIssues(document.contents, lineOf);
+  if (issues.length > 0) return err(issues);
+  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  const fault = checkJson(value, { depth: LIMITS.jsonDepth.value, keys: LIMITS.jsonKeys.value });
+  if (fault) return refused(FAULTS[fault]);
+  return ok({
+    value: value as Json,
+    lineAt: (pointer) => {
+      const path = pointer.split('/').slice(1);
+      for (let length = path.length; length > 0; length--) {
+        const keys = path.slice(0, length).map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
+        const node = document.getIn(keys, true) as Node | undefined;
+        if (node?.range) return lineOf(node.range[0]);
+      }
+      return null;
+    },
+  });
+}
+
+/**
+ * Looks at the tokens alone, which takes linear time on anything. The parser's does not: a row of explicit keys (`? `)
+ * of 60 kB keeps it busy for a minute.
+ */
+function tokenFault(text: string): string | undefined {
+  let left = TOKENS_MAX;
+  let isText = false;
+  for (const token of new Lexer().lex(text)) {
+    if (isText) isText = false;
+    // U+001F announces that the next token is the source of a scalar.
+    else if (token === '\x1f') isText = true;
+    else if (token === '?') return 'explicit keys (? key) are not allowed: write key: value';
+    else if (/^\s/.test(token)) continue;
+    if (token !== '\x1f' && --left < 0) return `the document has too many values: at most ${TOKENS_MAX} tokens`;
+  }
+  return undefined;
+}
+
+const TWICE = 'not valid YAML (DUPLICATE_KEY): the key stands twice in one mapping; remove one';
+const ALIAS = 'aliases (*name) are not allowed: write the value out';
+const ODD_KEY = 'a map or list stands where a key is expected: put a reference in quotes, "{{ inputs.x }}"';
+
+/** Keys that fall together, keys that are no text, aliases. One walk with a stack of its own, for any depth. */
+function nodeIssues(root: unknown, lineOf: (offset: number) => number): Issue[] {
+  const issues: Issue[] = [];
+  const stack: unknown[] = [root];
+  const report = (node: unknown, text: string) => {
+    const offset = (node as Node | null)?.range?.[0];
+    issues.push({ at: '', line: offset === undefined ? null : lineOf(offset), text });
+  };
+  while (stack.length > 0 && issues.length < ISSUES_MAX) {
+    const node = stack.pop();
+    if (isAlias(node)) report(node, ALIAS);
+    else if (isSeq(node)) for (const item of node.items) stack.push(item);
+    else if (isPair(node)) stack.push(node.key, node.value);
+    if (!isMap(node)) continue;
+    const seen = new Set<string>();
+    for (const { key, value } of node.items) {
+      stack.push(value);
+      if (isAlias(key)) report(key, ALIAS);
+      else if (!isScalar(key)) report(key, ODD_KEY);
+      else {
+        // As an object's keys fall together: 1 and "1" are the same one, and no value is the empty one.
+        const name = String(key.value ?? '');
+        if (seen.has(name)) report(key, TWICE);
+        seen.add(name);
+      }
+      if (issues.length >= ISSUES_MAX) break;
+    }
+  }
+  return issues.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}
+
+const FAULTS: Readonly<Record<JsonFault, string>> = {
+  not_utf8: 'a text holds half of a surrogate pair: write the whole character',
+  not_json: 'a value is not one of JSON (.nan, .inf, a set, a timestamp): use a finite number or quote the text',
+  too_deep: `the document is nested deeper than ${LIMITS.jsonDepth.value} levels`,
+  too_many_keys: `the document has too many values: at most ${LIMITS.jsonKeys.value} keys and list items`,
+  forbidden_key: 'a key named __proto__ is not allowed: remove it',
+};
