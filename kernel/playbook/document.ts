@@ -29,8 +29,8 @@ export function readDocument(text: string): Result<PlaybookDocument, readonly Is
   const unfit = tokenFault(text);
   if (unfit) return refused(unfit);
   // `uniqueKeys` of the library compares every key with every other, so `nodeIssues` does that. Its level `silent`
-  // would also keep silent about a second document, and drop it.
-  const document = parseDocument(text, { strict: true, uniqueKeys: false, logLevel: 'error' });
+  // would also keep silent about a second document, and drop it; pretty errors look the line up for every error anew.
+  const document = parseDocument(text, { strict: true, uniqueKeys: false, logLevel: 'error', prettyErrors: false });
   const lineOf = (offset: number) => text.slice(0, offset).split('\n').length;
   if (document.errors.length > 0)
     return err(

@@ -33,7 +33,10 @@ export type Closure = 'open' | 'closed' | 'needs_review';
 export function closureOf(run: Run): Closure {
   if (!run.ended) return 'open';
   const steps = Object.values(run.steps);
-  if (steps.some((step) => step.state !== 'succeeded' && step.attempts.some(isUnknown))) return 'needs_review';
+  const unknown = steps.some(
+    (step) => step.state === 'indeterminate' || (step.state !== 'succeeded' && step.attempts.some(isUnknown)),
+  );
+  if (unknown) return 'needs_review';
   return isPartial(run) ? 'needs_review' : 'closed';
 }
 

@@ -48,6 +48,8 @@ export const StepError = v.object({ class: v.string(), message: v.string() });
 
 export const Attempt = v.object({
   number: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** What the action declares: `write` may have changed something outside. */
+  effect: v.picklist(['none', 'read', 'write']),
   /** On record before anything left. */
   intentSeq: Seq,
   intentAt: Instant,

@@ -118,7 +118,15 @@ export const waitingRun: Run = runOf(summary, [
   { ...step, step: 'ticket', type: 'open_ticket', uses: 'tracker/create', state: 'pending', attempts: [] },
 ]);
 
-const attempt = { number: 1, intentSeq: 7, intentAt: AT, end: 'succeeded', endSeq: 8, error: null } as const;
+const attempt = {
+  number: 1,
+  effect: 'read',
+  intentSeq: 7,
+  intentAt: AT,
+  end: 'succeeded',
+  endSeq: 8,
+  error: null,
+} as const;
 
 export const completedRun: Run = runOf(completed, [{ ...step, step: 'ban', state: 'succeeded', attempts: [attempt] }]);
 

@@ -13,7 +13,7 @@ import { type FaultWorld, ORG, openFaultWorld } from './world.ts';
  * nothing is done twice, and the audit log is whole after every start.
  */
 const KILLS = 50;
-const STOPS = 8;
+const STOPS = 5;
 const SEED = Number(process.env['INTERLOCK_FAULT_SEED'] ?? Date.now() % 1_000_000);
 
 let world: FaultWorld;

@@ -32,7 +32,7 @@ export function startLoad(api: Api, senders: number, pauseMs: () => number): Loa
         const receipt = answer.data?.events[0];
         if (answer.status === 202 && receipt) {
           const { event, repeat, triggers } = receipt;
-          taken.set(n, { event, repeat, run: triggers[0]?.run ?? null });
+          taken.set(n, { event, repeat, run: triggers.find((one) => one.run !== null)?.run ?? null });
           return;
         }
         // The kernel may say that it cannot now; it may not say that the event is bad.

@@ -27,8 +27,11 @@ import type { CellSettings } from './quota.ts';
  * - P3 there are never more than `max` cells, and `min` of them are kept warm.
  */
 
-/** Calls that wait this long behind busy cells justify a cell more than the machine has processors. */
-const PATIENCE_MS = 250;
+/**
+ * A cell that is at one task for so long waits for the world outside, or spins: it leaves a processor to another. Where
+ * calls are short, more cells than processors only take turns, and each costs memory and warm caches.
+ */
+const LONG_MS = 25;
 const BOOT_BACKOFF_MS = 100;
 const BOOT_FAULTS_MAX = 3;
 const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
@@ -43,7 +46,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   const kills = openKillRecord(options.kills);
   const cells: Cell[] = [];
   const leaving = new Set<Promise<void>>();
-  let waiting: { readonly task: Task; readonly since: number }[] = [];
+  let waiting: Task[] = [];
   let lastId = 0;
   let respawns = 0;
   let bootFaults = 0;
@@ -95,7 +98,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       if (end.unstarted) discard(end.unstarted);
       return;
     }
-    if (end.unstarted) waiting.unshift({ task: end.unstarted, since: performance.now() });
+    if (end.unstarted) waiting.unshift(end.unstarted);
     if (end.culprit) kills.note(end.culprit.digest, Date.now());
     if (end.bootFault === undefined) bootFaults = 0;
     else if (++bootFaults >= BOOT_FAULTS_MAX && !cells.some(isServing)) giveUp(end.bootFault);
@@ -116,7 +119,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   function giveUp(fault: string): void {
     const stranded = waiting;
     waiting = [];
-    for (const { task } of stranded) unavailable(task, `No cell can be started. ${fault}`);
+    for (const task of stranded) unavailable(task, `No cell can be started. ${fault}`);
   }
 
   function unavailable(task: Task, reason: string): void {
@@ -135,8 +138,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
 
   /** Gives waiting calls to cells, in order, as long as there is room. */
   function pump(): void {
-    while (waiting[0] !== undefined && !closed) {
-      const { task } = waiting[0];
+    for (let [task] = waiting; task && !closed; [task] = waiting) {
       if (task.kind === 'call' && isBarred(task)) {
         waiting.shift();
         continue;
@@ -163,14 +165,13 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   }
 
   /**
-   * Starts a cell when one more can help: others wait for answers, not for a processor; or calls have waited long.
+   * Starts a cell when one more can help: others are held for long, by an answer that does not come or by a loop.
    */
   function grow(): void {
     if (cells.length >= options.max || cells.some((cell) => cell.phase() === 'starting') || bootFaults > 0) return;
-    const blocked = cells.filter((cell) => cell.phase() === 'blocked').length;
-    const waited = performance.now() - (waiting[0]?.since ?? 0);
-    if (cells.length < blocked + processors || waited >= PATIENCE_MS) start();
-    else later(PATIENCE_MS);
+    const held = cells.filter((cell) => cell.heldMs() >= LONG_MS).length;
+    if (cells.length < held + processors) start();
+    else later(LONG_MS);
   }
 
   /** Settles a call whose module may not run at present. */
@@ -206,7 +207,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       const task: CallTask = { kind: 'call', id: nextId(), module, call: given, settle };
       const onAbort = () => {
         const before = waiting.length;
-        waiting = waiting.filter((each) => each.task !== task);
+        waiting = waiting.filter((each) => each !== task);
         if (waiting.length < before) settle({ ...NEVER_RAN, kind: 'aborted' });
         else for (const cell of [...cells]) cell.abort(task);
       };
@@ -217,7 +218,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   }
 
   function enqueue(task: Task): void {
-    waiting.push({ task, since: performance.now() });
+    waiting.push(task);
     pump();
   }
 
@@ -264,7 +265,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       clearInterval(shrink);
       clearTimeout(recheck);
       for (const cell of [...cells]) cell.kill();
-      for (const { task } of waiting.splice(0)) discard(task);
+      for (const task of waiting.splice(0)) discard(task);
       await Promise.all(leaving);
     },
   };

@@ -65,6 +65,8 @@ export type Cell = {
   readonly holds: (module: CellModule) => boolean;
   /** On the clock of `performance.now()`; meaningful while idle. */
   readonly idleSince: () => number;
+  /** How long it has been at its present task, in milliseconds; 0 without one. */
+  readonly heldMs: () => number;
   /** Only to an idle cell. */
   give(task: Task): void;
   /** Ends the cell now when it runs this task, which ends as aborted. */
@@ -255,6 +257,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     phase: () => phase,
     holds: (module) => modules.has(module),
     idleSince: () => idleSince,
+    heldMs: () => (task ? performance.now() - startedAt : 0),
     give,
     abort(aborted) {
       if (task === aborted) end(ABORTED, {});
