@@ -113,7 +113,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
           return one.state === 'active' ? { ...one, state: 'deprecated' } : one;
         }),
       };
-      await ledger.stage({
+      const durable = ledger.stage({
         audit: [
           { org: by.org, kind: 'playbook.activated', actor: `principal:${by.id}`, ref: name, act: digest },
           ...(old.active
@@ -130,7 +130,8 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
         ],
         rows: [{ key: KEYS.playbook(by.org, name), value: JSON.stringify(record) }],
       });
-      registry.refreshTriggers(by.org);
+      registry.activate(by.org, digest, checked.value);
+      await durable;
       return ok(record);
     },
   };

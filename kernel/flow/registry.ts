@@ -37,6 +37,8 @@ export type Org = {
 
 export type StoredVersion = { readonly digest: Digest; readonly text: string; readonly playbook: Playbook };
 
+type Compiled = { readonly graph: Graph; readonly playbook: Playbook };
+
 /** Compiled graphs that are kept; one more is compiled again when needed. */
 const GRAPHS = 1_024;
 
@@ -46,7 +48,7 @@ export function openRegistry(store: Store) {
   const orgs = new Map<OrgId, Org>();
   const policies = new Map<Digest, PolicySet>();
   const plugins = new Map<Digest, Plugin>();
-  const graphs = new Map<string, { graph: Graph; playbook: Playbook }>();
+  const graphs = new Map<string, Compiled>();
 
   const version = (org: OrgId, name: string, digest: Digest) => {
     const key = KEYS.version(org, name, digest);
@@ -55,11 +57,15 @@ export function openRegistry(store: Store) {
     const text = store.get(key);
     if (!text) return undefined;
     const { playbook } = JSON.parse(text) as StoredVersion;
-    const made = { graph: toGraph(v.parse(PlaybookSchema, playbook)), playbook };
+    return remember(key, { graph: toGraph(v.parse(PlaybookSchema, playbook)), playbook });
+  };
+  const remember = (key: string, made: Compiled): Compiled => {
     if (graphs.size >= GRAPHS) graphs.delete(graphs.keys().next().value ?? '');
     graphs.set(key, made);
     return made;
   };
+  const triggersOf = (name: string, digest: Digest, playbook: Playbook): readonly ActiveTrigger[] =>
+    playbook.triggers.map((trigger) => ({ playbook: name, digest, trigger }));
 
   return {
     org: (id: OrgId) => orgs.get(id),
@@ -92,7 +98,22 @@ export function openRegistry(store: Store) {
 
     graph: (org: OrgId, name: string, digest: Digest) => version(org, name, digest)?.graph,
 
-    /** Reads which versions are active. Called at start and after each activation. */
+    /**
+     * Makes a version the active one for whatever is decided from now on. Called with the staging of the change, so that
+     * no event which stands behind it on the record is judged by the version before.
+     */
+    activate(id: OrgId, digest: Digest, compiled: Compiled): void {
+      const org = orgs.get(id);
+      if (!org) return;
+      const { playbook } = compiled;
+      const { name } = playbook;
+      remember(KEYS.version(id, name, digest), compiled);
+      const others = org.triggers.filter((one) => one.playbook !== name);
+      const all = [...others, ...triggersOf(name, digest, playbook)];
+      org.triggers = all.sort((a, b) => (a.playbook < b.playbook ? -1 : a.playbook > b.playbook ? 1 : 0));
+    },
+
+    /** Reads which versions are active. Called at start. */
     refreshTriggers(id: OrgId) {
       const org = orgs.get(id);
       if (!org) return;
@@ -101,8 +122,7 @@ export function openRegistry(store: Store) {
         const record = JSON.parse(value) as { name: string; active: Digest | null };
         const found = record.active && version(id, record.name, record.active);
         if (!found || !record.active) continue;
-        const { name, active: digest } = record;
-        for (const trigger of found.playbook.triggers) active.push({ playbook: name, digest, trigger });
+        active.push(...triggersOf(record.name, record.active, found.playbook));
       }
       org.triggers = active;
     },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RunId } from '../../kernel/base/id.ts';
 import { until } from '../support/api.ts';
-import { activatePlaybook } from '../support/org-files.ts';
+import { activatePlaybook, personOf } from '../support/org-files.ts';
 import { disagreements, runsOf } from './record.ts';
 import {
   APPROVER,
@@ -13,6 +13,7 @@ import {
   openRecord,
   openStandIn,
   openTarget,
+  PLAYBOOK,
   SENDER,
   type StandIn,
   setUp,
@@ -112,6 +113,27 @@ steps: [{ id: note, type: update_state, incident: "inc-other", set: { state: tri
       expect(runsOf(record.store, ORG).map(({ run }) => run.playbook.name)).toEqual(['governed']);
     },
   );
+});
+
+test('an event that stands behind an activation on the record is judged by the new version', async () => {
+  const { kernel } = standIn;
+  const author = personOf(ORG, 'author', ['author']);
+  const old = kernel.query.playbook(ORG, 'governed')?.active;
+  const put = await kernel.playbooks.put(author, PLAYBOOK.replace('title: Look', 'title: Look again'));
+  if (!put.ok) throw new Error(put.error.kind);
+  const { digest } = put.value;
+  const release = record.hold();
+  const activated = kernel.playbooks.activate(personOf(ORG, 'second', ['approver']), 'governed', digest);
+  const taken = kernel.ingest(SENDER, EVENT);
+  await tick();
+  release();
+  await Promise.all([activated, taken]);
+  const lines = [...kernel.auditExport(ORG).lines].map((line) => JSON.parse(line));
+  const seqOf = (kind: string) => lines.findLast((line) => line.kind === kind)?.seq;
+  expect(seqOf('event.accepted')).toBeGreaterThan(seqOf('playbook.activated'));
+  const [started] = runsOf(record.store, ORG);
+  expect(started?.run.playbook.digest).toBe(digest);
+  expect(digest).not.toBe(old);
 });
 
 test('the same event, delivered many times at once, starts one run and is answered every time', async () => {

@@ -42,7 +42,7 @@ const MANIFEST = v.parse(PluginManifestSchema, {
   },
 });
 
-const PLAYBOOK = `
+export const PLAYBOOK = `
 apiVersion: interlock/v1
 kind: Playbook
 name: governed

@@ -37,10 +37,14 @@ async function live(record: Held, target: Target, life: number): Promise<StandIn
   return standIn;
 }
 
+/** What people were told is done. */
+type Told = { event?: string; vote?: ApprovalId };
+
 /** A sender, an approver and time, going on until the run has ended; any of them may meet a kernel that has failed. */
-async function carryOn({ kernel, clock, run }: StandIn): Promise<Run> {
+async function carryOn({ kernel, clock, run }: StandIn, told: Told = {}): Promise<Run> {
   const receipt = await kernel.ingest(SENDER, EVENT);
   if (!receipt.ok) throw new Error(receipt.error.kind);
+  told.event = receipt.value.event;
   const id = receipt.value.triggers[0]?.run as RunId;
   for (let round = 0; round < 2_000; round++) {
     if (!kernel.healthy()) throw await kernel.failure;
@@ -49,7 +53,8 @@ async function carryOn({ kernel, clock, run }: StandIn): Promise<Run> {
     const open = Object.values(now?.approvals ?? {}).find((approval) => approval.state === 'pending');
     if (open) {
       const ballot = { decision: 'approve', rationale: 'seen', subject: open.subject } as const;
-      await kernel.control.vote(APPROVER, open.id as ApprovalId, ballot);
+      const voted = await kernel.control.vote(APPROVER, open.id, ballot);
+      if (voted.ok) told.vote = open.id;
     }
     clock.advance(50);
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -84,25 +89,25 @@ describe.each<WriteFault>(['lost', 'failed-but-done'])('a write that is %s', (fa
     const target = openTarget();
     // A kernel that starts on these rows writes once by itself; then come the writes of the run.
     const record = await openRecord(rows, (write) => (write === place ? fault : 'none'));
-    let arrived = -1;
-    let calls = -1;
+    const told: Told = {};
     const standIn = await live(record, target, 1).catch(() => undefined);
-    const end = standIn && (await carryOn(standIn).catch(() => undefined));
+    const end = standIn && (await carryOn(standIn, told).catch(() => undefined));
     if (standIn && !end) {
       await standIn.kernel.failure;
-      arrived = target.arrived.length;
-      calls = standIn.calls();
+      const left = [target.arrived.length, standIn.calls()];
       // It says so, takes nothing more, and nothing more leaves.
       expect(standIn.kernel.healthy()).toBe(false);
       await expect(standIn.kernel.ingest(SENDER, { ...EVENT, sourceId: 'e2' })).rejects.toThrow(/record/);
       await standIn.clock.advance(3_600_000);
       await new Promise((resolve) => setTimeout(resolve, 120));
-      expect([target.arrived.length, standIn.calls()]).toEqual([arrived, calls]);
+      expect([target.arrived.length, standIn.calls()]).toEqual(left);
     }
     if (place <= WRITES) expect(end, 'the fault was met').toBeUndefined();
 
-    const survivors = record.rows();
-    const second = await openRecord(survivors);
+    const survivors = new Map(record.rows().map(({ key, value }) => [key, value]));
+    if (told.event) expect(survivors.has(`${ORG}/event/${told.event}`), 'what was taken is there').toBe(true);
+    if (told.vote) expect(survivors.get(`${ORG}/approval/${told.vote}`)).toContain('"by":"approver"');
+    const second = await openRecord(record.rows());
     const again = await live(second, target, 2);
     const ended = await carryOn(again);
     expect(ended.state).toBe('completed');

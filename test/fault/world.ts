@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { startEdgeFirewall } from '../service/edge-firewall.ts';
 import { startReputation } from '../service/reputation.ts';
 import { type Api, apiOf } from '../support/api.ts';
@@ -74,13 +73,16 @@ export type FaultWorld = {
 export async function openFaultWorld(
   options: { readonly between?: (firewall: string) => Promise<{ readonly url: string; close(): Promise<void> }> } = {},
 ): Promise<FaultWorld> {
-  const folder = await makeKernelFolder('fault', []);
-  const firewall = await startEdgeFirewall({ token: FIREWALL_TOKEN, logFile: join(folder.path, 'firewall.log') });
+  await using opening = new AsyncDisposableStack();
+  const firewall = await startEdgeFirewall({ token: FIREWALL_TOKEN });
+  opening.defer(() => firewall.close());
   const reputation = await startReputation();
+  opening.defer(() => reputation.close());
   const between = await options.between?.(firewall.url);
+  opening.defer(() => between?.close());
   const target = between?.url ?? firewall.url;
   const secret = { name: 'edge-firewall-token', header: 'authorization', format: 'Bearer {}' };
-  const own = await makeKernelFolder('fault', [
+  const folder = await makeKernelFolder('fault', [
     {
       id: ORG,
       plugins: ['http-json', 'edge-firewall', 'webhook'],
@@ -91,7 +93,8 @@ export async function openFaultWorld(
       ],
     },
   ]);
-  const tokens = await prepareKernel(own, async (kernel) => {
+  opening.defer(() => folder.remove());
+  const tokens = await prepareKernel(folder, async (kernel) => {
     await kernel.secrets.put(personOf(ORG, 'admin', ['admin']), 'edge-firewall-token', FIREWALL_TOKEN);
     for (const text of Object.values(playbooks(reputation.url, target))) await activatePlaybook(kernel, ORG, text);
     return tokensFor(kernel, ORG, { operator: ['operator', 'auditor'], approver: ['approver'] });
@@ -99,7 +102,7 @@ export async function openFaultWorld(
   let current: KernelProcess | undefined;
   let url = 'http://127.0.0.1:1';
   const launch = () => {
-    const kernel = startKernelProcess(own.config);
+    const kernel = startKernelProcess(folder.config);
     current = kernel;
     kernel.listening.then(
       (at) => {
@@ -109,8 +112,10 @@ export async function openFaultWorld(
     );
     return kernel;
   };
+  opening.defer(async () => void (await current?.end()));
+  const opened = opening.move();
   return {
-    folder: own,
+    folder,
     firewall,
     kernel: () => {
       if (!current) throw new Error('no kernel was started');
@@ -124,11 +129,6 @@ export async function openFaultWorld(
       await launch().listening;
       return performance.now() - began;
     },
-    async close() {
-      await current?.end();
-      await between?.close();
-      await Promise.all([firewall.close(), reputation.close()]);
-      await Promise.all([folder.remove(), own.remove()]);
-    },
+    close: () => opened.disposeAsync(),
   };
 }
