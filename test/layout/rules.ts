@@ -3,6 +3,24 @@
  * docs/architecture.md shows the same table with the reasons.
  */
 
+/** Rooms that do no I/O: no clock, no randomness, no process, no Node module but these. */
+export const PURE = [
+  'kernel/base',
+  'kernel/org',
+  'kernel/rule',
+  'kernel/trigger',
+  'kernel/guardrail',
+  'kernel/playbook',
+  'kernel/approval',
+  'kernel/audit',
+  'kernel/egress',
+  'kernel/secret',
+  'kernel/cell',
+  'kernel/run',
+  'kernel/port',
+  'sdk/contract',
+] as const;
+
 /** Room -> rooms it may import besides itself. `kernel/*` rooms are named by folder. */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'sdk/contract': [],
@@ -31,22 +49,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'kernel/adapter/file': ['kernel/base', 'kernel/port', 'kernel/secret', 'kernel/cell', 'sdk/contract'],
   'kernel/adapter/undici': ['kernel/base', 'kernel/port', 'kernel/egress', 'sdk/contract'],
   'kernel/adapter/extism': ['kernel/base', 'kernel/port', 'sdk/contract'],
-  'kernel/flow': [
-    'kernel/base',
-    'kernel/org',
-    'kernel/rule',
-    'kernel/trigger',
-    'kernel/guardrail',
-    'kernel/playbook',
-    'kernel/approval',
-    'kernel/audit',
-    'kernel/egress',
-    'kernel/secret',
-    'kernel/cell',
-    'kernel/run',
-    'kernel/port',
-    'sdk/contract',
-  ],
+  'kernel/flow': PURE,
   'kernel/http': [
     'kernel/base',
     'kernel/org',
@@ -62,23 +65,6 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   plugins: ['sdk/author'],
 };
 
-/** Rooms that do no I/O: no clock, no randomness, no process, no Node module but these. */
-export const PURE = [
-  'kernel/base',
-  'kernel/org',
-  'kernel/rule',
-  'kernel/trigger',
-  'kernel/guardrail',
-  'kernel/playbook',
-  'kernel/approval',
-  'kernel/audit',
-  'kernel/egress',
-  'kernel/secret',
-  'kernel/cell',
-  'kernel/run',
-  'kernel/port',
-  'sdk/contract',
-] as const;
 export const PURE_MAY_IMPORT = ['node:crypto', 'node:buffer', 'node:net'];
 export const IMPURE_WORDS = [
   /\bDate\.now\(/,
