@@ -29,8 +29,6 @@ export type StoredEvent = {
   readonly id: EventId;
   readonly receivedAt: UnixMs;
   readonly by: string;
-  /** Of what the sender sent: a second delivery under the same name must be the same event. */
-  readonly content: Digest;
   readonly seq: number;
   readonly event: NormalEvent;
   readonly triggers: readonly TriggerOutcome[];
@@ -68,10 +66,9 @@ export function openIngest(deps: {
     const org = registry.org(by.org);
     if (!org) return err({ kind: 'unknown_org' });
     const id = eventIdOf(by.org, event);
-    const content = digestOfJson('event', { type: event.type, subject: event.subject, data: event.data });
     for (;;) {
       const known = ledger.read(KEYS.event(by.org, id));
-      if (known !== undefined) return answerRepeat(by, id, content, known);
+      if (known !== undefined) return answerRepeat(by, event, known);
 
       // Prefetch: everything that waits. Nothing is decided until all of it is here.
       const arrived = clock.now();
@@ -84,7 +81,7 @@ export function openIngest(deps: {
       if (ledger.read(KEYS.event(by.org, id)) !== undefined || org.triggers !== triggers) continue;
       if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
         return err({ kind: 'too_many_runs' });
-      return commit(by, id, content, event, evaluations, candidates, arrived);
+      return commit(by, id, event, evaluations, candidates, arrived);
     }
   };
 
@@ -119,7 +116,6 @@ export function openIngest(deps: {
   async function commit(
     by: Principal,
     id: EventId,
-    content: Digest,
     event: NormalEvent,
     evaluations: readonly TriggerEvaluation[],
     candidates: readonly Candidate[],
@@ -157,7 +153,7 @@ export function openIngest(deps: {
       const outcome = run?.outcome ?? (evaluation.outcome === 'matched' ? 'error' : evaluation.outcome);
       return { ...evaluation, outcome, run: run?.run ?? null };
     });
-    const stored: StoredEvent = { id, receivedAt: now, by: by.id, content, seq, event, triggers };
+    const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers };
     const text = JSON.stringify(stored);
     rows.push({ key: KEYS.event(by.org, id), value: text });
     const accepted: AuditDraft = {
@@ -184,15 +180,11 @@ export function openIngest(deps: {
     }
   }
 
-  /** The answer to an event that is known already. `text` is what is stored of it. */
-  async function answerRepeat(
-    by: Principal,
-    id: EventId,
-    content: Digest,
-    text: string,
-  ): Promise<Result<Receipt, IngestFault>> {
+  /** The answer to an event that is known already, if it is the same event. `text` is what is stored of it. */
+  async function answerRepeat(by: Principal, event: NormalEvent, text: string): Promise<Result<Receipt, IngestFault>> {
     const stored = JSON.parse(text) as StoredEvent;
-    if (stored.content !== content) return err({ kind: 'event_conflict' });
+    const { id } = stored;
+    if (contentOf(stored.event) !== contentOf(event)) return err({ kind: 'event_conflict' });
     const triggers = stored.triggers.map((one) =>
       one.outcome === 'matched' ? { ...one, outcome: 'absorbed' as const } : one,
     );
@@ -252,3 +244,6 @@ export function openIngest(deps: {
 /** An event's name in the org: from source and id, so that a second delivery finds the first. */
 const eventIdOf = (org: OrgId, event: NormalEvent): EventId =>
   `evt_${digestOf(`interlock/event-id/v1\0${org}\0${event.source}\0${event.sourceId}`).slice(7, 39)}` as EventId;
+
+/** Of what the sender says: a second delivery under the same name must say the same, in whatever order of keys. */
+const contentOf = ({ type, subject, data }: NormalEvent): Digest => digestOfJson('event', { type, subject, data });

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { setPriority } from 'node:os';
 import type { CellCommand } from './cell-command.ts';
 import { FROM_CELL_BYTES_MAX, type Frame, frameSplitter } from './frame.ts';
 import { EXIT } from './quota.ts';
@@ -23,6 +24,7 @@ export type CellExit = {
 };
 
 const BOOT_WORDS_MAX = 1_000;
+const CELL_NICE = 5;
 
 /**
  * @param onFrame Gives false to hear no more. Gets `undefined`, last, when the rest of the bytes are not heard.
@@ -34,6 +36,7 @@ export function spawnCell(
   onExit: (exit: CellExit) => void,
 ): CellChild {
   const child = spawn(command.file, command.args, { env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
+  giveWay(child.pid);
   const [words, toCell, fromCell] = child.stdio.slice(2) as unknown as [Socket, Socket, Socket];
   let bootWords = '';
   let heard = true;
@@ -67,6 +70,15 @@ export function spawnCell(
     kill: () => child.kill('SIGKILL'),
     gone,
   };
+}
+
+/** Where processors are short, the kernel goes first: it deals with everybody's work, a cell with one call. */
+function giveWay(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, CELL_NICE);
+  } catch {
+    // It is gone already, which shows as its exit; or the system does not have priorities.
+  }
 }
 
 function exitText(code: number | null, signal: string | null, bootWords: string): string {

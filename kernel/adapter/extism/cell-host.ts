@@ -28,10 +28,15 @@ import type { CellSettings } from './quota.ts';
  */
 
 /**
- * A cell that is at one task for so long waits for the world outside, or spins: it leaves a processor to another. Where
- * calls are short, more cells than processors only take turns, and each costs memory and warm caches.
+ * When one more cell can help: the others leave a processor to it, because they wait for an answer from outside or spin
+ * for long. Where calls are short, more cells than processors only take turns, and each costs memory and warm caches.
+ * An answer that waits in the kernel does not count, because then the kernel is what is short of a processor: both
+ * times are stretched by how late the kernel's own timers are.
  */
-const LONG_MS = 25;
+const AWAY_MS = 2;
+const SPINNING_MS = 50;
+const LAG_FACTOR = 4;
+const GROW_EVERY_MS = 5;
 const BOOT_BACKOFF_MS = 100;
 const BOOT_FAULTS_MAX = 3;
 const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
@@ -51,13 +56,13 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   let respawns = 0;
   let bootFaults = 0;
   let closed = false;
-  let recheck: NodeJS.Timeout | undefined;
+  let retry: NodeJS.Timeout | undefined;
+  let growing: NodeJS.Timeout | undefined;
 
   const shrink = setInterval(
     () => {
-      const now = performance.now();
       for (const cell of [...cells]) {
-        if (cells.length > options.min && isIdle(cell) && now - cell.idleSince() > options.idleMs) {
+        if (cells.length > options.min && isIdle(cell) && cell.phaseMs() > options.idleMs) {
           leave(cell);
           cell.dismiss();
         }
@@ -113,7 +118,15 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     if (bootFaults === 0) {
       start();
       refill();
-    } else later(Math.min(5_000, BOOT_BACKOFF_MS * 2 ** bootFaults));
+    } else {
+      retry ??= setTimeout(
+        () => {
+          retry = undefined;
+          if (!closed && cells.length < options.min) start();
+        },
+        Math.min(5_000, BOOT_BACKOFF_MS * 2 ** bootFaults),
+      );
+    }
   }
 
   function giveUp(fault: string): void {
@@ -127,15 +140,6 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     else task.settle({ ...NEVER_RAN, kind: 'unavailable', reason });
   }
 
-  function later(delayMs: number): void {
-    recheck ??= setTimeout(() => {
-      recheck = undefined;
-      if (closed) return;
-      if (cells.length < options.min) start();
-      pump();
-    }, delayMs);
-  }
-
   /** Gives waiting calls to cells, in order, as long as there is room. */
   function pump(): void {
     for (let [task] = waiting; task && !closed; [task] = waiting) {
@@ -145,7 +149,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       }
       const cell = roomFor(task);
       if (cell === undefined) {
-        grow();
+        thinkOfGrowing();
         return;
       }
       waiting.shift();
@@ -164,14 +168,25 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     return idle;
   }
 
-  /**
-   * Starts a cell when one more can help: others are held for long, by an answer that does not come or by a loop.
-   */
-  function grow(): void {
-    if (cells.length >= options.max || cells.some((cell) => cell.phase() === 'starting') || bootFaults > 0) return;
-    const held = cells.filter((cell) => cell.heldMs() >= LONG_MS).length;
-    if (cells.length < held + processors) start();
-    else later(LONG_MS);
+  /** Soon looks whether one more cell would help. The timer's own delay tells how short of a processor the kernel is. */
+  function thinkOfGrowing(): void {
+    if (cells.length >= options.max || bootFaults > 0) return;
+    const due = performance.now() + GROW_EVERY_MS;
+    growing ??= setTimeout(() => {
+      growing = undefined;
+      if (closed || waiting.length === 0) return;
+      if (wouldHelp(performance.now() - due)) start();
+      else thinkOfGrowing();
+    }, GROW_EVERY_MS);
+  }
+
+  function wouldHelp(lagMs: number): boolean {
+    if (cells.length >= options.max || cells.some((cell) => cell.phase() === 'starting')) return false;
+    const away = cells.filter((cell) => {
+      const longMs = cell.phase() === 'blocked' ? AWAY_MS : SPINNING_MS;
+      return cell.phaseMs() >= longMs + LAG_FACTOR * lagMs;
+    });
+    return cells.length < away.length + processors;
   }
 
   /** Settles a call whose module may not run at present. */
@@ -263,7 +278,8 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     async close() {
       closed = true;
       clearInterval(shrink);
-      clearTimeout(recheck);
+      clearTimeout(retry);
+      clearTimeout(growing);
       for (const cell of [...cells]) cell.kill();
       for (const task of waiting.splice(0)) discard(task);
       await Promise.all(leaving);

@@ -63,10 +63,8 @@ export type CellEnd = {
 export type Cell = {
   readonly phase: () => 'starting' | 'idle' | 'running' | 'blocked' | 'ended';
   readonly holds: (module: CellModule) => boolean;
-  /** On the clock of `performance.now()`; meaningful while idle. */
-  readonly idleSince: () => number;
-  /** How long it has been at its present task, in milliseconds; 0 without one. */
-  readonly heldMs: () => number;
+  /** How long it has been in its phase, in milliseconds. */
+  readonly phaseMs: () => number;
   /** Only to an idle cell. */
   give(task: Task): void;
   /** Ends the cell now when it runs this task, which ends as aborted. */
@@ -95,7 +93,8 @@ const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no
 export function startCell(command: CellCommand, events: CellEvents): Cell {
   const modules = new Set<CellModule>();
   let phase: ReturnType<Cell['phase']> = 'starting';
-  let idleSince = 0;
+  /** When it came into its phase, on the clock of `performance.now()`. */
+  let phaseSince = 0;
   let task: Task | undefined;
   // Of the running task.
   let startedAt = 0;
@@ -108,6 +107,10 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   const child = spawnCell(command, onFrame, onExit);
   let timer = setTimeout(() => end(ABORTED, { bootFault: 'It did not get ready in time.' }), BOOT_DEADLINE_MS);
   const hasEnded = () => phase === 'ended';
+  function enter(next: typeof phase): void {
+    phase = next;
+    phaseSince = performance.now();
+  }
 
   function settle(ended: Task, ending: Ending, logs = NO_LOGS): void {
     if (ended.kind === 'call') ended.settle({ ...ending, logs, elapsedMs: performance.now() - startedAt });
@@ -118,8 +121,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     clearTimeout(timer);
     previous = task?.module;
     task = undefined;
-    phase = 'idle';
-    idleSince = performance.now();
+    enter('idle');
     events.free();
   }
 
@@ -190,7 +192,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   function onRequest(running: CallTask, payload: Buffer): void {
     const request = parseHttpRequest(payload);
     requests++;
-    phase = 'blocked';
+    enter('blocked');
     if (!request.ok) answer(running, { denied: request.error });
     else if (requests > REQUESTS_MAX)
       answer(running, { denied: `The plugin sent more than ${REQUESTS_MAX} requests.` });
@@ -213,7 +215,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
       denied = 'An answer was too large for a cell.';
       text = '';
     }
-    phase = 'running';
+    enter('running');
     child.send(frameOf(KIND.answer, running.id, 0, text));
   }
 
@@ -235,7 +237,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
 
   function give(given: Task): void {
     task = given;
-    phase = 'running';
+    enter('running');
     requests = 0;
     denied = undefined;
     // Run last, forgotten last.
@@ -256,8 +258,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   return {
     phase: () => phase,
     holds: (module) => modules.has(module),
-    idleSince: () => idleSince,
-    heldMs: () => (task ? performance.now() - startedAt : 0),
+    phaseMs: () => performance.now() - phaseSince,
     give,
     abort(aborted) {
       if (task === aborted) end(ABORTED, {});
