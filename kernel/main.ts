@@ -148,7 +148,7 @@ async function main(): Promise<number> {
     return 70;
   }
   await stop();
-  return 0;
+  return kernel.healthy() ? 0 : 70;
 }
 
 if (import.meta.main) process.exit(await main());

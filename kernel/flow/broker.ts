@@ -32,6 +32,11 @@ export type StepScope = {
   /** Time for all requests of the step, in milliseconds from the first one. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /**
+   * Asked once, before the first request that may change something. Resolves when its leaving is on disk; false when it
+   * may not leave any more. Without it nobody is asked.
+   */
+  readonly leaving?: () => Promise<boolean>;
 };
 
 export type BrokerUse = {
@@ -88,6 +93,12 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
   let unsafeInFlight = 0;
   let denied: string | null = null;
   let closing: Promise<BrokerUse> | undefined;
+  let left: Promise<boolean> | undefined;
+
+  const mayLeave = async (): Promise<boolean> => {
+    left ??= scope.leaving?.();
+    return (await left) ?? true;
+  };
 
   const deny = (reason: string): BrokerAnswer => {
     denied ??= secrets.scrubber()(reason);
@@ -104,13 +115,15 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
     if (!allowed.ok) return deny(allowed.error);
     const { rule, method, url } = allowed.value;
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
-    const carried = await secrets.headerFor(rule);
-    // The wait for the provider is a gap in which the step may have been closed or denied.
+    // Together, so that both records share a commit.
+    const [carried, free] = await Promise.all([secrets.headerFor(rule), key === undefined || mayLeave()]);
+    // The wait is a gap in which the step may have been closed or denied.
     if (closing) return deny('the step has ended');
     if (denied !== null) return { denied };
     if (!carried.ok) {
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
     }
+    if (!free) return deny('the step has ended');
     const timeoutMs = Math.floor(deadline - performance.now());
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
     if (rule.secret) {

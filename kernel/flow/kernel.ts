@@ -65,6 +65,7 @@ export type Kernel = {
   readonly healthy: () => boolean;
   /** Resolves with the cause when the record has failed: end the process, start again. */
   readonly failure: Promise<Error>;
+  /** Stops in good order. Does not reject; when the record failed on the way, `healthy` is false afterwards. */
   readonly stop: () => Promise<void>;
 };
 
@@ -89,7 +90,9 @@ export function openKernel(ports: Ports): Kernel {
     entropy,
     report,
   });
-  const timers = openTimers({ store, driver, clock });
+  /** For work on many runs at once: a record that failed is told once, by `failure`. */
+  const reportDefect = (defect: unknown) => (ledger.healthy() ? report(defect) : undefined);
+  const timers = openTimers({ store, driver, clock, report: reportDefect });
   const query = openQuery(store);
   const inFlight = new Map<OrgId, Set<RunId>>();
   const waiting = openWaiting({ query, driver });
@@ -174,7 +177,7 @@ export function openKernel(ports: Ports): Kernel {
     async begin() {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
-      const recovered = await recover({ store, ledger, driver });
+      const recovered = await recover({ store, ledger, driver, report: reportDefect });
       ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
       return recovered;
     },
@@ -186,7 +189,8 @@ export function openKernel(ports: Ports): Kernel {
     async stop() {
       clearInterval(ticking);
       await worker.stop(STOP_GRACE_MS);
-      if (ledger.healthy()) await tellEveryOrg('kernel.stopped');
+      // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
+      if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
       await ledger.idle();
     },
   };

@@ -14,8 +14,13 @@ export type Recovered = { readonly calls: number; readonly orgs: number };
 
 const PER_PAGE = 1_000;
 
-export async function recover(deps: { store: Store; ledger: Ledger; driver: Driver }): Promise<Recovered> {
-  const { store, ledger, driver } = deps;
+export async function recover(deps: {
+  store: Store;
+  ledger: Ledger;
+  driver: Driver;
+  report: (defect: unknown) => void;
+}): Promise<Recovered> {
+  const { store, ledger, driver, report } = deps;
   const span = within('!call');
   const open = new Map<OrgId, { run: string; call: OpenCall }[]>();
   for (let from = span.from; ; ) {
@@ -39,10 +44,12 @@ export async function recover(deps: { store: Store; ledger: Ledger; driver: Driv
     await Promise.all(
       found.map(({ run: name, call: { step, attempt, op } }) => {
         const run = toRunId(name);
-        return run && driver.submit(org, run, { kind: 'recovered', step, attempt, op });
+        // One run that cannot be taken up keeps no other, and not the kernel, from going on: its deadline ends it.
+        return run && driver.submit(org, run, { kind: 'recovered', step, attempt, op }).catch(report);
       }),
     );
     calls += found.length;
   }
+  if (!ledger.healthy()) throw await ledger.failure;
   return { calls, orgs: open.size };
 }

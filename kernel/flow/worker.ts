@@ -3,7 +3,7 @@ import { digestOf } from '../base/digest.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Effect } from '../run/decision.ts';
-import type { Run } from '../run/state.ts';
+import { isEnded, type Run } from '../run/state.ts';
 import type { Broker } from './broker.ts';
 import type { Driver } from './drive.ts';
 import { type Answered, brokeOff, failedBefore, outcomeOf, planOf } from './outcome.ts';
@@ -59,6 +59,12 @@ export function openWorker(deps: {
     }
   };
 
+  /** @returns whether the run still wants it, once that is on disk: it may have ended while the call was on its way. */
+  const leaving = async ({ org, id }: Run, { step, attempt }: Call): Promise<boolean> => {
+    const submitted = await driver.submit(org, id, { kind: 'leaving', step, attempt });
+    return submitted.ok && !isEnded(submitted.run);
+  };
+
   const callPlugin = async (run: Run, call: Call, signal: AbortSignal): Promise<Answered> => {
     const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(call.step);
     const org = registry.org(run.org);
@@ -82,6 +88,7 @@ export function openWorker(deps: {
       traceparent: traceparentOf(run, step.id),
       timeoutMs: step.timeout,
       signal,
+      ...(call.recordsLeaving && { leaving: () => leaving(run, call) }),
     });
     const envelope: CallEnvelope = {
       action: step.action,
@@ -112,7 +119,8 @@ export function openWorker(deps: {
   /** Sends what waits, as far as there is room. */
   const next = () => {
     for (const [key, { run, call }] of waiting) {
-      if (inFlight.size >= IN_FLIGHT) return;
+      // A turn that was on its way to the disk may ask for a call afterwards: it is for the next start.
+      if (stopped || inFlight.size >= IN_FLIGHT) return;
       waiting.delete(key);
       // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
       carryOut(run, call).catch(report).finally(next);

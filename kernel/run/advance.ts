@@ -9,6 +9,7 @@ import { after, type UnixMs, unixMs } from '../base/time.ts';
 import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
 import { type BindFault, bind, type Scope } from '../playbook/reference.ts';
 import { endRun } from './end.ts';
+import { mayRepeat } from './retry.ts';
 import type { Run } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
@@ -18,6 +19,7 @@ import type { Step, Turn } from './turn.ts';
  */
 export function reach(turn: Turn, id: StepId | null): Step {
   if (id === null) return endRun(turn, 'completed', 'completed');
+  if (isOverdue(turn)) return endRun(turn, 'timed_out', 'run-timeout');
   const step = turn.facts.graph.steps.get(id);
   if (!step) return failStep(turn, id, 'the pinned playbook has no such step');
   switch (step.kind) {
@@ -63,21 +65,30 @@ function reachAction(turn: Turn, step: ActionStep): Step {
   const fault = action.checkInput(parameters);
   if (fault) return failStep(turn, step.id, fault);
   if (!action.plans) return judge(turn, step, parameters, null);
+  return askPlan(turn, step, parameters);
+}
+
+/** A plan changes nothing, so it needs no verdict, no approval and no intent, and may be asked for again. */
+export function askPlan(turn: Turn, step: ActionStep, parameters: JsonObject): Step {
   turn.emit({ kind: 'step-ready', step: step.id, parameters });
+  const run = turn.run();
+  const { spent = 0, cutOffs = 0 } = run.steps[step.id] ?? {};
   turn.ask({
     kind: 'call',
     op: 'plan',
     step: step.id,
-    attempt: 1,
+    attempt: spent + cutOffs + 1,
     parameters,
     plan: null,
-    key: keyOf(turn.run(), step.id),
+    key: keyOf(run, step.id),
+    recordsLeaving: false,
   });
   return undefined;
 }
 
 /** Guardrails on the action, its parameters and its plan; then the tier's demand. Deny wins, silence is deny. */
 export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan | null): Step {
+  if (isOverdue(turn)) return endRun(turn, 'timed_out', 'run-timeout');
   const verdict = turn.facts.verdicts.get(step.id);
   if (!verdict) return { kind: 'verdict', step: step.id, parameters, plan, run: turn.run() };
   if (verdict.kind === 'deny') {
@@ -115,15 +126,24 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
   return undefined;
 }
 
-/** Point of no return: once this event is durable the effect leaves. */
+/** The timer may come later than the instant it is for; nothing sets out in between. */
+const isOverdue = (turn: Turn): boolean => turn.facts.now >= turn.run().deadlineAt;
+
+/**
+ * Point of no return: once this event is durable the effect leaves. Where a repeat is safe, that is all a restart has to
+ * know. Where it is not, a person has to settle what is unknown, so the call says in addition when it really leaves: one
+ * that still waited for a cell, or had only read, is then known to have done nothing.
+ */
 function intend(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan | null, verdict: string): Step {
   const attempt = (turn.run().steps[step.id]?.attempt ?? 0) + 1;
   const key = keyOf(turn.run(), step.id);
   const uses = `${step.plugin}/${step.action}`;
+  const action = turn.facts.action(step.plugin, step.action);
   // An action that is not known is one that may change something.
-  const effect = turn.facts.action(step.plugin, step.action)?.effect ?? 'write';
-  turn.emit({ kind: 'step-intended', step: step.id, attempt, uses, effect, parameters, key, verdict });
-  turn.ask({ kind: 'call', op: 'execute', step: step.id, attempt, parameters, plan, key });
+  const effect = action?.effect ?? 'write';
+  const recordsLeaving = !action || !mayRepeat(action);
+  turn.emit({ kind: 'step-intended', step: step.id, attempt, uses, effect, parameters, key, verdict, recordsLeaving });
+  turn.ask({ kind: 'call', op: 'execute', step: step.id, attempt, parameters, plan, key, recordsLeaving });
   return undefined;
 }
 

@@ -52,6 +52,8 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
       const { step, attempt, uses } = event;
       return { ...engine, kind: 'step.intent', step, attempt, ref: uses, cause: decided ?? stepSeq };
     }
+    case 'step-leaving':
+      return { ...engine, kind: 'step.leaving', step: event.step, attempt: event.attempt, cause: stepSeq };
     case 'step-succeeded':
       return { ...engine, kind: 'step.succeeded', step: event.step, ...tried(event.attempt), cause: stepSeq };
     case 'step-failed':

@@ -1,73 +1,108 @@
+import { LIMITS } from '../base/limits.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { judge, reach } from './advance.ts';
 import type { Outcome, PlanResult } from './decision.ts';
 import { endRun } from './end.ts';
-import { backoff, isTransient, jitterOf, mayRepeat, type RetryPolicy, retryPolicy } from './retry.ts';
+import { backoff, isTransient, jitterOf, mayRepeat, planRetryPolicy, type RetryPolicy, retryPolicy } from './retry.ts';
 import type { StepError, StepRun } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
 /** The plan of a step arrived: it is judged before anyone is asked to approve it. */
 export function decidePlanned(turn: Turn, step: ActionStep, run: StepRun, result: PlanResult): Step {
-  if (result.kind === 'planned') {
-    turn.emit({ kind: 'step-planned', step: step.id, plan: result.plan });
-    return judge(turn, step, run.parameters, result.plan);
-  }
-  turn.emit({ kind: 'step-failed', step: step.id, attempt: 0, error: result.error });
-  return endRun(turn, 'failed', 'plan-failed');
+  if (result.kind === 'failed') return retryOrFail(turn, step, run, 'plan', result.error);
+  turn.emit({ kind: 'step-planned', step: step.id, plan: result.plan });
+  return judge(turn, step, run.parameters, result.plan);
 }
 
 /** A call of `execute` ended. */
-export function decideOutcome(turn: Turn, step: ActionStep, attempt: number, outcome: Outcome): Step {
+export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, outcome: Outcome): Step {
+  const { attempt } = run;
   switch (outcome.kind) {
     case 'succeeded':
       turn.emit({ kind: 'step-succeeded', step: step.id, attempt, output: outcome.output });
       return reach(turn, step.next);
     case 'failed':
-      return retryOrFail(turn, step, attempt, outcome.error);
+      return retryOrFail(turn, step, run, 'execute', outcome.error);
     case 'indeterminate':
       turn.emit({ kind: 'step-indeterminate', step: step.id, attempt, reason: outcome.reason });
-      return settleByRule(turn, step, attempt);
+      return settleByRule(turn, step, run);
   }
 }
 
 /**
- * A call was cut off by a restart of the kernel. That says nothing of the target, which the budget of attempts is there
- * to spare: where a repeat is safe it is made, however many there were. The run's deadline bounds it (R8).
+ * A call was cut off by an end of the kernel. That says nothing of the target, which the retry budget is there to spare:
+ * where a repeat is safe it is made, and counts apart. It is bounded all the same, because it may be this very call that
+ * ends the kernel: first by the limit, then by the run's deadline (R8).
  */
-export function decideCutOff(turn: Turn, step: ActionStep, attempt: number): Step {
-  turn.emit({ kind: 'step-indeterminate', step: step.id, attempt, reason: 'restart' });
+export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun): Step {
+  const op = run.state === 'intended' ? 'execute' : 'plan';
+  const policy = policyOf(turn, step, op);
+  const isUnknown = run.state === 'intended' && run.mayHaveActed;
   const action = turn.facts.action(step.plugin, step.action);
-  return action && mayRepeat(action) ? scheduleRetry(turn, step, attempt, retryPolicy(step, action)) : undefined;
+  if (run.state === 'intended') endTry(turn, run, 'restart');
+  const isSafe = !isUnknown || (action && mayRepeat(action));
+  if (policy && isSafe && run.cutOffs < LIMITS.cutOffsPerStep.value)
+    return scheduleRetry(turn, step, run, op, policy, true);
+  // Unknown: a person settles it.
+  if (isUnknown) return undefined;
+  if (op === 'plan') turn.emit({ kind: 'step-failed', step: step.id, attempt: 0, error: stopped('restart') });
+  return endRun(turn, 'failed', op === 'plan' ? 'plan-failed' : 'step-failed');
 }
 
-function retryOrFail(turn: Turn, step: ActionStep, attempt: number, error: StepError): Step {
-  const action = turn.facts.action(step.plugin, step.action);
-  const policy = action && retryPolicy(step, action);
-  turn.emit({ kind: 'step-failed', step: step.id, attempt, error });
-  if (policy && isTransient(error.class) && attempt < policy.attempts)
-    return scheduleRetry(turn, step, attempt, policy);
-  return error.class === 'refused_by_policy'
-    ? endRun(turn, 'aborted', 'refused-by-policy')
-    : endRun(turn, 'failed', 'step-failed');
+/** A try ends without an answer: unknown where something may have changed, failed where nothing can have. */
+export function endTry(turn: Turn, run: Extract<StepRun, { state: 'intended' }>, reason: string): void {
+  const { id: step, attempt } = run;
+  if (run.mayHaveActed) turn.emit({ kind: 'step-indeterminate', step, attempt, reason });
+  else turn.emit({ kind: 'step-failed', step, attempt, error: stopped(reason) });
+}
+
+const stopped = (reason: string): StepError => ({
+  class: 'unavailable',
+  message: `stopped before it changed anything: ${reason}`,
+});
+
+function retryOrFail(turn: Turn, step: ActionStep, run: StepRun, op: 'plan' | 'execute', error: StepError): Step {
+  const policy = policyOf(turn, step, op);
+  // Attempt 0: a plan is no try of the action.
+  turn.emit({ kind: 'step-failed', step: step.id, attempt: op === 'plan' ? 0 : run.attempt, error });
+  if (policy && isTransient(error.class) && run.spent + 1 < policy.attempts)
+    return scheduleRetry(turn, step, run, op, policy, false);
+  if (error.class === 'refused_by_policy') return endRun(turn, 'aborted', 'refused-by-policy');
+  return endRun(turn, 'failed', op === 'plan' ? 'plan-failed' : 'step-failed');
 }
 
 /**
  * The rule for an unknown outcome: the same key again where a repeat is safe and the budget allows it; otherwise the
  * step stays indeterminate and a person settles it. The run's deadline bounds the wait (R8).
  */
-function settleByRule(turn: Turn, step: ActionStep, attempt: number): Step {
+function settleByRule(turn: Turn, step: ActionStep, run: StepRun): Step {
   const action = turn.facts.action(step.plugin, step.action);
-  const policy = action && retryPolicy(step, action);
-  if (action && policy && mayRepeat(action) && attempt < policy.attempts)
-    return scheduleRetry(turn, step, attempt, policy);
+  const policy = policyOf(turn, step, 'execute');
+  if (action && policy && mayRepeat(action) && run.spent + 1 < policy.attempts)
+    return scheduleRetry(turn, step, run, 'execute', policy, false);
   return undefined;
 }
 
-function scheduleRetry(turn: Turn, step: ActionStep, ended: number, policy: RetryPolicy): Step {
-  const run = turn.run();
-  const spread = jitterOf(`${run.id}/${step.id}/${ended}`);
+/** Undefined when the action is not installed any more: then nothing is tried again. */
+function policyOf(turn: Turn, step: ActionStep, op: 'plan' | 'execute'): RetryPolicy | undefined {
+  const action = turn.facts.action(step.plugin, step.action);
+  return action && (op === 'plan' ? planRetryPolicy(step) : retryPolicy(step, action));
+}
+
+/** @param run the step as it was while the try was under way. */
+function scheduleRetry(
+  turn: Turn,
+  step: ActionStep,
+  run: StepRun,
+  op: 'plan' | 'execute',
+  policy: RetryPolicy,
+  cutOff: boolean,
+): Step {
+  const ended = run.spent + run.cutOffs + 1;
+  const spread = jitterOf(`${turn.run().id}/${step.id}/${op}/${ended}`);
   const retryAt = after(turn.facts.now, backoff(policy, ended, spread));
-  turn.emit({ kind: 'step-retry', step: step.id, attempt: ended + 1, retryAt });
+  const attempt = op === 'plan' ? ended + 1 : run.attempt + 1;
+  turn.emit({ kind: 'step-retry', step: step.id, attempt, retryAt, op, cutOff });
   return undefined;
 }

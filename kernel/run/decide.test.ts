@@ -16,6 +16,7 @@ const contain = (tier = 'high') =>
 const CONTAIN = contain();
 const PLANS = { 'p/ban': { plans: true } };
 const PLAN = { summary: 'Ban it', targets: [{ kind: 'ip', id: '203.0.113.7' }], reversible: true, details: {} };
+const PLAN_FAILED = { kind: 'failed', error: { class: 'timeout', message: 'no' } } as const;
 const done: Outcome = { kind: 'succeeded', output: { fine: true } };
 const failed = (errorClass: 'unavailable' | 'invalid_input' | 'refused_by_policy'): Outcome => ({
   kind: 'failed',
@@ -269,32 +270,6 @@ describe('errors, retries and unknown outcomes', () => {
     expect(kinds(m.give(settle))).toBe('refused: not-indeterminate');
   });
 
-  test('after a restart an open intent is an unknown outcome, and a plan is asked for again', () => {
-    const m = machine({ steps: ONE, actions: WRITE });
-    m.start();
-    const recovered: Input = { kind: 'recovered', step: step('a'), attempt: 1, op: 'execute' };
-    expect(kinds(m.give(recovered))).toBe('step-indeterminate step-retry');
-    expect(kinds(m.give(recovered))).toBe('refused: stale');
-    const p = machine({ steps: CONTAIN, actions: PLANS });
-    p.start();
-    expect(calls(p.give({ kind: 'recovered', step: step('ban'), attempt: 1, op: 'plan' }))).toBe('plan ban #1');
-  });
-
-  test('restarts do not use up the attempts of a step that may be repeated; of one that may not, a person is asked', () => {
-    const m = machine({ steps: ONE, actions: WRITE });
-    m.start();
-    for (let attempt = 1; attempt <= 6; attempt++) {
-      const cut: Input = { kind: 'recovered', step: step('a'), attempt, op: 'execute' };
-      expect(kinds(m.give(cut))).toBe('step-indeterminate step-retry');
-      m.wait(60_000);
-      expect(calls(m.give({ kind: 'timer' }))).toBe(`execute a #${attempt + 1}`);
-    }
-    const once = machine({ steps: ONE, actions: { 'p/do': { idempotent: 'no' } } });
-    once.start();
-    const cut: Input = { kind: 'recovered', step: step('a'), attempt: 1, op: 'execute' };
-    expect(kinds(once.give(cut))).toBe('step-indeterminate');
-  });
-
   test('back-off doubles, stops growing at its most, and adds up to a quarter', () => {
     const policy = { attempts: 9, first: durationMs(1_000), most: durationMs(30_000) };
     expect([1, 2, 3, 6, 9].map((n) => backoff(policy, n, 0))).toEqual([1_000, 2_000, 4_000, 30_000, 30_000]);
@@ -403,6 +378,9 @@ describe('any sequence of inputs', () => {
       input: fc.constantFrom<Input>(
         { kind: 'cancel', by: person('op'), reason: 'r' },
         { kind: 'recovered', step: step('a'), attempt: 1, op: 'execute' },
+        { kind: 'recovered', step: step('ban'), attempt: 1, op: 'plan' },
+        { kind: 'leaving', step: step('a'), attempt: 1 },
+        { kind: 'planned', step: step('ban'), result: PLAN_FAILED },
         { kind: 'settle', step: step('a'), by: person('op'), outcome: 'succeeded', note: 'n' },
         { kind: 'planned', step: step('ban'), result: { kind: 'planned', plan: PLAN } },
       ),

@@ -3,10 +3,11 @@ import { unreachable } from '../base/assert.ts';
 import type { StepId } from '../base/id.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
-import { judge, keyOf, reach } from './advance.ts';
-import { decideCutOff, decideOutcome, decidePlanned } from './decide-outcome.ts';
+import { askPlan, judge, reach } from './advance.ts';
+import { decideCutOff, decideOutcome, decidePlanned, endTry } from './decide-outcome.ts';
 import type { Decision, Facts, Input, Refusal } from './decision.ts';
 import { endRun } from './end.ts';
+import { isOpenToSettle } from './open-work.ts';
 import { isEnded, type Run, type StepRun } from './state.ts';
 import { beginTurn, type Step, type Turn } from './turn.ts';
 
@@ -39,7 +40,15 @@ export function decide(run: Run | null, input: Input, facts: Facts): Decision {
     case 'outcome': {
       const found = actionStep(run, facts, input.step);
       if (found?.run.state !== 'intended' || found.run.attempt !== input.attempt) return refuse({ kind: 'stale' });
-      return finish(turn, decideOutcome(turn, found.step, input.attempt, input.result));
+      return finish(turn, decideOutcome(turn, found.step, found.run, input.result));
+    }
+    case 'leaving': {
+      const state = run.steps[input.step];
+      const mayLeave = state?.state === 'intended' && state.attempt === input.attempt && !state.mayHaveActed;
+      if (!mayLeave) return refuse({ kind: 'stale' });
+      if (facts.now >= run.deadlineAt) return finish(turn, stop(turn, 'timed_out', 'run-timeout'));
+      turn.emit({ kind: 'step-leaving', step: input.step, attempt: input.attempt });
+      return turn.done();
     }
     case 'recovered':
       return decideRecovered(turn, run, input);
@@ -73,20 +82,16 @@ function actionStep(run: Run, facts: Facts, id: StepId): { step: ActionStep; run
   return step?.kind === 'action' && state ? { step, run: state } : undefined;
 }
 
-/** After a restart: a plan is asked for again (it changes nothing); an open intent has an unknown outcome. */
+/** After a restart: the call was cut off, and nobody will answer it any more. */
 function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 'recovered' }>): Decision {
   const found = actionStep(run, turn.facts, input.step);
   if (!found) return refuse({ kind: 'stale' });
   const { step, run: state } = found;
-  if (input.op === 'plan') {
-    if (state.state !== 'ready' || state.waitsFor !== 'plan') return refuse({ kind: 'stale' });
-    turn.emit({ kind: 'step-ready', step: step.id, parameters: state.parameters });
-    const { parameters } = state;
-    turn.ask({ kind: 'call', op: 'plan', step: step.id, attempt: 1, parameters, plan: null, key: keyOf(run, step.id) });
-    return turn.done();
-  }
-  if (state.state !== 'intended' || state.attempt !== input.attempt) return refuse({ kind: 'stale' });
-  return finish(turn, decideCutOff(turn, step, input.attempt));
+  const isOpen =
+    input.op === 'plan'
+      ? state.state === 'ready' && state.waitsFor === 'plan'
+      : state.state === 'intended' && state.attempt === input.attempt;
+  return isOpen ? finish(turn, decideCutOff(turn, step, state)) : refuse({ kind: 'stale' });
 }
 
 function decideVote(turn: Turn, run: Run, input: Extract<Input, { kind: 'vote' }>): Decision {
@@ -109,16 +114,23 @@ function decideVote(turn: Turn, run: Run, input: Extract<Input, { kind: 'vote' }
 
 function decideTimer(turn: Turn, run: Run): Decision {
   const { now } = turn.facts;
-  if (now >= run.deadlineAt) return finish(turn, stop(turn, 'timed_out', 'run-timeout'));
-  for (const approval of Object.values(run.approvals)) {
-    if (approval.state !== 'pending' || now < approval.expiresAt) continue;
-    turn.emit({ kind: 'approval-decided', approval: approval.id, state: 'expired' });
-    return finish(turn, denyHeld(turn, approval.step, 'expired'));
+  // What was due first happened first, however late anyone looks. At the deadline itself the run's end comes first.
+  const expired = Object.values(run.approvals).find(
+    ({ state, expiresAt }) => state === 'pending' && expiresAt <= now && expiresAt < run.deadlineAt,
+  );
+  if (expired) {
+    turn.emit({ kind: 'approval-decided', approval: expired.id, state: 'expired' });
+    return finish(turn, denyHeld(turn, expired.step, 'expired'));
   }
+  if (now >= run.deadlineAt) return finish(turn, stop(turn, 'timed_out', 'run-timeout'));
   const found = run.current ? actionStep(run, turn.facts, run.current) : undefined;
-  if (found?.run.state === 'ready' && found.run.waitsFor === 'retry' && now >= found.run.retryAt)
-    return finish(turn, judge(turn, found.step, found.run.parameters, found.run.plan));
-  return refuse({ kind: 'stale' });
+  if (found?.run.state !== 'ready' || found.run.waitsFor !== 'retry' || now < found.run.retryAt)
+    return refuse({ kind: 'stale' });
+  const { op, parameters, plan } = found.run;
+  return finish(
+    turn,
+    op === 'plan' ? askPlan(turn, found.step, parameters) : judge(turn, found.step, parameters, plan),
+  );
 }
 
 function denyHeld(turn: Turn, step: StepId, why: string): Step {
@@ -131,12 +143,12 @@ function denyHeld(turn: Turn, step: StepId, why: string): Step {
   return endRun(turn, 'aborted', `approval-${why}`);
 }
 
-/** Ends now, whatever is under way: a call in flight is stopped, and what it may have done is recorded as unknown. */
+/** Ends now, whatever is under way: a call in flight is stopped, and what it may have changed is recorded as unknown. */
 function stop(turn: Turn, state: 'cancelled' | 'timed_out', reason: string): Step {
   const current = turn.run().current;
   const open = current ? turn.run().steps[current] : undefined;
   if (open?.state === 'intended') {
-    turn.emit({ kind: 'step-indeterminate', step: open.id, attempt: open.attempt, reason });
+    endTry(turn, open, reason);
     turn.ask({ kind: 'abort', step: open.id });
   } else if (open?.state === 'ready' && open.waitsFor === 'plan') turn.ask({ kind: 'abort', step: open.id });
   return endRun(turn, state, reason);
@@ -144,7 +156,7 @@ function stop(turn: Turn, state: 'cancelled' | 'timed_out', reason: string): Ste
 
 function decideSettle(turn: Turn, run: Run, input: Extract<Input, { kind: 'settle' }>): Decision {
   const state = run.steps[input.step];
-  if (state?.state !== 'indeterminate') return refuse({ kind: 'not-indeterminate' });
+  if (!state || !isOpenToSettle(run, state)) return refuse({ kind: 'not-indeterminate' });
   const { step, by, outcome, note } = input;
   turn.emit({ kind: 'step-settled', step, by, outcome, note });
   if (isEnded(run)) return turn.done();

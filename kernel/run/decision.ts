@@ -27,6 +27,8 @@ export type Input =
     }
   | { readonly kind: 'planned'; readonly step: StepId; readonly result: PlanResult }
   | { readonly kind: 'outcome'; readonly step: StepId; readonly attempt: number; readonly result: Outcome }
+  /** A call that records its leaving is about to send the first request that may change something. */
+  | { readonly kind: 'leaving'; readonly step: StepId; readonly attempt: number }
   | { readonly kind: 'vote'; readonly approval: ApprovalId; readonly ballot: Ballot }
   | { readonly kind: 'timer' }
   | { readonly kind: 'cancel'; readonly by: PrincipalId; readonly reason: string }
@@ -60,6 +62,8 @@ export type Effect =
       readonly parameters: JsonObject;
       readonly plan: Plan | null;
       readonly key: string;
+      /** Nothing that may change something leaves before the input `leaving` was accepted. */
+      readonly recordsLeaving: boolean;
     }
   /** Stop the call of this step that is under way, if any. */
   | { readonly kind: 'abort'; readonly step: StepId };

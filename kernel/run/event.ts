@@ -65,11 +65,26 @@ export type RunEvent =
       readonly parameters: JsonObject;
       readonly key: string;
       readonly verdict: string;
+      /** Nothing that changes something outside leaves before `step-leaving`. Not in records from before there was one. */
+      readonly recordsLeaving?: boolean;
     }
+  /** Durable before the first request that may change something, of an action whose repeat nothing makes safe. */
+  | { readonly kind: 'step-leaving'; readonly step: StepId; readonly attempt: number }
   | { readonly kind: 'step-succeeded'; readonly step: StepId; readonly attempt: number; readonly output: Json }
   | { readonly kind: 'step-failed'; readonly step: StepId; readonly attempt: number; readonly error: StepError }
-  /** Another try is due; `attempt` is its number. Follows the end of the last one. */
-  | { readonly kind: 'step-retry'; readonly step: StepId; readonly attempt: number; readonly retryAt: UnixMs }
+  /**
+   * Another try is due; `attempt` is its number. Follows the end of the last one, which counts against the retry budget
+   * unless it was cut off by an end of the kernel.
+   */
+  | {
+      readonly kind: 'step-retry';
+      readonly step: StepId;
+      readonly attempt: number;
+      readonly retryAt: UnixMs;
+      /** Not in records from before plans were tried again: those are of `execute`. */
+      readonly op?: 'plan' | 'execute';
+      readonly cutOff?: boolean;
+    }
   | { readonly kind: 'step-indeterminate'; readonly step: StepId; readonly attempt: number; readonly reason: string }
   | {
       readonly kind: 'step-settled';

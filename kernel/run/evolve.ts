@@ -1,9 +1,8 @@
 import { invariant, unreachable } from '../base/assert.ts';
 import type { StepId } from '../base/id.ts';
-import type { Json } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from './event.ts';
-import type { Attempt, Run, StepError, StepRun } from './state.ts';
+import type { Attempt, Run, StepCommon, StepRun, StepState } from './state.ts';
 
 /**
  * (run, event) -> run. Total over the events of a run; the live path and recovery both fold with this and with nothing
@@ -49,6 +48,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         state: 'ready',
         waitsFor: 'plan',
         plan: event.plan,
+        spent: 0,
       }));
     case 'step-held': {
       const { approval: id, step, tier, subject, needed, role, expiresAt } = event;
@@ -102,12 +102,16 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       const next = onStep(run, event.step, seq, at, (step) => ({
         ...step,
         state: 'intended',
+        // A record from before departures were recorded says nothing of one.
+        mayHaveActed: event.effect === 'write' && event.recordsLeaving !== true,
         attempt: event.attempt,
         parameters: event.parameters,
         attempts: [...step.attempts, attempt],
       }));
       return { ...next, state: 'running' };
     }
+    case 'step-leaving':
+      return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'intended', mayHaveActed: true }));
     case 'step-succeeded':
       return onStep(run, event.step, seq, at, (step) => ({
         ...step,
@@ -127,7 +131,10 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         ...step,
         state: 'ready',
         waitsFor: 'retry',
+        op: event.op ?? 'execute',
         retryAt: event.retryAt,
+        spent: step.spent + (event.cutOff ? 0 : 1),
+        cutOffs: step.cutOffs + (event.cutOff ? 1 : 0),
       }));
       return { ...next, state: 'waiting' };
     }
@@ -198,31 +205,30 @@ export const replay = (turns: readonly StoredTurn[]): Run | null => turns.reduce
 function settleLast(step: StepRun): StepRun {
   const last = step.attempts.at(-1);
   if ((step.state !== 'ready' && step.state !== 'held') || !last) return step;
-  const { id, seq, at, attempt, parameters, plan, approval, attempts } = step;
-  const common = { id, seq, at, attempt, parameters, plan, approval, attempts };
-  if (last.end === 'indeterminate') return { ...common, state: 'indeterminate', reason: 'run-ended-before-a-retry' };
-  return { ...common, state: 'failed', error: last.error ?? { class: 'unavailable', message: 'not tried again' } };
+  const kept = { ...commonOf(step.id, step), seq: step.seq, at: step.at };
+  if (last.end === 'indeterminate') return { ...kept, state: 'indeterminate', reason: 'run-ended-before-a-retry' };
+  return { ...kept, state: 'failed', error: last.error ?? { class: 'unavailable', message: 'not tried again' } };
 }
 
 const mapSteps = (steps: Run['steps'], change: (step: StepRun) => StepRun): Run['steps'] =>
   Object.fromEntries(Object.values(steps).map((step) => [step.id, change(step)]));
 
-/** What every state of a step has; what only one state has is left behind with that state. */
-type Common = Pick<StepRun, 'id' | 'attempt' | 'parameters' | 'plan' | 'approval' | 'attempts'>;
-type Change = Common & State;
-type State =
-  | { readonly state: 'ready'; readonly waitsFor: 'plan' }
-  | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly retryAt: UnixMs }
-  | { readonly state: 'held' | 'intended' }
-  | { readonly state: 'succeeded'; readonly output: Json }
-  | { readonly state: 'failed'; readonly error: StepError }
-  | { readonly state: 'indeterminate' | 'skipped'; readonly reason: string };
+/** What a step takes along from one state to the next; of a step that was not reached yet, what it begins with. */
+function commonOf(id: StepId, step: StepRun | undefined): StepCommon {
+  const { attempt = 0, parameters = {}, plan = null, approval = null, attempts = [] } = step ?? {};
+  const { spent = 0, cutOffs = 0 } = step ?? {};
+  return { id, attempt, parameters, plan, approval, attempts, spent, cutOffs };
+}
 
-function onStep(run: Run, id: StepId, seq: number, at: UnixMs, change: (step: Common) => Change): Run {
-  const before = run.steps[id];
-  const { attempt = 0, parameters = {}, plan = null, approval = null, attempts = [] } = before ?? {};
-  const after = change({ id, attempt, parameters, plan, approval, attempts });
-  return { ...run, current: id, steps: { ...run.steps, [id]: { ...after, seq, at } as StepRun } };
+function onStep(
+  run: Run,
+  id: StepId,
+  seq: number,
+  at: UnixMs,
+  change: (step: StepCommon) => StepCommon & StepState,
+): Run {
+  const after: StepRun = { ...change(commonOf(id, run.steps[id])), seq, at };
+  return { ...run, current: id, steps: { ...run.steps, [id]: after } };
 }
 
 /** Closes the attempt that is open, if one is; a step that failed before its first intent has none. */

@@ -1,6 +1,6 @@
 import type { StepId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { Attempt, Run } from './state.ts';
+import type { Attempt, Run, StepRun } from './state.ts';
 
 /** What a run waits for from outside, derived from its state, so that it cannot disagree with it. */
 export type OpenCall = { readonly step: StepId; readonly op: 'plan' | 'execute'; readonly attempt: number };
@@ -11,7 +11,8 @@ export function openCalls(run: Run): readonly OpenCall[] {
   const calls: OpenCall[] = [];
   for (const step of Object.values(run.steps)) {
     if (step.state === 'intended') calls.push({ step: step.id, op: 'execute', attempt: step.attempt });
-    else if (step.state === 'ready' && step.waitsFor === 'plan') calls.push({ step: step.id, op: 'plan', attempt: 1 });
+    else if (step.state === 'ready' && step.waitsFor === 'plan')
+      calls.push({ step: step.id, op: 'plan', attempt: step.spent + step.cutOffs + 1 });
   }
   return calls;
 }
@@ -39,6 +40,11 @@ export function closureOf(run: Run): Closure {
   if (unknown) return 'needs_review';
   return isPartial(run) ? 'needs_review' : 'closed';
 }
+
+/** A person can say what became of it: its outcome is unknown, and no later try of it will tell. */
+export const isOpenToSettle = (run: Run, step: StepRun): boolean =>
+  step.state === 'indeterminate' ||
+  (run.ended !== null && step.state === 'failed' && step.attempts.slice(-1).some(isUnknown));
 
 /** A try that may have changed something, and nobody has said whether it did. */
 const isUnknown = (attempt: Attempt) => attempt.effect === 'write' && attempt.end === 'indeterminate';

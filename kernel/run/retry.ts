@@ -10,6 +10,9 @@ export type RetryPolicy = { readonly attempts: number; readonly first: DurationM
 
 const DEFAULT: RetryPolicy = { attempts: 3, first: durationMs(500), most: durationMs(10_000) };
 
+/** A plan changes nothing, so its repeat is always safe. */
+export const planRetryPolicy = (step: ActionStep): RetryPolicy => step.retry ?? DEFAULT;
+
 /** An action whose repeat nothing makes safe is not repeated by default: one attempt. */
 export function retryPolicy(step: ActionStep, action: ActionFacts): RetryPolicy {
   if (step.retry) return step.retry;

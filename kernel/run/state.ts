@@ -39,25 +39,33 @@ export type Run = {
 };
 
 /** One execution of one step. `parameters` are bound once, at the first attempt, and never change after. */
-export type StepRun = {
+export type StepRun = StepCommon & StepState & { readonly seq: number; readonly at: UnixMs };
+
+/** What every state of a step has. */
+export type StepCommon = {
   readonly id: StepId;
-  readonly seq: number;
-  readonly at: UnixMs;
   readonly attempt: number;
   readonly parameters: JsonObject;
   readonly plan: Plan | null;
   readonly approval: ApprovalId | null;
   readonly attempts: readonly Attempt[];
-} & (
+  /** Tries that failed by themselves and were followed by another: the plan's until there is one, then the action's. */
+  readonly spent: number;
+  /** Tries that an end of the kernel cut off and that were followed by another. They count against no retry budget. */
+  readonly cutOffs: number;
+};
+
+/** What only one state has; it is left behind with that state. */
+export type StepState =
   | { readonly state: 'ready'; readonly waitsFor: 'plan' }
-  | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly retryAt: UnixMs }
+  | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly op: 'plan' | 'execute'; readonly retryAt: UnixMs }
   | { readonly state: 'held' }
-  | { readonly state: 'intended' }
+  /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
+  | { readonly state: 'intended'; readonly mayHaveActed: boolean }
   | { readonly state: 'succeeded'; readonly output: Json }
   | { readonly state: 'failed'; readonly error: StepError }
   | { readonly state: 'indeterminate'; readonly reason: string }
-  | { readonly state: 'skipped'; readonly reason: string }
-);
+  | { readonly state: 'skipped'; readonly reason: string };
 
 export type StepError = { readonly class: ErrorClass; readonly message: string };
 

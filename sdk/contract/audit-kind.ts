@@ -15,6 +15,10 @@ export const AUDIT_KINDS = {
   'step.planned': kind(['run', 'step'], 'An action said what it would touch; `act` is the digest of the plan.'),
   'step.held': kind(['run', 'step'], 'A step waits for an approval (`ref`); it may not be sent before that.'),
   'step.intent': kind(['run', 'step', 'attempt'], 'An effect is about to leave. On disk before it does.'),
+  'step.leaving': kind(
+    ['run', 'step', 'attempt'],
+    'The first request that may change something is about to leave, of an action that may not be repeated.',
+  ),
   'step.succeeded': kind(['run', 'step'], 'The effect happened.'),
   'step.failed': kind(['run', 'step'], 'The step failed; `outcome` is the error class.'),
   'step.retry': kind(['run', 'step', 'attempt'], 'Another try is due; `attempt` is its number.'),
