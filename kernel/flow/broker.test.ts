@@ -280,6 +280,41 @@ describe('the account of requests that may change something', () => {
   });
 });
 
+describe('a step whose leaving is recorded', () => {
+  const stopped = { denied: expect.stringContaining('stopped to be safe') };
+  it.each<[string, HttpRequest[], () => Promise<boolean>, number, unknown[]]>([
+    ['is not asked for what changes nothing', [get()], async () => false, 0, [{ ok: true }]],
+    ['is asked once', [get(), post(), post(atVault)], async () => true, 1, [{ ok: true }, { ok: true }, { ok: true }]],
+    ['sends nothing when it may not leave', [post()], async () => false, 1, [{ denied: 'the step has ended' }]],
+    ['sends nothing when nobody can say', [post()], () => Promise.reject(new Error('disk')), 1, [stopped]],
+  ])('%s', async (_, requests, answer, times, answers) => {
+    const { broker, sent } = worldOf();
+    let asked = 0;
+    const leaving = () => {
+      asked += 1;
+      return answer();
+    };
+    const step = broker.forStep(scopeOf({ leaving }));
+    const got: unknown[] = [];
+    for (const request of requests) got.push(await step.handle(request));
+    expect(got).toMatchObject(answers);
+    expect([asked, sent.length]).toEqual([times, answers.filter((one) => (one as { ok?: true }).ok).length]);
+    expect((await step.close()).unsafe).toBe(times === 1 && sent.length > 0 ? 'answered' : 'none');
+  });
+
+  it('sends nothing when it ended while it was asked', async () => {
+    const { broker, sent } = worldOf();
+    const asked = Promise.withResolvers<boolean>();
+    const step = broker.forStep(scopeOf({ leaving: () => asked.promise }));
+    const pending = step.handle(post());
+    await new Promise(setImmediate);
+    await step.close();
+    asked.resolve(true);
+    expect(await pending).toEqual({ denied: 'the step has ended' });
+    expect(sent).toEqual([]);
+  });
+});
+
 describe('a secret', () => {
   it('rides only with the rule that carries it, is leased once, and is given back', async () => {
     const { broker, sent, leases } = worldOf();

@@ -90,9 +90,7 @@ export function openKernel(ports: Ports): Kernel {
     entropy,
     report,
   });
-  /** For work on many runs at once: a record that failed is told once, by `failure`. */
-  const reportDefect = (defect: unknown) => (ledger.healthy() ? report(defect) : undefined);
-  const timers = openTimers({ store, driver, clock, report: reportDefect });
+  const timers = openTimers({ store, driver, clock });
   const query = openQuery(store);
   const inFlight = new Map<OrgId, Set<RunId>>();
   const waiting = openWaiting({ query, driver });
@@ -177,7 +175,7 @@ export function openKernel(ports: Ports): Kernel {
     async begin() {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
-      const recovered = await recover({ store, ledger, driver, report: reportDefect });
+      const recovered = await recover({ store, ledger, driver, report });
       ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
       return recovered;
     },

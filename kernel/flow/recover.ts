@@ -17,7 +17,7 @@ const PER_PAGE = 1_000;
 export async function recover(deps: {
   store: Store;
   ledger: Ledger;
-  driver: Driver;
+  driver: Pick<Driver, 'submit'>;
   report: (defect: unknown) => void;
 }): Promise<Recovered> {
   const { store, ledger, driver, report } = deps;
@@ -34,6 +34,11 @@ export async function recover(deps: {
     if (!last || rows.length < PER_PAGE) break;
     from = `${last.key}\0`;
   }
+  // One run that cannot be taken up keeps no other, and not the kernel, from going on: its deadline ends it.
+  const passOver = (defect: unknown) => {
+    if (!ledger.healthy()) throw defect;
+    report(defect);
+  };
   let calls = 0;
   for (const [org, found] of open) {
     await ledger.stage({
@@ -44,12 +49,10 @@ export async function recover(deps: {
     await Promise.all(
       found.map(({ run: name, call: { step, attempt, op } }) => {
         const run = toRunId(name);
-        // One run that cannot be taken up keeps no other, and not the kernel, from going on: its deadline ends it.
-        return run && driver.submit(org, run, { kind: 'recovered', step, attempt, op }).catch(report);
+        return run && driver.submit(org, run, { kind: 'recovered', step, attempt, op }).catch(passOver);
       }),
     );
     calls += found.length;
   }
-  if (!ledger.healthy()) throw await ledger.failure;
   return { calls, orgs: open.size };
 }

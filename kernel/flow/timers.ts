@@ -10,16 +10,15 @@ import { KEYS } from './keys.ts';
  */
 const PER_SWEEP = 256;
 
-export function openTimers(deps: { store: Store; driver: Driver; clock: Clock; report: (defect: unknown) => void }) {
-  const { store, driver, clock, report } = deps;
+export function openTimers(deps: { store: Store; driver: Driver; clock: Clock }) {
+  const { store, driver, clock } = deps;
   let sweeping = false;
 
   const fire = async (key: string) => {
     const [, , orgName = '', runName = ''] = key.split('/');
     const org = toOrgId(orgName);
     const run = toRunId(runName);
-    // A run whose turn fails keeps its timer; the others of the sweep are not its concern.
-    if (org && run) await driver.submit(org, run, { kind: 'timer' }).catch(report);
+    if (org && run) await driver.submit(org, run, { kind: 'timer' });
   };
 
   return {

@@ -96,7 +96,7 @@ const WORDS = [
   ...['tier', 'approval gate', 'approval', 'approval matrix', 'ballot', 'vote', 'quorum', 'subject', 'requester'],
   ...['four eyes', 'guardrail', 'verdict', 'hold', 'plan', 'target', 'blast radius', 'idempotency', 'idempotency key'],
   ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
-  ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'closure', 'timer'],
+  ...['terminal state', 'intent', 'leaving', 'cut off', 'outcome', 'indeterminate', 'settle', 'partial', 'closure', 'timer'],
   ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
   ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],
   ...['cell', 'broker', 'egress', 'grant', 'lease', 'scrub', 'audit record', 'chain', 'leaf hash', 'head', 'export'],

@@ -148,6 +148,39 @@ describe('of a post that may not be repeated', () => {
   });
 });
 
+describe('of many posts that may not be repeated, where most wait for a cell', () => {
+  const CELLS = 8;
+  it('kill -9 leaves to a person only those that had left', { timeout: 60_000 }, async () => {
+    const reached = gate.hold('POST', 'request', CELLS);
+    const sent = await Promise.all(Array.from({ length: 3 * CELLS }, () => send('once')));
+    await reached;
+    await world.kernel().end();
+    gate.drop();
+    await world.start();
+    const runs = await Promise.all(
+      sent.map(({ run }) =>
+        until(
+          () => read(run),
+          (now) => now.endedAt !== null || now.steps[0]?.state === 'indeterminate',
+        ),
+      ),
+    );
+    const ofBan = runs.map((run) => ({ state: run.state, ends: ends(run, 'ban') }));
+    expect(ofBan.filter(({ state }) => state === 'waiting')).toEqual(
+      Array(CELLS).fill({ state: 'waiting', ends: ['indeterminate'] }),
+    );
+    const others = ofBan.filter(({ state }) => state === 'completed');
+    expect(others).toHaveLength(2 * CELLS);
+    expect(others.some(({ ends }) => ends?.[0] === 'failed')).toBe(true);
+    for (const [at, { ip, run }] of sent.entries()) {
+      const waits = runs[at]?.state === 'waiting';
+      expect(doneFor(ip)).toEqual(waits ? [] : ['effect']);
+      if (waits) await world.api.post<Run>(`/runs/${run}/settle`, { step: 'ban', outcome: 'failed', note: 'looked' });
+    }
+    await auditIsValid();
+  });
+});
+
 describe('a stop in good order (SIGTERM)', () => {
   it.each<[string, Field, string, Point, 'soon' | 'never', (string | null)[]]>([
     ['waits for an answer that comes soon', 'once', 'POST', 'request', 'soon', ['succeeded']],

@@ -38,6 +38,7 @@ const MANIFEST = v.parse(PluginManifestSchema, {
   capabilities: { http: true, secrets: ['target-key'] },
   actions: {
     look: { title: 'Look', effect: 'read', input: object, output: {} },
+    post: { title: 'Post', types: ['webhook'], effect: 'write', idempotent: 'no', input: object, output: {} },
     ban: { title: 'Ban', effect: 'write', idempotent: 'key', plan: true, input: object, output: {} },
   },
 });
@@ -54,6 +55,19 @@ steps:
   - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" } }
   - { id: ban, type: contain, uses: target/ban, with: { ip: "{{ inputs.ip }}" } }
   - { id: note, type: update_state, incident: "inc-1", set: { state: contained } }
+`;
+
+/** Posts at once, without a promise of the target that a repeat is harmless. */
+export const POST_ONCE = `
+apiVersion: interlock/v1
+kind: Playbook
+name: governed
+title: Post
+owners: { technical: a, operational: b }
+triggers: [{ id: seen, on: event, where: { fact: event, path: /kind, operator: equal, value: c2 } }]
+inputs: { ip: /ip }
+steps:
+  - { id: post, type: webhook, uses: target/post, with: { ip: "{{ inputs.ip }}" } }
 `;
 
 export const EVENT: NormalEvent = {
@@ -127,6 +141,10 @@ export type StandIn = {
   readonly calls: () => number;
   /** Keeps calls from replying, after what they sent has arrived, until the returned function is called. */
   holdCalls(): () => void;
+  /** Keeps calls waiting, before they do anything, until the returned function is called. */
+  holdCells(): () => void;
+  /** Defects that the kernel reported. */
+  readonly reported: readonly unknown[];
   readonly run: (id: RunId) => Run | null;
 };
 
@@ -135,10 +153,13 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
   const clock = openManualClock(START + life * 60_000);
   let calls = 0;
   let gate: Promise<void> = Promise.resolve();
+  let cell: Promise<void> = Promise.resolve();
+  const reported: unknown[] = [];
   const call = async ({ envelope, broker }: CellCall) => {
     calls++;
     const { action, op, input } = JSON.parse(envelope) as CallEnvelope;
-    const method = action === 'ban' && op === 'execute' ? 'POST' : 'GET';
+    await cell;
+    const method = action !== 'look' && op === 'execute' ? 'POST' : 'GET';
     const answer = await broker({ url: 'https://target.example/v1', method, headers: {}, body: null });
     await gate;
     if ('denied' in answer) return { kind: 'refused', reason: answer.denied, logs: [], elapsedMs: 1 } as const;
@@ -169,6 +190,7 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
     egress,
     secrets: SECRETS,
     modules: modulesOf(),
+    report: (defect) => void reported.push(defect),
   });
   return {
     kernel,
@@ -179,6 +201,12 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
       gate = promise;
       return resolve;
     },
+    holdCells() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      cell = promise;
+      return resolve;
+    },
+    reported,
     run: (id) => kernel.query.run(ORG, id),
   };
 }

@@ -15,8 +15,8 @@ export type Point =
 
 export type Gate = {
   readonly url: string;
-  /** Holds the next request of this method at this point. Resolves when it is there. */
-  hold(method: string, point: Point): Promise<void>;
+  /** Holds the next requests of this method at this point, one if not said otherwise. Resolves when all are there. */
+  hold(method: string, point: Point, count?: number): Promise<void>;
   /** Lets what is held at `request` go on. */
   pass(): void;
   /** Cuts the connection of what is held, and holds nothing more. */
@@ -27,16 +27,17 @@ export type Gate = {
 type Answered = { readonly status: number; readonly headers: IncomingMessage['headers']; readonly body: Buffer };
 
 export async function startGate(target: string): Promise<Gate> {
-  let armed: { readonly method: string; readonly point: Point; readonly reached: () => void } | undefined;
+  let armed: { readonly method: string; readonly point: Point; left: number; readonly reached: () => void } | undefined;
   const held = new Set<ServerResponse>();
   const waiting = new Set<() => void>();
 
   /** @returns whether the exchange stays here. */
   const holds = (point: Point, method: string | undefined, outgoing: ServerResponse): boolean => {
     if (armed?.point !== point || armed.method !== method) return false;
+    held.add(outgoing);
+    if (--armed.left > 0) return true;
     const { reached } = armed;
     armed = undefined;
-    held.add(outgoing);
     reached();
     return true;
   };
@@ -73,9 +74,9 @@ export async function startGate(target: string): Promise<Gate> {
   };
   return {
     url: `http://127.0.0.1:${port}`,
-    hold(method, point) {
+    hold(method, point, count = 1) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      armed = { method, point, reached: resolve };
+      armed = { method, point, left: count, reached: resolve };
       return promise;
     },
     pass: pass,
