@@ -21,12 +21,6 @@ export const LIMITS = {
   runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
   stepAttempts: limit(10, 'attempts', 'a retry budget is bounded', '422 on lint'),
-  cutOffsPerStep: limit(
-    10,
-    'restarts',
-    'a run whose call ends the kernel must not do so for ever; they count against no retry budget',
-    'the step is tried no more',
-  ),
   rationaleChars: limit(2_000, 'characters', 'a reason, not a report', '422'),
   auditRecordBytes: limit(65_535, 'bytes', 'C2SP tlog-tiles: the length of an entry is a uint16', 'invariant'),
   pageSize: limit(200, 'rows', 'one page is answered from memory', 'capped'),

@@ -1,4 +1,3 @@
-import { LIMITS } from '../base/limits.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { judge, reach } from './advance.ts';
@@ -32,8 +31,9 @@ export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, outcom
 
 /**
  * A call was cut off by an end of the kernel. That says nothing of the target, which the retry budget is there to spare:
- * where a repeat is safe it is made, and counts apart. It is bounded all the same, because it may be this very call that
- * ends the kernel: first by the limit, then by the run's deadline (R8).
+ * where a repeat is safe it is made, however many there were. But it may be this very call that ends the kernel, so the
+ * wait doubles without a cap of its own: the run's deadline (R8) leaves room for about a dozen, and a run that only
+ * happened to be under way waits for about as long as the trouble lasted.
  */
 export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun): Step {
   const op = run.state === 'intended' ? 'execute' : 'plan';
@@ -42,8 +42,7 @@ export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun): Step {
   const action = turn.facts.action(step.plugin, step.action);
   if (run.state === 'intended') endTry(turn, run, 'restart');
   const isSafe = !isUnknown || (action && mayRepeat(action));
-  if (policy && isSafe && run.cutOffs < LIMITS.cutOffsPerStep.value)
-    return scheduleRetry(turn, step, run, op, policy, true);
+  if (policy && isSafe) return scheduleRetry(turn, step, run, op, policy, true);
   // Unknown: a person settles it.
   if (isUnknown) return undefined;
   if (op === 'plan') turn.emit({ kind: 'step-failed', step: step.id, attempt: 0, error: stopped('restart') });
@@ -99,9 +98,13 @@ function scheduleRetry(
   policy: RetryPolicy,
   cutOff: boolean,
 ): Step {
+  const { now, graph } = turn.facts;
   const ended = run.spent + run.cutOffs + 1;
   const spread = jitterOf(`${turn.run().id}/${step.id}/${op}/${ended}`);
-  const retryAt = after(turn.facts.now, backoff(policy, ended, spread));
+  const wait = cutOff
+    ? backoff({ ...policy, most: graph.timeout }, run.cutOffs + 1, spread)
+    : backoff(policy, run.spent + 1, spread);
+  const retryAt = after(now, wait);
   const attempt = op === 'plan' ? ended + 1 : run.attempt + 1;
   turn.emit({ kind: 'step-retry', step: step.id, attempt, retryAt, op, cutOff });
   return undefined;

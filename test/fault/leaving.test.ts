@@ -169,9 +169,18 @@ describe('a stop', () => {
   });
 
   test('sends nothing after it, when an outcome is long on its way to the disk', { timeout: 20_000 }, async () => {
-    const { kernel, free, record, calls } = await waitingForACell(PLAYBOOK);
-    const release = record.hold();
+    const { kernel, free, record, calls, holdCalls } = await waitingForACell(PLAYBOOK);
+    const answer = holdCalls();
+    const before = record.writes();
     free();
+    await until(
+      async () => record.writes(),
+      // The lease of its secret.
+      (writes) => writes === before + 1,
+    );
+    await tick();
+    const release = record.hold();
+    answer();
     await tick();
     const stopping = kernel.stop();
     // Longer than a stop waits for what is under way.

@@ -91,6 +91,7 @@ export function machine(options: MachineOptions) {
   return {
     run: (): Run => run as Run,
     turns: (): readonly StoredTurn[] => turns,
+    now: (): UnixMs => now,
     wait: (ms: number) => {
       now = unixMs(now + ms);
     },
