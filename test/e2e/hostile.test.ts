@@ -295,7 +295,8 @@ describe('the kernel', () => {
     expect(verdict).toMatchObject({ verdict: 'valid', findings: [] });
     const failures = records().filter(({ kind }) => kind === 'step.failed');
     const told = new Set(failures.map(({ outcome }) => outcome));
-    expect([...told].sort()).toEqual(['internal', 'refused_by_policy', 'timeout']);
+    // `unavailable` are those that a person cancelled: they only read, so nothing about them is unknown.
+    expect([...told].sort()).toEqual(['internal', 'refused_by_policy', 'timeout', 'unavailable']);
     expect(failures.length).toBeGreaterThanOrEqual(ATTACKS.length);
   });
 

@@ -217,19 +217,19 @@ test('a person settles what nobody knows, once', async () => {
   expect((await settle(form)).json.type).toBe('urn:interlock:problem:step-not-indeterminate');
 });
 
-test('a run is cancelled now; what was under way is unknown', async () => {
+test('a run is cancelled now; what was under way and changes nothing has failed, and needs no review', async () => {
   const id = started(await house.publish('wait.seen'));
   await house.until(() => (house.cells.stats().busy > 0 ? true : undefined));
   const cancel = () =>
     house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${id}/cancel`, { body: { reason: 'drill is over' } });
   expect((await cancel()).data).toMatchObject({
     state: 'cancelled',
-    steps: [{ state: 'indeterminate' }],
-    closure: 'needs_review',
+    steps: [{ state: 'failed' }],
+    closure: 'closed',
   });
   expect((await cancel()).json.type).toBe('urn:interlock:problem:run-ended');
   const { data: list } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/runs?state=cancelled&playbook=wait');
-  expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'needs_review' }]);
+  expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'closed' }]);
 });
 
 test('a playbook is checked, stored and activated by two people', async () => {
