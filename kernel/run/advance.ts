@@ -160,7 +160,7 @@ function failStep(turn: Turn, id: StepId, message: string): Step {
  * Idempotency key: the same for every attempt of a step, different for every step of every run of every org.
  * Derived, not drawn, so that it survives any crash.
  */
-export const keyOf = (run: Pick<Run, 'org' | 'id'>, step: StepId): string =>
+const keyOf = (run: Pick<Run, 'org' | 'id'>, step: StepId): string =>
   `ilk-${digestOf(`interlock/idempotency/v1\0${run.org}\0${run.id}\0${step}\u00000`).slice(7, 47)}`;
 
 /** Derived like the key: a decision draws nothing at random, so it can be made again. Sorts by the time of asking. */
