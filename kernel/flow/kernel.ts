@@ -21,7 +21,7 @@ import { type Ledger, openLedger } from './ledger.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
-import { openRegistry, type Registry } from './registry.ts';
+import { openRegistry, type Plugin, type Registry } from './registry.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
@@ -53,6 +53,8 @@ export type Kernel = {
     remove(by: Principal, name: string): Promise<boolean>;
     list(org: OrgId): ReturnType<SecretSource['list']>;
   };
+  /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
+  readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
   readonly auditExport: (org: OrgId) => AuditExport;
   /** Records that someone asked for what he may not do. */
   readonly refuseAccess: (by: Principal, what: string) => Promise<void>;
@@ -141,6 +143,13 @@ export function openKernel(ports: Ports): Kernel {
     query,
     playbooks: openPlaybooks({ ledger, registry, clock, maxTriggers: LIMITS.rulesPerOrg.value }),
     tokens: openTokens({ store, ledger, clock, entropy }),
+    plugins(id) {
+      const org = registry.org(id);
+      const granted = new Set(org?.egress.grants.map(({ plugin }) => plugin));
+      return [...(org?.plugins.values() ?? [])]
+        .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
     auditExport: openExport({ store, clock }),
 
     secrets: {

@@ -22,6 +22,8 @@ type VersionRecord = {
   readonly by: string;
   readonly at: UnixMs;
   readonly activatedBy: string | null;
+  /** Absent in records of kernels that did not keep it. */
+  readonly activatedAt?: UnixMs | null;
 };
 export type PlaybookRecord = {
   readonly name: string;
@@ -36,6 +38,7 @@ export type PlaybookFault =
   | { readonly kind: 'four_eyes' }
   | { readonly kind: 'too_many' };
 
+const NEVER_ACTIVE = { activatedBy: null, activatedAt: null };
 const VERSIONS_KEPT = 1_000;
 
 export type Playbooks = ReturnType<typeof openPlaybooks>;
@@ -69,7 +72,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       const old = read(by.org, playbook.name);
       if (old?.versions.some((version) => version.digest === digest)) return ok({ ...old, digest });
       if ((old?.versions.length ?? 0) >= VERSIONS_KEPT) return err({ kind: 'too_many' });
-      const fresh: VersionRecord = { digest, state: 'validated', by: by.id, at: clock.now(), activatedBy: null };
+      const fresh: VersionRecord = { digest, state: 'validated', by: by.id, at: clock.now(), ...NEVER_ACTIVE };
       const record: PlaybookRecord = {
         name: playbook.name,
         title: playbook.title,
@@ -109,7 +112,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
         ...old,
         active: digest,
         versions: old.versions.map((one) => {
-          if (one.digest === digest) return { ...one, state: 'active', activatedBy: by.id };
+          if (one.digest === digest) return { ...one, state: 'active', activatedBy: by.id, activatedAt: clock.now() };
           return one.state === 'active' ? { ...one, state: 'deprecated' } : one;
         }),
       };

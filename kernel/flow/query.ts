@@ -1,4 +1,5 @@
 import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
+import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
 import { replay } from '../run/evolve.ts';
@@ -39,6 +40,17 @@ export function openQuery(store: Store) {
     return { items, next: to.slice(prefix.length + 1) };
   };
 
+  /** By name or id. `after` is that of the last row of the page before; the form of it is the caller's to check. */
+  const named = <T>(prefix: string, limit: number, after: string | undefined): Page<T> => {
+    const span = within(prefix);
+    // `!` sorts before all that a name may go on with.
+    const from = after === undefined ? span.from : `${prefix}/${after}!`;
+    const rows = store.range({ from, to: span.to, limit: limit + 1 });
+    const shown = rows.slice(0, limit);
+    const last = shown.at(-1)?.key.slice(prefix.length + 1) ?? null;
+    return { items: shown.map(({ value }) => JSON.parse(value) as T), next: rows.length > limit ? last : null };
+  };
+
   const read = <T>(key: string): T | undefined => {
     const text = store.get(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -59,11 +71,16 @@ export function openQuery(store: Store) {
         (row) =>
           (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
       ),
+    runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
     approvals: (org: OrgId, state: string | undefined, limit: number, after?: string): Page<ApprovalRow> =>
       page<ApprovalRow>(`${org}/approval`, limit, after, (row) => !state || row.state === state),
+    playbooks: (org: OrgId, limit: number, after?: string): Page<PlaybookRecord> =>
+      named<PlaybookRecord>(`${org}/playbook`, limit, after),
+    tokens: (org: OrgId, limit: number, after?: string): Page<TokenRecord> =>
+      named<TokenRecord>(`${org}/token`, limit, after),
     playbook: (org: OrgId, name: string) => read<PlaybookRecord>(KEYS.playbook(org, name)),
     incident: (org: OrgId, id: string) => read<Incident>(KEYS.incident(org, id)),
   };

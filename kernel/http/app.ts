@@ -12,6 +12,7 @@ import { auditRoutes } from './route/audit.ts';
 import { eventRoutes } from './route/events.ts';
 import { incidentRoutes } from './route/incidents.ts';
 import { playbookRoutes } from './route/playbooks.ts';
+import { pluginRoutes } from './route/plugins.ts';
 import { runRoutes } from './route/runs.ts';
 import { secretRoutes } from './route/secrets.ts';
 import { tokenRoutes } from './route/tokens.ts';
@@ -80,6 +81,7 @@ const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...runRoutes({ kernel }),
   ...approvalRoutes({ kernel }),
   ...playbookRoutes({ kernel }),
+  ...pluginRoutes({ kernel }),
   ...incidentRoutes({ kernel }),
   ...auditRoutes({ kernel }),
   ...secretRoutes({ kernel }),

@@ -2,28 +2,33 @@ import { digestOf } from '../base/digest.ts';
 import type { OrgId } from '../base/id.ts';
 
 /**
- * Where a list goes on: opaque to the client, bound to the list, the org and the filter. It holds 16 bytes of an id and
- * nothing else, so whatever is forged is at worst another place in the same list of the same org; never a key.
+ * Where a list goes on: opaque to the client, bound to the list, the org and the filter. It holds the id or name of the
+ * last row and nothing else, and only what has the form of one is taken back, so whatever is forged is at worst another
+ * place in the same list of the same org; never a key.
  */
 const CHECK_BYTES = 8;
-const ID_BYTES = 16;
+
+/** The longest cursor: the check, and a name of 63 characters. */
+export const CURSOR_CHARS = Math.ceil(((CHECK_BYTES + 63) * 4) / 3);
 
 export type List = {
   readonly operation: string;
   readonly org: OrgId;
   readonly filter: readonly (string | undefined)[];
+  /** What the list is ordered by: the form of the id or name of a row, in ASCII, without a `/`. */
+  readonly key: RegExp;
 };
 
-/** @param id `<prefix>_` and 32 hex digits. */
-export const toCursor = (list: List, id: string): string =>
-  Buffer.concat([checkOf(list), Buffer.from(id.slice(id.indexOf('_') + 1), 'hex')]).toString('base64url');
+export const toCursor = (list: List, key: string): string =>
+  Buffer.concat([checkOf(list), Buffer.from(key)]).toString('base64url');
 
-/** @returns the id with its prefix, or undefined when the cursor is none or was made for another list. */
-export function fromCursor(list: List, cursor: string, prefix: string): string | undefined {
+/** @returns the id or name, or undefined when the cursor is none or was made for another list. */
+export function fromCursor(list: List, cursor: string): string | undefined {
   const bytes = Buffer.from(cursor, 'base64url');
-  const isWhole = bytes.length === CHECK_BYTES + ID_BYTES && bytes.toString('base64url') === cursor;
+  const isWhole = bytes.length > CHECK_BYTES && bytes.toString('base64url') === cursor;
   if (!isWhole || !bytes.subarray(0, CHECK_BYTES).equals(checkOf(list))) return undefined;
-  return `${prefix}_${bytes.toString('hex', CHECK_BYTES)}`;
+  const key = bytes.toString('latin1', CHECK_BYTES);
+  return list.key.test(key) ? key : undefined;
 }
 
 const checkOf = ({ operation, org, filter }: List): Buffer =>

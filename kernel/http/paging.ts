@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { LIMITS } from '../base/limits.ts';
 import type { Page } from '../flow/query.ts';
 import { page, problem } from './answer.ts';
-import { fromCursor, type List, toCursor } from './cursor.ts';
+import { CURSOR_CHARS, fromCursor, type List, toCursor } from './cursor.ts';
 
 /** The pages of a list: what every list takes beside its filter, and how one page is made. */
 const DEFAULT_ROWS = 50;
@@ -19,20 +19,18 @@ export const paging = {
       v.minValue(1),
     ),
   ),
-  cursor: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  cursor: v.optional(v.pipe(v.string(), v.maxLength(CURSOR_CHARS))),
 };
 
 /**
- * @param prefix of the ids that the list is ordered by.
- * @param read gives at most `limit` rows behind the id `after`; its `next` is an id.
+ * @param read gives at most `limit` rows behind the row that `after` names; its `next` names a row.
  */
 export function listPage(
   list: List,
-  prefix: string,
   { limit = DEFAULT_ROWS, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
   read: (limit: number, after: string | undefined) => Page<unknown>,
 ): Response {
-  const after = cursor === undefined ? undefined : fromCursor(list, cursor, prefix);
+  const after = cursor === undefined ? undefined : fromCursor(list, cursor);
   if (cursor !== undefined && after === undefined) return problem('invalid-cursor');
   const { items, next } = read(Math.min(limit, LIMITS.pageSize.value), after);
   return page(items, next === null ? null : toCursor(list, next));

@@ -1,21 +1,28 @@
 import type { Command } from 'commander';
-import type { Lint, Playbook } from '../client/client.ts';
+import type { Lint, Playbook, PlaybookSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, fine, no, refuse } from './ending.ts';
-import { isDigest, isName } from './form.ts';
+import { cannot, type Ending, fine, no, ok, type Result, refuse } from './ending.ts';
+import { digestPrefix, isDigest, isName, shortDigest } from './form.ts';
 import { readInput } from './input.ts';
+import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
-import { type Globals, openSession } from './session.ts';
+import { type Globals, openSession, type Session } from './session.ts';
 
 /** `interlock playbook`: check, store, and make a version the one that new runs use. */
 export function addPlaybook(program: Command): void {
-  const playbook = program.command('playbook').description('check, store and activate playbooks');
+  const playbook = program.command('playbook').description('list, check, store and activate playbooks');
   withExamples(playbook, [
+    'interlock playbook list',
     'interlock playbook lint playbooks/*.yaml',
     'interlock playbook put playbooks/contain-c2.yaml',
     'interlock playbook activate contain-c2',
   ]);
+
+  withExamples(
+    withListOptions(playbook.command('list').description('playbooks of the org by name, and which version is active')),
+    ['interlock playbook list', 'interlock playbook list --all --json'],
+  ).action((_options, command: Command) => act(list(command.optsWithGlobals())));
 
   withExamples(
     playbook
@@ -41,11 +48,11 @@ export function addPlaybook(program: Command): void {
       .command('show')
       .description('versions of a playbook, or the text of one')
       .argument('<name>', 'name of the playbook')
-      .argument('[digest]', 'the version whose text is printed, as it was put'),
-    [
-      'interlock playbook show contain-c2',
-      'interlock playbook show contain-c2 sha256:...   # read it before activating',
-    ],
+      .argument(
+        '[digest]',
+        'the version whose text is printed, as it was put: its digest, or the first 8 digits or more',
+      ),
+    ['interlock playbook show contain-c2', 'interlock playbook show contain-c2 0a1b2c3d   # read it before activating'],
   ).action((name: string, digest: string | undefined, _options, command: Command) =>
     act(
       digest === undefined ? show(name, command.optsWithGlobals()) : showText(name, digest, command.optsWithGlobals()),
@@ -57,10 +64,10 @@ export function addPlaybook(program: Command): void {
       .command('activate')
       .description('make a version the one that new runs use; runs under way keep theirs')
       .argument('<name>', 'name of the playbook')
-      .argument('[digest]', 'the version; without it, the newest'),
+      .argument('[digest]', 'the version: its digest, or the first 8 digits or more; without it, the newest'),
     [
       'interlock playbook activate contain-c2',
-      'interlock playbook activate contain-c2 sha256:...   # back to an old one',
+      'interlock playbook activate contain-c2 0a1b2c3d   # back to an old one',
     ],
     'A version with a step of tier high or critical is not activated by whoever wrote it.',
   ).action((name: string, digest: string | undefined, _options, command: Command) =>
@@ -68,14 +75,39 @@ export function addPlaybook(program: Command): void {
   );
 }
 
-async function lint(files: readonly string[], options: Globals): Promise<Ending> {
+async function list(options: Globals & Listing): Promise<Ending> {
   const session = await openSession(options);
   if (!session.ok) return session;
-  const results: (Lint & { readonly file: string })[] = [];
+  const rows = await readList(session.value, options, (paging) => session.value.client.playbooks(paging));
+  if (!rows.ok) return rows;
+  if (options.json) sayJson(rows.value);
+  else if (rows.value.length === 0) say('no playbooks');
+  else say(table(['PLAYBOOK', 'ACTIVE', 'SINCE', 'VERSIONS', 'NEWEST', 'TITLE'], rows.value.map(playbookRow)));
+  return fine;
+}
+
+const playbookRow = ({ name, active, activatedAt, versions, newest, title }: PlaybookSummary): string[] => [
+  name,
+  active === null ? '-' : shortDigest(active),
+  activatedAt === null ? '-' : when(activatedAt),
+  String(versions),
+  newest === null ? '-' : newest === active ? 'active' : shortDigest(newest),
+  clean(title, 120),
+];
+
+async function lint(files: readonly string[], options: Globals): Promise<Ending> {
+  // All of them first: a file that is not there is wrong use, whatever the others hold.
+  const texts: { readonly file: string; readonly text: Uint8Array<ArrayBuffer> }[] = [];
   for (const file of files) {
     const text = await readInput(file);
     if (!text.ok) return text;
-    const answer = await session.value.client.lintPlaybook(text.value);
+    texts.push({ file, text: text.value });
+  }
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const results: (Lint & { readonly file: string })[] = [];
+  for (const { file, text } of texts) {
+    const answer = await session.value.client.lintPlaybook(text);
     if (!answer.ok) return complain(answer.error, session.value);
     results.push({ file, ...answer.value });
   }
@@ -121,12 +153,14 @@ async function show(name: string, options: Globals): Promise<Ending> {
   return fine;
 }
 
-async function showText(name: string, digest: string, options: Globals): Promise<Ending> {
+async function showText(name: string, given: string, options: Globals): Promise<Ending> {
   if (!isName(name)) return cannot(NO_NAME);
-  if (!isDigest(digest)) return cannot(NO_DIGEST);
+  if (digestPrefix(given) === undefined) return cannot(NO_DIGEST);
   const session = await openSession(options);
   if (!session.ok) return session;
-  const answer = await session.value.client.playbookVersion(name, digest);
+  const digest = await findVersion(session.value, name, given);
+  if (!digest.ok) return digest;
+  const answer = await session.value.client.playbookVersion(name, digest.value);
   if (!answer.ok) return complain(answer.error, session.value);
   if (options.json) sayJson(answer.value);
   // Line by line: what is cleaned of control characters must keep its line ends.
@@ -134,7 +168,9 @@ async function showText(name: string, digest: string, options: Globals): Promise
   return fine;
 }
 
-const NO_DIGEST = 'a version is named by sha256: and 64 hex digits; `interlock playbook show` prints them.';
+const NO_DIGEST =
+  'a version is named by its digest (sha256: and 64 hex digits) or by the first 8 digits or more; ' +
+  '`interlock playbook show` prints them.';
 const NO_NAME = 'a playbook is named by lower-case letters, digits and single hyphens, as in its document.';
 
 function sayPlaybook({ name, title, active, versions }: Playbook): void {
@@ -158,22 +194,39 @@ function sayPlaybook({ name, title, active, versions }: Playbook): void {
 
 async function activate(name: string, given: string | undefined, options: Globals): Promise<Ending> {
   if (!isName(name)) return cannot(NO_NAME);
-  if (given !== undefined && !isDigest(given)) return cannot(NO_DIGEST);
+  if (given !== undefined && digestPrefix(given) === undefined) return cannot(NO_DIGEST);
   const session = await openSession(options);
   if (!session.ok) return session;
-  const { client } = session.value;
-  let digest = given;
-  if (digest === undefined) {
-    const playbook = await client.playbook(name);
-    if (!playbook.ok) return complain(playbook.error, session.value);
-    digest = newest(playbook.value)?.digest;
-    if (digest === undefined) return refuse(`${name} has no version. Store one with \`interlock playbook put\`.`);
-  }
-  const answer = await client.activatePlaybook(name, digest);
+  const digest = await findVersion(session.value, name, given);
+  if (!digest.ok) return digest;
+  const answer = await session.value.client.activatePlaybook(name, digest.value);
   if (!answer.ok) return complain(answer.error, session.value);
   if (options.json) sayJson(answer.value);
-  else say(`${name} ${digest} is ${state('active')}`);
+  else say(`${name} ${digest.value} is ${state('active')}`);
   return fine;
+}
+
+/** @param given a digest, the beginning of one, or nothing: the newest version. @returns the whole digest. */
+async function findVersion(session: Session, name: string, given: string | undefined): Promise<Result<string>> {
+  if (given !== undefined && isDigest(given)) return ok(given);
+  const playbook = await session.client.playbook(name);
+  if (!playbook.ok) return complain(playbook.error, session);
+  const prefix = given === undefined ? undefined : digestPrefix(given);
+  if (prefix === undefined) {
+    const digest = newest(playbook.value)?.digest;
+    return digest === undefined
+      ? refuse(`${name} has no version. Store one with \`interlock playbook put\`.`)
+      : ok(digest);
+  }
+  const fitting = playbook.value.versions.filter(({ digest }) => digest.startsWith(prefix));
+  const [only] = fitting;
+  if (only && fitting.length === 1) return ok(only.digest);
+  return fitting.length === 0
+    ? refuse(`${name} has no version that begins like this. \`interlock playbook show ${name}\` lists them.`)
+    : cannot(
+        `${fitting.length} versions of ${name} begin like this; give more digits.`,
+        fitting.map((one) => `${one.digest}  ${clean(one.state, 20)}, put ${when(one.at)}`),
+      );
 }
 
 /** The one stored last; of two at the same time, the later in the list. */

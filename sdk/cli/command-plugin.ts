@@ -1,25 +1,59 @@
 import type { Command } from 'commander';
 import type { BuiltPlugin } from '../build/build-plugin.ts';
+import type { Plugin } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
+import { complain } from './complain.ts';
 import { type Ending, fine, no } from './ending.ts';
+import { shortDigest } from './form.ts';
 import { clean, note, say, sayJson, table } from './print.ts';
-import type { Globals } from './session.ts';
+import { type Globals, openSession } from './session.ts';
 
-/** `interlock plugin`: what an author of plugins does. Needs no server. */
+/** `interlock plugin`: what the org may use, and what an author of plugins does. */
 export function addPlugin(program: Command): void {
-  const plugin = program.command('plugin').description('seal plugins into WebAssembly modules (no server needed)');
-  withExamples(plugin, ['interlock plugin build plugins/crowdsec']);
+  const plugin = program
+    .command('plugin')
+    .description('list the plugins of the org; seal plugins into WebAssembly modules');
+  withExamples(plugin, ['interlock plugin list', 'interlock plugin build plugins/crowdsec']);
+
+  withExamples(
+    plugin.command('list').description('plugins of the org: their actions, and whether the egress policy has a grant'),
+    ['interlock plugin list', 'interlock plugin list --json'],
+    'REPEAT says what makes a repeat of a write safe. Without a grant, nothing that a plugin asks for leaves.',
+  ).action((_options, command: Command) => act(listPlugins(command.optsWithGlobals())));
 
   withExamples(
     plugin
       .command('build')
-      .description('seal plugin.ts and manifest.json of each folder into dist/plugin.wasm')
+      .description('seal plugin.ts and manifest.json of each folder into dist/plugin.wasm; needs no server')
       .argument('<dir...>', 'folders that hold plugin.ts and manifest.json'),
     ['interlock plugin build plugins/crowdsec', 'interlock plugin build plugins/* --json'],
     'The same sources give the same bytes, so that the printed digest can be compared.\n' +
       'Exit codes: 0 all are sealed, 1 one of them cannot be.',
   ).action((dirs: string[], _options, command: Command) => act(buildPlugins(dirs, command.optsWithGlobals())));
 }
+
+async function listPlugins(options: Globals): Promise<Ending> {
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.plugins();
+  if (!answer.ok) return complain(answer.error, session.value);
+  const { data } = answer.value;
+  if (options.json) sayJson(data);
+  else if (data.length === 0) say('no plugins');
+  else say(table(['ACTION', 'TYPES', 'EFFECT', 'REPEAT', 'VERSION', 'DIGEST', 'GRANT'], data.flatMap(actionRows)));
+  return fine;
+}
+
+const actionRows = ({ name, version, digest, granted, actions }: Plugin): string[][] =>
+  actions.map(({ action, types, effect, idempotent }) => [
+    clean(`${name}/${action}`, 130),
+    types.map((type) => clean(type, 20)).join(', '),
+    clean(effect, 20),
+    effect === 'write' ? clean(idempotent, 20) : '-',
+    clean(version, 40),
+    shortDigest(digest),
+    granted ? 'yes' : 'no',
+  ]);
 
 async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise<Ending> {
   // Brings a bundler and an optimizer along: only here.

@@ -1,10 +1,11 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import type { NewToken } from '../client/client.ts';
+import type { NewToken, TokenSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine } from './ending.ts';
-import { clean, fields, note, say, sayJson } from './print.ts';
+import { type Listing, readList, withListOptions } from './list.ts';
+import { clean, fields, note, say, sayJson, table, when } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 
 type Role = NewToken['roles'][number];
@@ -12,11 +13,17 @@ const ROLES: readonly Role[] = ['source', 'author', 'approver', 'operator', 'aud
 
 /** `interlock token` and `interlock whoami`: access, made and withdrawn. */
 export function addToken(program: Command): void {
-  const token = program.command('token').description('make and withdraw access tokens of the org');
+  const token = program.command('token').description('list, make and withdraw access tokens of the org');
   withExamples(token, [
+    'interlock token list',
     'interlock token create --principal siem --role source --out siem.token',
     'interlock token revoke 0123456789abcdef',
   ]);
+
+  withExamples(
+    withListOptions(token.command('list').description('tokens that are not withdrawn; the tokens are never shown')),
+    ['interlock token list', 'interlock token list --all --json'],
+  ).action((_options, command: Command) => act(listTokens(command.optsWithGlobals())));
 
   withExamples(
     token
@@ -55,6 +62,25 @@ type CreateOptions = Globals & {
   readonly expires?: string;
   readonly out?: string;
 };
+
+async function listTokens(options: Globals & Listing): Promise<Ending> {
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const rows = await readList(session.value, options, (paging) => session.value.client.tokens(paging));
+  if (!rows.ok) return rows;
+  if (options.json) sayJson(rows.value);
+  else if (rows.value.length === 0) say('no tokens');
+  else say(table(['TOKEN', 'HOLDER', 'ROLES', 'MADE', 'EXPIRES'], rows.value.map(tokenRow)));
+  return fine;
+}
+
+const tokenRow = ({ tokenId, principal, roles, createdAt, expiresAt }: TokenSummary): string[] => [
+  clean(tokenId, 64),
+  clean(principal, 60),
+  roles.map((role) => clean(role, 40)).join(', '),
+  when(createdAt),
+  expiresAt === null ? 'never' : `${when(expiresAt)}${Date.parse(expiresAt) <= Date.now() ? ' (past)' : ''}`,
+];
 
 async function createToken(options: CreateOptions): Promise<Ending> {
   const session = await openSession(options);

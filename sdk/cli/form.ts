@@ -4,6 +4,15 @@ export const isApprovalOrRunId = (prefix: 'apr' | 'run', text: string): boolean 
 
 export const isDigest = (text: string): boolean => /^sha256:[0-9a-f]{64}$/.test(text);
 
+/** The beginning of a digest, at least 8 digits of it, with or without `sha256:`; undefined when it is none. */
+export function digestPrefix(text: string): string | undefined {
+  const [, digits] = /^(?:sha256:)?([0-9a-f]{8,64})$/.exec(text) ?? [];
+  return digits === undefined ? undefined : `sha256:${digits}`;
+}
+
+/** As many digits as a list shows; commands that take a digest take this too. */
+export const shortDigest = (digest: string): string => digest.slice('sha256:'.length, 'sha256:'.length + 12);
+
 /** Lower-case letters, digits, single hyphens; 1-63 characters. */
 export const isName = (text: string): boolean => /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/.test(text);
 

@@ -4,6 +4,7 @@ import { withExamples } from './act.ts';
 import { addApproval } from './command-approval.ts';
 import { addAudit } from './command-audit.ts';
 import { addEvent } from './command-event.ts';
+import { addIncident } from './command-incident.ts';
 import { addPlaybook } from './command-playbook.ts';
 import { addPlugin } from './command-plugin.ts';
 import { addRun } from './command-run.ts';
@@ -30,10 +31,11 @@ export function createProgram(): Command {
     .showHelpAfterError('(--help shows how)')
     .configureOutput({ outputError: (text, write) => write(usageFault(text)) })
     .exitOverride();
-  program.commandsGroup('Events, runs and approvals:');
+  program.commandsGroup('Events, runs, approvals and incidents:');
   addEvent(program);
   addRun(program);
   addApproval(program);
+  addIncident(program);
   program.commandsGroup('Playbooks and plugins:');
   addPlaybook(program);
   addPlugin(program);

@@ -2,12 +2,14 @@ import * as v from 'valibot';
 import {
   AuditHead,
   envelope,
-  Incident,
+  Incident as IncidentSchema,
   Lint as LintSchema,
   listOf,
   NewToken as NewTokenSchema,
   Playbook as PlaybookSchema,
+  PlaybookSummary as PlaybookSummarySchema,
   PlaybookVersion as PlaybookVersionSchema,
+  Plugin as PluginSchema,
   Published,
   PutPlaybook,
   Secret,
@@ -15,6 +17,7 @@ import {
   StoredEvent,
   type TokenForm,
   TokenName,
+  TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
 import {
@@ -60,6 +63,10 @@ export type RunSummary = v.InferInput<typeof RunSummarySchema>;
 export type Approval = v.InferInput<typeof ApprovalSchema>;
 export type ApprovalSummary = v.InferInput<typeof ApprovalSummarySchema>;
 export type Playbook = v.InferInput<typeof PlaybookSchema>;
+export type PlaybookSummary = v.InferInput<typeof PlaybookSummarySchema>;
+export type Plugin = v.InferInput<typeof PluginSchema>;
+export type Incident = v.InferInput<typeof IncidentSchema>;
+export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
 
@@ -136,13 +143,16 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
         { method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } },
         PutPlaybook,
       ),
+    playbooks: (paging: Paging = {}) => list('playbooks', PlaybookSummarySchema, {}, paging),
     playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
     playbookVersion: (name: string, digest: string) =>
       get(within('playbooks', name, 'versions', digest), PlaybookVersionSchema),
     activatePlaybook: (name: string, digest: string) =>
       post(within('playbooks', name, 'activate'), { digest }, PlaybookSchema),
 
-    incident: (id: string) => get(within('incidents', id), Incident),
+    plugins: () => list('plugins', PluginSchema, {}, {}),
+
+    incident: (id: string) => get(within('incidents', id), IncidentSchema),
 
     async auditExport(): Promise<Answer<AuditExport>> {
       const answer = await askStream(target, { method: 'GET', path: within('audit', 'export') });
@@ -161,6 +171,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       call({ method: 'PUT', path: within('secrets', name), body: jsonBody({ value }) }, SecretName),
     removeSecret: (name: string) => call({ method: 'DELETE', path: within('secrets', name) }, SecretName),
 
+    tokens: (paging: Paging = {}) => list('tokens', TokenSummarySchema, {}, paging),
     createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewTokenSchema),
     revokeToken: (id: string) => call({ method: 'DELETE', path: within('tokens', id) }, TokenName),
     whoami: () => get(['v1', 'whoami'], Whoami),

@@ -5,6 +5,7 @@ import {
   Attempt,
   CancelForm,
   Role,
+  RUN_STATES,
   Run,
   RunApproval,
   RunSummary,
@@ -29,7 +30,7 @@ import {
   Seq,
   TokenId,
 } from './api-word.ts';
-import { PlanSchema } from './plugin.ts';
+import { PlanSchema, STEP_TYPES } from './plugin.ts';
 import { ProblemSchema } from './problem.ts';
 
 /**
@@ -59,6 +60,8 @@ export const TriggerOutcome = v.object({
   /** `matched`: a run was started. `absorbed`: a run that is going on takes it in, or the event was known already. */
   outcome: v.picklist(['matched', 'absorbed', 'not_matched', 'missing_fields', 'error']),
   run: v.nullable(RunId),
+  /** What has become of the run that absorbed the event, as of this answer; null where nothing was absorbed. */
+  runState: v.nullable(v.picklist(RUN_STATES)),
   /** The conditions that decided. */
   why: v.array(Finding),
 });
@@ -99,10 +102,22 @@ const Version = v.object({
   by: Principal,
   at: Instant,
   activatedBy: v.nullable(Principal),
+  /** Null where it was never active. */
+  activatedAt: v.nullable(Instant),
 });
 const playbook = { name: Name, title: v.string(), active: v.nullable(Digest), versions: v.array(Version) };
 export const Playbook = v.object(playbook);
 export type Playbook = v.InferOutput<typeof Playbook>;
+/** In a list: the version that new runs use, since when, and the one put last. `versions` counts them. */
+export const PlaybookSummary = v.object({
+  name: Name,
+  title: v.string(),
+  active: v.nullable(Digest),
+  activatedAt: v.nullable(Instant),
+  newest: v.nullable(Digest),
+  versions: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+export type PlaybookSummary = v.InferOutput<typeof PlaybookSummary>;
 /** One version as its author wrote it: what whoever activates it has to read. */
 export const PlaybookVersion = v.object({ name: Name, digest: Digest, text: v.string() });
 /** `digest` names the version that was put. */
@@ -117,6 +132,29 @@ const LintIssue = v.object({
 });
 export const Lint = v.object({ valid: v.boolean(), digest: v.optional(Digest), issues: v.array(LintIssue) });
 export type Lint = v.InferOutput<typeof Lint>;
+
+const PluginAction = v.object({
+  action: Name,
+  title: v.string(),
+  effect: v.picklist(['none', 'read', 'write']),
+  /** The step types that it may be used as. */
+  types: v.array(v.picklist(STEP_TYPES)),
+  /** What makes a repeat safe. */
+  idempotent: v.picklist(['key', 'check', 'no']),
+  /** Whether it says first what it would touch. */
+  plan: v.boolean(),
+});
+/** A plugin as the org has it now. `digest` covers module and manifest. */
+export const Plugin = v.object({
+  name: Name,
+  title: v.string(),
+  version: v.string(),
+  digest: Digest,
+  /** Whether the org's egress policy has a grant for it: without one nothing that it asks for leaves. */
+  granted: v.boolean(),
+  actions: v.array(PluginAction),
+});
+export type Plugin = v.InferOutput<typeof Plugin>;
 
 export const Incident = v.object({
   incident: IncidentId,
@@ -151,6 +189,16 @@ export const NewToken = v.object({
   roles: v.array(Role),
   expiresAt: v.nullable(Instant),
 });
+/** Of a token that is not withdrawn; never the token, nor anything made of it. */
+export const TokenSummary = v.object({
+  tokenId: TokenId,
+  principal: Principal,
+  roles: v.array(Role),
+  createdAt: Instant,
+  /** Null: it is good until it is withdrawn. */
+  expiresAt: v.nullable(Instant),
+});
+export type TokenSummary = v.InferOutput<typeof TokenSummary>;
 export const TokenName = v.object({ tokenId: TokenId });
 
 export const Whoami = v.object({
@@ -191,7 +239,10 @@ export const API_SCHEMAS = {
   Plan: PlanSchema,
   Playbook,
   PlaybookForm,
+  PlaybookSummary,
   PlaybookVersion,
+  Plugin,
+  PluginAction,
   Problem: ProblemSchema,
   Published,
   PutPlaybook,
@@ -208,6 +259,7 @@ export const API_SCHEMAS = {
   StoredEvent,
   TokenForm,
   TokenName,
+  TokenSummary,
   TriggerOutcome,
   Version,
   Vote,

@@ -122,6 +122,33 @@ const rows: Readonly<Record<string, Row>> = {
     says: [`approval ${APPROVAL_ID} is rejected, 0 of 1 by approver\n`],
     json: samples.voted('reject'),
   },
+  'incident show': {
+    args: ['incident', 'show', 'INC-4711'],
+    answers: { [`GET ${ORG}/incidents/INC-4711`]: data(samples.incident) },
+    says: ['INC-4711  contained\n', `2026-11-23 14:33:40Z  contained  ${RUN_ID}  blocked at the edge\n`],
+    json: samples.incident,
+  },
+  'playbook list': {
+    args: ['playbook', 'list', '--limit', '1'],
+    answers: { [`GET ${ORG}/playbooks`]: data([samples.playbookRow], null) },
+    says: [`contain-c2  ${DIGEST.slice(7, 19)}  2026-11-23 14:33:40Z  2         ${SUBJECT.slice(7, 19)}  Block a`],
+    json: [samples.playbookRow],
+  },
+  'plugin list': {
+    args: ['plugin', 'list'],
+    answers: { [`GET ${ORG}/plugins`]: data([samples.plugin], null) },
+    says: [
+      `edge-firewall/block  contain  write   key     1.2.0    ${DIGEST.slice(7, 19)}  no\n`,
+      'edge-firewall/list   enrich   read    -       1.2.0',
+    ],
+    json: [samples.plugin],
+  },
+  'token list': {
+    args: ['token', 'list'],
+    answers: { [`GET ${ORG}/tokens`]: data([samples.tokenRow], null) },
+    says: ['fedcba9876543210  siem    source  2026-11-23 14:33:40Z  2026-11-23 14:33:40Z (past)\n'],
+    json: [samples.tokenRow],
+  },
   'playbook lint': {
     args: ['playbook', 'lint', '-'],
     answers: { [`POST ${ORG}/playbooks/lint`]: data(samples.lintInvalid) },
@@ -145,6 +172,16 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'playbook activate (the newest)': {
     args: ['playbook', 'activate', 'contain-c2'],
+    answers: {
+      [`GET ${ORG}/playbooks/contain-c2`]: data(samples.playbook),
+      [`POST ${ORG}/playbooks/contain-c2/activate`]: data({ ...samples.playbook, active: SUBJECT }),
+    },
+    sent: { digest: SUBJECT },
+    says: [`contain-c2 ${SUBJECT} is active\n`],
+    json: { ...samples.playbook, active: SUBJECT },
+  },
+  'playbook activate (by the first digits)': {
+    args: ['playbook', 'activate', 'contain-c2', SUBJECT.slice(7, 15)],
     answers: {
       [`GET ${ORG}/playbooks/contain-c2`]: data(samples.playbook),
       [`POST ${ORG}/playbooks/contain-c2/activate`]: data({ ...samples.playbook, active: SUBJECT }),
@@ -198,6 +235,33 @@ describe('each command, for people and for programs', () => {
     expect(JSON.parse(programs.stdout)).toEqual(json);
     const bodies = server.asked.filter(({ method }) => method !== 'GET').map(({ body }) => body);
     if (sent !== undefined) expect(bodies.map((body) => JSON.parse(body))).toEqual([sent, sent]);
+  });
+});
+
+describe('the first digits of a digest', () => {
+  const version = (digits: string) => ({ ...samples.playbook.versions[0], digest: `sha256:${digits.padEnd(64, '0')}` });
+  const versions = ['abcdef01', 'abcdef012', '12345678'].map(version);
+
+  test.each([
+    ['fit one version', 'sha256:12345678', 0, [`sha256:${'12345678'.padEnd(64, '0')} is active`]],
+    [
+      'fit two',
+      'abcdef01',
+      2,
+      ['2 versions of contain-c2 begin like this', '  sha256:abcdef0120', '  sha256:abcdef0100'],
+    ],
+    ['fit none', '99999999', 1, ['no version that begins like this']],
+    ['are too few', '1234567', 2, ['the first 8 digits or more']],
+    ['are no digits', 'newest-one', 2, ['the first 8 digits or more']],
+  ])('%s', async (_name, digits, code, says) => {
+    server.answers({
+      [`GET ${ORG}/playbooks/contain-c2`]: data({ ...samples.playbook, versions }),
+      [`POST ${ORG}/playbooks/contain-c2/activate`]: data(samples.playbook),
+    });
+    const ran = await run(['playbook', 'activate', 'contain-c2', digits]);
+    expect(ran.code).toBe(code);
+    for (const part of says) expect(ran.stdout + ran.stderr).toContain(part);
+    expect(server.asked.filter(({ method }) => method === 'POST')).toHaveLength(code === 0 ? 1 : 0);
   });
 });
 

@@ -1,11 +1,15 @@
 import type {
   Approval,
   ApprovalSummary,
+  Incident,
   NewToken,
   Playbook,
+  PlaybookSummary,
+  Plugin,
   Receipt,
   Run,
   RunSummary,
+  TokenSummary,
 } from '../../sdk/client/client.ts';
 
 /** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
@@ -150,6 +154,7 @@ export const receipt: Receipt = {
       trigger: 'c2-seen',
       outcome: 'matched',
       run: RUN_ID,
+      runState: null,
       why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' }],
     },
     {
@@ -157,6 +162,7 @@ export const receipt: Receipt = {
       trigger: 'ransomware',
       outcome: 'not_matched',
       run: null,
+      runState: null,
       why: [
         { fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 5, reason: 'false' },
         { fact: 'event', path: '/device/uid', operator: 'present', expected: null, reason: 'missing' },
@@ -170,9 +176,53 @@ export const playbook: Playbook = {
   title: 'Block a command-and-control address',
   active: DIGEST,
   versions: [
-    { digest: DIGEST, state: 'active', by: 'ann', at: AT, activatedBy: 'bob' },
-    { digest: SUBJECT, state: 'validated', by: 'ann', at: '2026-11-23T16:00:00.000Z', activatedBy: null },
+    { digest: DIGEST, state: 'active', by: 'ann', at: AT, activatedBy: 'bob', activatedAt: AT },
+    {
+      digest: SUBJECT,
+      state: 'validated',
+      by: 'ann',
+      at: '2026-11-23T16:00:00.000Z',
+      activatedBy: null,
+      activatedAt: null,
+    },
   ],
+};
+
+export const playbookRow: PlaybookSummary = {
+  name: 'contain-c2',
+  title: 'Block a command-and-control address',
+  active: DIGEST,
+  activatedAt: AT,
+  newest: SUBJECT,
+  versions: 2,
+};
+
+export const plugin: Plugin = {
+  name: 'edge-firewall',
+  title: 'Edge firewall',
+  version: '1.2.0',
+  digest: DIGEST,
+  granted: false,
+  actions: [
+    { action: 'block', title: 'Block', effect: 'write', types: ['contain'], idempotent: 'key', plan: true },
+    { action: 'list', title: 'List', effect: 'read', types: ['enrich'], idempotent: 'no', plan: false },
+  ],
+};
+
+export const incident: Incident = {
+  incident: 'INC-4711',
+  org: 'acme',
+  state: 'contained',
+  updatedAt: AT,
+  timeline: [{ at: AT, run: RUN_ID, state: 'contained', note: 'blocked at the edge' }],
+};
+
+export const tokenRow: TokenSummary = {
+  tokenId: 'fedcba9876543210',
+  principal: 'siem',
+  roles: ['source'],
+  createdAt: AT,
+  expiresAt: '2026-11-23T14:33:40.101Z',
 };
 
 export const whoami = { org: 'acme', principal: 'ann', roles: ['approver', 'operator'], permissions: ['run.read'] };

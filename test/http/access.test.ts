@@ -24,6 +24,8 @@ const refusals = (org: typeof ACME) => house.records(org).filter((record) => rec
 
 const READS = [
   'listApprovals',
+  'listPlaybooks',
+  'listPlugins',
   'listRuns',
   'lintPlaybook',
   'readApproval',
@@ -45,6 +47,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     'cancelRun',
     'settleStep',
     'createToken',
+    'listTokens',
     'revokeToken',
     'listSecrets',
     'putSecret',

@@ -60,6 +60,8 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   },
   { operation: 'putPlaybook', method: 'POST', path: '/v1/orgs/{org}/playbooks', body: ids.text, type: 'text/yaml' },
   { operation: 'readPlaybook', method: 'GET', path: `/v1/orgs/{org}/playbooks/${ids.playbook}` },
+  { operation: 'listPlaybooks', method: 'GET', path: '/v1/orgs/{org}/playbooks' },
+  { operation: 'listPlugins', method: 'GET', path: '/v1/orgs/{org}/plugins' },
   {
     operation: 'readPlaybookVersion',
     method: 'GET',
@@ -82,6 +84,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     body: { value: 'another-long-value' },
   },
   { operation: 'removeSecret', method: 'DELETE', path: `/v1/orgs/{org}/secrets/${ids.secret}` },
+  { operation: 'listTokens', method: 'GET', path: '/v1/orgs/{org}/tokens' },
   {
     operation: 'createToken',
     method: 'POST',

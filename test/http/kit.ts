@@ -21,7 +21,7 @@ import { openContract } from './contract.ts';
 export const ACME = 'acme' as OrgId;
 export const GLOBEX = 'globex' as OrgId;
 
-const PROBE: PluginManifest = v.parse(v.any(), {
+export const PROBE: PluginManifest = v.parse(v.any(), {
   apiVersion: 'interlock/plugin/v1',
   name: 'probe',
   version: '1.0.0',

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ACME, CONTAIN, GLOBEX, type House, openHouse, playbook, started } from './kit.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ACME, CONTAIN, GLOBEX, type House, openHouse, PROBE, playbook, started } from './kit.ts';
 
 /** Lists end, lose nothing and repeat nothing, while the things that they list go on coming. */
 let house: House;
@@ -90,10 +90,93 @@ test('a cursor is good for its own list, org and filter, and for nothing else', 
 
 test('whatever stands in a cursor, the rows are of the own org', async () => {
   const { json } = await get('/v1/orgs/acme/runs?limit=1');
-  const bytes = Buffer.from(json.page.next, 'base64url');
-  for (const byte of [0x00, 0x30, 0x80, 0xff]) {
-    bytes.fill(byte, 8);
-    const { data } = await get(`/v1/orgs/acme/runs?limit=200&cursor=${bytes.toString('base64url')}`);
+  const check = Buffer.from(json.page.next, 'base64url').subarray(0, 8);
+  const forged = (key: string) =>
+    get(`/v1/orgs/acme/runs?limit=200&cursor=${Buffer.concat([check, Buffer.from(key)]).toString('base64url')}`);
+  for (const digit of ['0', '8', 'f']) {
+    const { data } = await forged(`run_${digit.repeat(32)}`);
     expect(data.every((row: { org: string }) => row.org === 'acme')).toBe(true);
   }
+  for (const key of ['', '~', 'run_', `${'0'.repeat(36)}`, '../../globex/run', `apr_${'0'.repeat(32)}`])
+    expect((await forged(key)).json.type).toBe('urn:interlock:problem:invalid-cursor');
+});
+
+describe('lists by name', () => {
+  test('playbooks: which version is active, since when, and the newest', async () => {
+    const names = ['contain', 'look', 'note'];
+    const { rows, pages } = await readAll('/v1/orgs/acme/playbooks?limit=2');
+    expect([rows.map((row) => (row as unknown as { name: string }).name), pages]).toEqual([names, 2]);
+    const put = (text: string) =>
+      house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks', { body: text, type: 'text/yaml' });
+    const before = (await get('/v1/orgs/acme/playbooks/look')).data;
+    const { digest } = (await put(`${playbook('look')}timeout: 5m`)).data;
+    // `look-at` stands between `look` and `note`, and begins with the name of another.
+    await put(playbook('look-at'));
+    const after = await readAll('/v1/orgs/acme/playbooks?limit=1');
+    expect(after.rows.map((row) => (row as unknown as { name: string }).name)).toEqual([
+      'contain',
+      'look',
+      'look-at',
+      'note',
+    ]);
+    expect(after.rows.slice(1, 3)).toMatchObject([
+      { active: before.active, activatedAt: before.versions[0].activatedAt, newest: digest, versions: 2 },
+      { active: null, activatedAt: null, versions: 1 },
+    ]);
+    expect(before.versions[0].activatedAt).toMatch(/^2\d\d\d-/);
+  });
+
+  test('tokens: who holds what until when; nothing that could be used, and none that is withdrawn', async () => {
+    const make = (principal: string, more: object) =>
+      house.ask('admin@acme', 'POST', '/v1/orgs/acme/tokens', { body: { principal, roles: ['source'], ...more } });
+    const [siem, gone] = [(await make('siem', { expiresIn: '1d' })).data, (await make('gone', {})).data];
+    await house.ask('admin@acme', 'DELETE', `/v1/orgs/acme/tokens/${gone.tokenId}`);
+    const all: { tokenId: string }[] = [];
+    let cursor = '';
+    do {
+      const reply = await get(`/v1/orgs/acme/tokens?limit=3${cursor}`, 'admin@acme');
+      expect(reply.text).not.toMatch(/ilk_|hash|[0-9a-f]{64}/);
+      all.push(...reply.data);
+      cursor = reply.json.page.next === null ? '' : `&cursor=${reply.json.page.next}`;
+    } while (cursor !== '');
+    expect(all.map(({ tokenId }) => tokenId)).toEqual(
+      [...house.tokens]
+        .filter(([name]) => name.endsWith('@acme'))
+        .map(([, token]) => token.split('_')[2])
+        .concat(siem.tokenId)
+        .sort(),
+    );
+    expect(all.find(({ tokenId }) => tokenId === siem.tokenId)).toMatchObject({
+      principal: 'siem',
+      roles: ['source'],
+      expiresAt: siem.expiresAt,
+    });
+  });
+
+  test('plugins: what they can do, and whether the org has a grant', async () => {
+    const { data, json } = await get('/v1/orgs/acme/plugins');
+    expect(json.page).toEqual({ next: null });
+    expect(data).toMatchObject([
+      {
+        name: PROBE.name,
+        version: PROBE.version,
+        digest: expect.stringMatching(/^sha256:/),
+        granted: true,
+        actions: Object.keys(PROBE.actions).map((action) => ({ action })),
+      },
+    ]);
+    const ban = data[0].actions.find(({ action }: { action: string }) => action === 'ban');
+    expect(ban).toMatchObject({ effect: 'write', types: ['contain'], plan: expect.any(Boolean) });
+  });
+});
+
+test('an event that is known already says which run took it, and what became of that', async () => {
+  const id = crypto.randomUUID();
+  const first = await house.publish('look.seen', ACME, id);
+  const run = started(first);
+  expect(first.triggers.every(({ runState }: { runState: unknown }) => runState === null)).toBe(true);
+  const ended = (await get(`/v1/orgs/acme/runs/${run}?wait=10s`)).data;
+  const again = await house.publish('look.seen', ACME, id);
+  const absorbed = again.triggers.filter(({ outcome }: { outcome: string }) => outcome === 'absorbed');
+  expect([again.repeat, absorbed]).toEqual([true, [expect.objectContaining({ run, runState: ended.state })]]);
 });

@@ -34,8 +34,8 @@ export function approvalRoutes({ kernel }: { readonly kernel: Kernel }): readonl
       answer: { status: 200, description: 'One page.', schema: listOf(ApprovalSummary) },
       handle: ({ by, query }) => {
         const { state } = query;
-        const list = { operation: 'listApprovals', org: by.org, filter: [state] };
-        return listPage(list, 'apr', query, (limit, after) => {
+        const list = { operation: 'listApprovals', org: by.org, filter: [state], key: /^apr_[0-9a-f]{32}$/ };
+        return listPage(list, query, (limit, after) => {
           const { items, next } = kernel.query.approvals(by.org, state, limit, after);
           return { items: items.map(approvalRowView), next };
         });

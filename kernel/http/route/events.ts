@@ -1,6 +1,6 @@
 import { envelope, Published, StoredEvent } from '../../../sdk/contract/api.ts';
 import type { ProblemKind } from '../../../sdk/contract/problem.ts';
-import { toEventId } from '../../base/id.ts';
+import { type OrgId, type RunId, toEventId } from '../../base/id.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { err } from '../../base/result.ts';
 import type { IngestFault, Receipt } from '../../flow/ingest.ts';
@@ -38,7 +38,7 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
       const [only] = receipts;
       const link =
         only && receipts.length === 1 ? { link: `</v1/orgs/${by.org}/events/${only.event}>; rel="item"` } : {};
-      return data({ events: receipts.map(receiptView) }, 202, link);
+      return data({ events: receipts.map((one) => receiptView(one, stateOf(kernel, by.org))) }, 202, link);
     },
   }),
   route({
@@ -51,10 +51,12 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
     handle({ by, context }) {
       const id = toEventId(context.req.param('event') ?? '');
       const stored = id && kernel.query.event(by.org, id);
-      return stored ? data(eventView(by.org, stored)) : problem('not-found');
+      return stored ? data(eventView(by.org, stored, stateOf(kernel, by.org))) : problem('not-found');
     },
   }),
 ];
+
+const stateOf = (kernel: Kernel, org: OrgId) => (run: RunId) => kernel.query.runSummary(org, run)?.state ?? null;
 
 const BATCHED = 'application/cloudevents-batch+json';
 

@@ -1,13 +1,16 @@
+import * as v from 'valibot';
 import {
   ActivateForm,
   envelope,
   Lint,
+  listOf,
   Playbook,
   PlaybookForm,
+  PlaybookSummary,
   PlaybookVersion,
   PutPlaybook,
 } from '../../../sdk/contract/api.ts';
-import { isName, toDigest } from '../../base/id.ts';
+import { isName, NAME_PATTERN, toDigest } from '../../base/id.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Kernel } from '../../flow/kernel.ts';
@@ -15,8 +18,9 @@ import type { PlaybookFault } from '../../flow/playbooks.ts';
 import { isJsonMediaType, parseMediaType } from '../../trigger/media-type.ts';
 import { data, problem } from '../answer.ts';
 import { BODY_PROBLEMS, form, readBytes, readJson } from '../body.ts';
+import { listPage, paging } from '../paging.ts';
 import { type BodyReader, type Route, route } from '../route.ts';
-import { issuesAsErrors, issuesView, playbookView } from '../view/playbook.ts';
+import { issuesAsErrors, issuesView, playbookSummary, playbookView } from '../view/playbook.ts';
 
 /** Playbooks: checked, put as immutable versions, activated by another person where it matters. */
 export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly Route[] => [
@@ -56,6 +60,21 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
       const location = `/v1/orgs/${by.org}/playbooks/${record.name}`;
       return data({ ...playbookView(record), digest }, 201, { location });
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/playbooks',
+    operation: 'listPlaybooks',
+    summary: 'Playbooks by name: which version new runs use, since when, and the newest',
+    access: 'playbook.read',
+    query: v.strictObject(paging),
+    problems: ['invalid-cursor'],
+    answer: { status: 200, description: 'One page.', schema: listOf(PlaybookSummary) },
+    handle: ({ by, query }) =>
+      listPage({ operation: 'listPlaybooks', org: by.org, filter: [], key: NAME_PATTERN }, query, (limit, after) => {
+        const { items, next } = kernel.query.playbooks(by.org, limit, after);
+        return { items: items.map(playbookSummary), next };
+      }),
   }),
   route({
     method: 'GET',

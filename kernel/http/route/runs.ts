@@ -58,8 +58,8 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       answer: { status: 200, description: 'One page.', schema: listOf(RunSummary) },
       handle: ({ by, query }) => {
         const { state, playbook } = query;
-        const list = { operation: 'listRuns', org: by.org, filter: [state, playbook] };
-        return listPage(list, 'run', query, (limit, after) => {
+        const list = { operation: 'listRuns', org: by.org, filter: [state, playbook], key: /^run_[0-9a-f]{32}$/ };
+        return listPage(list, query, (limit, after) => {
           const { items, next } = kernel.query.runs(by.org, { state, playbook }, limit, after);
           return { items: items.map(summaryView), next };
         });

@@ -1,12 +1,15 @@
 import * as v from 'valibot';
-import { envelope, NewToken, TokenForm, TokenName, Whoami } from '../../../sdk/contract/api.ts';
+import type * as Api from '../../../sdk/contract/api.ts';
+import { envelope, listOf, NewToken, TokenForm, TokenName, TokenSummary, Whoami } from '../../../sdk/contract/api.ts';
 import { TokenId } from '../../../sdk/contract/api-word.ts';
 import { principalId } from '../../base/id.ts';
 import { iso, parseDuration, unixMs } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
+import type { TokenRecord } from '../../org/principal.ts';
 import { mayDo, PERMISSIONS } from '../../org/role.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
+import { listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
 
 /** Access tokens: who one is, new ones, and the end of old ones. */
@@ -28,6 +31,21 @@ export const tokenRoutes = ({
       data({ org, principal: id, roles, permissions: PERMISSIONS.filter((permission) => mayDo(roles, permission)) }),
   }),
   route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/tokens',
+    operation: 'listTokens',
+    summary: 'The tokens that are not withdrawn: id, holder, roles and end. Never the token',
+    access: 'token.manage',
+    query: v.strictObject(paging),
+    problems: ['invalid-cursor'],
+    answer: { status: 200, description: 'One page, by id.', schema: listOf(TokenSummary) },
+    handle: ({ by, query }) =>
+      listPage({ operation: 'listTokens', org: by.org, filter: [], key: /^[0-9a-f]{16}$/ }, query, (limit, after) => {
+        const { items, next } = kernel.query.tokens(by.org, limit, after);
+        return { items: items.map(tokenView), next };
+      }),
+  }),
+  route({
     method: 'POST',
     path: '/v1/orgs/{org}/tokens',
     operation: 'createToken',
@@ -46,10 +64,7 @@ export const tokenRoutes = ({
       const expiresAt = length === undefined ? null : unixMs(now() + length);
       const holder = { id: principalId(principal), roles, expiresAt };
       const { token, tokenId } = await kernel.tokens.create(by.org, `principal:${by.id}`, holder);
-      return data(
-        { token, tokenId, org: by.org, principal, roles, expiresAt: expiresAt === null ? null : iso(expiresAt) },
-        201,
-      );
+      return data({ token, tokenId, org: by.org, principal, roles, expiresAt: instant(expiresAt) }, 201);
     },
   }),
   route({
@@ -66,6 +81,17 @@ export const tokenRoutes = ({
     },
   }),
 ];
+
+/** Field by field: the hash lies in the same record. */
+const tokenView = ({ tokenId, id, roles, createdAt, expiresAt }: TokenRecord): Api.TokenSummary => ({
+  tokenId,
+  principal: id,
+  roles: [...roles],
+  createdAt,
+  expiresAt: instant(expiresAt),
+});
+
+const instant = (at: number | null): string | null => (at === null ? null : iso(unixMs(at)));
 
 /** The longest life of a token that has an end. */
 const LIFE_MS = 3_650 * 86_400_000;

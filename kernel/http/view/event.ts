@@ -1,25 +1,40 @@
 import type * as Api from '../../../sdk/contract/api.ts';
-import type { OrgId } from '../../base/id.ts';
+import type { OrgId, RunId } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { Receipt, StoredEvent, TriggerOutcome } from '../../flow/ingest.ts';
 
 /** Shows what became of an event, and the event itself as it was taken. */
-export const receiptView = ({ event, repeat, seq, triggers }: Receipt): Api.Published['events'][number] => ({
+export const receiptView = (
+  { event, repeat, seq, triggers }: Receipt,
+  stateOf: StateOf,
+): Api.Published['events'][number] => ({
   event,
   repeat,
   seq,
-  triggers: triggers.map(triggerView),
+  triggers: triggers.map((one) => triggerView(one, stateOf)),
 });
 
-const triggerView = ({ playbook, trigger, outcome, run, why }: TriggerOutcome): Api.TriggerOutcome => ({
+/** The state of a run as it is on disk. */
+type StateOf = (run: RunId) => Api.TriggerOutcome['runState'];
+
+/** A run that was started is only just beginning; what is asked about is the one that stood in its way. */
+const triggerView = (
+  { playbook, trigger, outcome, run, why }: TriggerOutcome,
+  stateOf: StateOf,
+): Api.TriggerOutcome => ({
   playbook,
   trigger,
   outcome,
   run,
+  runState: outcome === 'absorbed' && run !== null ? stateOf(run) : null,
   why: [...why],
 });
 
-export const eventView = (org: OrgId, { id, receivedAt, by, seq, event, triggers }: StoredEvent): Api.StoredEvent => ({
+export const eventView = (
+  org: OrgId,
+  { id, receivedAt, by, seq, event, triggers }: StoredEvent,
+  stateOf: StateOf,
+): Api.StoredEvent => ({
   event: id,
   org,
   receivedAt: iso(receivedAt),
@@ -32,5 +47,5 @@ export const eventView = (org: OrgId, { id, receivedAt, by, seq, event, triggers
   subject: event.subject,
   time: event.time === null ? null : iso(event.time),
   data: event.data,
-  triggers: triggers.map(triggerView),
+  triggers: triggers.map((one) => triggerView(one, stateOf)),
 });
