@@ -1,12 +1,12 @@
-import { type Schema, Validator } from '@cfworker/json-schema';
+import { type OutputUnit, type Schema, Validator } from '@cfworker/json-schema';
 import type { ActionManifest, PluginManifest } from '../../sdk/contract/plugin.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
-import type { Json } from '../base/json.ts';
+import { type Json, resolvePointer } from '../base/json.ts';
 
 /**
  * The contract of an action's parameters and output: the JSON Schemas of its manifest (2020-12), interpreted, never
- * compiled to code. What is said about a fault names the place in the schema only, because values may be anything.
+ * compiled to code. What is said about a fault names the place, never a value, because values may be anything.
  */
 export type ActionContract = {
   readonly action: ActionManifest;
@@ -19,19 +19,55 @@ export const contractsOf = (manifest: PluginManifest): ReadonlyMap<string, Actio
   new Map(
     Object.entries(manifest.actions).map(([name, action]) => [
       name,
-      { action, checkInput: checker(action.input, 'parameters'), checkOutput: checker(action.output, 'output') },
+      { action, checkInput: checker(action.input, PARAMETERS), checkOutput: checker(action.output, OUTPUT) },
     ]),
   );
 
-function checker(schema: Readonly<Record<string, unknown>>, what: string): (value: Json) => string | undefined {
+type Words = { readonly whole: string; readonly part: string };
+const PARAMETERS: Words = { whole: 'the parameters do', part: 'the parameter' };
+const OUTPUT: Words = { whole: 'the output does', part: 'the field of the output' };
+
+function checker(schema: Readonly<Record<string, unknown>>, words: Words): (value: Json) => string | undefined {
   const validator = new Validator(schema as Schema, '2020-12', true);
   return (value) => {
     const { valid, errors } = validator.validate(value);
     if (valid) return undefined;
-    const places = errors.map((error) => error.keywordLocation.replace(/^#/, '')).filter(Boolean);
-    return `the ${what} do not fit the action's schema at ${places[0] ?? '/'}`;
+    // The validator tells the way from the root down to the fault; of two at one place, the first is the wider one.
+    const deepest = errors.reduce((a, b) => (depthOf(b) > depthOf(a) ? b : a), errors[0] ?? ROOT_FAULT);
+    return faultText(deepest, schema, value, words);
   };
 }
+
+type Fault = Pick<OutputUnit, 'keyword' | 'keywordLocation' | 'instanceLocation'>;
+const ROOT_FAULT: Fault = { keyword: '', keywordLocation: '#', instanceLocation: '#' };
+const depthOf = ({ instanceLocation }: Fault): number => instanceLocation.split('/').length;
+
+function faultText({ keyword, keywordLocation, instanceLocation }: Fault, schema: unknown, value: Json, words: Words) {
+  const pointer = instanceLocation.slice(1);
+  const at = legible(pointer);
+  // A schema that is `false` stands where nothing may be: behind additionalProperties, as a rule.
+  if (keyword === 'false') return `${words.part} ${at} is not known to the action's schema: remove it`;
+  if (keyword === 'required') {
+    const missing = missingAt(resolvePointer(schema, keywordLocation.slice(1)), resolvePointer(value, pointer));
+    if (missing !== undefined) return `${words.part} ${legible(`${at}/${missing}`)} is missing: the action requires it`;
+  }
+  const place = legible(keywordLocation.slice(1)) || '/';
+  return pointer === ''
+    ? `${words.whole} not fit the action's schema at ${place}`
+    : `${words.part} ${at} does not fit the action's schema at ${place}`;
+}
+
+const missingAt = (required: Json | undefined, value: Json | undefined): string | undefined =>
+  Array.isArray(required)
+    ? required.find((name) => typeof name === 'string' && resolvePointer(value, `/${name}`) === undefined)
+    : undefined;
+
+/** A key is repeated only when it reads like one; anything else may be what must not be repeated. */
+const legible = (pointer: string): string =>
+  pointer
+    .split('/')
+    .map((key) => (key === '' || /^[A-Za-z_$][\w$-]{0,62}$|^[0-9]{1,6}$/.test(key) ? key : '?'))
+    .join('/');
 
 /**
  * The identity of a plugin: its module and its manifest together, so that the same module under another manifest (with

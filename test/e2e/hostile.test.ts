@@ -39,7 +39,7 @@ type Attack = {
 
 /** The module replies how far it came: `capped` does not fit. */
 const GOT_BEYOND = { const: 'beyond' };
-const CAPPED = { class: 'internal', message: /output do not fit the action's schema at \/const/ };
+const CAPPED = { class: 'internal', message: /output does not fit the action's schema at \/const/ };
 /** Nothing but a deadline ends these. */
 const BRIEF = 'timeout: 100ms, retry: { attempts: 1 }';
 const HOST_MEMORY = { class: 'refused_by_policy', message: /host memory/ };
