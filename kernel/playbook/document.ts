@@ -3,6 +3,7 @@ import { checkJson, type Json, type JsonFault } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Issue } from './issue.ts';
+import { YAML_FAULTS } from './yaml-fault.ts';
 
 /**
  * From hostile text to one JSON value: the YAML of a playbook, read within bounds. Owns everything that is refused
@@ -32,13 +33,15 @@ export function readDocument(text: string): Result<PlaybookDocument, readonly Is
   // would also keep silent about a second document, and drop it; pretty errors look the line up for every error anew.
   const document = parseDocument(text, { strict: true, uniqueKeys: false, logLevel: 'error', prettyErrors: false });
   const lineOf = (offset: number) => text.slice(0, offset).split('\n').length;
+  const issueAt = (offset: number, says: string): Issue => {
+    const column = offset - text.lastIndexOf('\n', offset - 1);
+    return { at: '', line: lineOf(offset), text: `column ${column}: ${says}` };
+  };
   if (document.errors.length > 0)
     return err(
-      document.errors
-        .slice(0, ISSUES_MAX)
-        .map((error) => ({ at: '', line: lineOf(error.pos[0]), text: `not valid YAML (${error.code})` })),
+      document.errors.slice(0, ISSUES_MAX).map(({ pos: [offset], code }) => issueAt(offset, YAML_FAULTS[code])),
     );
-  const issues = nodeIssues(document.contents, lineOf);
+  const issues = nodeIssues(document.contents, issueAt);
   if (issues.length > 0) return err(issues);
   const value: unknown = document.toJS({ maxAliasCount: 0 });
   const fault = checkJson(value, { depth: LIMITS.jsonDepth.value, keys: LIMITS.jsonKeys.value });
@@ -75,17 +78,16 @@ function tokenFault(text: string): string | undefined {
   return undefined;
 }
 
-const TWICE = 'not valid YAML (DUPLICATE_KEY): the key stands twice in one mapping; remove one';
 const ALIAS = 'aliases (*name) are not allowed: write the value out';
 const ODD_KEY = 'a map or list stands where a key is expected: put a reference in quotes, "{{ inputs.x }}"';
 
 /** Keys that fall together, keys that are no text, aliases. One walk with a stack of its own, for any depth. */
-function nodeIssues(root: unknown, lineOf: (offset: number) => number): Issue[] {
+function nodeIssues(root: unknown, issueAt: (offset: number, says: string) => Issue): Issue[] {
   const issues: Issue[] = [];
   const stack: unknown[] = [root];
   const report = (node: unknown, text: string) => {
     const offset = (node as Node | null)?.range?.[0];
-    issues.push({ at: '', line: offset === undefined ? null : lineOf(offset), text });
+    issues.push(offset === undefined ? { at: '', line: null, text } : issueAt(offset, text));
   };
   while (stack.length > 0 && issues.length < ISSUES_MAX) {
     const node = stack.pop();
@@ -101,7 +103,7 @@ function nodeIssues(root: unknown, lineOf: (offset: number) => number): Issue[] 
       else {
         // As an object's keys fall together: 1 and "1" are the same one, and no value is the empty one.
         const name = String(key.value ?? '');
-        if (seen.has(name)) report(key, TWICE);
+        if (seen.has(name)) report(key, YAML_FAULTS.DUPLICATE_KEY);
         seen.add(name);
       }
       if (issues.length >= ISSUES_MAX) break;

@@ -1,21 +1,23 @@
 import type { StepId } from '../base/id.ts';
 import { type Graph, successors } from './graph.ts';
 import type { Unplaced } from './issue.ts';
+import type { Parts } from './part.ts';
 import type { Playbook } from './schema.ts';
 
-/** The shape of a playbook: ids, targets, no cycle, no step that nothing leads to. */
-export function graphIssues(playbook: Playbook, graph: Graph): Unplaced[] {
+/** Ids that are given twice, and targets that are no step. */
+export function targetIssues({ triggers, steps, stepIds }: Parts): Unplaced[] {
   const issues: Unplaced[] = [];
-  const duplicates = (list: readonly { id: string }[], where: string) =>
-    list.forEach(({ id }, i) => {
-      if (list.findIndex((other) => other.id === id) !== i)
-        issues.push({ at: `/${where}/${i}/id`, text: `the id ${id} is used twice: give each its own` });
+  const duplicates = (list: readonly ({ id: string } | undefined)[], where: string) =>
+    list.forEach((one, i) => {
+      if (one && list.findIndex((other) => other?.id === one.id) !== i)
+        issues.push({ at: `/${where}/${i}/id`, text: `the id ${one.id} is used twice: give each its own` });
     });
-  duplicates(playbook.steps, 'steps');
-  duplicates(playbook.triggers, 'triggers');
-  playbook.steps.forEach((step, i) => {
+  duplicates(steps, 'steps');
+  duplicates(triggers, 'triggers');
+  steps.forEach((step, i) => {
+    if (!step) return;
     const known = (name: string | undefined, key: string) => {
-      if (name !== undefined && name !== 'end' && !playbook.steps.some((other) => other.id === name))
+      if (name !== undefined && name !== 'end' && !stepIds.has(name))
         issues.push({
           at: `/steps/${i}/${key}`,
           text: `there is no step ${name}: name a step of this playbook, or end`,
@@ -27,8 +29,12 @@ export function graphIssues(playbook: Playbook, graph: Graph): Unplaced[] {
       known(step.else, 'else');
     } else known(step.next, 'next');
   });
-  if (issues.length > 0) return issues;
+  return issues;
+}
 
+/** The shape of a graph whose ids and targets are sound: no cycle, no step that nothing leads to. */
+export function shapeIssues(playbook: Playbook, graph: Graph): Unplaced[] {
+  const issues: Unplaced[] = [];
   const order = topological(graph);
   if (!order) return [{ at: '/steps', text: 'the steps form a cycle: a run must be able to end' }];
   playbook.steps.forEach((step, i) => {

@@ -8,8 +8,9 @@ import { checkRule } from '../rule/schema.ts';
 import { readDocument } from './document.ts';
 import { type Graph, toGraph } from './graph.ts';
 import type { Issue, Unplaced } from './issue.ts';
-import { graphIssues } from './lint-graph.ts';
-import { referenceIssues } from './lint-reference.ts';
+import { shapeIssues, targetIssues } from './lint-graph.ts';
+import { ranBefore, referenceIssues } from './lint-reference.ts';
+import { type Parts, partsOf } from './part.ts';
 import { type Playbook, PlaybookSchema, TIER_FLOOR, TIERS } from './schema.ts';
 
 export type Checked = { readonly playbook: Playbook; readonly graph: Graph; readonly digest: Digest };
@@ -17,8 +18,12 @@ export type Checked = { readonly playbook: Playbook; readonly graph: Graph; read
 /** What a playbook is checked against: the plugins that the org has. */
 export type Catalog = { readonly plugins: ReadonlyMap<string, PluginManifest> };
 
+/** Issues that one lint tells. */
+const TOLD = 50;
+
 /**
- * Gate A (S 10.1): syntax, references, graph, connectors, tiers.
+ * Gate A (S 10.1): syntax, references, graph, connectors, tiers. All that can be said is said at once, what is wrong with
+ * the structure first: a part that fits is looked at even where another does not.
  * @param text YAML 1.2 (JSON is YAML). No aliases, no duplicate keys, at most LIMITS.playbookBytes.
  */
 export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, readonly Issue[]> {
@@ -26,18 +31,27 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   if (!read.ok) return read;
   const { value, lineAt } = read.value;
   const parsed = v.safeParse(PlaybookSchema, value);
-  if (!parsed.success) return err(parsed.issues.slice(0, 50).flatMap((issue) => schemaIssues(issue, lineAt)));
-  const playbook = parsed.output;
-  const graph = toGraph(playbook);
-  const shape = graphIssues(playbook, graph);
-  // References are followed along the graph, so they are looked at only when it is sound.
-  const references = shape.length > 0 ? [] : referenceIssues(playbook, graph);
-  const issues = [...ruleIssues(playbook), ...shape, ...references, ...connectorIssues(playbook, catalog)];
-  if (issues.length > 0) return err(issues.slice(0, 50).map((issue) => ({ ...issue, line: lineAt(issue.at) })));
-  return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
+  const playbook = parsed.success ? parsed.output : undefined;
+  const parts = partsOf(value);
+  const targets = targetIssues(parts);
+  // Only where every id and target is sound there is a graph to walk.
+  const graph = playbook && targets.length === 0 ? toGraph(playbook) : undefined;
+  const shape = playbook && graph ? shapeIssues(playbook, graph) : [];
+  const before = graph && shape.length === 0 ? ranBefore(graph) : undefined;
+  const issues = [
+    ...(parsed.issues ?? []).slice(0, TOLD).map(schemaIssue),
+    ...ruleIssues(parts),
+    ...targets,
+    ...shape,
+    ...referenceIssues(parts, before),
+    ...connectorIssues(parts, catalog),
+  ];
+  if (playbook && graph && issues.length === 0)
+    return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
+  return err(issues.slice(0, TOLD).map((issue) => ({ ...issue, line: lineAt(issue.at) })));
 }
 
-function schemaIssues(issue: v.BaseIssue<unknown>, lineAt: (pointer: string) => number | null): Issue[] {
+function schemaIssue(issue: v.BaseIssue<unknown>): Unplaced {
   // A key is repeated only when it reads like one; anything else in its place may be what must not be repeated.
   const path = (issue.path ?? [])
     .map((item) => item.key as string | number)
@@ -49,15 +63,13 @@ function schemaIssues(issue: v.BaseIssue<unknown>, lineAt: (pointer: string) => 
       : issue.received === 'undefined'
         ? 'required, but missing'
         : `${issue.type === 'regex' || issue.type === 'picklist' ? issue.message : `expected ${issue.expected ?? issue.type}`}`;
-  return [{ at, line: lineAt(at), text: text.replace(/ but received .*$/s, '') }];
+  return { at, text: text.replace(/ but received .*$/s, '') };
 }
 
-function ruleIssues(playbook: Playbook): Unplaced[] {
+function ruleIssues({ triggers, steps }: Parts): Unplaced[] {
   const rules = [
-    ...playbook.triggers.map((trigger, i) => ({ at: `/triggers/${i}/where`, rule: trigger.where })),
-    ...playbook.steps.flatMap((step, i) =>
-      step.type === 'branch' ? [{ at: `/steps/${i}/when`, rule: step.when }] : [],
-    ),
+    ...triggers.flatMap((trigger, i) => (trigger ? [{ at: `/triggers/${i}/where`, rule: trigger.where }] : [])),
+    ...steps.flatMap((step, i) => (step?.type === 'branch' ? [{ at: `/steps/${i}/when`, rule: step.when }] : [])),
   ];
   return rules.flatMap(({ at, rule }) => {
     const checked = checkRule(rule);
@@ -65,9 +77,9 @@ function ruleIssues(playbook: Playbook): Unplaced[] {
   });
 }
 
-function connectorIssues(playbook: Playbook, catalog: Catalog): Unplaced[] {
-  return playbook.steps.flatMap((step, i): Unplaced[] => {
-    if (step.type === 'branch' || step.type === 'update_state') return [];
+function connectorIssues({ steps }: Parts, catalog: Catalog): Unplaced[] {
+  return steps.flatMap((step, i): Unplaced[] => {
+    if (!step || step.type === 'branch' || step.type === 'update_state') return [];
     const [plugin = '', action = ''] = step.uses.split('/');
     const manifest = catalog.plugins.get(plugin);
     const at = `/steps/${i}/uses`;

@@ -67,6 +67,8 @@ const BranchStep = v.strictObject({
   else: v.union([v.literal('end'), name]),
 });
 
+export const StepSchema = v.variant('type', [ActionStep, UpdateStep, BranchStep]);
+
 export const PlaybookSchema = v.strictObject({
   apiVersion: v.literal('interlock/v1'),
   kind: v.literal('Playbook'),
@@ -82,11 +84,7 @@ export const PlaybookSchema = v.strictObject({
     v.pipe(v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9_]{0,62}$/)), pointer), v.maxEntries(64)),
     {},
   ),
-  steps: v.pipe(
-    v.array(v.variant('type', [ActionStep, UpdateStep, BranchStep])),
-    v.minLength(1),
-    v.maxLength(LIMITS.stepsPerPlaybook.value),
-  ),
+  steps: v.pipe(v.array(StepSchema), v.minLength(1), v.maxLength(LIMITS.stepsPerPlaybook.value)),
   timeout: v.optional(duration, '30m'),
 });
 
