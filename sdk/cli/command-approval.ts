@@ -50,7 +50,7 @@ function addVote(approval: Command, decision: 'approve' | 'reject', description:
       .option('--subject <digest>', 'the subject as you saw it; refused if the approval is about something else')
       .option('--yes', 'do not ask'),
     [`${name} --rationale "see case 4711"`, `${name} --rationale "see case 4711" --subject sha256:...`],
-    'Shows what is decided and asks for the name of the org. Without a terminal, give --subject or --yes.\n' +
+    'Shows what is decided and asks for the name of the org. Without a terminal, give --subject or --yes; it is shown after.\n' +
       'The server refuses the vote if the approval is no longer about what was shown.',
   ).action((id: string, _options, command: Command) => act(vote(decision, id, command.optsWithGlobals())));
 }
@@ -114,18 +114,21 @@ async function vote(decision: 'approve' | 'reject', id: string, options: VoteOpt
   if (!read.ok) return read;
   const { session, approval } = read.value;
   if (approval.org !== session.org) return cannot('the server sent an approval of another org; nothing was sent.');
-  note(ballotText(approval, process.stderr, Date.now()));
   if (approval.state !== 'pending')
     return refuse(`there is nothing to decide: it is ${approval.state}. Nothing was sent.`);
   if (subject !== undefined && subject !== approval.subject) {
     return refuse('the approval is about something else than --subject names. Read it again. Nothing was sent.');
   }
-  if (!options.yes && atTerminal()) {
+  const asks = !options.yes && atTerminal();
+  if (asks) {
+    note(ballotText(approval, process.stderr, Date.now()));
     const typed = await ask(`Type the name of the org to ${decision}: `);
     if (typed !== approval.org) return refuse(`that is not the name of the org; nothing was sent.`);
   }
   const answer = await session.client.vote(id, { decision, rationale, subject: approval.subject });
   if (!answer.ok) return complain(answer.error, session);
+  // Where nobody was asked, nothing was shown yet; what is shown now is what has come of the vote.
+  if (!asks) note(ballotText(answer.value, process.stderr, Date.now()));
   sayVoted(answer.value, options);
   return fine;
 }

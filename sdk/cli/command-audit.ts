@@ -3,6 +3,7 @@ import type { Verdict } from '../verify/verdict.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, type Exit, fine, ok } from './ending.ts';
+import { folderFault } from './input.ts';
 import { clean, fields, note, say, sayJson, state } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 
@@ -68,6 +69,8 @@ async function exportAudit(options: Globals & { readonly out: string; readonly f
 }
 
 async function verifyAudit(dir: string, options: Globals & { readonly head?: string }): Promise<Ending> {
+  const fault = await folderFault(dir);
+  if (fault !== undefined) return cannot(`${fault}: name the folder that \`interlock audit export --out\` wrote.`);
   const [{ verifyBundle }, { EXIT_CODES }] = await Promise.all([
     import('../verify/bundle.ts'),
     import('../verify/verdict.ts'),

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ClientFault } from '../client/answer.ts';
 import type { Receipt, TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
@@ -6,7 +7,7 @@ import { cannot, type Ending, EXIT, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, sayFollowed } from './follow.ts';
 import { readInput, toText } from './input.ts';
 import { clean, note, paint, say, sayJson, state, table } from './print.ts';
-import { type Globals, openSession } from './session.ts';
+import { type Globals, openSession, type Session } from './session.ts';
 
 /** `interlock event send`: puts a detection in at the front door and says what came of it. */
 export function addEvent(program: Command): void {
@@ -16,7 +17,7 @@ export function addEvent(program: Command): void {
   withExamples(
     event
       .command('send')
-      .description('send one event, or a list of them, as it is: CloudEvents 1.0, an OCSF finding, or a Falco alert')
+      .description('send an event as it is: a CloudEvent 1.0 (or a list of them), an OCSF finding, or a Falco alert')
       .argument('[file]', 'JSON file, or - for standard input', '-')
       .option('--wait', 'follow the runs that were started to their end'),
     [
@@ -50,7 +51,11 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: true
   for (const run of runs) {
     note(`following ${clean(run, 64)}; it goes on without this command too`);
     const ended = await followRun(session.value, run, null);
-    if (!ended.ok) return ended;
+    if (!ended.ok) {
+      // The event is on record whatever became of the watching, and whoever reads JSON gets its answer.
+      if (options.json) sayJson({ ...answer.value, runs: followed });
+      return notFollowed(ended.error, session.value);
+    }
     followed.push(ended.value);
     if (!options.json) sayFollowed(ended.value);
   }
@@ -58,6 +63,19 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: true
   else if (runs.size === 0) say('no run was started');
   // A trigger that could not be judged may have been the one that mattered.
   return judged.some(({ outcome }) => outcome === 'error') ? ok(EXIT.no) : ok(exitOfRuns(followed));
+}
+
+function notFollowed(fault: ClientFault, session: Session): Ending {
+  if (fault.kind === 'problem' && fault.problem.type === 'urn:interlock:problem:forbidden') {
+    return cannot(
+      'the event was accepted and its runs go on, but this token may not read runs, so they cannot be waited for. ' +
+        'Wait with a token of the role operator, approver, author, auditor or admin: interlock run show <run> --wait 10m',
+    );
+  }
+  const why = complain(fault, session);
+  return why.ok
+    ? why
+    : cannot(`the event was accepted and its runs go on, but they cannot be followed: ${why.error.text}`);
 }
 
 /** What to call the body (CloudEvents HTTP binding 3.1-3.3). The bytes are sent as they are. */
@@ -68,11 +86,15 @@ function contentType(bytes: Uint8Array, name: string): Result<string> {
   try {
     value = JSON.parse(text.value);
   } catch {
-    return cannot(`${name} is not JSON. Send one event as a JSON object, or several as a list.`);
+    return cannot(`${name} is not JSON. Send one event as a JSON object, or a list of CloudEvents.`);
   }
   if (Array.isArray(value)) {
-    return ok(
-      value.length > 0 && value.every(isCloudEvent) ? 'application/cloudevents-batch+json' : 'application/json',
+    if (value.length === 0) return cannot(`${name} is an empty list; nothing was sent.`);
+    const other = value.findIndex((item) => !isCloudEvent(item));
+    if (other < 0) return ok('application/cloudevents-batch+json');
+    return cannot(
+      `${name} is a list whose item ${other + 1} is not a CloudEvent (it has no "specversion"); nothing was sent. ` +
+        'Only CloudEvents go as a list: send Falco alerts and OCSF findings one by one, each as an object of its own.',
     );
   }
   return ok(isCloudEvent(value) ? 'application/cloudevents+json' : 'application/json');
@@ -85,13 +107,19 @@ function sayReceipt({ event, repeat, triggers }: Receipt): void {
   say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
   if (triggers.length === 0) say('  no active playbook has a trigger');
   else say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
+  if (repeat && triggers.some(({ runState }) => isOverWithoutSuccess(runState))) {
+    note('An event is taken once. To have it run again, send it under a new id (docs/playbooks.md, "Run again").');
+  }
 }
 
-const triggerRow = ({ playbook, trigger, outcome, run, why }: TriggerOutcome): string[] => [
+const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
+  runState !== null && !['running', 'waiting', 'completed'].includes(runState);
+
+const triggerRow = ({ playbook, trigger, outcome, run, runState, why }: TriggerOutcome): string[] => [
   `${clean(playbook, 63)}/${clean(trigger, 63)}`,
   state(outcome),
   run === null ? '-' : clean(run, 64),
-  whyText(outcome, why),
+  runState === null ? whyText(outcome, why) : `taken in by this run, which is ${state(runState)}`,
 ];
 
 const REASONS = 3;

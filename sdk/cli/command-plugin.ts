@@ -1,10 +1,12 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { BuiltPlugin } from '../build/build-plugin.ts';
 import type { Plugin } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { type Ending, fine, no } from './ending.ts';
+import { cannot, type Ending, fine, no } from './ending.ts';
 import { shortDigest } from './form.ts';
+import { fileFault, folderFault } from './input.ts';
 import { clean, note, say, sayJson, table } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 
@@ -28,7 +30,7 @@ export function addPlugin(program: Command): void {
       .argument('<dir...>', 'folders that hold plugin.ts and manifest.json'),
     ['interlock plugin build plugins/crowdsec', 'interlock plugin build plugins/* --json'],
     'The same sources give the same bytes, so that the printed digest can be compared.\n' +
-      'Exit codes: 0 all are sealed, 1 one of them cannot be.',
+      'Exit codes: 0 all are sealed, 1 one of them cannot be, 2 one is not the folder of a plugin.',
   ).action((dirs: string[], _options, command: Command) => act(buildPlugins(dirs, command.optsWithGlobals())));
 }
 
@@ -56,6 +58,10 @@ const actionRows = ({ name, version, digest, granted, actions }: Plugin): string
   ]);
 
 async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise<Ending> {
+  // All of them first: what is not a plugin's folder is wrong use, whatever the others hold.
+  const faults = (await Promise.all(dirs.map(pluginFolderFault))).filter((fault) => fault !== undefined);
+  if (faults.length > 0)
+    return cannot('name folders that hold plugin.ts and manifest.json. Nothing was sealed.', faults);
   // Brings a bundler and an optimizer along: only here.
   const { buildPlugin } = await import('../build/build-plugin.ts');
   const built: BuiltPlugin[] = [];
@@ -81,3 +87,8 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
   }
   return built.length === dirs.length ? fine : no;
 }
+
+const pluginFolderFault = async (dir: string): Promise<string | undefined> =>
+  (await folderFault(dir)) ??
+  (await fileFault(join(dir, 'manifest.json'))) ??
+  (await fileFault(join(dir, 'plugin.ts')));

@@ -105,16 +105,11 @@ async function showRun(id: string, options: Globals & { readonly wait?: string }
   }
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
-  const run = waitMs === undefined ? await readRun(session.value, id) : await followRun(session.value, id, waitMs);
-  if (!run.ok) return run;
+  const run = await (waitMs === undefined ? session.value.client.run(id) : followRun(session.value, id, waitMs));
+  if (!run.ok) return complain(run.error, session.value);
   if (options.json) sayJson(run.value);
   else sayRun(run.value);
   return waitMs === undefined ? fine : ok(exitOfRuns([run.value]));
-}
-
-async function readRun(session: Session, id: string): Promise<Result<Run>> {
-  const answer = await session.client.run(id);
-  return answer.ok ? ok(answer.value) : complain(answer.error, session);
 }
 
 async function cancelRun(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {

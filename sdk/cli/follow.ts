@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ClientFault } from '../client/answer.ts';
+import type { Answer, ClientFault } from '../client/answer.ts';
 import type { Run } from '../client/client.ts';
-import { complain } from './complain.ts';
-import { EXIT, type Exit, ok, type Result } from './ending.ts';
+import { EXIT, type Exit } from './ending.ts';
 import { clean, note, say, state, when } from './print.ts';
 import type { Session } from './session.ts';
 
@@ -14,7 +13,7 @@ const PAUSE_MS = 1_000;
 const LOST_CONNECTIONS = 5;
 
 /** @param forMs how long to follow; null: to the end. @returns the run as it was last seen. */
-export async function followRun(session: Session, id: string, forMs: number | null): Promise<Result<Run>> {
+export async function followRun(session: Session, id: string, forMs: number | null): Promise<Answer<Run>> {
   const until = forMs === null ? Number.POSITIVE_INFINITY : Date.now() + forMs;
   let lost = 0;
   let said = '';
@@ -29,7 +28,7 @@ export async function followRun(session: Session, id: string, forMs: number | nu
       const progress = progressOf(run);
       if (progress !== said && run.endedAt === null) note(progress);
       said = progress;
-      if (run.endedAt !== null || Date.now() >= until) return ok(run);
+      if (run.endedAt !== null || Date.now() >= until) return answer;
       if (Date.now() - askedAt < Math.min(waitMs, PAUSE_MS) || !mayWait) await sleep(PAUSE_MS);
       continue;
     }
@@ -37,7 +36,7 @@ export async function followRun(session: Session, id: string, forMs: number | nu
     else if (isLost(answer.error) && ++lost <= LOST_CONNECTIONS && Date.now() < until) {
       if (lost === 1) note(`lost the connection to ${session.address}; asking again`);
       await sleep(PAUSE_MS);
-    } else return complain(answer.error, session);
+    } else return answer;
   }
 }
 

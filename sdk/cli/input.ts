@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { cannot, ok, type Result } from './ending.ts';
 import { clean, note } from './print.ts';
 
@@ -19,6 +19,10 @@ export async function readInput(path: string, limit = INPUT_BYTES): Promise<Resu
       `${name} ${code === 'ENOENT' ? 'does not exist' : 'cannot be opened'}. Name a file, or - for standard input.`,
     );
   }
+  if ((await file.stat()).isDirectory()) {
+    await file.close();
+    return cannot(`${name} is a folder. Name a file, or - for standard input.`);
+  }
   return readStream(file.createReadStream(), name, limit);
 }
 
@@ -38,7 +42,7 @@ async function readStream(
   } catch {
     return cannot(`${name} cannot be read. Name a file, or - for standard input.`);
   }
-  return ok(Buffer.concat(chunks));
+  return size > 0 ? ok(Buffer.concat(chunks)) : cannot(`${name} is empty; nothing was sent.`);
 }
 
 /** Strict: an invalid byte would arrive as another text than was meant. */
@@ -48,4 +52,20 @@ export function toText(bytes: Uint8Array, name: string): Result<string> {
   } catch {
     return cannot(`${name} is not UTF-8 text.`);
   }
+}
+
+/** What keeps a path from being a folder that can be looked into, as the beginning of a sentence; or undefined. */
+export async function folderFault(path: string): Promise<string | undefined> {
+  const status = await stat(path).catch((error: NodeJS.ErrnoException) => error.code ?? '');
+  if (typeof status !== 'string') return status.isDirectory() ? undefined : `${clean(path, 200)} is not a folder`;
+  return `${clean(path, 200)} ${status === 'ENOENT' ? 'does not exist' : 'cannot be opened'}`;
+}
+
+/** The same for a file that must hold something. */
+export async function fileFault(path: string): Promise<string | undefined> {
+  const status = await stat(path).catch((error: NodeJS.ErrnoException) => error.code ?? '');
+  const name = clean(path, 200);
+  if (typeof status === 'string') return `${name} ${status === 'ENOENT' ? 'does not exist' : 'cannot be opened'}`;
+  if (!status.isFile()) return `${name} is not a file`;
+  return status.size === 0 ? `${name} is empty` : undefined;
 }

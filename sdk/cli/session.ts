@@ -28,15 +28,19 @@ export async function openSession(options: Globals): Promise<Result<Session>> {
   const isLocal = isLoopback(url.value.hostname);
   const found = await findToken({ tokenFile: options.tokenFile, env: process.env, directory: process.cwd() });
   if (!found.ok) return found;
-  const { token, org, isDemo, warnings } = found.value;
-  if (isDemo && !isLocal) {
-    return cannot('no access token for this server: the demo token is not sent to another machine. Use --token-file.');
+  const { token, org, demo, warnings } = found.value;
+  if (demo !== null && demo !== url.value.origin) {
+    return cannot(
+      `no access token for ${url.value.origin}: the token of the demo goes to its own address alone, ${demo}. ` +
+        'Give that with --url, or the token of this server with --token-file.',
+    );
   }
   if (options.org !== undefined && options.org !== org) {
     return cannot(`the token is for the org ${org}, not for ${clean(options.org, 63)}. Use the token of that org.`);
   }
   for (const warning of warnings) note(`interlock: warning: ${warning}`);
-  if (isDemo) note(`interlock: no token was given; using the demo token (org ${org}).`);
+  // Worth a word to a person; a script that has come so far meant it.
+  if (demo !== null && process.stderr.isTTY) note(`interlock: no token was given; using the demo token (org ${org}).`);
   if (url.value.protocol === 'http:' && !isLocal) {
     note('interlock: warning: the token travels unencrypted over http to another machine; use https.');
   }

@@ -10,7 +10,8 @@ export type Token = {
   readonly token: string;
   /** The org that the token itself names; it acts in no other. */
   readonly org: string;
-  readonly isDemo: boolean;
+  /** Origin of the demo that this is the token of; null for any other token. */
+  readonly demo: string | null;
   readonly warnings: readonly string[];
 };
 
@@ -24,6 +25,8 @@ export type TokenPlaces = {
 const FORM = /^ilk_([a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62})_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;
 const TOKEN_FILE_BYTES = 1_024;
 const DEMO_FILE = join('.interlock', 'demo', 'token');
+/** Beside it while the demo runs: `{ "url": ..., "pid": ... }`. */
+const RUNNING_FILE = 'running.json';
 
 /** The first that is given: --token-file, INTERLOCK_TOKEN, INTERLOCK_TOKEN_FILE, the demo's file. An empty one is none. */
 export async function findToken({ tokenFile, env, directory }: TokenPlaces): Promise<Result<Token>> {
@@ -32,8 +35,14 @@ export async function findToken({ tokenFile, env, directory }: TokenPlaces): Pro
   if (env.INTERLOCK_TOKEN_FILE) return readToken(env.INTERLOCK_TOKEN_FILE, 'INTERLOCK_TOKEN_FILE');
   const demo = await demoFile(directory);
   if (demo !== undefined) {
+    const origin = await demoOrigin(join(dirname(demo), RUNNING_FILE));
+    if (origin === undefined)
+      return cannot(
+        'no access token, and the demo is not running. Start it with `npm start`, or give the file that holds a token ' +
+          'with --token-file or INTERLOCK_TOKEN_FILE.',
+      );
     const read = await readToken(demo, 'the demo');
-    return read.ok ? ok({ ...read.value, isDemo: true }) : read;
+    return read.ok ? ok({ ...read.value, demo: origin }) : read;
   }
   return cannot(
     'no access token: give the file that holds it with --token-file, or set INTERLOCK_TOKEN_FILE. ' +
@@ -74,7 +83,7 @@ async function readStart(file: FileHandle): Promise<string> {
 function parse(text: string, named: string, warnings: readonly string[]): Result<Token> {
   const token = text.trim();
   const org = FORM.exec(token)?.[1];
-  if (org !== undefined) return ok({ token, org, isDemo: false, warnings });
+  if (org !== undefined) return ok({ token, org, demo: null, warnings });
   return cannot(`what ${named} gives is not an access token: a token is one line that begins with ilk_ and its org.`);
 }
 
@@ -85,9 +94,25 @@ function parse(text: string, named: string, warnings: readonly string[]): Result
 async function demoFile(directory: string): Promise<string | undefined> {
   for (let at = directory; ; at = dirname(at)) {
     const path = join(at, DEMO_FILE);
-    const status = await stat(path).catch(() => undefined);
-    if (status?.isFile() && (process.getuid === undefined || status.uid === process.getuid())) return path;
+    if (await isOwnFile(path)) return path;
     if (dirname(at) === at) return undefined;
+  }
+}
+
+async function isOwnFile(path: string): Promise<boolean> {
+  const status = await stat(path).catch(() => undefined);
+  return status?.isFile() === true && (process.getuid === undefined || status.uid === process.getuid());
+}
+
+/** Where the demo listens, as it wrote itself: its token is for that address and no other, not even on this machine. */
+async function demoOrigin(path: string): Promise<string | undefined> {
+  if (!(await isOwnFile(path))) return undefined;
+  try {
+    await using file = await open(path, 'r');
+    const { url }: { readonly url?: unknown } = JSON.parse(await readStart(file));
+    return typeof url === 'string' ? URL.parse(url)?.origin : undefined;
+  } catch {
+    return undefined;
   }
 }
 

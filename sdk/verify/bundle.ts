@@ -86,6 +86,7 @@ async function readHead(path: string): Promise<{ readonly head: AuditHead } | Tr
   try {
     await using file = await open(path, 'r');
     const { bytesRead, buffer } = await file.read(new Uint8Array(HEAD_BYTES + 1), 0, HEAD_BYTES + 1, 0);
+    if (bytesRead === 0) return { code: 'UNREADABLE', text: 'head.json is empty: export the record again' };
     if (bytesRead > HEAD_BYTES) return bad;
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, bytesRead)));
   } catch {

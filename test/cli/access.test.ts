@@ -51,19 +51,30 @@ describe('the token', () => {
     expect(server.asked[0]?.headers.authorization).toBe(`Bearer ${TOKEN}`);
   });
 
-  test('is that of the demo when there is no other, and only for this machine', async () => {
+  test('is that of the demo when there is no other, and only for the address that the demo wrote beside it', async () => {
     const below = join(root, 'work', 'deep', 'down');
+    const demo = join(root, 'work', '.interlock', 'demo');
     await mkdir(below, { recursive: true });
-    await mkdir(join(root, 'work', '.interlock', 'demo'), { recursive: true });
-    await writeFile(join(root, 'work', '.interlock', 'demo', 'token'), TOKEN, { mode: 0o600 });
-    const here = await run(['whoami', '--json'], { env: NO_TOKEN, cwd: below });
-    expect(here.code).toBe(0);
-    expect(JSON.parse(here.stdout)).toEqual(samples.whoami);
-    expect(here.stderr).toBe('interlock: no token was given; using the demo token (org acme).\n');
+    await mkdir(demo, { recursive: true });
+    await writeFile(join(demo, 'token'), TOKEN, { mode: 0o600 });
+    const ended = await run(['whoami'], { env: NO_TOKEN, cwd: below });
+    expect(ended).toMatchObject({ code: 2, stdout: '' });
+    expect(ended.stderr).toContain('the demo is not running');
 
-    const away = await run(['whoami', '--url', 'https://192.0.2.1'], { env: NO_TOKEN, cwd: below });
-    expect(away).toMatchObject({ code: 2, stdout: '' });
-    expect(away.stderr).toContain('the demo token is not sent to another machine');
+    await writeFile(join(demo, 'running.json'), JSON.stringify({ url: server.url, pid: 1 }));
+    const here = await run(['whoami', '--json'], { env: NO_TOKEN, cwd: below });
+    // No terminal, so no word about which token that is.
+    expect(here).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(here.stdout)).toEqual(samples.whoami);
+
+    server.answers({});
+    const elsewhere = ['https://192.0.2.1', server.url.replace('127.0.0.1', 'localhost'), 'http://127.0.0.1:1'];
+    for (const url of elsewhere) {
+      const away = await run(['whoami', '--url', url], { env: NO_TOKEN, cwd: below });
+      expect(away).toMatchObject({ code: 2, stdout: '' });
+      expect(away.stderr).toContain(`the token of the demo goes to its own address alone, ${server.url}.`);
+    }
+    expect(server.asked).toEqual([]);
   });
 
   test.each<[string, readonly string[], string]>([

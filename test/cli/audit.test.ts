@@ -128,8 +128,21 @@ describe('verify', () => {
   });
 
   test('no bundle', async () => {
-    const ran = await interlock(['audit', 'verify', folder()], { env: { INTERLOCK_TOKEN: '' } });
-    expect(ran).toMatchObject({ code: 2 });
-    expect(ran.stdout).toContain('MISSING: head.json is not in the bundle');
+    const empty = folder();
+    await mkdir(empty);
+    const bare = folder();
+    await mkdir(bare);
+    await writeFile(join(bare, 'head.json'), '');
+    const rows = [
+      [empty, 'MISSING: head.json is not in the bundle'],
+      [bare, 'UNREADABLE: head.json is empty: export the record again'],
+      [folder(), 'does not exist: name the folder that `interlock audit export --out` wrote'],
+      [join(bare, 'head.json'), 'is not a folder: name the folder that'],
+    ] as const;
+    for (const [dir, says] of rows) {
+      const ran = await interlock(['audit', 'verify', dir], { env: { INTERLOCK_TOKEN: '' } });
+      expect([dir, ran.code]).toEqual([dir, 2]);
+      expect(ran.stdout + ran.stderr).toContain(says);
+    }
   });
 });

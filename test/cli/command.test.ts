@@ -273,7 +273,6 @@ describe('event send', () => {
     ['one CloudEvent', cloudEvent, 'application/cloudevents+json'],
     ['a batch of them', `[${cloudEvent},${cloudEvent}]`, 'application/cloudevents-batch+json'],
     ['a Falco alert', '{"rule":"x",  "output_fields":{"n":1795185062817265430}}', 'application/json'],
-    ['a list of something else', '[{"rule":"x"}]', 'application/json'],
   ])('sends %s as it is, under its own name', async (_name, input, type) => {
     server.answers(accepted);
     expect(await run(['event', 'send', '-'], { input })).toMatchObject({ code: 0 });
@@ -282,6 +281,10 @@ describe('event send', () => {
 
   test.each([
     ['something else than JSON', '{"a":', 'is not JSON'],
+    ['nothing', '', 'standard input is empty; nothing was sent'],
+    ['an empty list', '[]', 'is an empty list'],
+    ['a list of Falco alerts', '[{"rule":"s3cret"}]', 'item 1 is not a CloudEvent (it has no "specversion")'],
+    ['a list with one among them', `[${cloudEvent},{"rule":"x"}]`, 'send Falco alerts and OCSF findings one by one'],
     ['other text than UTF-8', Buffer.from([0x22, 0xc3, 0x22]), 'is not UTF-8'],
     ['more than the server takes', `"${'x'.repeat(1_048_576)}"`, 'larger than 1048576 bytes'],
   ])('does not send %s', async (_name, input, why) => {
@@ -301,6 +304,30 @@ describe('event send', () => {
     expect(ran.stderr).toContain(
       `waits for 1 approver until 2126-11-23 15:33:40Z: interlock approval show ${APPROVAL_ID}`,
     );
+  });
+
+  test('--wait with a token that may not read runs: the event is accepted all the same, and that is said', async () => {
+    const forbidden = problem(403, 'forbidden', 'The token does not carry this permission');
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: forbidden });
+    const people = await run(['event', 'send', '--wait'], { input: cloudEvent });
+    expect(people.code).toBe(2);
+    expect(people.stdout).toContain(`event ${EVENT_ID} accepted\n`);
+    expect(people.stderr).toContain('the event was accepted and its runs go on, but this token may not read runs');
+    expect(people.stderr).toContain('role operator');
+    const programs = await run(['event', 'send', '--wait', '--json'], { input: cloudEvent });
+    expect(programs.code).toBe(2);
+    expect(JSON.parse(programs.stdout)).toEqual({ events: [samples.receipt], runs: [] });
+  });
+
+  test('an event that is known already says which run took it, what became of it, and how to run again', async () => {
+    const [first] = samples.receipt.triggers;
+    const triggers = [{ ...first, outcome: 'absorbed', runState: 'failed' }];
+    server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, repeat: true, triggers }] }) });
+    const ran = await run(['event', 'send'], { input: cloudEvent });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain('is known already; nothing changed');
+    expect(ran.stdout).toContain(`absorbed  ${RUN_ID}  taken in by this run, which is failed\n`);
+    expect(ran.stderr).toContain('send it under a new id');
   });
 
   test('--wait says no when a run failed, or a trigger could not be judged', async () => {
@@ -337,6 +364,14 @@ describe('approval', () => {
     expect(ran).toMatchObject({ code: 2, stdout: '' });
     expect(ran.stderr).toContain('--subject');
     expect(server.asked).toEqual([]);
+  });
+
+  test('where nobody is asked, what is shown is the approval after the vote', async () => {
+    const vote = `POST ${ORG}/approvals/${APPROVAL_ID}/votes`;
+    server.answers({ [route]: data(samples.approval), [vote]: data(samples.voted('approve')) });
+    const ran = await run(['approval', 'approve', APPROVAL_ID, '--rationale', 'x', '--yes']);
+    expect(ran.stderr).toContain('state         approved, 1 of 1 by approver\n');
+    expect(ran.stderr).not.toContain('pending');
   });
 
   test.each([

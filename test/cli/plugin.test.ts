@@ -31,6 +31,25 @@ async function plugin(name: string, source: string): Promise<string> {
   return dir;
 }
 
+test('what is not the folder of a plugin is said for all of them at once, and nothing is sealed', async () => {
+  const good = await plugin('untouched', 'export default 1;\n');
+  const hollow = await plugin('hollow', '');
+  const bare = join(root, 'bare');
+  await mkdir(bare);
+  const dirs = [good, join(root, 'nowhere'), join(good, 'plugin.ts'), bare, hollow];
+  const ran = await interlock(['plugin', 'build', ...dirs], { env: { INTERLOCK_TOKEN: '' } });
+  expect(ran).toMatchObject({ code: 2, stdout: '' });
+  expect(ran.stderr).toBe(
+    [
+      'interlock: name folders that hold plugin.ts and manifest.json. Nothing was sealed.',
+      `  ${join(root, 'nowhere')} does not exist`,
+      `  ${join(good, 'plugin.ts')} is not a folder`,
+      `  ${join(bare, 'manifest.json')} does not exist`,
+      `  ${join(hollow, 'plugin.ts')} is empty\n`,
+    ].join('\n'),
+  );
+});
+
 test('what can be sealed is sealed, what cannot is said with its place, and then the answer is no', async () => {
   const action = '{ act: { execute: () => 1 } }';
   const good = await plugin(
