@@ -106,6 +106,14 @@ describe('npm start', () => {
     expect((await interlock(runs)).out).toContain(run);
   });
 
+  test('a second one on the same folder says what runs where, and how to stop it or choose another place', async () => {
+    const { code, out, err } = await begin([...FREE, '--folder', folder]).gone;
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(`it listens on ${first.url} (process `);
+    expect(err).toMatch(/kill \d+\)\. For one beside it: npm start -- --port 0/);
+    expect(err).toContain(folder);
+  });
+
   test('ends with 0 on SIGTERM, and has everything again on the next start', async () => {
     expect(await begun[0]?.end('SIGTERM')).toMatchObject({ code: 0 });
     await expect(fetch(`${first.url}/healthz`)).rejects.toThrow();
@@ -139,6 +147,7 @@ describe('what cannot be started', () => {
     const { code, err } = await begin([...others, '--folder', join(folder, 'taken')]).gone;
     await new Promise((resolve) => taken.close(resolve));
     expect(code).toBe(2);
-    expect(err).toContain(`${port}: something else listens there; stop it, or choose another port`);
+    expect(err).toMatch(new RegExp(`something else listens on 127\\.0\\.0\\.1:${port}\\b.* choose another port`));
+    expect(err).toContain('npm start -- --port 0 --firewall-port 0');
   });
 });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { findRunning } from './running.ts';
 import { startWorld } from './world.ts';
 
 /** `npm start`: the kernel on 127.0.0.1:8484 with the demo org. What it keeps lies in .interlock/demo. */
@@ -50,6 +51,13 @@ function portOf(option: PortOption): number {
 }
 
 const folder = values.folder ?? join(import.meta.dirname, '..', '..', '.interlock', 'demo');
+const BESIDE = 'npm start -- --port 0 --firewall-port 0 --reputation-port 0 --folder PATH';
+const running = await findRunning(folder);
+if (running)
+  fail(
+    `a demo runs already: it listens on ${running.url} (process ${running.pid}) and keeps its data in ${folder}. ` +
+      `Use it as it is, or stop it (Ctrl-C in its terminal, or: kill ${running.pid}). For one beside it: ${BESIDE}`,
+  );
 const say = (line: string) =>
   void process.stderr.write(`${line.startsWith('interlock') ? line : `interlock: ${line}`}\n`);
 try {
@@ -91,10 +99,8 @@ The API is described at ${world.url}/openapi.json. Ctrl-C stops the kernel.
   await world.stop();
   process.exit(0);
 } catch (error) {
-  const { code, message } = error as NodeJS.ErrnoException;
-  fail(
-    code === 'EADDRINUSE'
-      ? `${message}: something else listens there; stop it, or choose another port (--help)`
-      : message,
-  );
+  const { code, message, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const says =
+    code === 'EADDRINUSE' ? `something else listens on ${address}:${port}: stop it, or choose another port` : message;
+  fail(/^something else listens/.test(says) ? `${says}. Free ports are found by: ${BESIDE}` : says);
 }

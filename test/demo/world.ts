@@ -8,6 +8,7 @@ import type { Role } from '../../kernel/org/role.ts';
 import { prepareAll } from '../../sdk/build/prepare.ts';
 import { startEdgeFirewall } from '../service/edge-firewall.ts';
 import { startReputation } from '../service/reputation.ts';
+import { forgetRunning, noteRunning } from './running.ts';
 
 /**
  * The demo org and the small world around it: a firewall and a reputation service on loopback, policies and a playbook
@@ -95,6 +96,7 @@ export async function startWorld(options: {
   const active = await kernel.playbooks.activate(as('approver'), 'contain-c2', put.value.digest);
   if (!active.ok) throw new Error(`the demo playbook is not activated: ${active.error.kind}`);
 
+  await noteRunning(folder, { url: started.value.url, pid: process.pid });
   return {
     kernel: started.value,
     url: started.value.url,
@@ -103,6 +105,7 @@ export async function startWorld(options: {
     firewall,
     reputation,
     async stop() {
+      await forgetRunning(folder);
       await started.value.stop();
       await Promise.all([firewall.close(), reputation.close()]);
     },
