@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { codeDigest } from '../sdk/contract/code-digest.ts';
-import type { EgressPolicy } from '../sdk/contract/egress.ts';
+import { type EgressPolicy, EgressPolicySchema } from '../sdk/contract/egress.ts';
 import { type PluginManifest, PluginManifestSchema } from '../sdk/contract/plugin.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import { NAME_PATTERN, type OrgId } from './base/id.ts';
@@ -10,6 +10,7 @@ import { err, ok, type Result } from './base/result.ts';
 import { parseEgressPolicy } from './egress/policy.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
+import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
 
 /**
  * The kernel's configuration: one JSON file that names the data folder, the listener and the orgs, each with its policy
@@ -58,7 +59,7 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
   const read = await readJson(file);
   if (!read.ok) return read;
   const parsed = v.safeParse(ConfigSchema, read.value);
-  if (!parsed.success) return err(`${file}: ${issueText(parsed.issues)}`);
+  if (!parsed.success) return err(faultText(file, toFileIssues(parsed.issues)));
   const base = dirname(resolve(file));
   const at = (name: string) => resolve(base, name);
   const config = parsed.output;
@@ -90,12 +91,17 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
   if (!approvals.ok) return approvals;
   if (!egress.ok) return egress;
   const rules = checkGuardrails(guardrails.value);
-  if (!rules.ok)
-    return err(`${files.guardrails}: ${rules.error.map((one) => `${one.pointer} ${one.text}`).join('; ')}`);
+  if (!rules.ok) return err(faultText(files.guardrails, rules.error));
   const matrix = v.safeParse(ApprovalMatrixSchema, approvals.value);
-  if (!matrix.success) return err(`${files.approvals}: ${issueText(matrix.issues)}`);
+  if (!matrix.success) return err(faultText(files.approvals, toFileIssues(matrix.issues)));
+  // The form first: what the policy's own reader says of it is worded for programs.
+  const form = v.safeParse(EgressPolicySchema, egress.value);
+  if (!form.success) return err(faultText(files.egress, toFileIssues(form.issues)));
   const grants = parseEgressPolicy(egress.value);
-  if (!grants.ok) return err(`${files.egress}: ${grants.error.map((one) => `${one.path} ${one.text}`).join('; ')}`);
+  if (!grants.ok) {
+    const faults = grants.error.map(({ path, text }) => ({ pointer: `/${path.replaceAll('.', '/')}`, text }));
+    return err(faultText(files.egress, faults));
+  }
   const plugins: OrgSetup['plugins'][number][] = [];
   for (const folder of files.plugins) {
     const plugin = await readPlugin(folder, sealedBases);
@@ -111,6 +117,17 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
   });
 }
 
+/** Grants that can never be used. Not refused: a policy may be written before its plugin is installed. */
+export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins }: OrgSetup): readonly string[] =>
+  egress.grants.flatMap(({ plugin }, at) => {
+    if (plugins.some(({ manifest }) => manifest.name === plugin)) return [];
+    const name = NAME_PATTERN.test(plugin) ? plugin : 'of this name';
+    return [
+      `${file}: /grants/${at}/plugin: the org ${id} has no plugin ${name}, so this grant is never used: ` +
+        'check the name, or add the folder of the plugin to its list of plugins',
+    ];
+  });
+
 async function readPlugin(
   folder: string,
   sealedBases: ReadonlySet<string>,
@@ -118,7 +135,7 @@ async function readPlugin(
   const manifest = await readJson(`${folder}/manifest.json`);
   if (!manifest.ok) return manifest;
   const parsed = v.safeParse(PluginManifestSchema, manifest.value);
-  if (!parsed.success) return err(`${folder}/manifest.json: ${issueText(parsed.issues)}`);
+  if (!parsed.success) return err(faultText(`${folder}/manifest.json`, toFileIssues(parsed.issues)));
   try {
     const wasm = await readFile(`${folder}/dist/plugin.wasm`);
     const checked: PluginManifest = parsed.output;
@@ -138,15 +155,40 @@ function isSealed(wasm: Uint8Array, sealedBases: ReadonlySet<string>): boolean {
 }
 
 async function readJson(file: string): Promise<Result<unknown, string>> {
+  let text: string;
   try {
-    return ok(JSON.parse(await readFile(file, 'utf8')));
+    text = await readFile(file, 'utf8');
   } catch (error) {
-    return err(error instanceof SyntaxError ? `${file} is not valid JSON` : `${file} cannot be read`);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    return err(`${file} ${Object.hasOwn(UNREADABLE, code) ? UNREADABLE[code] : 'cannot be read'}`);
+  }
+  if (text.trim() === '') return err(`${file} is empty: a JSON document is expected`);
+  try {
+    return ok(JSON.parse(text));
+  } catch (error) {
+    return err(`${file} is not valid JSON${jsonPlace(error, text)}: mend it there, or shortly before`);
   }
 }
 
-const issueText = (issues: readonly v.BaseIssue<unknown>[]): string =>
-  issues
-    .slice(0, 5)
-    .map((issue) => `/${(issue.path ?? []).map((item) => String(item.key)).join('/')} ${issue.message}`)
-    .join('; ');
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist: check the path',
+  ENOTDIR: 'does not exist: check the path',
+  EISDIR: 'is a folder: name the file in it',
+  EACCES: 'may not be read by the user that the kernel runs as',
+};
+
+/** Only the numbers: the parser's message repeats the text. */
+function jsonPlace(error: unknown, text: string): string {
+  const [, offset] = /at position (\d+)/.exec((error as Error).message) ?? [];
+  const before = text.slice(0, offset === undefined ? text.length : Number(offset)).split('\n');
+  return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
+}
+
+const FAULTS_TOLD = 8;
+
+/** Names the file, each place in it as a JSON Pointer, what is expected there; one a line. */
+function faultText(file: string, faults: readonly SchemaIssue[]): string {
+  const lines = faults.slice(0, FAULTS_TOLD).map(({ pointer, text }) => `  ${pointer || '/'} ${text}`);
+  const rest = faults.length > FAULTS_TOLD ? [`  and ${faults.length - FAULTS_TOLD} more`] : [];
+  return [`${file} does not have the form that docs/configuration.md describes:`, ...lines, ...rest].join('\n');
+}

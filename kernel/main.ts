@@ -12,7 +12,7 @@ import { openLmdbStore } from './adapter/lmdb/store.ts';
 import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
-import { type Config, readConfig, readOrg } from './config.ts';
+import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
 import { type Kernel, openKernel } from './flow/kernel.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
@@ -63,6 +63,7 @@ export async function startKernel(
   for (const files of config.orgs) {
     const org = await readOrg(files, sealedBases);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
+    if (org.ok) for (const line of idleGrants(files, org.value)) say(`warning: ${line}`);
     if (!fine.ok) {
       await cells.close();
       return fine;
@@ -70,19 +71,28 @@ export async function startKernel(
   }
   const recovered = await kernel.begin();
   if (recovered.calls > 0) say(`took up ${recovered.calls} calls that were open when the kernel last stopped`);
-  const server = await serve(createApp(kernel), config.listen);
-  return ok({
-    url: server.url,
-    kernel,
-    async stop() {
-      await server.close();
-      await kernel.stop();
-      await cells.close();
-      await egress.close();
-      await store.close();
-      await lock.value.release();
-    },
-  });
+  const close = async () => {
+    await kernel.stop();
+    await cells.close();
+    await egress.close();
+    await store.close();
+    await lock.value.release();
+  };
+  try {
+    const server = await serve(createApp(kernel), config.listen);
+    return ok({ url: server.url, kernel, stop: () => server.close().then(close) });
+  } catch (error) {
+    await close();
+    return err(listenText(config.listen, (error as NodeJS.ErrnoException).code));
+  }
+}
+
+function listenText({ host, port }: Config['listen'], code = 'unknown'): string {
+  const at = `${host}:${port}`;
+  if (code === 'EADDRINUSE')
+    return `something else listens on ${at}, perhaps another kernel: stop it, or choose another port (listen.port)`;
+  if (code === 'EACCES') return `this user may not listen on ${at}: choose a listen.port above 1023`;
+  return `cannot listen on ${at} (${code}): choose another listen.host or listen.port`;
 }
 
 /** A defect of ours: where it happened, for whoever mends it. Messages of invariants hold no input. */

@@ -21,6 +21,18 @@ export const toSchemaIssues = (
   return [first, ...rest];
 };
 
+/**
+ * The same for a file of the operator's own: an unknown key is named, and so are free keys, as far as they read like
+ * one. Values are never repeated.
+ */
+export const toFileIssues = (issues: readonly BaseIssue<unknown>[]): readonly SchemaIssue[] =>
+  issues.slice(0, MAX_ISSUES).map((issue) => {
+    const keys = (issue.path ?? []).map((item) => String(item.key));
+    const pointer = keys.map((key) => `/${/^[A-Za-z_$][\w$-]{0,62}$|^[0-9]{1,6}$/.test(key) ? key : '?'}`).join('');
+    const isUnknownKey = issue.type === 'strict_object' && issue.expected === 'never';
+    return { pointer, text: isUnknownKey ? 'is not known here; check its spelling, or remove it' : textOf(issue) };
+  });
+
 function toSchemaIssue(issue: BaseIssue<unknown>, prefix: string): SchemaIssue {
   const keys = (issue.path ?? []).map((item) => String(item.key));
   const isUnknownKey = issue.type === 'strict_object' && issue.expected === 'never';
@@ -40,5 +52,6 @@ function textOf(issue: BaseIssue<unknown>): string {
 /** `expected` comes from the schema alone. */
 function expectedOf({ type, expected }: BaseIssue<unknown>): string {
   if (type.endsWith('_length')) return `a length ${expected}`;
+  if (type === 'integer') return 'a whole number';
   return (expected ?? 'another value').replaceAll(/[()"]/g, '').replaceAll(' | ', ', ');
 }

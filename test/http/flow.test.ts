@@ -273,6 +273,10 @@ test('a playbook is checked, stored and activated by two people', async () => {
     versions: [{ state: 'active', by: 'all@acme', activatedBy: 'approver@acme' }],
   });
   expect((await house.ask('author@acme', 'GET', '/v1/orgs/acme/playbooks/fresh')).data.active).toBe(put.data.digest);
+  const { data: listed } = await house.ask('author@acme', 'GET', '/v1/orgs/acme/playbooks');
+  expect(listed).toContainEqual(expect.objectContaining({ name: 'fresh', active: put.data.digest, versions: 1 }));
+  const { data: plugins } = await house.ask('author@acme', 'GET', '/v1/orgs/acme/plugins');
+  expect(plugins).toMatchObject([{ name: 'probe', granted: true }]);
 });
 
 test('secrets go in and never come out', async () => {
@@ -304,8 +308,14 @@ test('a token is shown once, works, and ends when it is withdrawn', async () => 
     roles: ['auditor'],
     permissions: ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'audit.read'],
   });
+  const listed = async () =>
+    (await house.ask('admin@acme', 'GET', '/v1/orgs/acme/tokens')).data.some(
+      (row: { readonly tokenId: string }) => row.tokenId === tokenId,
+    );
+  expect(await listed()).toBe(true);
   expect((await house.ask('admin@acme', 'DELETE', `/v1/orgs/acme/tokens/${tokenId}`)).data).toEqual({ tokenId });
   expect((await whoami()).status).toBe(401);
+  expect(await listed()).toBe(false);
   expect((await house.ask('admin@acme', 'DELETE', `/v1/orgs/acme/tokens/${tokenId}`)).status).toBe(404);
 });
 

@@ -1,0 +1,144 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeKernelFolder, ruleFor } from '../test/support/org-files.ts';
+import { readConfig, readOrg } from './config.ts';
+import { startKernel } from './main.ts';
+
+/** What is wrong with a file of the operator is said with file, place, what is expected; and never with what stands there. */
+const ROOT = join(import.meta.dirname, '..');
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'interlock-config-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const org = { id: 'acme', guardrails: 'g.json', approvals: 'a.json', egress: 'e.json' };
+const config = { apiVersion: 'interlock/config/v1', data: './data', orgs: [org] };
+const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+
+describe('the configuration', () => {
+  test.each<[string, unknown, readonly string[]]>([
+    [
+      'a key that is not known, and the one that is missing for it',
+      { ...config, orgs: [{ ...org, guardrails: undefined, guardrials: 's3cret' }] },
+      ['/orgs/0/guardrails is required', '/orgs/0/guardrials is not known here; check its spelling, or remove it'],
+    ],
+    ['a value of the wrong type', { ...config, data: { s3cret: 1 } }, ['/data expected string']],
+    ['a version that is not known', { ...config, apiVersion: 's3cret' }, ['/apiVersion expected interlock/config/v1']],
+    ['a port beyond the last', { ...config, listen: { port: 70_000 } }, ['/listen/port expected <=65535']],
+    ['half a port', { ...config, listen: { port: 0.5 } }, ['/listen/port expected a whole number']],
+    [
+      'a name that is none',
+      { ...config, orgs: [{ ...org, id: 'S3cret' }] },
+      ['/orgs/0/id expected lower-case letters'],
+    ],
+    ['no orgs', { ...config, orgs: [] }, ['/orgs expected a length >=1']],
+    ['a text', '"s3cret"', ['/ expected Object']],
+    ['JSON that breaks off', '{\n  "data": "s3cret', ['is not valid JSON (line 2, column ']],
+    ['JSON with a slip', '{\n  "data" "s3cret"\n}', ['is not valid JSON (line 2, column 10): mend it there']],
+    ['an empty file', ' \n', ['is empty: a JSON document is expected']],
+  ])('%s', async (_name, value, says) => {
+    const file = join(folder, 'interlock.json');
+    await writeFile(file, text(value));
+    const read = await readConfig(file);
+    const fault = read.ok ? 'it was taken' : read.error;
+    expect(fault.startsWith(file)).toBe(true);
+    for (const part of says) expect(fault).toContain(part);
+    expect(fault).not.toContain('3cret');
+  });
+
+  test('a file that is not there, and a folder in its place', async () => {
+    expect(await readConfig(join(folder, 'none.json'))).toMatchObject({
+      error: `${join(folder, 'none.json')} does not exist: check the path`,
+    });
+    expect(await readConfig(folder)).toMatchObject({ error: `${folder} is a folder: name the file in it` });
+  });
+});
+
+describe('the policies of an org', () => {
+  const rule = { scheme: 'https', host: 'h.example', port: 443, methods: ['GET'], pathPrefix: '/' };
+  const grant = (more: object) => ({
+    apiVersion: 'interlock/egress/v1',
+    grants: [{ plugin: 'p', rules: [{ ...rule, ...more }] }],
+  });
+  const SHIPPED = { g: 'policies/guardrails/baseline.rules.json', a: 'policies/approval/matrix.json' } as const;
+
+  test.each<[string, 'g' | 'a' | 'e', unknown, string]>([
+    ['a scheme that is none', 'e', grant({ scheme: 's3cret' }), '/grants/0/rules/0/scheme expected https, http'],
+    ['a key that is not known', 'e', grant({ hosts: ['s3cret'] }), '/grants/0/rules/0/hosts is not known here'],
+    [
+      'a host with a wildcard',
+      'e',
+      grant({ host: '*.s3cret' }),
+      '/grants/0/rules/0/host expected lower-case ASCII host',
+    ],
+    ['a block that is none', 'e', grant({ addresses: ['s3cret'] }), '/grants/0/rules/0/addresses/0 '],
+    [
+      'a matrix laxer than allowed',
+      'a',
+      { tiers: { high: { approvers: 0 } } },
+      'expected high needs at least 1 approver',
+    ],
+    ['a rule without an id', 'g', { deny: [{ title: 's3cret' }] }, '/deny/0/id is required'],
+  ])('%s', async (_name, file, value, says) => {
+    const files = { g: join(folder, 'g.json'), a: join(folder, 'a.json'), e: join(folder, 'e.json') };
+    for (const [name, path] of Object.entries(SHIPPED))
+      await writeFile(join(folder, `${name}.json`), await readFile(join(ROOT, path), 'utf8'));
+    await writeFile(files.e, JSON.stringify(grant({})));
+    const whole = JSON.parse(await readFile(files[file], 'utf8'));
+    const changed = value as { tiers?: object };
+    await writeFile(
+      files[file],
+      JSON.stringify({ ...whole, ...changed, ...(changed.tiers && { tiers: { ...whole.tiers, ...changed.tiers } }) }),
+    );
+    const read = await readOrg(
+      { id: 'acme', guardrails: files.g, approvals: files.a, egress: files.e, plugins: [] },
+      new Set(),
+    );
+    const fault = read.ok ? 'it was taken' : read.error;
+    expect(fault.startsWith(files[file])).toBe(true);
+    expect(fault).toContain(says);
+    expect(fault).not.toContain('3cret');
+  });
+});
+
+describe('a start', () => {
+  test('warns of a grant for a plugin that the org has not, and goes on', async () => {
+    const grants = ['edge-firewal', '\u001b[2J'].map((plugin) => ({ plugin, rules: [ruleFor('http://127.0.0.1:9')] }));
+    const files = await makeKernelFolder('idle', [{ id: 'acme', plugins: ['webhook'], egress: grants }]);
+    const read = await readConfig(files.config);
+    const said: string[] = [];
+    const running = read.ok ? await startKernel(read.value, (line) => said.push(line)) : read;
+    if (!running.ok) throw new Error(running.error);
+    await running.value.stop();
+    await files.remove();
+    expect(said.map((line) => line.replace(files.path, ''))).toEqual([
+      expect.stringMatching(
+        /^warning: \/acme-egress\.json: \/grants\/0\/plugin: the org acme has no plugin edge-firewal, so this grant is never/,
+      ),
+      expect.stringContaining('/grants/1/plugin: the org acme has no plugin of this name'),
+    ]);
+  });
+
+  test('on a port that is taken is refused in words, and leaves the folder free', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as { readonly port: number };
+    const files = await makeKernelFolder('taken', [{ id: 'acme', plugins: ['webhook'], egress: [] }]);
+    const read = await readConfig(files.config);
+    if (!read.ok) throw new Error(read.error);
+    const refused = await startKernel({ ...read.value, listen: { host: '127.0.0.1', port } });
+    expect(refused).toEqual({
+      ok: false,
+      error: expect.stringContaining(`something else listens on 127.0.0.1:${port}`),
+    });
+    await new Promise((resolve) => taken.close(resolve));
+    const running = await startKernel({ ...read.value, listen: { host: '127.0.0.1', port } });
+    expect(running).toMatchObject({ ok: true, value: { url: `http://127.0.0.1:${port}` } });
+    if (running.ok) await running.value.stop();
+    await files.remove();
+  });
+});
