@@ -2,7 +2,7 @@ import { type OutputUnit, type Schema, Validator } from '@cfworker/json-schema';
 import type { ActionManifest, PluginManifest } from '../../sdk/contract/plugin.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
-import { type Json, resolvePointer } from '../base/json.ts';
+import { isObject, type Json, resolvePointer } from '../base/json.ts';
 
 /**
  * The contract of an action's parameters and output: the JSON Schemas of its manifest (2020-12), interpreted, never
@@ -58,8 +58,8 @@ function faultText({ keyword, keywordLocation, instanceLocation }: Fault, schema
 }
 
 const missingAt = (required: Json | undefined, value: Json | undefined): string | undefined =>
-  Array.isArray(required)
-    ? required.find((name) => typeof name === 'string' && resolvePointer(value, `/${name}`) === undefined)
+  Array.isArray(required) && isObject(value)
+    ? required.find((name) => typeof name === 'string' && !Object.hasOwn(value, name))
     : undefined;
 
 /** A key is repeated only when it reads like one; anything else may be what must not be repeated. */

@@ -32,10 +32,10 @@ export function readDocument(text: string): Result<PlaybookDocument, readonly Is
   // `uniqueKeys` of the library compares every key with every other, so `nodeIssues` does that. Its level `silent`
   // would also keep silent about a second document, and drop it; pretty errors look the line up for every error anew.
   const document = parseDocument(text, { strict: true, uniqueKeys: false, logLevel: 'error', prettyErrors: false });
-  const lineOf = (offset: number) => text.slice(0, offset).split('\n').length;
+  const linesTo = (offset: number) => text.slice(0, offset).split('\n');
   const issueAt = (offset: number, says: string): Issue => {
-    const column = offset - text.lastIndexOf('\n', offset - 1);
-    return { at: '', line: lineOf(offset), text: `column ${column}: ${says}` };
+    const lines = linesTo(offset);
+    return { at: '', line: lines.length, text: `column ${(lines.at(-1)?.length ?? 0) + 1}: ${says}` };
   };
   if (document.errors.length > 0)
     return err(
@@ -53,7 +53,7 @@ export function readDocument(text: string): Result<PlaybookDocument, readonly Is
       for (let length = path.length; length > 0; length--) {
         const keys = path.slice(0, length).map((key) => (/^[0-9]+$/.test(key) ? Number(key) : key));
         const node = document.getIn(keys, true) as Node | undefined;
-        if (node?.range) return lineOf(node.range[0]);
+        if (node?.range) return linesTo(node.range[0]).length;
       }
       return null;
     },

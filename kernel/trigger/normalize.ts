@@ -103,7 +103,7 @@ const tooLarge = (isBatch: boolean, pointer?: string) =>
     pointer,
   );
 
-const NOT_AN_OBJECT = `Send one JSON object, or an array of CloudEvents as ${BATCHED}.`;
+const NOT_AN_OBJECT = `Send one JSON object. Only CloudEvents go as a list, and then as ${BATCHED}.`;
 const UNKNOWN =
   'Send a CloudEvents 1.0 envelope (with "specversion", or ce- headers), an OCSF Detection Finding (with "class_uid" ' +
   '2004), or a Falco alert (with "rule", "priority", "time", "output" and "output_fields").';

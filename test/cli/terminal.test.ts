@@ -1,7 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Double, data, openDouble } from './double.ts';
-import { ENV, MAIN } from './run.ts';
+import { ENV, MAIN, TOKEN } from './run.ts';
 import * as samples from './samples.ts';
 
 /**
@@ -18,11 +21,14 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
+type SpawnOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string };
+
 /** @param keys typed once `prompt` is on the screen. */
-async function atTerminal(args: readonly string[], prompt: string, keys: string) {
+async function atTerminal(args: readonly string[], prompt: string, keys: string, options: SpawnOptions = {}) {
   const line = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(' ');
   const child = spawn(SCRIPT, ['--quiet', '--return', '--flush', '--command', line, '/dev/null'], {
-    env: { ...ENV, INTERLOCK_URL: server.url, NO_COLOR: '1', TERM: 'xterm' },
+    env: { ...ENV, INTERLOCK_URL: server.url, NO_COLOR: '1', TERM: 'xterm', ...options.env },
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   let screen = '';
   let hasTyped = false;
@@ -54,6 +60,19 @@ test.skipIf(!hasTerminal).each([
   expect(ran.code).toBe(code);
   expect(ran.screen).toContain('▄▀▄ ▄▀▀ █▄█ █▀▀');
   expect(server.asked.filter(({ method }) => method === 'POST')).toHaveLength(votes);
+});
+
+test.skipIf(!hasTerminal)('a person is told once that the token of the demo is used', async () => {
+  server.answers({ 'GET /v1/whoami': data(samples.whoami) });
+  const cwd = await mkdtemp(join(tmpdir(), 'interlock-terminal-'));
+  const demo = join(cwd, '.interlock', 'demo');
+  await mkdir(demo, { recursive: true });
+  await writeFile(join(demo, 'token'), TOKEN, { mode: 0o600 });
+  await writeFile(join(demo, 'running.json'), JSON.stringify({ url: server.url, pid: 1 }));
+  const ran = await atTerminal(['whoami'], 'never', '', { cwd, env: { INTERLOCK_TOKEN: '' } });
+  await rm(cwd, { recursive: true });
+  expect(ran.code).toBe(0);
+  expect(ran.screen.match(/using the demo token \(org acme\)/g)).toHaveLength(1);
 });
 
 test.skipIf(!hasTerminal)('a secret that is typed is not shown', async () => {
