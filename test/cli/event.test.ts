@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Double, data, openDouble, problem } from './double.ts';
+import { interlock, type RunOptions } from './run.ts';
+import * as samples from './samples.ts';
+
+/** `event send` against a double of the API: what is sent under which name, what is said of it, and how waiting ends. */
+vi.setConfig({ testTimeout: 30_000 });
+
+const ORG = '/v1/orgs/acme';
+const { RUN_ID, APPROVAL_ID, EVENT_ID } = samples;
+
+let server: Double;
+beforeAll(async () => {
+  server = await openDouble();
+});
+afterAll(() => server.close());
+
+const run = (args: readonly string[], options: RunOptions = {}) => interlock(args, { url: server.url, ...options });
+
+describe('event send', () => {
+  const accepted = { [`POST ${ORG}/events`]: data({ events: [samples.receipt] }) };
+  const cloudEvent = '{"specversion":"1.0","id":"1",\n "source":"s","type":"t"}';
+
+  test.each([
+    ['one CloudEvent', cloudEvent, 'application/cloudevents+json'],
+    ['a batch of them', `[${cloudEvent},${cloudEvent}]`, 'application/cloudevents-batch+json'],
+    ['a Falco alert', '{"rule":"x",  "output_fields":{"n":1795185062817265430}}', 'application/json'],
+  ])('sends %s as it is, under its own name', async (_name, input, type) => {
+    server.answers(accepted);
+    expect(await run(['event', 'send', '-'], { input })).toMatchObject({ code: 0 });
+    expect(server.asked).toMatchObject([{ body: input, headers: { 'content-type': type } }]);
+  });
+
+  test.each([
+    ['something else than JSON', '{"a":', 'is not JSON'],
+    ['nothing', '', 'standard input is empty; nothing was sent'],
+    ['an empty list', '[]', 'is an empty list'],
+    ['a list of Falco alerts', '[{"rule":"s3cret"}]', 'item 1 is not a CloudEvent (it has no "specversion")'],
+    ['a list with one among them', `[${cloudEvent},{"rule":"x"}]`, 'send Falco alerts and OCSF findings one by one'],
+    ['other text than UTF-8', Buffer.from([0x22, 0xc3, 0x22]), 'is not UTF-8'],
+    ['more than the server takes', `"${'x'.repeat(1_048_576)}"`, 'larger than 1048576 bytes'],
+  ])('does not send %s', async (_name, input, why) => {
+    server.answers(accepted);
+    const ran = await run(['event', 'send'], { input });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain(why);
+    expect(server.asked).toEqual([]);
+  });
+
+  test('--wait follows a run over an approval to its end', async () => {
+    const { waitingRun, completedRun } = samples;
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: [data(waitingRun), data(completedRun)] as never });
+    const ran = await run(['event', 'send', '--wait', '--json'], { input: cloudEvent });
+    expect(ran.code).toBe(0);
+    expect(JSON.parse(ran.stdout)).toEqual({ events: [samples.receipt], runs: [completedRun] });
+    expect(ran.stderr).toContain(
+      `waits for 1 approver until 2126-11-23 15:33:40Z: interlock approval show ${APPROVAL_ID}`,
+    );
+  });
+
+  test('--wait with a token that may not read runs: the event is accepted all the same, and that is said', async () => {
+    const forbidden = problem(403, 'forbidden', 'The token does not carry this permission');
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: forbidden });
+    const people = await run(['event', 'send', '--wait'], { input: cloudEvent });
+    expect(people.code).toBe(2);
+    expect(people.stdout).toContain(`event ${EVENT_ID} accepted\n`);
+    expect(people.stderr).toContain('the event was accepted and its runs go on, but this token may not read runs');
+    expect(people.stderr).toContain('role operator');
+    const programs = await run(['event', 'send', '--wait', '--json'], { input: cloudEvent });
+    expect(programs.code).toBe(2);
+    expect(JSON.parse(programs.stdout)).toEqual({ events: [samples.receipt], runs: [] });
+  });
+
+  test('an event that is known already says which run took it, what became of it, and how to run again', async () => {
+    const [first] = samples.receipt.triggers;
+    const triggers = [{ ...first, outcome: 'absorbed', runState: 'failed' }];
+    server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, repeat: true, triggers }] }) });
+    const ran = await run(['event', 'send'], { input: cloudEvent });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain('is known already; nothing changed');
+    expect(ran.stdout).toContain(`absorbed  ${RUN_ID}  taken in by this run, which is failed\n`);
+    expect(ran.stderr).toContain('send it under a new id');
+  });
+
+  test('--wait says no when a run failed, or a trigger could not be judged', async () => {
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) });
+    const failed = await run(['event', 'send', '--wait'], { input: cloudEvent });
+    expect(failed.code).toBe(1);
+    expect(failed.stdout).toContain(`run ${RUN_ID} failed in part: step ban failed\n`);
+
+    const [first] = samples.receipt.triggers;
+    const triggers = [{ ...first, outcome: 'error', run: null, why: [] }];
+    server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, triggers }] }) });
+    expect(await run(['event', 'send', '--wait'], { input: cloudEvent })).toMatchObject({ code: 1 });
+  });
+
+  test('Ctrl-C while following ends with 130', async () => {
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: { kind: 'silence' } });
+    const asked = server.until(`GET ${ORG}/runs/${RUN_ID}`);
+    const ran = run(['event', 'send', '--wait'], {
+      input: cloudEvent,
+      started: (child) => void asked.then(() => child.kill('SIGINT')),
+    });
+    expect((await ran).code).toBe(130);
+  });
+});
