@@ -33,10 +33,12 @@ import type { CellSettings } from './quota.ts';
  * An answer that waits in the kernel does not count, because then the kernel is what is short of a processor: both
  * times are stretched by how late the kernel's own timers are.
  */
-const AWAY_MS = 2;
+const AWAY_MS = 5;
 const SPINNING_MS = 50;
 const LAG_FACTOR = 4;
-const GROW_EVERY_MS = 5;
+/** A cell is added when several looks in a row, this far apart, found that it would help. */
+const LOOK_EVERY_MS = 5;
+const LOOKS = 5;
 const BOOT_BACKOFF_MS = 100;
 const BOOT_FAULTS_MAX = 3;
 const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
@@ -58,6 +60,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   let closed = false;
   let retry: NodeJS.Timeout | undefined;
   let growing: NodeJS.Timeout | undefined;
+  let looks = 0;
 
   const shrink = setInterval(
     () => {
@@ -171,13 +174,17 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   /** Soon looks whether one more cell would help. The timer's own delay tells how short of a processor the kernel is. */
   function thinkOfGrowing(): void {
     if (cells.length >= options.max || bootFaults > 0) return;
-    const due = performance.now() + GROW_EVERY_MS;
+    const due = performance.now() + LOOK_EVERY_MS;
     growing ??= setTimeout(() => {
       growing = undefined;
+      looks = waiting.length > 0 && wouldHelp(performance.now() - due) ? looks + 1 : 0;
       if (closed || waiting.length === 0) return;
-      if (wouldHelp(performance.now() - due)) start();
-      else thinkOfGrowing();
-    }, GROW_EVERY_MS);
+      if (looks < LOOKS) thinkOfGrowing();
+      else {
+        looks = 0;
+        start();
+      }
+    }, LOOK_EVERY_MS);
   }
 
   function wouldHelp(lagMs: number): boolean {
