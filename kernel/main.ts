@@ -13,6 +13,7 @@ import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
+import type { EgressRefused } from './flow/broker.ts';
 import { type Kernel, openKernel } from './flow/kernel.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
@@ -57,6 +58,7 @@ export async function startKernel(
     secrets: secrets.value,
     modules,
     report: (defect) => say(defectText(defect)),
+    onRefusal: (refused) => say(refusalText(refused)),
   });
 
   const sealedBases = new Set([await sealedCodeDigest()]);
@@ -98,6 +100,9 @@ function listenText({ host, port }: Config['listen'], code = 'unknown'): string 
 /** A defect of ours: where it happened, for whoever mends it. Messages of invariants hold no input. */
 const defectText = (defect: unknown): string =>
   `defect: ${defect instanceof Error ? (defect.stack ?? defect.message) : 'unknown'}`;
+
+const refusalText = ({ org, run, step, plugin, reason, hint }: EgressRefused): string =>
+  `request refused: org ${org}, run ${run}, step ${step}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
 
 const HELP = `Usage: node kernel/main.ts --config FILE
 

@@ -301,10 +301,12 @@ describe('parts of a wrong type, as a hostile cell would send them', () => {
 });
 
 describe('what a refusal says', () => {
-  const textOf = (request: HttpRequest, rules = [ruleOf()]) => {
+  const refusalOf = (request: HttpRequest, rules = [ruleOf()]) => {
     const judged = judgeRequest(rules, request);
-    return judged.ok ? '' : judged.error.text;
+    if (judged.ok) throw new Error('allowed');
+    return judged.error;
   };
+  const hintOf = (request: HttpRequest) => refusalOf(request).hint ?? '';
   const pasted = (text: string): EgressRule => {
     const grants = [{ plugin: 'p', rules: [JSON.parse(text.slice(text.indexOf('{')))] }];
     const rule = v.parse(EgressPolicySchema, { apiVersion: 'interlock/egress/v1', grants }).grants[0]?.rules[0];
@@ -312,11 +314,19 @@ describe('what a refusal says', () => {
     return rule;
   };
 
-  it('is the line to paste, and what the nearest rule lacks', () => {
-    expect(textOf(requestOf({ method: 'DELETE', url: 'https://api.example.com/v1/items/7?force=1' }))).toBe(
-      "no rule covers this request; the nearest rule for this host differs in methods; to allow it, add to the plugin's rules: " +
+  it('is a code and a sentence; only the hint names the line to paste, and what the nearest rule lacks', () => {
+    expect(refusalOf(requestOf({ method: 'DELETE', url: 'https://api.example.com/v1/items/7?force=1' }))).toEqual({
+      code: 'E_NOT_ALLOWED',
+      text: 'no rule covers this request',
+      hint:
+        "the nearest rule for this host differs in methods; to allow it, add to the plugin's rules: " +
         '{"scheme":"https","host":"api.example.com","port":443,"methods":["DELETE"],"pathPrefix":"/v1/items/7"}',
-    );
+    });
+    expect(refusalOf(requestOf({ url: 'http://169.254.169.254/latest/meta-data' }))).toEqual({
+      code: 'E_IP_LITERAL',
+      text: 'an IP address is reached only through a rule that names exactly it',
+      hint: expect.stringContaining('"addresses":["169.254.169.254/32"]'),
+    });
   });
 
   it.each([
@@ -328,7 +338,7 @@ describe('what a refusal says', () => {
     `https://new.example.com/${'x'.repeat(300)}`,
     'https://new.example.com/a%20b/"quoted"',
   ])('pasting the line allows the request: %s', (url) => {
-    const text = textOf(requestOf({ url }));
+    const text = hintOf(requestOf({ url }));
     expect(codeOfUrl(url, [pasted(text)])).toBe('allowed');
     expect(text).not.toContain('hunter2');
   });
@@ -344,9 +354,10 @@ describe('what a refusal says', () => {
     fc.assert(
       fc.property(url, mark, fc.constantFrom('GET', 'DELETE', 'NOPE'), fc.boolean(), (base, text, method, bad) => {
         const headers = { 'x-a': text, ...(bad ? { 'x-b': `${text}\n` } : {}) };
-        const refusal = textOf({ url: `${base}?q=${text}`, method, headers, body: method === 'GET' ? text : null }, []);
-        expect(refusal).not.toContain(text);
-        expect(refusal.length).toBeGreaterThan(0);
+        const body = method === 'GET' ? text : null;
+        const refusal = refusalOf({ url: `${base}?q=${text}`, method, headers, body }, []);
+        expect(JSON.stringify(refusal)).not.toContain(text);
+        expect(refusal.text.length).toBeGreaterThan(0);
       }),
     );
   });

@@ -89,14 +89,19 @@ function refuseUncovered(rules: readonly EgressRule[], target: Target, method: M
   if (target.isAddress && sameHost.length === 0) {
     return refuse(
       'E_IP_LITERAL',
-      `an IP address is reached only through a rule that names exactly it; to allow it, add to the plugin's rules: ${line}`,
+      'an IP address is reached only through a rule that names exactly it',
+      `to allow it, add to the plugin's rules: ${line}`,
     );
   }
   const nearest = sameHost
     .map((rule) => differences(rule, target, method))
     .reduce<readonly string[]>((a, b) => (a.length > 0 && a.length <= b.length ? a : b), []);
-  const hint = nearest.length > 0 ? `; the nearest rule for this host differs in ${nearest.join(', ')}` : '';
-  return refuse('E_NOT_ALLOWED', `no rule covers this request${hint}; to allow it, add to the plugin's rules: ${line}`);
+  const lacks = nearest.length > 0 ? `the nearest rule for this host differs in ${nearest.join(', ')}; ` : '';
+  return refuse(
+    'E_NOT_ALLOWED',
+    'no rule covers this request',
+    `${lacks}to allow it, add to the plugin's rules: ${line}`,
+  );
 }
 
 function suggestedRule(target: Target, method: Method) {

@@ -19,7 +19,11 @@ export type RefusalCode =
   | 'E_BODY'
   | 'E_NOT_ALLOWED';
 
-/** `text` says what is wrong and how to mend it. It never holds a query string, a header value or a body. */
-export type Refusal = { readonly code: RefusalCode; readonly text: string };
+/**
+ * `text` says what is wrong; the plugin and the run see it, so it says nothing of the grants or of the network. `hint` is
+ * for the operator alone: how to grant it. Neither ever holds a query string, a header value or a body.
+ */
+export type Refusal = { readonly code: RefusalCode; readonly text: string; readonly hint?: string };
 
-export const refuse = (code: RefusalCode, text: string): Result<never, Refusal> => err({ code, text });
+export const refuse = (code: RefusalCode, text: string, hint?: string): Result<never, Refusal> =>
+  err({ code, text, ...(hint === undefined ? {} : { hint }) });

@@ -6,7 +6,7 @@ import { LIMITS } from '../base/limits.ts';
 import { err, ok } from '../base/result.ts';
 import type { EgressClient, OutboundAnswer, OutboundRequest } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
-import { createBroker, type StepScope } from './broker.ts';
+import { createBroker, type EgressRefused, type StepScope } from './broker.ts';
 
 const VALUE = 'canary-value-0123456789';
 
@@ -16,6 +16,7 @@ function worldOf(
   values: Record<string, string> = { 'api-key': VALUE },
 ) {
   const sent: OutboundRequest[] = [];
+  const refused: EgressRefused[] = [];
   const leases: { name: string; org: string; forWhat: object; revoked: number }[] = [];
   const egress: EgressClient = {
     send: async (request) => answers[sent.push(request) - 1] ?? answered(),
@@ -44,7 +45,8 @@ function worldOf(
     list: async () => [],
     remove: async () => false,
   };
-  return { sent, leases, broker: createBroker({ egress, secrets }) };
+  const onRefusal = (one: EgressRefused) => void refused.push(one);
+  return { sent, leases, refused, broker: createBroker({ egress, secrets, onRefusal }) };
 }
 
 const answered = (
@@ -134,12 +136,25 @@ describe('what a step may send', () => {
   });
 
   it('is nothing more after a denial at the socket', async () => {
-    const { broker, sent } = worldOf([{ kind: 'denied', reason: 'E_PRIVATE_ADDRESS: no' }]);
+    const { broker, sent, refused } = worldOf([
+      { kind: 'denied', reason: 'E_PRIVATE_ADDRESS: no', hint: 'it is 10.0.0.1' },
+    ]);
     const step = broker.forStep(scopeOf());
     expect(await step.handle(post())).toEqual({ denied: 'E_PRIVATE_ADDRESS: no' });
     expect(await step.handle(get())).toEqual({ denied: 'E_PRIVATE_ADDRESS: no' });
     expect(await step.close()).toMatchObject({ requests: 1, unsafe: 'none', denied: 'E_PRIVATE_ADDRESS: no' });
     expect(sent.length).toBe(1);
+    const scope = { org: 'acme', run: 'run_1', step: 'ban', plugin: 'tracker' };
+    expect(refused).toEqual([{ ...scope, reason: 'E_PRIVATE_ADDRESS: no', hint: 'it is 10.0.0.1' }]);
+  });
+
+  it('tells the operator what would let a request pass, and the plugin only that it did not', async () => {
+    const { broker, refused } = worldOf();
+    const answer = await broker.forStep(scopeOf()).handle(get({ url: 'http://169.254.169.254/latest' }));
+    expect(answer).toEqual({
+      denied: 'E_IP_LITERAL: an IP address is reached only through a rule that names exactly it',
+    });
+    expect(refused).toMatchObject([{ hint: expect.stringContaining('"addresses":["169.254.169.254/32"]') }]);
   });
 
   it('is a limited number of requests', async () => {
@@ -236,7 +251,8 @@ describe('the account of requests that may change something', () => {
     ['only reads, even without an answer', [get(), get()], [failed(true), answered()], 'none'],
     ['answered', [post()], [answered()], 'answered'],
     ['answered with an error', [post()], [answered({ status: 503 })], 'answered'],
-    ['answered with what no plugin can read', [post()], [answered({ body: Uint8Array.of(0xff) })], 'answered'],
+    ['answered with what no plugin can read', [post()], [answered({ body: Uint8Array.of(0xff) })], 'uncertain'],
+    ['answered with what could hide a secret', [post(atVault)], [answered({ body: '%25252525252541' })], 'uncertain'],
     ['never left', [post()], [failed(false)], 'none'],
     ['may have left', [post()], [failed(true)], 'uncertain'],
     ['one of several', [post(), post(), post()], [answered(), failed(true), answered()], 'uncertain'],
@@ -425,6 +441,14 @@ describe('what a plugin sees of an answer', () => {
   it('is an error when it is not text', async () => {
     const { broker } = worldOf([answered({ body: Uint8Array.of(0x61, 0xff, 0xfe) })]);
     expect(await broker.forStep(scopeOf()).handle(get())).toMatchObject({ ok: false, error: 'upstream_error' });
+  });
+
+  it.each([
+    ['is escaped too often', '%25252525252541'],
+    ['begins like the secret at every place', 'a'.repeat(1 << 16)],
+  ])('is an error, not the text, when it %s', async (_, body) => {
+    const { broker } = worldOf([answered({ body })], { 'api-key': 'a'.repeat(2_000) });
+    expect(await broker.forStep(scopeOf()).handle(get(atVault))).toMatchObject({ ok: false, error: 'upstream_error' });
   });
 
   it('is the class of the failure', async () => {

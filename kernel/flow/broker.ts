@@ -1,18 +1,20 @@
 /**
- * The one way out of a cell. Owns what a step may send, which secret rides along, what the plugin gets to see of the
- * answer, and the account of it that settles the step. Holds no socket and keeps no secret beyond the step.
+ * The one way out of a cell. Owns what a step may send, which secret rides along, and the account of it that
+ * settles the step. Holds no socket and keeps no secret beyond the step. What a plugin sees of an answer: `shown-answer.ts`.
  */
 import type { EgressRule } from '../../sdk/contract/egress.ts';
-import type { HttpAnswer, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
+import type { HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type AllowedRequest, isSafe, judgeRequest } from '../egress/allow.ts';
+import type { Refusal } from '../egress/refusal.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretLease, SecretSource } from '../port/secret-source.ts';
 import { createScrubber, type Scrubber } from '../secret/scrub.ts';
 import { judgeSecretValue } from '../secret/value.ts';
+import { noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
 export type StepScope = {
   readonly org: OrgId;
@@ -47,7 +49,7 @@ export type BrokerUse = {
    * no whole answer, else `answered`, or `none`. `uncertain` makes the step indeterminate, not failed.
    */
   readonly unsafe: 'none' | 'answered' | 'uncertain';
-  /** The first denial, safe to show. */
+  /** The first denial, safe to show: a code, and a sentence that says nothing of the grants. */
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
   readonly secrets: readonly { readonly name: string; readonly host: string; readonly header: string }[];
@@ -60,26 +62,25 @@ export type StepBroker = {
   close(): Promise<BrokerUse>;
 };
 
+/** A request that was stopped, told to whoever runs the kernel: only here is it said what would let it pass. */
+export type EgressRefused = Pick<StepScope, 'org' | 'run' | 'step' | 'plugin'> & {
+  readonly reason: string;
+  readonly hint: string | null;
+};
+
 export type Broker = { forStep(scope: StepScope): StepBroker };
 
-/** What a plugin sees of an answer's headers: enough to page, retry and poll; no cookies, nothing about the server. */
-const PASSED_HEADERS = [
-  'content-type',
-  'etag',
-  'last-modified',
-  'link',
-  'location',
-  'retry-after',
-  'x-request-id',
-] as const;
+type Parts = {
+  readonly egress: EgressClient;
+  readonly secrets: SecretSource;
+  readonly onRefusal?: (refused: EgressRefused) => void;
+};
 
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-export function createBroker(parts: { readonly egress: EgressClient; readonly secrets: SecretSource }): Broker {
-  return { forStep: (scope) => openStep(parts.egress, parts.secrets, scope) };
+export function createBroker(parts: Parts): Broker {
+  return { forStep: (scope) => openStep(parts, scope) };
 }
 
-function openStep(egress: EgressClient, source: SecretSource, scope: StepScope): StepBroker {
+function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScope): StepBroker {
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
@@ -100,8 +101,20 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
     return (await left) ?? true;
   };
 
-  const deny = (reason: string): BrokerAnswer => {
-    denied ??= secrets.scrubber()(reason);
+  const deny = (reason: string, hint?: string): BrokerAnswer => {
+    if (denied === null) {
+      const scrub = secrets.scrubber();
+      denied = scrubbedText(scrub, reason);
+      const { org, run, step, plugin } = scope;
+      onRefusal?.({
+        org,
+        run,
+        step,
+        plugin,
+        reason: denied,
+        hint: hint === undefined ? null : scrubbedText(scrub, hint),
+      });
+    }
     return { denied };
   };
 
@@ -112,7 +125,7 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
     // From the first request on: the wait for a free cell before it is no time of the step.
     deadline ??= performance.now() + scope.timeoutMs;
     const allowed = judgeStepRequest(scope, request, asked);
-    if (!allowed.ok) return deny(allowed.error);
+    if (!allowed.ok) return deny(`${allowed.error.code}: ${allowed.error.text}`, allowed.error.hint);
     const { rule, method, url } = allowed.value;
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
@@ -148,8 +161,11 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
       unsafe = worse(unsafe, answer);
     }
     if (closing) return deny('the step has ended');
-    if (answer.kind === 'denied') return deny(answer.reason);
-    return shown(answer, secrets.scrubber());
+    if (answer.kind === 'denied') return deny(answer.reason, answer.hint);
+    const seen = await shown(answer, secrets.scrubber());
+    // An answer that the plugin does not get to read tells it nothing of what was done.
+    if (key !== undefined && answer.kind === 'answered' && !seen.ok) unsafe = 'uncertain';
+    return closing ? deny('the step has ended') : seen;
   };
 
   const close = async (): Promise<BrokerUse> => {
@@ -171,22 +187,28 @@ function openStep(egress: EgressClient, source: SecretSource, scope: StepScope):
   };
 }
 
+type StepRefusal = Omit<Refusal, 'code'> & {
+  readonly code: Refusal['code'] | 'E_EFFECT' | 'E_TOO_MANY' | 'E_OPERATION';
+};
+
 /** The rules of the step first, then those of the grant. */
-function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<AllowedRequest, string> {
+function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<AllowedRequest, StepRefusal> {
   if (scope.effect === 'none') {
-    return err(
-      'E_EFFECT: the action declares effect none; to let it send requests, declare read or write in its manifest',
-    );
+    const text = 'the action declares effect none; to let it send requests, declare read or write in its manifest';
+    return err({ code: 'E_EFFECT', text });
   }
   const limit = LIMITS.brokerCallsPerStep.value;
-  if (asked > limit) return err(`E_TOO_MANY: a step may send ${limit} requests; divide the work into several steps`);
+  if (asked > limit) {
+    return err({ code: 'E_TOO_MANY', text: `a step may send ${limit} requests; divide the work into several steps` });
+  }
   const judged = judgeRequest(scope.rules, request);
-  if (!judged.ok) return err(`${judged.error.code}: ${judged.error.text}`);
+  if (!judged.ok) return judged;
   const changesNothing = scope.op === 'plan' || scope.op === 'check';
   if (changesNothing && !isSafe(judged.value.method)) {
-    return err(`E_OPERATION: ${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`);
+    const text = `${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`;
+    return err({ code: 'E_OPERATION', text });
   }
-  return ok(judged.value);
+  return judged;
 }
 
 /** The n-th unsafe request has the same key in every attempt, because a plugin is deterministic. */
@@ -207,29 +229,6 @@ function worse(before: BrokerUse['unsafe'], answer: OutboundAnswer): BrokerUse['
   return answer.kind === 'failed' && answer.sent ? 'uncertain' : before;
 }
 
-const noAnswer = (error: Extract<HttpAnswer, { ok: false }>['error'], message: string): HttpAnswer => ({
-  ok: false,
-  error,
-  message,
-});
-
-/** What the plugin gets to see. Everything passes the scrubber, the values of headers too. */
-function shown(answer: Exclude<OutboundAnswer, { kind: 'denied' }>, scrub: Scrubber): HttpAnswer {
-  if (answer.kind === 'failed') return noAnswer(answer.class, scrub(answer.reason));
-  let body: string;
-  try {
-    body = decoder.decode(answer.body);
-  } catch {
-    return noAnswer('upstream_error', 'the answer is not UTF-8 text');
-  }
-  const headers: Record<string, string> = {};
-  for (const name of PASSED_HEADERS) {
-    const value = answer.headers[name];
-    if (value !== undefined) headers[name] = scrub(value);
-  }
-  return { ok: true, status: answer.status, headers, body: scrub(body) };
-}
-
 /** `isFinal`: nothing but a change by the operator helps. */
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
@@ -237,7 +236,7 @@ type NoSecret = { readonly isFinal: boolean; readonly text: string };
 function leasesOf(source: SecretSource, scope: StepScope) {
   const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();
   const held: SecretLease[] = [];
-  let scrubber: Scrubber = (text) => text;
+  let scrubber: Scrubber = createScrubber([]);
   let isRevoked = false;
 
   const take = async (name: string): Promise<Result<SecretLease, NoSecret>> => {

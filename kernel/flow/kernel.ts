@@ -10,7 +10,7 @@ import type { ModuleStore } from '../port/module-store.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import { isEnded, type Run } from '../run/state.ts';
-import { createBroker } from './broker.ts';
+import { createBroker, type EgressRefused } from './broker.ts';
 import { type Control, openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
 import { type AuditExport, openExport } from './export.ts';
@@ -39,6 +39,8 @@ export type Ports = {
   readonly modules: ModuleStore;
   /** Told of every defect that stopped a turn, so that none is silent. */
   readonly report?: (defect: unknown) => void;
+  /** Told of every request of a plugin that was stopped, with what would let it pass. For the operator's eyes. */
+  readonly onRefusal?: (refused: EgressRefused) => void;
 };
 
 /** What the front doors may call. One kernel, one store, one writer. */
@@ -85,7 +87,7 @@ export function openKernel(ports: Ports): Kernel {
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const worker = openWorker({
     cells,
-    broker: createBroker({ egress, secrets }),
+    broker: createBroker({ egress, secrets, ...(ports.onRefusal ? { onRefusal: ports.onRefusal } : {}) }),
     driver,
     registry,
     clock,

@@ -28,7 +28,8 @@ export type OutboundAnswer =
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Uint8Array;
     }
-  | { readonly kind: 'denied'; readonly reason: string }
+  /** `hint` is for the operator alone: what the name resolved to, and how to grant it. */
+  | { readonly kind: 'denied'; readonly reason: string; readonly hint?: string }
   | { readonly kind: 'failed'; readonly class: ErrorClass; readonly reason: string; readonly sent: boolean };
 
 export interface EgressClient {

@@ -1,39 +1,72 @@
 /**
- * Takes secret values out of text that comes back from outside. Owns the list of forms in which a value is recognised.
+ * Takes secret values out of text that comes back from outside. Owns the list of needles that a value is looked for by;
+ * `unescape.ts` and `normal-form.ts` own what is undone before.
  *
- * What it cannot see: a value that the other side encrypted, compressed, reversed or cut in pieces. The grant (which
- * host gets the value at all) is the wall; this is the net behind it.
+ * What it cannot see: a value that the other side encrypted, compressed, reversed, or cut in pieces with words between.
+ * The grant (which host gets the value at all) is the wall; this is the net behind it.
  */
 import { invariant } from '../base/assert.ts';
-import { unescapeOnce } from './unescape.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { keepLettersAndDigits, NORMAL_FORMS, type NormalForm } from './normal-form.ts';
+import { type Needle, type Search, searchFor, WINDOW } from './search.ts';
+import { isAlphanumeric, type Level, levelOf, unescapeOnce } from './unescape.ts';
 import { MIN_SECRET_CHARS } from './value.ts';
 
 export type NamedSecret = { readonly name: string; readonly value: string };
 
-/** Replaces every known form of every secret by `[secret:NAME]`. */
-export type Scrubber = (text: string) => string;
+/**
+ * Replaces every known form of every secret by `[secret:NAME]`, in steps: each looks once at the text in one form and
+ * yields how many bytes it looked at, so that whoever runs it can let others have their turn.
+ * @returns the text without secrets; `too_deep` when escapes are left after the last level, `too_costly` when the text is
+ * made to be expensive. Either way the text must not be passed on.
+ */
+export type Scrubber = (text: string) => Generator<number, Result<string, ScrubFault>>;
+export type ScrubFault = 'too_deep' | 'too_costly';
 
 /** JSON inside JSON inside a URL is three; a fourth has not been seen. */
 const MAX_ESCAPE_LEVELS = 4;
-
-/** `around` says that the characters beside a match hold bits of the value and go with it. */
-type Needle = { readonly name: string; readonly text: string; readonly around: 'none' | 'after' | 'both' };
-type Range = { readonly start: number; readonly end: number; readonly name: string };
+/** Between two characters of base64: a line break, an indentation, the marks around the strings of a list. */
+const MAX_GAP = 80;
 
 /**
- * Builds the scrubber for one step. Recognised in either case: the raw characters; hexadecimal, also with separators;
- * base64 and base64url (RFC 4648) at each of the three alignments, so also inside a longer encoded text such as
- * `user:value`. Each of these also under up to four levels of percent-encoding, JSON or HTML escapes, in any mixture.
- * For a value that is itself base64 (Basic credentials), what it encodes is taken out as well.
+ * Builds the scrubber for one step. Recognised in either case: the raw characters; hexadecimal; base64 and base64url
+ * (RFC 4648) at each of the three alignments, so also inside a longer encoded text such as `user:value`; each of these in
+ * every normal form, under up to four levels of percent-encoding, JSON or HTML escapes, in any mixture. For a value that
+ * is itself base64 (Basic credentials), what it encodes is taken out as well.
  * @param secrets values that judgeSecretValue accepted.
  */
 export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
   const areLong = secrets.every(({ value }) => value.length >= MIN_SECRET_CHARS);
   invariant(areLong, 'a secret that is scrubbed was judged by judgeSecretValue first');
-  const needles = secrets.flatMap(({ name, value }) =>
-    [value, ...derivedValues(value)].flatMap((text) => needlesOf(name, text)),
+  // The longest last: where two secrets cover one place, the higher number names it.
+  const sorted = secrets.toSorted((a, b) => a.value.length - b.value.length);
+  const needles = sorted.flatMap(({ value }, secret) =>
+    [value, ...derivedValues(value)].flatMap((text) => needlesOf(secret, text)),
   );
-  return (text) => (needles.length === 0 ? text : replaceRanges(text, findRanges(text, needles)));
+  const search = searchFor(needles);
+  const names = sorted.map(({ name }) => name);
+
+  return function* scrub(text) {
+    if (needles.length === 0) return ok(text);
+    const covered = new Uint16Array(text.length);
+    let level: Level | undefined = levelOf(text);
+    for (let depth = 0; level; depth++) {
+      if (depth > MAX_ESCAPE_LEVELS) return err('too_deep');
+      for (const form of NORMAL_FORMS) {
+        const looked = cover(level, form, search, covered);
+        if (looked === undefined) return err('too_costly');
+        yield looked;
+      }
+      level = unescapeOnce(level);
+    }
+    return ok(replaceCovered(text, covered, names));
+  };
+}
+
+/** Runs a scrubber to its end at once: for short text of our own. */
+export function scrubAtOnce(scrub: Scrubber, text: string): Result<string, ScrubFault> {
+  const steps = scrub(text);
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
 }
 
 /** Parts of a value that are as secret as the whole: the text inside Basic credentials, and the password in it. */
@@ -44,79 +77,105 @@ function derivedValues(value: string): readonly string[] {
   return [inner, ...passwords].filter((text) => text.length >= MIN_SECRET_CHARS && text !== value);
 }
 
-function needlesOf(name: string, value: string): readonly Needle[] {
-  const bytes = Buffer.from(value, 'utf8');
-  const pairs = bytes.toString('hex').match(/../g) ?? [];
+function needlesOf(secret: number, value: string): readonly Needle[] {
   // A form encodes a space as `+` (WHATWG URL, application/x-www-form-urlencoded).
-  const plain = [value, value.replaceAll(' ', '+'), ...unescapedForms(value)];
-  const hex = ['', ':', ' ', '-'].map((between) => pairs.join(between));
-  const encoded = [0, 1, 2].flatMap((offset) => base64Cores(bytes, offset));
-  return [
-    ...[...plain, ...hex].map((text) => ({ name, text: fold(text), around: 'none' as const })),
-    ...encoded.map(({ text, around }) => ({ name, text: fold(text), around })),
-  ];
+  const plain = [value, value.replaceAll(' ', '+')].map((text) => levelOf(text).bytes);
+  const hex = levelOf(Buffer.from(value).toString('hex')).bytes;
+  const whole = [...plain, ...unescapedForms({ bytes: levelOf(value).bytes }), hex].map((bytes) => ({
+    bytes,
+    secret,
+    before: 0,
+    after: 0,
+  }));
+  const encoded = [0, 1, 2].flatMap((offset) => base64Needles(secret, Buffer.from(value), offset));
+  const all = [...whole, ...encoded];
+  const unique = new Map<string, Needle>();
+  for (const needle of [...all, ...all.map(inLettersAndDigits)]) {
+    if (needle.bytes.length >= WINDOW) unique.set(Buffer.from(needle.bytes).toString('latin1'), needle);
+  }
+  return [...unique.values()];
 }
 
 /** A value that itself looks escaped loses that look when one level is taken off the text around it. */
-function unescapedForms(value: string): readonly string[] {
-  const next = unescapeOnce(value)?.text;
-  return next === undefined || next.length < MIN_SECRET_CHARS ? [] : [next, ...unescapedForms(next)];
+function unescapedForms(value: Level): readonly Uint8Array[] {
+  const next = unescapeOnce(value);
+  return next === undefined || next.bytes.length < MIN_SECRET_CHARS ? [] : [next.bytes, ...unescapedForms(next)];
 }
 
 /** Base64 of the bytes at an offset within a group of three: the characters that the bytes alone decide. */
-function base64Cores(bytes: Buffer, offset: number): readonly Omit<Needle, 'name'>[] {
+function base64Needles(secret: number, bytes: Buffer, offset: number): readonly Needle[] {
   const shifted = Buffer.concat([Buffer.alloc(offset), bytes]);
+  const bits = shifted.length * 8;
   const first = offset === 0 ? 0 : offset + 1;
-  const last = Math.floor((shifted.length * 8) / 6);
-  const around = offset === 0 ? 'after' : 'both';
   return (['base64', 'base64url'] as const).map((form) => ({
-    text: shifted.toString(form).slice(first, last),
-    around,
+    bytes: levelOf(shifted.toString(form).slice(first, Math.floor(bits / 6))).bytes,
+    secret,
+    before: offset === 0 ? 0 : 1,
+    after: bits % 6 === 0 ? 0 : 1,
   }));
 }
 
-/** Lower case, and never another length: the one letter that grows is replaced first. */
-const fold = (text: string): string => text.replaceAll('\u0130', 'i').toLowerCase();
-
-function findRanges(text: string, needles: readonly Needle[]): readonly Range[] {
-  const ranges: Range[] = [];
-  let level = text;
-  let toOriginal = (index: number): number => index;
-  for (let depth = 0; depth <= MAX_ESCAPE_LEVELS; depth++) {
-    for (const found of findIn(level, needles)) {
-      ranges.push({ name: found.name, start: toOriginal(found.start), end: toOriginal(found.end) });
-    }
-    const next = unescapeOnce(level);
-    if (!next) break;
-    const outer = toOriginal;
-    level = next.text;
-    toOriginal = (index) => outer(next.origin(index));
-  }
-  return ranges;
+/** Marks of base64 that are left out at either end are found again beside the match. */
+function inLettersAndDigits({ bytes, secret, before, after }: Needle): Needle {
+  const isEncoded = before + after > 0;
+  const first = bytes.findIndex(isAlphanumeric);
+  const last = bytes.findLastIndex(isAlphanumeric);
+  return {
+    bytes: keepLettersAndDigits(bytes).bytes,
+    secret,
+    before: before + (isEncoded ? first : 0),
+    after: after + (isEncoded ? bytes.length - 1 - last : 0),
+  };
 }
 
-function findIn(level: string, needles: readonly Needle[]): readonly Range[] {
-  const ranges: Range[] = [];
-  const folded = fold(level);
-  for (const { name, text, around } of needles) {
-    let end = 0;
-    for (let at = folded.indexOf(text); at !== -1; at = folded.indexOf(text, end)) {
-      end = at + text.length;
-      const tail = around === 'none' ? 0 : (/^[a-z0-9+/_-]?={0,2}/.exec(folded.slice(end, end + 3))?.[0].length ?? 0);
-      const head = around === 'both' && /[a-z0-9+/_-]/.test(folded.charAt(at - 1)) ? 1 : 0;
-      ranges.push({ name, start: at - head, end: end + tail });
+/** Marks in `covered` what belongs to a secret. @returns the bytes looked at, or undefined where that would be too many. */
+function cover(level: Level, form: NormalForm, search: Search, covered: Uint16Array): number | undefined {
+  const { bytes, origin } = level;
+  const view = form.view(bytes);
+  const { at } = view;
+  const looked = search(view.bytes, (needle, start, end) => {
+    const from = at ? (at[start] ?? 0) : start;
+    const to = form.endOf(bytes, at ? (at[end - 1] ?? 0) : end - 1);
+    const first = besideOf(bytes, from, -1, needle.before);
+    const last = besideOf(bytes, to - 1, 1, needle.after) + 1;
+    const stop = origin ? (origin[last] ?? 0) : last;
+    const mark = needle.secret + 1;
+    for (let i = origin ? (origin[first] ?? 0) : first; i < stop; i++) {
+      if ((covered[i] ?? 0) < mark) covered[i] = mark;
     }
-  }
-  return ranges;
+  });
+  return looked === undefined ? undefined : bytes.length + looked;
 }
 
-/** Ranges that overlap become one, under the name that begins first. */
-function replaceRanges(text: string, ranges: readonly Range[]): string {
+/** The place of the `count`th next character of base64 in one direction, as far as it is near. With it goes the padding. */
+function besideOf(bytes: Uint8Array, at: number, direction: 1 | -1, count: number): number {
+  let end = at;
+  for (let gap = 1, left = count; left > 0 && gap <= MAX_GAP; gap++) {
+    const byte = bytes[at + direction * gap];
+    if (byte === undefined) break;
+    if (!isAlphanumeric(byte) && !BASE64_MARKS.has(byte)) continue;
+    end = at + direction * gap;
+    left -= 1;
+  }
+  const padded = end + 2;
+  while (direction === 1 && count > 0 && end < padded && bytes[end + 1] === PADDING) end += 1;
+  return end;
+}
+
+const PADDING = 0x3d;
+const BASE64_MARKS: ReadonlySet<number> = new Set(Buffer.from('+/-_'));
+
+function replaceCovered(text: string, covered: Uint16Array, names: readonly string[]): string {
   let out = '';
   let done = 0;
-  for (const { start, end, name } of ranges.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
-    if (start >= done) out += `${text.slice(done, start)}[secret:${name}]`;
-    done = Math.max(done, end);
+  for (let i = 0; i < covered.length; i++) {
+    const mark = covered[i] ?? 0;
+    if (mark === 0) continue;
+    let end = i + 1;
+    while (end < covered.length && covered[end] !== 0) end += 1;
+    out += `${text.slice(done, i)}[secret:${names[mark - 1]}]`;
+    done = end;
+    i = end;
   }
   return out + text.slice(done);
 }

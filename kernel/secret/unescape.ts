@@ -1,65 +1,115 @@
 /**
  * Takes one level of escaping off a text and remembers where each character came from. Owns the list of escapes that
  * servers put into the text they answer with.
+ *
+ * A secret is printable ASCII and is looked for in either case, so a level is one byte for each character: lower case,
+ * and of anything wider only the low byte. What the bytes beside a secret mean makes no difference.
  */
+export type Level = {
+  readonly bytes: Uint8Array;
+  /** Where each byte began in the text, and one more for the end. Undefined: the level is the text itself. */
+  readonly origin?: Uint32Array;
+};
 
-/** `text` is the unescaped text; `origin(i)` is where its character `i` began in the escaped one (`i` up to the length). */
-export type Unescaped = { readonly text: string; readonly origin: (index: number) => number };
+const code = (character: string): number => character.charCodeAt(0);
+const [PERCENT, BACKSLASH, AMPERSAND, HASH, SEMICOLON] = [code('%'), code('\\'), code('&'), code('#'), code(';')];
+const [LETTER_U, LETTER_X] = [code('u'), code('x')];
 
-/** Percent-encoding (RFC 3986), escapes of JSON and JavaScript strings, character references of HTML. */
-const ESCAPE =
-  /((?:%[0-9a-f]{2})+)|\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|\\(["'\\/])|&#(\d{1,7});|&#x([0-9a-f]{1,6});|&(amp|lt|gt|quot|apos);/gi;
+/** Lower case of ASCII. */
+const FOLDED = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte));
 
-const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+/** Value of a hexadecimal digit in lower case; 16 for everything else. */
+const DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const value = '0123456789abcdef'.indexOf(String.fromCharCode(byte));
+  return value === -1 ? 16 : value;
+});
+export const digitOf = (byte: number | undefined): number => (byte === undefined ? 16 : (DIGIT[byte] ?? 16));
 
-/** @returns undefined when there is nothing to take off. One pass; linear in the length of the text. */
-export function unescapeOnce(text: string): Unescaped | undefined {
-  if (!/[%\\&]/.test(text)) return undefined;
-  // From one mark to the next escape the two texts run in step; a mark is the end of an unescaped character in both.
-  const marksOut: number[] = [0];
-  const marksIn: number[] = [0];
-  let out = '';
-  let copied = 0;
-  const take = (character: string, width: number): void => {
-    out += character;
-    copied += width;
-    marksOut.push(out.length);
-    marksIn.push(copied);
-  };
-  for (const match of text.matchAll(ESCAPE)) {
-    out += text.slice(copied, match.index);
-    copied = match.index;
-    if (match[1] === undefined) take(characterOf(match), match[0].length);
-    else for (const [character, width] of charactersOfPercents(match[1])) take(character, width);
+/** What stands behind a backslash (JSON, JavaScript) for one character. A line break is white space, whichever it is. */
+const BACKSLASHED: ReadonlyMap<number, number> = new Map(
+  Object.entries({ '"': '"', "'": "'", '\\': '\\', '/': '/', n: '\n', r: '\n', t: '\n' }).map(([a, b]) => [
+    code(a),
+    code(b),
+  ]),
+);
+const NAMED = Object.entries({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }).map(
+  ([name, character]) => [Uint8Array.from(name, code), code(character)] as const,
+);
+
+const ALPHANUMERIC = Uint8Array.from({ length: 256 }, (_, byte) =>
+  /[a-z0-9]/.test(String.fromCharCode(byte)) ? 1 : 0,
+);
+/** Whether a byte is a letter or a digit of ASCII, in lower case. */
+export const isAlphanumeric = (byte: number | undefined): boolean => byte !== undefined && ALPHANUMERIC[byte] === 1;
+
+export function levelOf(text: string): Level {
+  const bytes = Buffer.from(text, 'latin1');
+  for (let i = 0; i < bytes.length; i++) bytes[i] = FOLDED[bytes[i] ?? 0] ?? 0;
+  return { bytes };
+}
+
+/** @returns undefined when there is nothing to take off. One pass; linear in the length of the level. */
+export function unescapeOnce({ bytes, origin }: Level): Level | undefined {
+  if (![PERCENT, BACKSLASH, AMPERSAND].some((mark) => bytes.includes(mark))) return undefined;
+  const out = new Uint8Array(bytes.length);
+  const from = new Uint32Array(bytes.length + 1);
+  let size = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    const escaped = readEscape(bytes, at);
+    from[size] = origin ? (origin[at] ?? 0) : at;
+    out[size] = FOLDED[escaped === 0 ? (bytes[at] ?? 0) : escaped & 0xff] ?? 0;
+    size += 1;
+    at += escaped === 0 ? 1 : escaped >>> 8;
   }
-  if (copied === 0) return undefined;
-  return { text: out + text.slice(copied), origin: (index) => originOf(index, marksOut, marksIn) };
+  from[size] = origin ? (origin[at] ?? 0) : at;
+  return size === bytes.length ? undefined : { bytes: out.subarray(0, size), origin: from };
 }
 
-function characterOf(match: RegExpExecArray): string {
-  const [, , unicode, hex, literal, decimal, reference, name] = match;
-  if (literal !== undefined) return literal;
-  if (name !== undefined) return NAMED[name.toLowerCase()] ?? '';
-  const code = decimal === undefined ? Number.parseInt(unicode ?? hex ?? reference ?? '', 16) : Number(decimal);
-  return code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
-}
-
-function charactersOfPercents(run: string): readonly (readonly [string, number])[] {
-  const bytes = Buffer.from(run.replaceAll('%', ''), 'hex');
-  const text = bytes.toString('utf8');
-  // Not UTF-8: bytes one by one, so that ASCII next to a stray byte is still seen.
-  if (text.includes('\ufffd')) return [...bytes.toString('latin1')].map((character) => [character, 3] as const);
-  return [...text].map((character) => [character, 3 * Buffer.byteLength(character)] as const);
-}
-
-/** The last mark at or before `index`, and the step from there. */
-function originOf(index: number, marksOut: readonly number[], marksIn: readonly number[]): number {
-  let low = 0;
-  let high = marksOut.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((marksOut[middle] ?? 0) <= index) low = middle;
-    else high = middle - 1;
+/** The escape that begins here: its width, shifted by eight bits, and the byte it stands for. 0: none. Widths are < 2^23. */
+function readEscape(bytes: Uint8Array, at: number): number {
+  const mark = bytes[at];
+  if (mark === PERCENT) return readHex(bytes, at, 1, 2);
+  if (mark === BACKSLASH) {
+    const kind = bytes[at + 1] ?? 0;
+    if (kind === LETTER_U) return readHex(bytes, at, 2, 4);
+    if (kind === LETTER_X) return readHex(bytes, at, 2, 2);
+    const literal = BACKSLASHED.get(kind);
+    return literal === undefined ? 0 : (2 << 8) | literal;
   }
-  return (marksIn[low] ?? 0) + index - (marksOut[low] ?? 0);
+  if (mark !== AMPERSAND) return 0;
+  return bytes[at + 1] === HASH ? readReference(bytes, at) : readName(bytes, at);
 }
+
+function readHex(bytes: Uint8Array, at: number, skip: number, digits: number): number {
+  let value = 0;
+  for (let i = at + skip; i < at + skip + digits; i++) {
+    const digit = digitOf(bytes[i]);
+    if (digit === 16) return 0;
+    value = (value << 4) | digit;
+  }
+  return ((skip + digits) << 8) | (value & 0xff);
+}
+
+/** As browsers read it (HTML 13.2.5.75): any number of digits, and the semicolon may be missing. */
+function readReference(bytes: Uint8Array, at: number): number {
+  const base = bytes[at + 2] === LETTER_X ? 16 : 10;
+  const start = at + (base === 16 ? 3 : 2);
+  let end = start;
+  let value = 0;
+  for (let digit = digitOf(bytes[end]); digit < base; digit = digitOf(bytes[++end])) {
+    value = Math.min(0xff_ffff, value * base + digit);
+  }
+  if (end === start) return 0;
+  return widthTo(bytes, at, end) | (value & 0xff);
+}
+
+function readName(bytes: Uint8Array, at: number): number {
+  for (const [name, byte] of NAMED) {
+    if (name.every((letter, i) => bytes[at + 1 + i] === letter)) return widthTo(bytes, at, at + 1 + name.length) | byte;
+  }
+  return 0;
+}
+
+const widthTo = (bytes: Uint8Array, at: number, end: number): number =>
+  (end - at + (bytes[end] === SEMICOLON ? 1 : 0)) << 8;

@@ -45,8 +45,8 @@ describe('a name that resolves to what the rule does not grant', () => {
     const client = open({ resolve: async () => ['::ffff:10.1.2.3'] });
     expect(await client.send(requestFor(ruleFor(upstream.port, { addresses: [] })))).toEqual({
       kind: 'denied',
-      reason:
-        'E_PRIVATE_ADDRESS: api.test resolved to 10.1.2.3, which is not public or is this machine; to allow it, add to the rule: "addresses":["10.1.2.3/32"]',
+      reason: 'E_PRIVATE_ADDRESS: api.test resolved to an address that is not public or is this machine',
+      hint: 'it resolved to 10.1.2.3; to allow it, add to the rule: "addresses":["10.1.2.3/32"]',
     });
   });
 

@@ -79,20 +79,26 @@ function judgeAll(host: string, addresses: readonly string[], options: ConnectOp
   const own = new Set(options.ownAddresses().map(canonicalAddress));
   return addresses.map((address) => {
     const judged = judgeAddress(address, options.allowedBlocks);
-    if (!judged.ok) throw denied(refusalText(judged.error, host, address));
+    if (!judged.ok) throw refusalOf(judged.error, host, address);
     const isGranted = options.allowedBlocks.some((block) => blockContains(block, judged.value));
-    if (own.has(judged.value) && !isGranted) throw denied(refusalText('E_PRIVATE_ADDRESS', host, address));
+    if (own.has(judged.value) && !isGranted) throw refusalOf('E_PRIVATE_ADDRESS', host, address);
     return judged.value;
   });
 }
 
-/** `host` is the rule's, so it may be repeated; an address is repeated in its canonical text only. */
-function refusalText(code: AddressRefusal, host: string, address: string): string {
+/**
+ * `host` is the rule's, so it may be repeated; an address is repeated in its canonical text only, and to the operator: to a
+ * plugin, what a name resolves to would be a map of the network.
+ */
+function refusalOf(code: AddressRefusal, host: string, address: string): EgressError {
   const canonical = canonicalAddress(address);
   if (code === 'E_ADDRESS' || canonical === undefined)
-    return `${code}: ${host} resolved to something that is no address`;
+    return denied(`${code}: ${host} resolved to something that is no address`);
   const line = JSON.stringify({ addresses: [blockOf(canonical)] }).slice(1, -1);
-  return `${code}: ${host} resolved to ${canonical}, which is not public or is this machine; to allow it, add to the rule: ${line}`;
+  return denied(
+    `${code}: ${host} resolved to an address that is not public or is this machine`,
+    `it resolved to ${canonical}; to allow it, add to the rule: ${line}`,
+  );
 }
 
 async function dialFirst(addresses: readonly string[], port: number, deadline: number): Promise<net.Socket> {

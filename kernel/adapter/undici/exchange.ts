@@ -126,6 +126,6 @@ const flat = (headers: Headers): Readonly<Record<string, string>> =>
 
 function answerOf(error: EgressError, started: boolean): OutboundAnswer {
   return error.code === 'EGRESS_DENIED' && !started
-    ? { kind: 'denied', reason: error.message }
+    ? { kind: 'denied', reason: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
     : { kind: 'failed', class: error.class, reason: error.message, sent: started };
 }

@@ -10,15 +10,19 @@ export class EgressError extends Error {
   override readonly name = 'EgressError';
   readonly code: 'EGRESS_DENIED' | 'EGRESS_FAILED';
   readonly class: ErrorClass;
+  /** For the operator alone. */
+  readonly hint: string | undefined;
 
-  constructor(code: EgressError['code'], errorClass: ErrorClass, reason: string) {
+  constructor(code: EgressError['code'], errorClass: ErrorClass, reason: string, hint?: string) {
     super(reason);
     this.code = code;
     this.class = errorClass;
+    this.hint = hint;
   }
 }
 
-export const denied = (reason: string): EgressError => new EgressError('EGRESS_DENIED', 'refused_by_policy', reason);
+export const denied = (reason: string, hint?: string): EgressError =>
+  new EgressError('EGRESS_DENIED', 'refused_by_policy', reason, hint);
 export const failed = (errorClass: ErrorClass, reason: string): EgressError =>
   new EgressError('EGRESS_FAILED', errorClass, reason);
 

@@ -1,0 +1,75 @@
+/**
+ * Finds many needles in one pass over a text. Owns the bound on its work: who knows a secret can write a text that begins
+ * like it at every place, and must not buy time with it.
+ */
+import { invariant } from '../base/assert.ts';
+
+export type Needle = {
+  /** In lower case, at least `WINDOW` bytes. */
+  readonly bytes: Uint8Array;
+  /** Number of the secret that it belongs to. */
+  readonly secret: number;
+  /** How many characters of base64 before it, and after it, hold bits of the value and go with it. */
+  readonly before: number;
+  readonly after: number;
+};
+
+/** Bytes by which a needle is suspected: as many as a hash of 32 bits remembers when each byte moves it by four. */
+export const WINDOW = 8;
+const FILTER_BITS = 16;
+/** Comparisons for each byte of a text. Text that is nothing but secrets needs one for each form of a secret. */
+const COMPARISONS = 8;
+const SOME = 4_096;
+
+/**
+ * @param found is told of every needle, also of those that overlap; of one needle each place once.
+ * @returns how many bytes were looked at, or undefined when the text is made to cost more than it may.
+ */
+export type Search = (
+  text: Uint8Array,
+  found: (needle: Needle, start: number, end: number) => void,
+) => number | undefined;
+
+export function searchFor(needles: readonly Needle[]): Search {
+  const filter = new Uint8Array(1 << FILTER_BITS);
+  const byHash = new Map<number, { readonly needle: Needle; readonly index: number }[]>();
+  needles.forEach((needle, index) => {
+    invariant(needle.bytes.length >= WINDOW, 'a needle is as long as the window');
+    const hash = needle.bytes.subarray(0, WINDOW).reduce(roll, 0);
+    filter[slot(hash)] = 1;
+    byHash.set(hash, [...(byHash.get(hash) ?? []), { needle, index }]);
+  });
+
+  return (text, found) => {
+    const budget = COMPARISONS * text.length + SOME;
+    /** Where the last match of each needle ended. */
+    const ends = new Uint32Array(needles.length);
+    let compared = 0;
+    let hash = 0;
+    for (let i = 0; i < text.length; i++) {
+      hash = roll(hash, text[i] ?? 0);
+      if (filter[slot(hash)] === 0) continue;
+      const start = i + 1 - WINDOW;
+      for (const { needle, index } of byHash.get(hash) ?? []) {
+        if (start < (ends[index] ?? 0)) continue;
+        const same = commonLength(text, start, needle.bytes);
+        compared += same + 1;
+        if (compared > budget) return undefined;
+        if (same < needle.bytes.length) continue;
+        ends[index] = start + same;
+        found(needle, start, start + same);
+      }
+    }
+    return text.length + compared;
+  };
+}
+
+/** What was rolled in eight bytes ago has left the 32 bits. */
+const roll = (hash: number, byte: number): number => ((hash << 4) + byte) | 0;
+const slot = (hash: number): number => Math.imul(hash, 0x9e37_79b1) >>> (32 - FILTER_BITS);
+
+function commonLength(text: Uint8Array, start: number, needle: Uint8Array): number {
+  let same = 0;
+  while (same < needle.length && text[start + same] === needle[same]) same += 1;
+  return same;
+}
