@@ -3,7 +3,9 @@ import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { ProblemKind } from '../../sdk/contract/problem.ts';
+import { LIMITS } from '../base/limits.ts';
 import { problem, rawProblem } from './answer.ts';
+import { boundResting } from './resting.ts';
 
 /**
  * Listens. Owns what happens before a request is one and after it is answered: time and size limits of connections, and
@@ -29,6 +31,8 @@ export type ConnectionLimits = {
   readonly checkMs: number;
   readonly headerBytes: number;
   readonly connections: number;
+  /** Connections of one address on which no request is under way. */
+  readonly restingPerAddress: number;
   /** How long close waits for answers that are under way. */
   readonly graceMs: number;
 };
@@ -40,7 +44,8 @@ const CONNECTION_LIMITS: ConnectionLimits = {
   stallMs: 120_000,
   checkMs: 2_000,
   headerBytes: 16_384,
-  connections: 4_096,
+  connections: LIMITS.connections.value,
+  restingPerAddress: LIMITS.restingPerAddress.value,
   graceMs: 5_000,
 };
 
@@ -77,6 +82,7 @@ export async function serve(app: Hono, options: ServeOptions): Promise<Listening
   server.on('clientError', (error, socket) => refuseConnection(error, socket, latest.get(socket)));
   // RFC 9110, section 10.1.1: an expectation that is not understood may be passed over.
   server.on('checkExpectation', listener);
+  boundResting(server, limits.restingPerAddress);
   await listen(server, options);
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : options.port;
