@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCellHost } from '../kernel/adapter/extism/cell-host.ts';
-import type { Digest } from '../kernel/base/id.ts';
+import type { Digest, OrgId } from '../kernel/base/id.ts';
 import { admit } from '../kernel/cell/admit.ts';
 import type { CellCall, CellHost, CellOutcome } from '../kernel/port/cell-host.ts';
 import { testEnvelope } from '../sdk/author/test-host.ts';
@@ -61,6 +61,7 @@ async function open(plugin: string, outDir: string): Promise<Loaded> {
 }
 
 const callOf = (module: Digest, action: string, input: unknown): CellCall => ({
+  org: 'bench' as OrgId,
   module,
   envelope: JSON.stringify(testEnvelope({ action, input })),
   softDeadlineMs: 10_000,

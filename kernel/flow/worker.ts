@@ -105,6 +105,7 @@ export function openWorker(deps: {
       seed: seedOf(entropy),
     };
     const outcome = await cells.call({
+      org: run.org,
       module: digest,
       envelope: JSON.stringify(envelope),
       softDeadlineMs: step.timeout,

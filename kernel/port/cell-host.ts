@@ -1,5 +1,5 @@
 import type { HttpAnswer, HttpRequest } from '../../sdk/contract/plugin.ts';
-import type { Digest } from '../base/id.ts';
+import type { Digest, OrgId } from '../base/id.ts';
 import type { Result } from '../base/result.ts';
 
 /**
@@ -8,6 +8,8 @@ import type { Result } from '../base/result.ts';
  * whatever the plugin does after it (refusals are sticky).
  */
 export type CellCall = {
+  /** On whose behalf. A module that kills cells is put in quarantine for this org, and for no other. */
+  readonly org: OrgId;
   /** Digest of an admitted module that `load` accepted. */
   readonly module: Digest;
   /** JSON text of a CallEnvelope. */

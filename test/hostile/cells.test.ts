@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
 import { digestOf } from '../../kernel/base/digest.ts';
+import type { OrgId } from '../../kernel/base/id.ts';
 import type { BrokerAnswer } from '../../kernel/port/cell-host.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { type Cells, openCells } from './cells.ts';
@@ -308,6 +309,10 @@ describe('the pool', () => {
       elapsedMs: 0,
     });
     expect(await other.call(echo, 'others')).toMatchObject({ kind: 'replied' });
+    // What one org has it do is not held against another.
+    const globex = { org: 'globex' as OrgId, hardDeadlineMs: 50 };
+    expect(await other.call(again, '{}', globex)).toMatchObject({ kind: 'overran' });
+    expect(await other.call(again, '{}')).toMatchObject({ kind: 'refused' });
   });
 
   it('does not blame a module for a slow broker', async () => {

@@ -1,6 +1,6 @@
 import { openCellHost } from '../../kernel/adapter/extism/cell-host.ts';
 import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
-import type { Digest } from '../../kernel/base/id.ts';
+import type { Digest, OrgId } from '../../kernel/base/id.ts';
 import { admit } from '../../kernel/cell/admit.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../kernel/port/cell-host.ts';
 import { hostileModule } from './hostile-module.ts';
@@ -32,6 +32,7 @@ export function openCells(options: Partial<CellHostOptions> = {}): Cells {
     },
     call: (module, envelope, more = {}) =>
       host.call({
+        org: 'acme' as OrgId,
         module,
         envelope,
         softDeadlineMs: 5_000,

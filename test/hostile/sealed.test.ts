@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openCellHost } from '../../kernel/adapter/extism/cell-host.ts';
-import type { Digest } from '../../kernel/base/id.ts';
+import type { Digest, OrgId } from '../../kernel/base/id.ts';
 import { admit } from '../../kernel/cell/admit.ts';
 import type { CellCall, CellHost } from '../../kernel/port/cell-host.ts';
 import { testEnvelope } from '../../sdk/author/test-host.ts';
@@ -39,6 +39,7 @@ afterAll(async () => {
 const denyAll = async () => ({ denied: 'nothing is granted here' });
 const call = (action: string, input: unknown = null, more: Partial<CellCall> = {}) =>
   host.call({
+    org: 'acme' as OrgId,
     module,
     envelope: JSON.stringify(testEnvelope({ action, input })),
     softDeadlineMs: 10_000,

@@ -7,6 +7,7 @@ import {
   type Cell,
   type CellEnd,
   type CellModule,
+  culpritOf,
   type LoadTask,
   startCell,
   type Task,
@@ -107,7 +108,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       return;
     }
     if (end.unstarted) waiting.unshift(end.unstarted);
-    if (end.culprit) kills.note(end.culprit.digest, Date.now());
+    if (end.culprit) kills.note(end.culprit, Date.now());
     if (end.bootFault === undefined) bootFaults = 0;
     else if (++bootFaults >= BOOT_FAULTS_MAX && !cells.some(isServing)) giveUp(end.bootFault);
     respawns++;
@@ -198,8 +199,9 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
 
   /** Settles a call whose module may not run at present. */
   function isBarred(task: CallTask): boolean {
-    const standing = kills.standing(task.module.digest, Date.now());
-    if (standing.kind === 'clear') return false;
+    const suspect = culpritOf(task);
+    const standing = suspect && kills.standing(suspect, Date.now());
+    if (!standing || standing.kind === 'clear') return false;
     const until = new Date(standing.untilMs).toISOString();
     task.settle(
       standing.kind === 'quarantined'

@@ -6,6 +6,7 @@ import { type CellExit, spawnCell } from './cell-child.ts';
 import type { CellCommand } from './cell-command.ts';
 import { type Frame, frameOf, KIND, PAYLOAD_AT, TO_CELL_BYTES_MAX, writeHead } from './frame.ts';
 import { parseHttpRequest } from './http-request.ts';
+import type { Culprit } from './kill-record.ts';
 import { type DecodedResult, readResult, VERDICT } from './result-frame.ts';
 
 /**
@@ -53,7 +54,7 @@ export type CellEvents = {
 
 export type CellEnd = {
   /** The module that is to blame. */
-  readonly culprit: CellModule | undefined;
+  readonly culprit: Culprit | undefined;
   /** A task that was given and did not begin. */
   readonly unstarted: Task | undefined;
   /** Why the cell never got ready. */
@@ -101,8 +102,8 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   let loading: CellModule | undefined;
   let requests = 0;
   let denied: string | undefined;
-  /** The module that ran before the running task. */
-  let previous: CellModule | undefined;
+  /** What ran before the running task. */
+  let previous: Culprit | undefined;
 
   const child = spawnCell(command, onFrame, onExit);
   let timer = setTimeout(() => end(ABORTED, { bootFault: 'It did not get ready in time.' }), BOOT_DEADLINE_MS);
@@ -119,7 +120,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
 
   function rest(): void {
     clearTimeout(timer);
-    previous = task?.module;
+    previous = culpritOf(task);
     task = undefined;
     enter('idle');
     events.free();
@@ -136,9 +137,9 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
 
   function onDeadline(): void {
     if (hasEnded()) return;
-    if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: loading });
+    if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: culpritOf(task) });
     // Waiting for an answer is not the module's doing.
-    else end({ kind: 'overran', deadline: 'hard' }, { culprit: phase === 'blocked' ? undefined : task?.module });
+    else end({ kind: 'overran', deadline: 'hard' }, { culprit: phase === 'blocked' ? undefined : culpritOf(task) });
   }
 
   function end(ending: Ending, why: Partial<CellEnd>): void {
@@ -154,7 +155,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     if (phase === 'starting') end(ABORTED, { bootFault: exit.text });
     // The cell gave itself up over the call before, which it had answered; it has not read the present one.
     else if (exit.stateLeft && requests === 0) end(ABORTED, { culprit: previous, unstarted: task });
-    else end({ kind: 'crashed', reason: exit.text }, { culprit: task?.module });
+    else end({ kind: 'crashed', reason: exit.text }, { culprit: culpritOf(task) });
   }
 
   function onFrame(frame: Frame | undefined): boolean {
@@ -169,7 +170,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     return !hasEnded();
   }
 
-  const breach = () => end(BROKE_PROTOCOL, { culprit: task?.module });
+  const breach = () => end(BROKE_PROTOCOL, { culprit: culpritOf(task) });
 
   function onLoaded(fault: Buffer): void {
     loading = undefined;
@@ -271,6 +272,10 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     gone: child.gone,
   };
 }
+
+/** Nobody calls a module while it is only loaded, so nobody is to blame. */
+export const culpritOf = (task: Task | undefined): Culprit | undefined =>
+  task?.kind === 'call' ? `${task.call.org}/${task.module.digest}` : undefined;
 
 /** What a timer can wait: a longer time would be taken for none at all. */
 const timerMs = (ms: number): number => (ms >= 0 ? Math.min(ms, 0x7fff_ffff) : 0);

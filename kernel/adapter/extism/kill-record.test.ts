@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { digestOf } from '../../base/digest.ts';
-import { openKillRecord } from './kill-record.ts';
+import { type Culprit, openKillRecord } from './kill-record.ts';
 
 const policy = { windowMs: 1_000, backoffMs: 10, killsMax: 4, quarantineMs: 5_000 };
-const [bad, good] = [digestOf('bad'), digestOf('good')];
+const [bad, good] = ['acme/bad' as Culprit, 'globex/bad' as Culprit];
 
 function afterKills(...times: readonly number[]) {
   const record = openKillRecord(policy);

@@ -1,8 +1,9 @@
-import type { Digest } from '../../base/id.ts';
+import type { Digest, OrgId } from '../../base/id.ts';
 
 /**
- * Remembers which modules killed cells. A module that does it again and again first waits, then is put in quarantine,
- * so that respawning can never become the only thing that the machine does.
+ * Remembers which modules killed cells, for each org that calls them: hostile parameters of one org must not take a
+ * plugin from another. A module that does it again and again first waits, then is put in quarantine, so that respawning
+ * can never become the only thing that the machine does.
  */
 export type KillPolicy = {
   readonly windowMs: number;
@@ -14,6 +15,9 @@ export type KillPolicy = {
 
 export const KILL_POLICY: KillPolicy = { windowMs: 60_000, backoffMs: 250, killsMax: 5, quarantineMs: 60_000 };
 
+/** A module as one org calls it. */
+export type Culprit = `${OrgId}/${Digest}`;
+
 /** `untilMs` is Unix milliseconds. */
 type Standing =
   | { readonly kind: 'clear' }
@@ -21,21 +25,21 @@ type Standing =
   | { readonly kind: 'quarantined'; readonly untilMs: number; readonly kills: number };
 
 export type KillRecord = {
-  note(module: Digest, nowMs: number): void;
-  standing(module: Digest, nowMs: number): Standing;
+  note(culprit: Culprit, nowMs: number): void;
+  standing(culprit: Culprit, nowMs: number): Standing;
 };
 
 const CLEAR: Standing = { kind: 'clear' };
 
 export function openKillRecord(policy: KillPolicy): KillRecord {
-  const killsOf = new Map<Digest, readonly number[]>();
+  const killsOf = new Map<Culprit, readonly number[]>();
   return {
-    note(module, nowMs) {
-      const recent = (killsOf.get(module) ?? []).filter((at) => nowMs - at < policy.windowMs);
-      killsOf.set(module, [...recent, nowMs].slice(-policy.killsMax));
+    note(culprit, nowMs) {
+      const recent = (killsOf.get(culprit) ?? []).filter((at) => nowMs - at < policy.windowMs);
+      killsOf.set(culprit, [...recent, nowMs].slice(-policy.killsMax));
     },
-    standing(module, nowMs) {
-      const kills = killsOf.get(module);
+    standing(culprit, nowMs) {
+      const kills = killsOf.get(culprit);
       const last = kills?.at(-1);
       if (kills === undefined || last === undefined) return CLEAR;
       if (kills.length >= policy.killsMax) {
@@ -46,7 +50,7 @@ export function openKillRecord(policy: KillPolicy): KillRecord {
         if (nowMs < untilMs) return { kind: 'backing-off', untilMs };
         if (nowMs - last < policy.windowMs) return CLEAR;
       }
-      killsOf.delete(module);
+      killsOf.delete(culprit);
       return CLEAR;
     },
   };
