@@ -7,8 +7,8 @@ import type { Role } from '../org/role.ts';
 import type { Tier } from '../playbook/schema.ts';
 
 /**
- * An approval gate (S 6): people agree to exactly one action with exactly these parameters and this plan, named by
- * `subject`. Anything else, a changed parameter included, is another subject and needs another approval.
+ * An approval gate (S 6): people agree to exactly one action with exactly these parameters, this plan and this grant,
+ * named by `subject`. Anything else, a changed parameter included, is another subject and needs another approval.
  */
 export type Approval = {
   readonly id: ApprovalId;
@@ -54,9 +54,12 @@ export type VoteRefusal =
   | 'subject-changed'
   | 'rationale-missing';
 
-/** Digest that binds an approval to action, parameters and plan. */
-export const approvalSubject = (uses: string, parameters: JsonObject, plan: Plan | null): Digest =>
-  digestOfJson('approval-subject', { uses, parameters, plan: plan as unknown as Json });
+/**
+ * Digest that binds an approval to action, parameters, plan, and the grant of the plugin: its settings may name the
+ * appliance, and its rules the host and the secret, with which the action is carried out.
+ */
+export const approvalSubject = (uses: string, parameters: JsonObject, plan: Plan | null, grant: Digest): Digest =>
+  digestOfJson('approval-subject', { uses, parameters, plan: plan as unknown as Json, grant });
 
 /** @returns why this ballot must not count, or undefined. First match wins; the order is part of the contract. */
 export function refuseBallot(approval: Approval, ballot: Ballot, now: UnixMs): VoteRefusal | undefined {

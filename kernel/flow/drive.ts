@@ -89,6 +89,7 @@ export function openDriver(deps: {
       graph,
       matrix: policy.matrix,
       action: (plugin, action) => judges.actionFacts(run.plugins[plugin], action),
+      grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
     };
   };

@@ -49,6 +49,7 @@ export function openRegistry(store: Store) {
   const policies = new Map<Digest, PolicySet>();
   const plugins = new Map<Digest, Plugin>();
   const graphs = new Map<string, Compiled>();
+  const grantDigests = new WeakMap<EgressPolicy['grants'][number], Digest>();
 
   const version = (org: OrgId, name: string, digest: Digest) => {
     const key = KEYS.version(org, name, digest);
@@ -70,6 +71,15 @@ export function openRegistry(store: Store) {
   return {
     org: (id: OrgId) => orgs.get(id),
     orgs: () => [...orgs.keys()],
+    /** Of the grant that holds now: an approval that was given under another one is not for this one. */
+    grantDigest(id: OrgId, plugin: string): Digest {
+      const grant = orgs.get(id)?.egress.grants.find((one) => one.plugin === plugin);
+      const known = grant && grantDigests.get(grant);
+      if (known) return known;
+      const digest = digestOfJson('egress-grant', (grant ?? null) as unknown as Json);
+      if (grant) grantDigests.set(grant, digest);
+      return digest;
+    },
     addOrg: (org: Omit<Org, 'triggers'>) => void orgs.set(org.id, { ...org, triggers: [] }),
 
     /** Remembers a policy set; runs that were started under it are judged by it to their end. */

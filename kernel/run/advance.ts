@@ -104,7 +104,8 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
   }
   const demand = demandFor(turn.facts.matrix, step.tier, verdict.kind === 'hold');
   if (demand.needed === 0) return intend(turn, step, parameters, plan, verdict.by);
-  const subject = approvalSubject(`${step.plugin}/${step.action}`, parameters, plan);
+  const grant = turn.facts.grant(step.plugin);
+  const subject = approvalSubject(`${step.plugin}/${step.action}`, parameters, plan, grant);
   const run = turn.run();
   const asked = run.steps[step.id]?.approval;
   const approval = asked ? run.approvals[asked] : undefined;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { calls, kinds, machine, person, START, step } from '../../test/support/machine.ts';
+import type { Digest } from '../base/id.ts';
 import { durationMs } from '../base/time.ts';
 import { auditOf } from './audit.ts';
 import type { Input, Outcome } from './decision.ts';
@@ -188,6 +189,20 @@ describe('approval (R2)', () => {
     const before = m.run();
     expect(kinds(vote(m))).toBe(`refused: ${why}`);
     expect(m.run()).toBe(before);
+  });
+
+  test('it is for the grant under which it was asked for: after a change people are asked again', () => {
+    let grant = `sha256:${'1'.repeat(64)}` as Digest;
+    const m = held('high', { grant: () => grant });
+    grant = `sha256:${'2'.repeat(64)}` as Digest;
+    const asked = m.vote('other');
+    expect([kinds(asked), calls(asked)]).toEqual(['approval-voted approval-decided step-held', '']);
+    m.wait(1);
+    expect(calls(m.vote('other'))).toBe('execute ban #1');
+    // Between two attempts too.
+    m.outcome('ban', failed('unavailable'));
+    grant = `sha256:${'3'.repeat(64)}` as Digest;
+    expect(kinds(m.timer(120_000))).toBe('step-held');
   });
 
   test('one rejection ends it, whoever agreed before', () => {

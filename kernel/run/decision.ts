@@ -93,6 +93,8 @@ export type Facts = {
   readonly matrix: ApprovalMatrix;
   /** Undefined when the plugin or action is not installed any more. */
   readonly action: (plugin: string, action: string) => ActionFacts | undefined;
+  /** Digest of what the org grants the plugin at present: settings and rules, or that there is no grant. */
+  readonly grant: (plugin: string) => Digest;
   readonly verdicts: ReadonlyMap<StepId, Verdict>;
   readonly branches: ReadonlyMap<StepId, 'true' | 'false' | 'fault'>;
 };

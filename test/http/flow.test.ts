@@ -185,6 +185,31 @@ test('a containment waits for another person, who decides on exactly what is sho
   expect(incident.data).toMatchObject({ incident: 'INC/7', state: 'contained', timeline: [{ run: id }] });
 });
 
+test('an approval is for the settings under which it was given: after a change people are asked again', async () => {
+  await house.setUp(ACME, { endpoint: 'https://one.example' });
+  const id = started(await house.publish('contain.seen', ACME, 'finding-settings'));
+  const pending = async () => {
+    const { approvals } = (await runOf(id, '')).data;
+    return approvals.find((one: { state: string }) => one.state === 'pending');
+  };
+  const approve = ({ approval, subject }: { approval: string; subject: string }) =>
+    house.ask('approver@acme', 'POST', `/v1/orgs/acme/approvals/${approval}/votes`, {
+      body: { decision: 'approve', rationale: 'seen', subject },
+    });
+  const first = await house.until(pending);
+  await house.setUp(ACME, { endpoint: 'https://two.example' });
+  expect((await approve(first)).data.state).toBe('approved');
+  const second = await house.until(pending);
+  expect(second.subject).not.toBe(first.subject);
+  expect((await runOf(id, '')).data).toMatchObject({ state: 'waiting', steps: [{ state: 'held', attempts: [] }, {}] });
+  expect((await approve({ ...second, subject: first.subject })).json.type).toBe(
+    'urn:interlock:problem:subject-changed',
+  );
+  expect((await approve(second)).data.state).toBe('approved');
+  expect((await runOf(id)).data.state).toBe('completed');
+  await house.setUp(ACME);
+});
+
 test('whoever caused the run does not decide on it, and nobody votes twice', async () => {
   await house.tokenOf(ACME, 'both@acme', ['source', 'approver']);
   await house.activate(playbook('grave', `${CONTAIN}, tier: critical`));

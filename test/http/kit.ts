@@ -201,10 +201,15 @@ export async function openHouse(
     tokens.set(id, token);
     return token;
   };
-  for (const id of [ACME, GLOBEX]) {
+  /** As the kernel does it at its start; again with other settings, as at its next one. */
+  const setUp = async (id: OrgId, settings: Readonly<Record<string, string>> = {}) => {
     const plugins = [{ manifest: PROBE, wasm: MODULE, sealed: false }];
-    const set = await kernel.setUpOrg({ id, policy: POLICY, egress: EGRESS as never, plugins });
+    const grants = EGRESS.grants.map((grant) => ({ ...grant, settings }));
+    const set = await kernel.setUpOrg({ id, policy: POLICY, egress: { ...EGRESS, grants } as never, plugins });
     if (!set.ok) throw new Error(set.error);
+  };
+  for (const id of [ACME, GLOBEX]) {
+    await setUp(id);
     for (const role of ROLES) await tokenOf(id, `${role}@${id}`, [role]);
     await tokenOf(id, `all@${id}`, ROLES);
   }
@@ -245,6 +250,7 @@ export async function openHouse(
     secrets,
     tokens,
     tokenOf,
+    setUp,
     logged,
     contract,
     ask,

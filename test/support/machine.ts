@@ -32,6 +32,8 @@ export type MachineOptions = {
   readonly verdict?: (step: StepId) => Verdict;
   readonly branch?: (step: StepId) => 'true' | 'false' | 'fault';
   readonly inputs?: Readonly<Record<string, string>>;
+  /** What the plugin is granted at present. */
+  readonly grant?: () => Digest;
   readonly matrix?: ApprovalMatrix;
 };
 
@@ -77,6 +79,7 @@ export function machine(options: MachineOptions) {
             }
           );
         },
+        grant: options.grant ?? (() => DIGEST),
         verdicts,
         branches,
       };
