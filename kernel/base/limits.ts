@@ -17,6 +17,13 @@ export const LIMITS = {
   ruleDepth: limit(8, 'levels', 'readable by a person', '422 on lint'),
   guardrailRules: limit(256, 'rules', 'deny, hold and allow rules of one set, each; judged before every action', '422'),
   stepsPerPlaybook: limit(128, 'steps', 'a graph a reviewer can read', '422 on lint'),
+  playbooksPerOrg: limit(1_000, 'names', 'bounds the list of an org and what a start reads', '422 on put'),
+  versionsPerPlaybook: limit(
+    1_000,
+    'versions',
+    'bounds the record of one playbook; each is kept for good',
+    '422 on put',
+  ),
   playbookBytes: limit(65_536, 'bytes', 'bounds the YAML parser', '413'),
   runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),

@@ -1,6 +1,5 @@
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import type { OrgId, RunId } from '../base/id.ts';
-import { LIMITS } from '../base/limits.ts';
 import type { Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
 import type { CellHost } from '../port/cell-host.ts';
@@ -143,7 +142,7 @@ export function openKernel(ports: Ports): Kernel {
     }),
     control: openControl({ driver, ledger }),
     query,
-    playbooks: openPlaybooks({ ledger, registry, clock, maxTriggers: LIMITS.rulesPerOrg.value }),
+    playbooks: openPlaybooks({ ledger, registry, clock }),
     tokens: openTokens({ store, ledger, clock, entropy }),
     plugins(id) {
       const org = registry.org(id);

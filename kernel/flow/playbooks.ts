@@ -1,4 +1,5 @@
 import type { Digest, OrgId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
@@ -36,15 +37,14 @@ export type PlaybookFault =
   | { readonly kind: 'lint'; readonly issues: readonly Issue[] }
   | { readonly kind: 'not_found' }
   | { readonly kind: 'four_eyes' }
-  | { readonly kind: 'too_many' };
+  | { readonly kind: 'too_many'; readonly what: 'playbooks' | 'versions' | 'triggers' };
 
 const NEVER_ACTIVE = { activatedBy: null, activatedAt: null };
-const VERSIONS_KEPT = 1_000;
 
 export type Playbooks = ReturnType<typeof openPlaybooks>;
 
-export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock: Clock; maxTriggers: number }) {
-  const { ledger, registry, clock, maxTriggers } = deps;
+export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock: Clock }) {
+  const { ledger, registry, clock } = deps;
 
   const lint = (org: OrgId, text: string): Result<Checked, readonly Issue[]> => {
     const plugins = registry.org(org)?.plugins ?? new Map();
@@ -71,7 +71,10 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       const { playbook, digest } = checked.value;
       const old = read(by.org, playbook.name);
       if (old?.versions.some((version) => version.digest === digest)) return ok({ ...old, digest });
-      if ((old?.versions.length ?? 0) >= VERSIONS_KEPT) return err({ kind: 'too_many' });
+      if (!old && registry.playbooks(by.org) >= LIMITS.playbooksPerOrg.value)
+        return err({ kind: 'too_many', what: 'playbooks' });
+      if ((old?.versions.length ?? 0) >= LIMITS.versionsPerPlaybook.value)
+        return err({ kind: 'too_many', what: 'versions' });
       const fresh: VersionRecord = { digest, state: 'validated', by: by.id, at: clock.now(), ...NEVER_ACTIVE };
       const record: PlaybookRecord = {
         name: playbook.name,
@@ -80,13 +83,15 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
         versions: [...(old?.versions ?? []), fresh],
       };
       const stored: StoredVersion = { digest, text, playbook };
-      await ledger.stage({
+      const durable = ledger.stage({
         audit: [{ org: by.org, kind: 'playbook.put', actor: `principal:${by.id}`, ref: playbook.name, act: digest }],
         rows: [
           { key: KEYS.playbook(by.org, playbook.name), value: JSON.stringify(record) },
           { key: KEYS.version(by.org, playbook.name, digest), value: JSON.stringify(stored) },
         ],
       });
+      if (!old) registry.addPlaybook(by.org);
+      await durable;
       return ok({ ...record, digest });
     },
 
@@ -106,7 +111,8 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       );
       if (risky && version.by === by.id) return err({ kind: 'four_eyes' });
       const others = (registry.org(by.org)?.triggers ?? []).filter(({ playbook }) => playbook !== name).length;
-      if (others + checked.value.playbook.triggers.length > maxTriggers) return err({ kind: 'too_many' });
+      if (others + checked.value.playbook.triggers.length > LIMITS.rulesPerOrg.value)
+        return err({ kind: 'too_many', what: 'triggers' });
       if (old.active === digest) return ok(old);
       const record: PlaybookRecord = {
         ...old,

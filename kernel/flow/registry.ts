@@ -33,6 +33,8 @@ export type Org = {
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
   triggers: readonly ActiveTrigger[];
+  /** How many names of playbooks there are. */
+  playbooks: number;
 };
 
 export type StoredVersion = { readonly digest: Digest; readonly text: string; readonly playbook: Playbook };
@@ -80,7 +82,14 @@ export function openRegistry(store: Store) {
       if (grant) grantDigests.set(grant, digest);
       return digest;
     },
-    addOrg: (org: Omit<Org, 'triggers'>) => void orgs.set(org.id, { ...org, triggers: [] }),
+    addOrg: (org: Omit<Org, 'triggers' | 'playbooks'>) => void orgs.set(org.id, { ...org, triggers: [], playbooks: 0 }),
+
+    /** How many playbooks the org has; counted with the staging of each, so that two at once cannot pass the bound. */
+    playbooks: (id: OrgId): number => orgs.get(id)?.playbooks ?? 0,
+    addPlaybook(id: OrgId): void {
+      const org = orgs.get(id);
+      if (org) org.playbooks += 1;
+    },
 
     /** Remembers a policy set; runs that were started under it are judged by it to their end. */
     addPolicy(set: PolicySet): Digest {
@@ -123,12 +132,14 @@ export function openRegistry(store: Store) {
       org.triggers = all.sort((a, b) => (a.playbook < b.playbook ? -1 : a.playbook > b.playbook ? 1 : 0));
     },
 
-    /** Reads which versions are active. Called at start. */
-    refreshTriggers(id: OrgId) {
+    /** Reads which playbooks there are, and which versions are active. Called at start. */
+    refreshPlaybooks(id: OrgId) {
       const org = orgs.get(id);
       if (!org) return;
       const active: ActiveTrigger[] = [];
-      for (const { value } of store.range({ ...within(`${id}/playbook`), limit: 100_000 })) {
+      const rows = store.range({ ...within(`${id}/playbook`), limit: 100_000 });
+      org.playbooks = rows.length;
+      for (const { value } of rows) {
         const record = JSON.parse(value) as { name: string; active: Digest | null };
         const found = record.active && version(id, record.name, record.active);
         if (!found || !record.active) continue;

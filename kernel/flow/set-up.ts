@@ -100,7 +100,7 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
       }),
     );
     registry.addOrg({ id, policy: digest, egress: grants, plugins: active });
-    registry.refreshTriggers(id);
+    registry.refreshPlaybooks(id);
     return ok(undefined);
   }
 

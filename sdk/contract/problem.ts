@@ -72,6 +72,11 @@ export const PROBLEMS = {
   'invalid-event': kind(422, 'This is not an event that can be taken', SEE_ERRORS),
   'invalid-playbook': kind(422, 'The playbook is not valid', SEE_ERRORS),
   'invalid-query': kind(422, 'A query parameter is not valid', SEE_ERRORS),
+  'too-many-playbooks': kind(
+    422,
+    'The org has as many playbooks as it may have',
+    'Put it as a version under a name that is there.',
+  ),
   'too-many-triggers': kind(
     422,
     'The org has as many active triggers as it may have',

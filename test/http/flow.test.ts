@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LIMITS } from '../../kernel/base/limits.ts';
 import { verifyBundle } from '../../sdk/verify/bundle.ts';
 import { ACME, CONTAIN, event, type House, openHouse, playbook, started } from './kit.ts';
 
@@ -183,6 +184,37 @@ test('a containment waits for another person, who decides on exactly what is sho
   });
   const incident = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7');
   expect(incident.data).toMatchObject({ incident: 'INC/7', state: 'contained', timeline: [{ run: id }] });
+});
+
+test('playbooks and versions are bounded, each with a problem of its own; what is there goes on', async () => {
+  const crowded = await openHouse();
+  const by = { org: ACME, id: 'author@acme', roles: ['author'] } as unknown as Parameters<
+    typeof crowded.kernel.playbooks.put
+  >[0];
+  const put = (text: string) =>
+    crowded.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks', { body: text, type: 'text/yaml' });
+  const version = (n: number) => playbook('first').replace('title: first', `title: number ${n}`);
+  await Promise.all(
+    Array.from({ length: LIMITS.playbooksPerOrg.value }, (_, i) =>
+      crowded.kernel.playbooks.put(by, playbook(i === 0 ? 'first' : `p${i}`)),
+    ),
+  );
+  expect((await put(playbook('one-more'))).json.type).toBe('urn:interlock:problem:too-many-playbooks');
+  // As at a start of the kernel, which counts what is on disk.
+  await crowded.setUp(ACME);
+  expect((await put(playbook('one-more'))).json.type).toBe('urn:interlock:problem:too-many-playbooks');
+  expect(
+    (
+      await crowded.ask('author@globex', 'POST', '/v1/orgs/globex/playbooks', {
+        body: playbook('one-more'),
+        type: 'text/yaml',
+      })
+    ).status,
+  ).toBe(201);
+  for (let n = 1; n < LIMITS.versionsPerPlaybook.value; n++) await crowded.kernel.playbooks.put(by, version(n));
+  expect((await put(version(0))).json.type).toBe('urn:interlock:problem:too-many-versions');
+  expect((await put(version(1))).status).toBe(201);
+  await crowded.close();
 });
 
 test('an approval is for the settings under which it was given: after a change people are asked again', async () => {

@@ -46,7 +46,7 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     summary: 'Store a version. Runs do not use it before it is activated; the same text is the same version',
     access: 'playbook.write',
     body: playbookText,
-    problems: ['invalid-playbook', 'too-many-versions'],
+    problems: ['invalid-playbook', 'too-many-playbooks', 'too-many-versions'],
     answer: {
       status: 201,
       description: 'Stored; `digest` names the version.',
@@ -55,7 +55,7 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     },
     async handle({ by, body }) {
       const put = await kernel.playbooks.put(by, body);
-      if (!put.ok) return faultAnswer(put.error, 'too-many-versions');
+      if (!put.ok) return faultAnswer(put.error);
       const { digest, ...record } = put.value;
       const location = `/v1/orgs/${by.org}/playbooks/${record.name}`;
       return data({ ...playbookView(record), digest }, 201, { location });
@@ -117,7 +117,7 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
       const digest = toDigest(body.digest);
       if (!isName(name) || !digest) return problem('not-found');
       const activated = await kernel.playbooks.activate(by, name, digest);
-      return activated.ok ? data(playbookView(activated.value)) : faultAnswer(activated.error, 'too-many-triggers');
+      return activated.ok ? data(playbookView(activated.value)) : faultAnswer(activated.error);
     },
   }),
 ];
@@ -150,7 +150,7 @@ const playbookText: BodyReader<string> = {
   },
 };
 
-function faultAnswer(fault: PlaybookFault, tooMany: 'too-many-versions' | 'too-many-triggers'): Response {
+function faultAnswer(fault: PlaybookFault): Response {
   switch (fault.kind) {
     case 'lint':
       return problem('invalid-playbook', { errors: issuesAsErrors(fault.issues) });
@@ -159,6 +159,6 @@ function faultAnswer(fault: PlaybookFault, tooMany: 'too-many-versions' | 'too-m
     case 'four_eyes':
       return problem('four-eyes');
     case 'too_many':
-      return problem(tooMany);
+      return problem(`too-many-${fault.what}`);
   }
 }
