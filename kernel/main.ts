@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
+import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
 import { openModuleStore } from './adapter/file/module-store.ts';
@@ -31,7 +31,8 @@ export async function startKernel(
   // The rule engine's debug output prints the values it compares: events and parameters.
   if (/(^|[\s,])(\*|json-rules-engine\S*)/.test(process.env.DEBUG ?? ''))
     return err('DEBUG makes the rule engine print what it judges; unset DEBUG and start again');
-  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const folder = await makeFolder(config.data);
+  if (!folder.ok) return folder;
   const lock = await lockFolder(config.data);
   if (!lock.ok) return lock;
   const egress = openEgressClient();

@@ -6,6 +6,7 @@ import type { Json } from '../base/json.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { admit } from '../cell/admit.ts';
 import { pluginDigest } from '../cell/parameters.ts';
+import { faultOfManifest } from '../cell/sealed-manifest.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import { KEYS } from './keys.ts';
@@ -57,6 +58,8 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     if (registry.plugin(digest)) return ok(digest);
     const admitted = admit(wasm);
     if (!admitted.ok) return err(`${manifest.name} is not admitted: ${admitted.error.text}`);
+    const fault = faultOfManifest(manifest, wasm);
+    if (fault) return err(`${manifest.name} is not admitted: ${fault}`);
     const ready = await cells.load(digest, admitted.value.wasm, {
       // Restored instead of made anew only when nothing that can change is out of the restorer's reach.
       sealed: sealed && admitted.value.report.restorable,

@@ -25,4 +25,4 @@ export function sourceMapOf(module: WebAssembly.Module): string | undefined {
 }
 
 export const SOURCE_MAP_SECTION = 'interlock:sourcemap';
-export const MANIFEST_SECTION = 'interlock:manifest';
+export { MANIFEST_SECTION } from '../contract/plugin.ts';

@@ -124,3 +124,6 @@ export const PluginManifestSchema = v.strictObject({
   actions: v.pipe(v.record(name, ActionManifest), v.minEntries(1), v.maxEntries(64)),
 });
 export type PluginManifest = v.InferOutput<typeof PluginManifestSchema>;
+
+/** The custom section of a sealed module that holds the manifest as JSON. */
+export const MANIFEST_SECTION = 'interlock:manifest';

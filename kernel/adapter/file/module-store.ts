@@ -1,14 +1,16 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { PluginManifestSchema } from '../../../sdk/contract/plugin.ts';
 import type { Digest } from '../../base/id.ts';
 import { pluginDigest } from '../../cell/parameters.ts';
 import type { ModuleStore } from '../../port/module-store.ts';
+import { makeFolder } from './folder.ts';
 
 /** Plugin modules in a folder: `<hex>.wasm` and `<hex>.json` each. What is read is checked against its name. */
 export async function openModuleStore(folder: string): Promise<ModuleStore> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const made = await makeFolder(folder);
+  if (!made.ok) throw new Error(made.error);
   const path = (digest: Digest, ending: string) => join(folder, `${digest.slice(7)}.${ending}`);
   const write = async (file: string, data: string | Uint8Array) => {
     const fresh = `${file}.${process.pid}.new`;
