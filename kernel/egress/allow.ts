@@ -2,7 +2,7 @@
  * Judges one request of a plugin against its grant. Owns the decision "may this leave, and under which rule".
  * Says nothing about addresses: those are judged when the name has been resolved, at the socket.
  */
-import type { EgressRule } from '../../sdk/contract/egress.ts';
+import { type EgressRule, HTTP_METHODS, type HttpMethod } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { LIMITS } from '../base/limits.ts';
 import { ok, type Result } from '../base/result.ts';
@@ -14,22 +14,19 @@ import { bareHost, readTarget, type Target } from './url.ts';
 /** Longest path that a suggested grant repeats; a longer one is cut at a `/`. */
 const MAX_SUGGESTED_PATH = 128;
 
-export type Method = EgressRule['methods'][number];
-
 export type AllowedRequest = {
   readonly rule: EgressRule;
   readonly url: URL;
-  readonly method: Method;
+  readonly method: HttpMethod;
   /** Lower-case names; none of them the kernel's or a credential. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
 };
 
-const METHODS: ReadonlySet<string> = new Set<Method>(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
-const isMethod = (text: unknown): text is Method => typeof text === 'string' && METHODS.has(text);
+const isMethod = (text: unknown): text is HttpMethod => HTTP_METHODS.some((method) => method === text);
 
 /** Whether a method only asks (RFC 9110 section 9.2.1), among those that can be granted. */
-export const isSafe = (method: Method): boolean => method === 'GET' || method === 'HEAD';
+export const isSafe = (method: HttpMethod): boolean => method === 'GET' || method === 'HEAD';
 
 /**
  * Judges every part of the request, then looks for the rule. Of several rules that cover it, the one with the longest
@@ -40,7 +37,7 @@ export function judgeRequest(rules: readonly EgressRule[], request: HttpRequest)
   const target = readTarget(request.url);
   if (!target.ok) return target;
   const { method } = request;
-  if (!isMethod(method)) return refuse('E_METHOD', `the method must be one of ${[...METHODS].join(', ')}`);
+  if (!isMethod(method)) return refuse('E_METHOD', `the method must be one of ${HTTP_METHODS.join(', ')}`);
   const headers = judgeHeaders(request.headers, new Set(rules.flatMap((rule) => rule.secret?.header ?? [])));
   if (!headers.ok) return headers;
   const faultInBody = faultOfBody(request.body, method);
@@ -50,7 +47,7 @@ export function judgeRequest(rules: readonly EgressRule[], request: HttpRequest)
   return ok({ rule, url: target.value.url, method, headers: headers.value, body: request.body });
 }
 
-function faultOfBody(body: unknown, method: Method): string | undefined {
+function faultOfBody(body: unknown, method: HttpMethod): string | undefined {
   if (body === null) return undefined;
   if (typeof body !== 'string' || !body.isWellFormed()) return 'the body must be null or well-formed text';
   if (isSafe(method)) return 'GET and HEAD carry no body; give null';
@@ -58,7 +55,7 @@ function faultOfBody(body: unknown, method: Method): string | undefined {
   return Buffer.byteLength(body) > limit ? `the body is over ${limit} bytes` : undefined;
 }
 
-function findRule(rules: readonly EgressRule[], target: Target, method: Method): EgressRule | undefined {
+function findRule(rules: readonly EgressRule[], target: Target, method: HttpMethod): EgressRule | undefined {
   let best: EgressRule | undefined;
   for (const rule of rules) {
     if (differences(rule, target, method).length > 0) continue;
@@ -68,7 +65,7 @@ function findRule(rules: readonly EgressRule[], target: Target, method: Method):
 }
 
 /** Names of the parts of a rule that do not cover the request; empty when it does. */
-function differences(rule: EgressRule, target: Target, method: Method): readonly string[] {
+function differences(rule: EgressRule, target: Target, method: HttpMethod): readonly string[] {
   const different: string[] = [];
   if (rule.scheme !== target.scheme) different.push('scheme');
   if (bareHost(rule.host) !== target.host) different.push('host');
@@ -83,7 +80,7 @@ const isUnder = (prefix: string, path: string): boolean =>
   path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
 
 /** Tells the operator the line to paste. The query never appears: it may hold what the run is about. */
-function refuseUncovered(rules: readonly EgressRule[], target: Target, method: Method): Result<never, Refusal> {
+function refuseUncovered(rules: readonly EgressRule[], target: Target, method: HttpMethod): Result<never, Refusal> {
   const line = JSON.stringify(suggestedRule(target, method));
   const sameHost = rules.filter((rule) => bareHost(rule.host) === target.host);
   if (target.isAddress && sameHost.length === 0) {
@@ -104,7 +101,7 @@ function refuseUncovered(rules: readonly EgressRule[], target: Target, method: M
   );
 }
 
-function suggestedRule(target: Target, method: Method) {
+function suggestedRule(target: Target, method: HttpMethod) {
   const address = canonicalAddress(target.host);
   const isPrivate = address !== undefined && !judgeAddress(address, []).ok;
   return {

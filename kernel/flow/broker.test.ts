@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { EgressRule } from '../../sdk/contract/egress.ts';
-import type { HttpRequest } from '../../sdk/contract/plugin.ts';
+import { type EgressRule, HTTP_METHODS } from '../../sdk/contract/egress.ts';
+import { type HttpRequest, methodsOf } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok } from '../base/result.ts';
@@ -81,6 +81,7 @@ const scopeOf = (part: Partial<StepScope> = {}): StepScope => ({
   plugin: 'tracker',
   rules: [plain, keyed],
   effect: 'write',
+  methods: HTTP_METHODS,
   op: 'execute',
   idempotencyKey: 'key-of-step',
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
@@ -101,7 +102,12 @@ describe('what a step may send', () => {
   it.each<[Partial<StepScope>, HttpRequest, string | null]>([
     [{ effect: 'none' }, get(), 'E_EFFECT'],
     [{ effect: 'none', rules: [] }, get(), 'E_EFFECT'],
-    [{ effect: 'read' }, get(), null],
+    [{ effect: 'read', methods: methodsOf({ effect: 'read' }) }, get(), null],
+    [{ effect: 'read', methods: methodsOf({ effect: 'read' }) }, post(), 'E_EFFECT'],
+    [{ effect: 'read', methods: methodsOf({ effect: 'read', methods: ['POST'] }) }, post(), null],
+    [{ effect: 'read', methods: methodsOf({ effect: 'read', methods: ['POST'] }) }, get(), 'E_EFFECT'],
+    [{ effect: 'write', methods: methodsOf({ effect: 'write', methods: ['PUT'] }) }, post(), 'E_EFFECT'],
+    [{ effect: 'write', methods: methodsOf({ effect: 'write' }) }, get({ method: 'DELETE' }), null],
     [{ effect: 'write' }, post(), null],
     [{ rules: [] }, get(), 'E_NOT_ALLOWED'],
     [{ op: 'plan' }, get(), null],

@@ -2,7 +2,7 @@
  * The one way out of a cell. Owns what a step may send, which secret rides along, and the account of it that
  * settles the step. Holds no socket and keeps no secret beyond the step. What a plugin sees of an answer: `shown-answer.ts`.
  */
-import type { EgressRule } from '../../sdk/contract/egress.ts';
+import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
 import type { HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -26,6 +26,8 @@ export type StepScope = {
   readonly rules: readonly EgressRule[];
   /** What the action's manifest declares. */
   readonly effect: 'none' | 'read' | 'write';
+  /** What the action sends by its manifest; a grant of the plugin may cover more. */
+  readonly methods: readonly HttpMethod[];
   readonly op: Operation;
   /** The same over all attempts of the step. */
   readonly idempotencyKey: string;
@@ -207,6 +209,10 @@ function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number)
   if (changesNothing && !isSafe(judged.value.method)) {
     const text = `${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`;
     return err({ code: 'E_OPERATION', text });
+  }
+  if (!scope.methods.includes(judged.value.method)) {
+    const text = 'the action does not send this method by its manifest; name it there under methods, or leave it out';
+    return err({ code: 'E_EFFECT', text });
   }
   return judged;
 }

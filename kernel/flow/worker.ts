@@ -1,4 +1,4 @@
-import type { CallEnvelope } from '../../sdk/contract/plugin.ts';
+import { type CallEnvelope, methodsOf } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
@@ -83,6 +83,7 @@ export function openWorker(deps: {
       plugin: step.plugin,
       rules: grant?.rules ?? [],
       effect,
+      methods: methodsOf(contract.action),
       op: call.op,
       idempotencyKey: call.key,
       traceparent: traceparentOf(run, step.id),

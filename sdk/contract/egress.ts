@@ -1,5 +1,9 @@
 import * as v from 'valibot';
 
+/** What can be granted. */
+export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type HttpMethod = (typeof HTTP_METHODS)[number];
+
 /**
  * Egress policy of one org: which plugin may send what where, and which secret rides in which header.
  * Denied until listed. A rule binds scheme, host, port, methods and path prefix together.
@@ -9,7 +13,7 @@ const EgressRule = v.strictObject({
   /** Exact ASCII host name or IP address. No wildcard yet: name each host. */
   host: v.pipe(v.string(), v.minLength(1), v.maxLength(253), v.regex(/^[a-z0-9.:[\]-]+$/, 'lower-case ASCII host')),
   port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
-  methods: v.pipe(v.array(v.picklist(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])), v.minLength(1)),
+  methods: v.pipe(v.array(v.picklist(HTTP_METHODS)), v.minLength(1)),
   /** Path must equal it or continue it at a `/`. `/` grants the whole host. */
   pathPrefix: v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/, 'begins with / and is printable ASCII')),
   /**

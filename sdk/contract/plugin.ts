@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { HTTP_METHODS, type HttpMethod } from './egress.ts';
 import type { ErrorClass } from './error.ts';
 
 /**
@@ -91,6 +92,11 @@ const ActionManifest = v.strictObject({
   /** `none`: pure computation; `read`: may ask outside, changes nothing; `write`: changes something outside. */
   effect: v.picklist(['none', 'read', 'write']),
   /**
+   * What it sends, of what is granted. Without it a `write` may send every method and a `read` GET and HEAD, so that a read
+   * which asks by POST says so to whoever reviews it.
+   */
+  methods: v.optional(v.pipe(v.array(v.picklist(HTTP_METHODS)), v.minLength(1))),
+  /**
    * What makes a repeat safe, for `write`: the target honours the idempotency key; the action has `check`; or nothing
    * does, and a person decides when an outcome is unknown.
    */
@@ -108,6 +114,12 @@ export type ActionManifest = v.InferOutput<typeof ActionManifest>;
 /** The step types that an action may be used as. */
 export const stepTypesOf = ({ types, effect }: Pick<ActionManifest, 'types' | 'effect'>): readonly StepType[] =>
   types ?? (effect === 'write' ? ['contain'] : ['enrich']);
+
+/** The methods that an action may send where a grant covers them. */
+export function methodsOf({ methods, effect }: Pick<ActionManifest, 'methods' | 'effect'>): readonly HttpMethod[] {
+  if (effect === 'none') return [];
+  return methods ?? (effect === 'read' ? ['GET', 'HEAD'] : HTTP_METHODS);
+}
 
 export const PluginManifestSchema = v.strictObject({
   $schema: v.optional(v.string()),

@@ -9,7 +9,7 @@ import { openSecretStore } from '../../kernel/adapter/file/secret-store.ts';
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import type { OrgId } from '../../kernel/base/id.ts';
 import { createBroker, type StepBroker, type StepScope } from '../../kernel/flow/broker.ts';
-import type { EgressRule } from '../../sdk/contract/egress.ts';
+import { type EgressRule, HTTP_METHODS } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { ruleFor } from './ask.ts';
 import { answer, openUpstream, type Script, type Upstream } from './upstream.ts';
@@ -47,6 +47,7 @@ async function startStep(rules: readonly EgressRule[], part: Partial<StepScope> 
     plugin: 'tracker',
     rules,
     effect: 'write',
+    methods: HTTP_METHODS,
     op: 'execute',
     idempotencyKey: 'key-of-step',
     traceparent: '',
