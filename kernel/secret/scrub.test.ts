@@ -137,6 +137,12 @@ describe('a secret that comes back', () => {
     expect(text).not.toContain(form(VALUE));
   });
 
+  it('is found in a dump whose text looks like columns', () => {
+    const value = '00   A  0 0  00 0';
+    const shown = FORMS['xxd, single bytes']?.(value) ?? '';
+    expect(scrubberOf([{ name: 'x', value }])(shown)).toBe('\n00000000: [secret:x]\n');
+  });
+
   it('is replaced each time, and nothing else is', () => {
     expect(scrub(`{"a":"${json(VALUE)}","b":[1,"${json(VALUE)}"],"c":"%41 \\u0041 &amp; kept"}`)).toBe(
       '{"a":"[secret:api-key]","b":[1,"[secret:api-key]"],"c":"%41 \\u0041 &amp; kept"}',

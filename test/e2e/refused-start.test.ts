@@ -1,5 +1,5 @@
 /** What a kernel does not start with: it says what to mend, ends with code 2, and does not hang. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -10,13 +10,16 @@ const MAIN = join(import.meta.dirname, '../../kernel/main.ts');
 const PLUGIN = join(import.meta.dirname, '../../plugins/http-json');
 
 const folders: KernelFolder[] = [];
+const children: ChildProcess[] = [];
 afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
   await Promise.all(folders.splice(0).map((folder) => folder.remove()));
 });
 
 /** @returns the exit code and standard error of a kernel on this configuration. */
 async function start(folder: KernelFolder): Promise<{ readonly code: number | null; readonly said: string }> {
   const child = spawn(process.execPath, [MAIN, '--config', folder.config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  children.push(child);
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const said = await text(child.stderr);
   return { code: await ended, said };
