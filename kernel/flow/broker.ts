@@ -6,14 +6,13 @@ import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
 import type { HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
-import { err, ok, type Result } from '../base/result.ts';
+import { err, type Result } from '../base/result.ts';
 import { type AllowedRequest, isSafe, judgeRequest } from '../egress/allow.ts';
 import type { Refusal } from '../egress/refusal.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
-import type { SecretLease, SecretSource } from '../port/secret-source.ts';
-import { createScrubber, type Scrubber } from '../secret/scrub.ts';
-import { judgeSecretValue } from '../secret/value.ts';
+import type { SecretSource } from '../port/secret-source.ts';
+import { openLeases } from './leases.ts';
 import { noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
 export type StepScope = {
@@ -87,7 +86,7 @@ function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScop
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
   const pool = JSON.stringify([scope.org, scope.plugin]);
-  const secrets = leasesOf(source, scope);
+  const secrets = openLeases(source, scope);
   const used = new Map<string, BrokerUse['secrets'][number]>();
   let asked = 0;
   let requests = 0;
@@ -233,56 +232,4 @@ function outboundHeaders(request: AllowedRequest, scope: StepScope, key: string 
 function worse(before: BrokerUse['unsafe'], answer: OutboundAnswer): BrokerUse['unsafe'] {
   if (answer.kind === 'answered') return before === 'uncertain' ? before : 'answered';
   return answer.kind === 'failed' && answer.sent ? 'uncertain' : before;
-}
-
-/** `isFinal`: nothing but a change by the operator helps. */
-type NoSecret = { readonly isFinal: boolean; readonly text: string };
-
-/** The leases of one step: each secret is leased once, when it is first needed. */
-function leasesOf(source: SecretSource, scope: StepScope) {
-  const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();
-  const held: SecretLease[] = [];
-  let scrubber: Scrubber = createScrubber([]);
-  let isRevoked = false;
-
-  const take = async (name: string): Promise<Result<SecretLease, NoSecret>> => {
-    const leased = await source.lease(scope.org, name, { run: scope.run, step: scope.step });
-    if (!leased.ok) {
-      // Not remembered, so that the next request of the step asks again.
-      leases.delete(name);
-      return leased.error === 'unknown'
-        ? err({ isFinal: true, text: `E_SECRET: the secret ${name} is not stored for this org; store it first` })
-        : err({ isFinal: false, text: `the secret ${name} cannot be read at the moment` });
-    }
-    const lease = leased.value;
-    const judged = isRevoked ? err('the step has ended') : judgeSecretValue(lease.reveal());
-    if (!judged.ok) {
-      await lease.revoke();
-      return err({ isFinal: true, text: `E_SECRET: the secret ${name} cannot be used: ${judged.error}` });
-    }
-    held.push(lease);
-    scrubber = createScrubber(held.map((one) => ({ name: one.name, value: one.reveal() })));
-    return ok(lease);
-  };
-  const leaseFor = (name: string) => {
-    const lease = leases.get(name) ?? take(name);
-    leases.set(name, lease);
-    return lease;
-  };
-
-  return {
-    /** The header with the secret of this rule, and of no other; empty when the rule has none. */
-    headerFor: async (rule: EgressRule): Promise<Result<Readonly<Record<string, string>>, NoSecret>> => {
-      if (!rule.secret) return ok({});
-      const { name, header, format } = rule.secret;
-      const lease = await leaseFor(name);
-      // A function, because `$&` and the like in a value would be read as instructions.
-      return lease.ok ? ok({ [header]: format.replaceAll('{}', () => lease.value.reveal()) }) : lease;
-    },
-    scrubber: (): Scrubber => scrubber,
-    revoke: async (): Promise<void> => {
-      isRevoked = true;
-      await Promise.all(held.map((lease) => lease.revoke()));
-    },
-  };
 }

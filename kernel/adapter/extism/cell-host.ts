@@ -14,32 +14,21 @@ import {
 } from './cell.ts';
 import { cellCommand } from './cell-command.ts';
 import { type CellHostOptions, defaultOptions } from './cell-options.ts';
+import { openGrowth } from './growth.ts';
 import { openKillRecord } from './kill-record.ts';
 import type { CellSettings } from './quota.ts';
 
 /**
  * The pool of cells: which call runs where, and how many cells there are.
  *
- * Owns: the queue of waiting calls, the known modules, growth and shrinking, quarantine. Neighbour: `cell.ts` runs
- * what it is given.
+ * Owns: the queue of waiting calls, the known modules, refilling and shrinking, quarantine. Neighbours: `cell.ts` runs
+ * what it is given, `growth.ts` says when one more cell would help.
  *
  * - P1 first in, first out; a task that was handed back goes to the front.
  * - P2 a call is given to one cell at a time and settles once.
  * - P3 there are never more than `max` cells, and `min` of them are kept warm.
  */
 
-/**
- * When one more cell can help: the others leave a processor to it, because they wait for an answer from outside or spin
- * for long. Where calls are short, more cells than processors only take turns, and each costs memory and warm caches.
- * An answer that waits in the kernel does not count, because then the kernel is what is short of a processor: both
- * times are stretched by how late the kernel's own timers are.
- */
-const AWAY_MS = 5;
-const SPINNING_MS = 50;
-const LAG_FACTOR = 4;
-/** A cell is added when several looks in a row, this far apart, found that it would help. */
-const LOOK_EVERY_MS = 5;
-const LOOKS = 5;
 const BOOT_BACKOFF_MS = 100;
 const BOOT_FAULTS_MAX = 3;
 const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
@@ -49,7 +38,6 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   const options = { ...defaultOptions(), ...given };
   const settings: CellSettings = { quota: options.quota, checkRestoreEvery: options.checkRestoreEvery };
   const command = cellCommand(settings, options.wrapper, options.entry);
-  const processors = availableParallelism();
   const modules = new Map<Digest, CellModule>();
   const kills = openKillRecord(options.kills);
   const cells: Cell[] = [];
@@ -60,8 +48,6 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   let bootFaults = 0;
   let closed = false;
   let retry: NodeJS.Timeout | undefined;
-  let growing: NodeJS.Timeout | undefined;
-  let looks = 0;
 
   const shrink = setInterval(
     () => {
@@ -75,6 +61,13 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     Math.max(50, options.idleMs / 4),
   );
   shrink.unref();
+
+  const growth = openGrowth({
+    cells,
+    isShort: () => !closed && waiting.length > 0 && cells.length < options.max && bootFaults === 0,
+    add: start,
+    processors: availableParallelism(),
+  });
 
   const isIdle = (cell: Cell) => cell.phase() === 'idle';
   const isServing = (cell: Cell) => cell.phase() !== 'starting';
@@ -153,7 +146,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       }
       const cell = roomFor(task);
       if (cell === undefined) {
-        thinkOfGrowing();
+        growth.consider();
         return;
       }
       waiting.shift();
@@ -170,31 +163,6 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       idle ??= cell;
     }
     return idle;
-  }
-
-  /** Soon looks whether one more cell would help. The timer's own delay tells how short of a processor the kernel is. */
-  function thinkOfGrowing(): void {
-    if (cells.length >= options.max || bootFaults > 0) return;
-    const due = performance.now() + LOOK_EVERY_MS;
-    growing ??= setTimeout(() => {
-      growing = undefined;
-      looks = waiting.length > 0 && wouldHelp(performance.now() - due) ? looks + 1 : 0;
-      if (closed || waiting.length === 0) return;
-      if (looks < LOOKS) thinkOfGrowing();
-      else {
-        looks = 0;
-        start();
-      }
-    }, LOOK_EVERY_MS);
-  }
-
-  function wouldHelp(lagMs: number): boolean {
-    if (cells.length >= options.max || cells.some((cell) => cell.phase() === 'starting')) return false;
-    const away = cells.filter((cell) => {
-      const longMs = cell.phase() === 'blocked' ? AWAY_MS : SPINNING_MS;
-      return cell.phaseMs() >= longMs + LAG_FACTOR * lagMs;
-    });
-    return cells.length < away.length + processors;
   }
 
   /** Settles a call whose module may not run at present. */
@@ -288,7 +256,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       closed = true;
       clearInterval(shrink);
       clearTimeout(retry);
-      clearTimeout(growing);
+      growth.stop();
       for (const cell of [...cells]) cell.kill();
       for (const task of waiting.splice(0)) discard(task);
       await Promise.all(leaving);
