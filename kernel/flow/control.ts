@@ -57,7 +57,7 @@ export function openControl(deps: { driver: Driver; ledger: Ledger }) {
       return err(fault);
     },
 
-    /** S 5.4: ends the run now; a call under way is stopped and recorded as indeterminate. */
+    /** S 5.4: ends the run now; a call under way is stopped, and what it may have changed is indeterminate. */
     async cancel(by: Principal, run: RunId, reason: string): Promise<Result<Run, ControlFault>> {
       if (!driver.load(by.org, run)) return err({ kind: 'not_found' });
       const submitted = await driver.submit(by.org, run, { kind: 'cancel', by: by.id, reason });

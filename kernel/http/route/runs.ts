@@ -80,7 +80,7 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       method: 'POST',
       path: '/v1/orgs/{org}/runs/{run}/cancel',
       operation: 'cancelRun',
-      summary: 'End a run now. A call under way is stopped and recorded as indeterminate',
+      summary: 'End a run now. A call under way is stopped; what it may have changed is recorded as indeterminate',
       access: 'run.cancel',
       body: form(CancelForm),
       problems: ['run-ended'],
