@@ -1,5 +1,5 @@
 import type { AuditDraft } from '../audit/record.ts';
-import { digestOf, digestOfJson } from '../base/digest.ts';
+import { digestOf } from '../base/digest.ts';
 import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
 import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -14,26 +14,12 @@ import type { Driver, Judgements, Prepared, Start } from './drive.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { contentOf, eventIdOf, type StoredEvent, type TriggerOutcome } from './stored-event.ts';
 
 /**
  * Takes events in: match, dedup, and start of runs, all in one commit with every evaluation. What is answered is on
  * disk. The same event again (CloudEvents source and id) is answered again and changes nothing.
  */
-export type TriggerOutcome = Omit<TriggerEvaluation, 'outcome' | 'dedupKey'> & {
-  readonly outcome: TriggerEvaluation['outcome'] | 'absorbed';
-  /** The run that this event started, or that absorbed it. */
-  readonly run: RunId | null;
-};
-
-export type StoredEvent = {
-  readonly id: EventId;
-  readonly receivedAt: UnixMs;
-  readonly by: string;
-  readonly seq: number;
-  readonly event: NormalEvent;
-  readonly triggers: readonly TriggerOutcome[];
-};
-
 export type Receipt = {
   readonly event: EventId;
   readonly repeat: boolean;
@@ -240,10 +226,3 @@ export function openIngest(deps: {
     };
   }
 }
-
-/** An event's name in the org: from source and id, so that a second delivery finds the first. */
-const eventIdOf = (org: OrgId, event: NormalEvent): EventId =>
-  `evt_${digestOf(`interlock/event-id/v1\0${org}\0${event.source}\0${event.sourceId}`).slice(7, 39)}` as EventId;
-
-/** Of what the sender says: a second delivery under the same name must say the same, in whatever order of keys. */
-const contentOf = ({ type, subject, data }: NormalEvent): Digest => digestOfJson('event', { type, subject, data });

@@ -7,9 +7,9 @@ import { judge } from '../rule/judge.ts';
 import { scopeOf } from '../run/advance.ts';
 import type { ActionFacts, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
-import type { StoredEvent } from './ingest.ts';
 import { KEYS } from './keys.ts';
 import type { Registry } from './registry.ts';
+import type { StoredEvent } from './stored-event.ts';
 
 /** Gets the judgements that decide asks for: the asynchronous part of a turn, all of it before the decision. */
 export type Judges = ReturnType<typeof openJudges>;

@@ -4,11 +4,11 @@ import type { Store } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
 import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
-import type { StoredEvent } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
 import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, Incident, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
+import type { StoredEvent } from './stored-event.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
 export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };

@@ -2,8 +2,8 @@ import type * as Api from '../../../sdk/contract/api-run.ts';
 import type { Approval } from '../../approval/approval.ts';
 import { resolvePointer } from '../../base/json.ts';
 import { iso } from '../../base/time.ts';
-import type { StoredEvent } from '../../flow/ingest.ts';
 import type { ApprovalRow } from '../../flow/project.ts';
+import type { StoredEvent } from '../../flow/stored-event.ts';
 import type { Run } from '../../run/state.ts';
 
 /** Shows approvals: in a list, within a run, and as the one page that an approver decides on. */

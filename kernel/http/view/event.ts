@@ -1,7 +1,8 @@
 import type * as Api from '../../../sdk/contract/api.ts';
 import type { OrgId, RunId } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
-import type { Receipt, StoredEvent, TriggerOutcome } from '../../flow/ingest.ts';
+import type { Receipt } from '../../flow/ingest.ts';
+import type { StoredEvent, TriggerOutcome } from '../../flow/stored-event.ts';
 
 /** Shows what became of an event, and the event itself as it was taken. */
 export const receiptView = (
