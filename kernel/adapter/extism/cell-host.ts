@@ -2,21 +2,13 @@ import { availableParallelism } from 'node:os';
 import type { Digest } from '../../base/id.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../port/cell-host.ts';
-import {
-  type CallTask,
-  type Cell,
-  type CellEnd,
-  type CellModule,
-  culpritOf,
-  type LoadTask,
-  startCell,
-  type Task,
-} from './cell.ts';
+import { type Cell, type CellEnd, startCell } from './cell.ts';
 import { cellCommand } from './cell-command.ts';
 import { type CellHostOptions, defaultOptions } from './cell-options.ts';
 import { openGrowth } from './growth.ts';
 import { openKillRecord } from './kill-record.ts';
 import type { CellSettings } from './quota.ts';
+import { type CallTask, type CellModule, culpritOf, type LoadTask, type Task } from './task.ts';
 
 /**
  * The pool of cells: which call runs where, and how many cells there are.

@@ -1,13 +1,13 @@
 import type { HttpRequest } from '../../../sdk/contract/plugin.ts';
-import type { Digest } from '../../base/id.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { BrokerAnswer, CellCall, CellLog, CellOutcome } from '../../port/cell-host.ts';
+import type { BrokerAnswer, CellLog, CellOutcome } from '../../port/cell-host.ts';
 import { type CellExit, spawnCell } from './cell-child.ts';
 import type { CellCommand } from './cell-command.ts';
 import { type Frame, frameOf, KIND, PAYLOAD_AT, TO_CELL_BYTES_MAX, writeHead } from './frame.ts';
 import { parseHttpRequest } from './http-request.ts';
 import type { Culprit } from './kill-record.ts';
 import { type DecodedResult, readResult, VERDICT } from './result-frame.ts';
+import { type CallTask, type CellModule, culpritOf, type Task } from './task.ts';
 
 /**
  * One cell as the kernel sees it: the task that it was given, its deadline, and what the cell's frames mean.
@@ -20,29 +20,6 @@ import { type DecodedResult, readResult, VERDICT } from './result-frame.ts';
  * - C3 a denied request decides its call here; no result can undo it.
  * - C4 every task settles exactly once, or is handed back because it did not begin.
  */
-export type CellModule = {
-  readonly digest: Digest;
-  /** Its name in frames. */
-  readonly id: number;
-  readonly wasm: Uint8Array;
-  readonly sealed: boolean;
-};
-
-export type CallTask = {
-  readonly kind: 'call';
-  readonly id: number;
-  readonly module: CellModule;
-  readonly call: CellCall;
-  readonly settle: (outcome: CellOutcome) => void;
-};
-/** `settle` gets why the module cannot be loaded, or an empty text. */
-export type LoadTask = {
-  readonly kind: 'load';
-  readonly module: CellModule;
-  readonly settle: (fault: string) => void;
-};
-export type Task = CallTask | LoadTask;
-
 export type CellEvents = {
   /** The cell can take a task: it is ready, or its task ended. */
   free(): void;
@@ -272,10 +249,6 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     gone: child.gone,
   };
 }
-
-/** Nobody calls a module while it is only loaded, so nobody is to blame. */
-export const culpritOf = (task: Task | undefined): Culprit | undefined =>
-  task?.kind === 'call' ? `${task.call.org}/${task.module.digest}` : undefined;
 
 /** What a timer can wait: a longer time would be taken for none at all. */
 const timerMs = (ms: number): number => (ms >= 0 ? Math.min(ms, 0x7fff_ffff) : 0);
