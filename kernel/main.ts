@@ -163,7 +163,9 @@ async function main(): Promise<number> {
     say(`${ended.message}`);
     return 70;
   }
+  say('stopping: what is under way may end, within seconds');
   await stop();
+  say('stopped');
   return kernel.healthy() ? 0 : 70;
 }
 

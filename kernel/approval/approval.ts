@@ -63,8 +63,8 @@ export const approvalSubject = (uses: string, parameters: JsonObject, plan: Plan
 
 /** @returns why this ballot must not count, or undefined. First match wins; the order is part of the contract. */
 export function refuseBallot(approval: Approval, ballot: Ballot, now: UnixMs): VoteRefusal | undefined {
+  if (approval.state === 'expired' || (approval.state === 'pending' && now >= approval.expiresAt)) return 'expired';
   if (approval.state !== 'pending') return 'not-pending';
-  if (now >= approval.expiresAt) return 'expired';
   if (!ballot.roles.includes(approval.role)) return 'role-missing';
   if (ballot.by === approval.requester) return 'requester-may-not-vote';
   if (approval.votes.some((vote) => vote.by === ballot.by)) return 'already-voted';

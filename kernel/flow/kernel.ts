@@ -61,6 +61,8 @@ export type Kernel = {
   readonly refuseAccess: (by: Principal, what: string) => Promise<void>;
   /** Resolves with the run when it ends, or as it is after `timeoutMs`. Null when there is none. */
   readonly waitForRun: (org: OrgId, run: RunId, timeoutMs: number) => Promise<Run | null>;
+  /** Before a stop: whoever waits for a run gets it as it is, and nobody waits any more. */
+  readonly endWaits: () => void;
   readonly setUpOrg: (setup: OrgSetup) => Promise<Result<void, string>>;
   /** After all orgs are set up: takes up open work and starts the timers. */
   readonly begin: () => Promise<Recovered>;
@@ -179,6 +181,7 @@ export function openKernel(ports: Ports): Kernel {
       }),
 
     waitForRun: waiting.waitForRun,
+    endWaits: waiting.endWaits,
 
     setUpOrg,
 

@@ -1,3 +1,4 @@
+import type { AuditDraft } from '../audit/record.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -109,7 +110,10 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       const risky = [...checked.value.graph.steps.values()].some(
         (step) => step.kind === 'action' && TIERS.indexOf(step.tier) >= TIERS.indexOf('high'),
       );
-      if (risky && version.by === by.id) return err({ kind: 'four_eyes' });
+      if (risky && version.by === by.id) {
+        await ledger.stage({ audit: [refusedOwn(by, name, digest)], rows: [] });
+        return err({ kind: 'four_eyes' });
+      }
       const others = (registry.org(by.org)?.triggers ?? []).filter(({ playbook }) => playbook !== name).length;
       if (others + checked.value.playbook.triggers.length > LIMITS.rulesPerOrg.value)
         return err({ kind: 'too_many', what: 'triggers' });
@@ -145,3 +149,12 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
     },
   };
 }
+
+/** Whoever tries to put his own containment in force is what an auditor looks for. */
+const refusedOwn = (by: Principal, name: string, act: Digest): AuditDraft => ({
+  org: by.org,
+  kind: 'access.refused',
+  actor: `principal:${by.id}`,
+  ref: `activatePlaybook;four-eyes=${name}`,
+  act,
+});

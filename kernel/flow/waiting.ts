@@ -5,16 +5,18 @@ import type { Query } from './query.ts';
 
 /** Lets a caller wait for the end of a run instead of asking again and again. */
 export function openWaiting({ query, driver }: { query: Query; driver: Driver }) {
-  const waiters = new Map<RunId, Set<(run: Run) => void>>();
+  const waiters = new Map<RunId, Set<(run: Run | undefined) => void>>();
+  let over = false;
 
   return {
     /** Resolves with the run when its end is on disk, or as it is after `timeoutMs`. Null when there is none. */
     async waitForRun(org: OrgId, id: RunId, timeoutMs: number): Promise<Run | null> {
       // A run that is under way has not ended on disk, so there is nothing to read before it does. One that is not may
       // have ended in a turn that is still on its way to the disk: it is read, and waited for if it looks open.
-      if (timeoutMs <= 0 || !driver.isActive(org, id)) {
+      const mayWait = timeoutMs > 0 && !over;
+      if (!mayWait || !driver.isActive(org, id)) {
         const now = query.run(org, id);
-        if (!now || isEnded(now) || timeoutMs <= 0) return now;
+        if (!now || isEnded(now) || !mayWait) return now;
       }
       const { promise, resolve } = Promise.withResolvers<Run | undefined>();
       const waiting = waiters.get(id) ?? new Set();
@@ -31,6 +33,12 @@ export function openWaiting({ query, driver }: { query: Query; driver: Driver })
     ended(run: Run): void {
       for (const wake of waiters.get(run.id) ?? []) wake(run);
       waiters.delete(run.id);
+    },
+
+    /** Answers everyone who waits with the run as it is, and lets nobody wait from now on. */
+    endWaits(): void {
+      over = true;
+      for (const waiting of waiters.values()) for (const wake of waiting) wake(undefined);
     },
   };
 }

@@ -163,7 +163,7 @@ describe('a ban that nobody agrees to', () => {
     expect(approval).toMatchObject({ state: 'expired', votes: [] });
     expect(Date.parse(over.endedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(approval?.expiresAt ?? ''));
     const late = await org.approver.vote(approval?.approval ?? '', 'approve', approval?.subject ?? '');
-    expect(outcomeOf(late)).toBe('409 approval-not-pending');
+    expect(outcomeOf(late)).toBe('409 approval-expired');
     expect(bans(org)).toEqual([]);
     const { records } = await world.recordsOf(org);
     expect(records.filter(({ kind }) => kind === 'approval.decided').map(line)).toEqual([
@@ -230,6 +230,12 @@ describe('a playbook', () => {
     expect((await world.detect(org, '203.0.113.5')).triggers).toEqual([]);
     const activateAs = (by: Api) => by.post('/playbooks/contain-c2/activate', { digest });
     expect(outcomeOf(await activateAs(org.author))).toBe('403 four-eyes');
+    const { records } = await world.recordsOf(org);
+    expect(records.findLast(({ kind }) => kind === 'access.refused')).toMatchObject({
+      actor: 'principal:author',
+      ref: 'activatePlaybook;four-eyes=contain-c2',
+      act: digest,
+    });
     expect(outcomeOf(await activateAs(org.operator))).toBe('200');
     expect(await playbook()).toMatchObject({
       active: digest,
