@@ -48,11 +48,12 @@ export function openControl(deps: { driver: Driver; ledger: Ledger }) {
     async vote(by: Principal, approval: ApprovalId, form: BallotForm): Promise<Result<Run, ControlFault>> {
       const text = ledger.read(KEYS.approval(by.org, approval));
       if (!text) return err({ kind: 'not_found' });
-      const { run } = JSON.parse(text) as ApprovalRow;
+      const { run, state } = JSON.parse(text) as ApprovalRow;
       const ballot = { by: by.id, roles: by.roles, ...form };
       const submitted = await driver.submit(by.org, run, { kind: 'vote', approval, ballot });
       if (submitted.ok) return ok(submitted.run);
-      const fault = submitted.refusal.kind === 'ended' ? voteFault('not-pending') : faultOf(submitted);
+      const hasEnded = submitted.refusal.kind === 'ended';
+      const fault = hasEnded ? voteFault(state === 'expired' ? 'expired' : 'not-pending') : faultOf(submitted);
       if (fault.kind === 'vote_refused') await refused(by, 'approval.refused', approval, fault.why);
       return err(fault);
     },

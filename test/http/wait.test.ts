@@ -68,3 +68,14 @@ test('an org has so many places to wait, and another org has its own', async () 
   const again = [1, 2, 3].map(() => waits.take(ACME, async () => 1) !== undefined);
   expect(again).toEqual([true, true, false]);
 });
+
+// The last one: nobody waits in this house any more.
+test('before a stop it is answered with the run as it is, and nobody waits any more', async () => {
+  const run = await underWay();
+  const waiting = Array.from({ length: 3 }, () => read(run, '?wait=60s'));
+  await read(run, '');
+  house.kernel.endWaits();
+  for (const reply of await Promise.all(waiting)) expect(reply.data).toMatchObject({ run, state: 'running' });
+  expect((await read(run, '?wait=60s')).data.state).toBe('running');
+  house.cells.release();
+});
