@@ -4,10 +4,13 @@ import type { Receipt, TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, EXIT, fine, ok, type Result } from './ending.ts';
-import { exitOfRuns, followRun, sayFollowed } from './follow.ts';
+import { exitOfRuns, followRun, noteStillGoing, sayFollowed, waitMsOf } from './follow.ts';
 import { readInput, toText } from './input.ts';
 import { clean, note, paint, say, sayJson, state, table } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+
+/** Longer than most playbooks take, shorter than what a person takes who is asked at night. */
+const WAIT = '10m';
 
 /** `interlock event send`: puts a detection in at the front door and says what came of it. */
 export function addEvent(program: Command): void {
@@ -19,18 +22,21 @@ export function addEvent(program: Command): void {
       .command('send')
       .description('send an event as it is: a CloudEvent 1.0 (or a list of them), an OCSF finding, or a Falco alert')
       .argument('[file]', 'JSON file, or - for standard input', '-')
-      .option('--wait', 'follow the runs that were started to their end'),
+      .option('--wait [duration]', `follow the runs that were started, at most this long (${WAIT} without a duration)`),
     [
       'interlock event send finding.json',
-      'interlock event send finding.json --wait',
+      'interlock event send finding.json --wait 2m',
       'falco-example | interlock event send - --json',
     ],
     'The answer names every trigger that was judged, what came out, and why. Sending the same event again is harmless.\n' +
-      'Exit codes with --wait: 0 all runs completed, 1 one of them did not, 2 it could not be followed.',
+      'Exit codes with --wait: 0 all runs completed, 1 one of them ended in another way, 2 one goes on or could not be\n' +
+      'followed. A run that waits for an approval says so, with the command that gives it.',
   ).action((file: string, _options, command: Command) => act(sendEvent(file, command.optsWithGlobals())));
 }
 
-async function sendEvent(file: string, options: Globals & { readonly wait?: true }): Promise<Ending> {
+async function sendEvent(file: string, options: Globals & { readonly wait?: string | true }): Promise<Ending> {
+  const waitMs = waitMsOf(typeof options.wait === 'string' ? options.wait : WAIT);
+  if (!waitMs.ok) return cannot(`${waitMs.error.text} The file is named before --wait. Nothing was sent.`);
   const bytes = await readInput(file);
   if (!bytes.ok) return bytes;
   const type = contentType(bytes.value, file === '-' ? 'standard input' : clean(file, 200));
@@ -47,17 +53,19 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: true
     if (options.json) sayJson(answer.value);
     return fine;
   }
+  const until = Date.now() + waitMs.value;
   const followed = [];
   for (const run of runs) {
     note(`following ${clean(run, 64)}; it goes on without this command too`);
-    const ended = await followRun(session.value, run, null);
+    const ended = await followRun(session.value, run, until);
     if (!ended.ok) {
       // The event is on record whatever became of the watching, and whoever reads JSON gets its answer.
       if (options.json) sayJson({ ...answer.value, runs: followed });
       return notFollowed(ended.error, session.value);
     }
     followed.push(ended.value);
-    if (!options.json) sayFollowed(ended.value);
+    if (ended.value.endedAt === null) noteStillGoing(ended.value);
+    else if (!options.json) sayFollowed(ended.value);
   }
   if (options.json) sayJson({ ...answer.value, runs: followed });
   else if (runs.size === 0) say('no run was started');

@@ -3,8 +3,8 @@ import type { Run, RunSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
-import { exitOfRuns, followRun } from './follow.ts';
-import { durationMs, isApprovalOrRunId } from './form.ts';
+import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
+import { isApprovalOrRunId } from './form.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
@@ -99,17 +99,19 @@ const remarks = ({ partial, closure, reason, state: end }: RunSummary): string =
     .join('; ');
 
 async function showRun(id: string, options: Globals & { readonly wait?: string }): Promise<Ending> {
-  const waitMs = options.wait === undefined ? undefined : durationMs(options.wait);
-  if (options.wait !== undefined && waitMs === undefined) {
-    return cannot('--wait takes a whole number and a unit: 30s, 10m or 2h.');
-  }
+  const waitMs = options.wait === undefined ? undefined : waitMsOf(options.wait);
+  if (waitMs?.ok === false) return waitMs;
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
-  const run = await (waitMs === undefined ? session.value.client.run(id) : followRun(session.value, id, waitMs));
+  const run = await (waitMs === undefined
+    ? session.value.client.run(id)
+    : followRun(session.value, id, Date.now() + waitMs.value));
   if (!run.ok) return complain(run.error, session.value);
   if (options.json) sayJson(run.value);
   else sayRun(run.value);
-  return waitMs === undefined ? fine : ok(exitOfRuns([run.value]));
+  if (waitMs === undefined) return fine;
+  if (run.value.endedAt === null) noteStillGoing(run.value);
+  return ok(exitOfRuns([run.value]));
 }
 
 async function cancelRun(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {

@@ -1,21 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, ClientFault } from '../client/answer.ts';
 import type { Run } from '../client/client.ts';
-import { EXIT, type Exit } from './ending.ts';
+import { cannot, EXIT, type Exit, ok, type Result } from './ending.ts';
+import { durationMs } from './form.ts';
 import { clean, note, say, state, when } from './print.ts';
 import type { Session } from './session.ts';
 
-/** Follows a run to its end. The run does not depend on anyone who watches it. */
+/** Follows a run for a time that somebody gave. The run does not depend on anyone who watches it. */
 const POLL_MS = 10_000;
 /** Where the server answers at once (it holds only so many waiting requests), it is not asked in a tight loop. */
 const PAUSE_MS = 1_000;
-/** A server that is being restarted takes its runs up again; so does whoever follows them. */
-const LOST_CONNECTIONS = 5;
 
-/** @param forMs how long to follow; null: to the end. @returns the run as it was last seen. */
-export async function followRun(session: Session, id: string, forMs: number | null): Promise<Answer<Run>> {
-  const until = forMs === null ? Number.POSITIVE_INFINITY : Date.now() + forMs;
-  let lost = 0;
+/** The value of `--wait` in milliseconds. */
+export function waitMsOf(text: string): Result<number> {
+  const ms = durationMs(text);
+  return ms === undefined ? cannot('--wait takes a whole number and a unit: 30s, 10m or 2h.') : ok(ms);
+}
+
+/**
+ * A server that is away takes its runs up again when it is back; so does whoever follows them, until their time is over.
+ * @param until milliseconds since the epoch.
+ * @returns the run as it was last seen, or the fault that the last question ended in.
+ */
+export async function followRun(session: Session, id: string, until: number): Promise<Answer<Run>> {
+  let isAway = false;
   let said = '';
   let mayWait = true;
   for (;;) {
@@ -23,7 +31,7 @@ export async function followRun(session: Session, id: string, forMs: number | nu
     const waitMs = mayWait ? Math.max(1, Math.min(POLL_MS, until - askedAt)) : 0;
     const answer = await session.client.run(id, waitMs);
     if (answer.ok) {
-      lost = 0;
+      isAway = false;
       const run = answer.value;
       const progress = progressOf(run);
       if (progress !== said && run.endedAt === null) note(progress);
@@ -33,14 +41,31 @@ export async function followRun(session: Session, id: string, forMs: number | nu
       continue;
     }
     if (isTooManyWaits(answer.error) && mayWait) mayWait = false;
-    else if (isLost(answer.error) && ++lost <= LOST_CONNECTIONS && Date.now() < until) {
-      if (lost === 1) note(`lost the connection to ${session.address}; asking again`);
+    else if (isPassing(answer.error) && Date.now() < until) {
+      if (!isAway) note(`no answer from ${session.address}; asking again until the time of --wait is over`);
+      isAway = true;
       await sleep(PAUSE_MS);
     } else return answer;
   }
 }
 
-const isLost = ({ kind }: ClientFault): boolean => kind === 'unreachable' || kind === 'timeout';
+/** What a server that is stopped and started looks like, directly or behind a proxy. */
+const AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
+
+function isPassing(fault: ClientFault): boolean {
+  switch (fault.kind) {
+    case 'unreachable':
+    case 'timeout':
+      return true;
+    case 'problem':
+      return AWAY.has(fault.problem.status);
+    case 'strange':
+      return AWAY.has(fault.status);
+    case 'redirected':
+      return false;
+  }
+}
+
 const isTooManyWaits = (fault: ClientFault): boolean =>
   fault.kind === 'problem' && fault.problem.type === 'urn:interlock:problem:too-many-waits';
 
@@ -49,7 +74,8 @@ function progressOf({ run, state: at, steps, approvals }: Run): string {
   const pending = approvals.filter((approval) => approval.state === 'pending');
   const waits = pending.map(
     ({ approval, needed, role, expiresAt }) =>
-      `  waits for ${needed} ${clean(role, 20)} until ${when(expiresAt)}: interlock approval show ${approval}`,
+      `  waits for ${needed} ${clean(role, 20)} until ${when(expiresAt)}: interlock approval show ${approval}\n` +
+      `  whoever may decide agrees with: interlock approval approve ${approval} --rationale "..."`,
   );
   const doing = steps
     .filter(({ state }) => state === 'ready' || state === 'intended')
@@ -61,6 +87,12 @@ export function sayFollowed({ run, state: end, partial, reason }: Run): void {
   const why = reason === null || reason === end ? '' : `: ${clean(reason)}`;
   say(`run ${run} ${state(end)}${partial ? ' in part' : ''}${why}`);
 }
+
+/** For a run that goes on when the time of whoever watched it is over. */
+export const noteStillGoing = ({ run, state: at }: Run): void =>
+  note(
+    `still waiting: ${run} is ${at} and goes on without this command. Go on with: interlock run show ${run} --wait 10m`,
+  );
 
 /** Runs that were followed to their end: completed is yes, everything else is no. A run that goes on is no answer. */
 export function exitOfRuns(runs: readonly Run[]): Exit {

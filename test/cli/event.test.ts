@@ -58,6 +58,37 @@ describe('event send', () => {
     );
   });
 
+  test('--wait ends with its time: 2, what the run waits for, once, and how to go on', async () => {
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.waitingRun) });
+    const ran = await run(['event', 'send', '-', '--wait', '2s'], { input: cloudEvent });
+    expect(ran.code).toBe(2);
+    expect(ran.stderr.split(`interlock approval approve ${APPROVAL_ID} --rationale "..."`)).toHaveLength(2);
+    expect(ran.stderr).toContain(`still waiting: ${RUN_ID} is waiting and goes on without this command.`);
+    expect(ran.stderr).toContain(`interlock run show ${RUN_ID} --wait 10m\n`);
+  });
+
+  test('--wait with something else than a duration sends nothing', async () => {
+    server.answers(accepted);
+    const ran = await run(['event', 'send', '--wait', 'finding.json'], { input: cloudEvent });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain(
+      '--wait takes a whole number and a unit: 30s, 10m or 2h. The file is named before --wait.',
+    );
+    expect(server.asked).toEqual([]);
+  });
+
+  test('--wait goes on asking a server that is away for as long as it was told to', async () => {
+    const { completedRun } = samples;
+    const away = problem(503, 'record-unavailable', 'No');
+    const proxy = { kind: 'raw', status: 502, headers: {}, body: 'bad gateway' } as const;
+    const cut = { kind: 'cut', headers: { 'content-type': 'application/json' }, body: '{' } as const;
+    const replies = [cut, away, proxy, proxy, away, cut, data(completedRun)];
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: replies as never });
+    const ran = await run(['event', 'send', '--wait', '5m'], { input: cloudEvent });
+    expect(ran.code).toBe(0);
+    expect(ran.stderr.split('asking again')).toHaveLength(2);
+  });
+
   test('--wait with a token that may not read runs: the event is accepted all the same, and that is said', async () => {
     const forbidden = problem(403, 'forbidden', 'The token does not carry this permission');
     server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: forbidden });
