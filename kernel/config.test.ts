@@ -24,7 +24,10 @@ describe('the configuration', () => {
     [
       'a key that is not known, and the one that is missing for it',
       { ...config, orgs: [{ ...org, guardrails: undefined, guardrials: 's3cret' }] },
-      ['/orgs/0/guardrails is required', '/orgs/0/guardrials is not known here; check its spelling, or remove it'],
+      [
+        '/orgs/0/guardrails is required',
+        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, plugins',
+      ],
     ],
     ['a value of the wrong type', { ...config, data: { s3cret: 1 } }, ['/data expected string']],
     ['a version that is not known', { ...config, apiVersion: 's3cret' }, ['/apiVersion expected interlock/config/v1']],
@@ -67,7 +70,12 @@ describe('the policies of an org', () => {
   const SHIPPED = { g: 'policies/guardrails/baseline.rules.json', a: 'policies/approval/matrix.json' } as const;
 
   test.each<[string, 'g' | 'a' | 'e', unknown, string]>([
-    ['a scheme that is none', 'e', grant({ scheme: 's3cret' }), '/grants/0/rules/0/scheme expected https, http'],
+    [
+      'a scheme that is none',
+      'e',
+      grant({ scheme: 's3cret' }),
+      'docs/policies.md describes:\n  /grants/0/rules/0/scheme expected one of: https, http',
+    ],
     ['a key that is not known', 'e', grant({ hosts: ['s3cret'] }), '/grants/0/rules/0/hosts is not known here'],
     [
       'a host with a wildcard',
@@ -80,7 +88,7 @@ describe('the policies of an org', () => {
       'a matrix laxer than allowed',
       'a',
       { tiers: { high: { approvers: 0 } } },
-      'expected high needs at least 1 approver',
+      'docs/policies.md describes:\n  /tiers/high expected at least 1 approver for this tier',
     ],
     ['a rule without an id', 'g', { deny: [{ title: 's3cret' }] }, '/deny/0/id is required'],
   ])('%s', async (_name, file, value, says) => {

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { codeDigest } from '../sdk/contract/code-digest.ts';
 import { type EgressPolicy, EgressPolicySchema } from '../sdk/contract/egress.ts';
 import { type PluginManifest, PluginManifestSchema } from '../sdk/contract/plugin.ts';
+import { closedObject } from '../sdk/contract/wanted.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import { NAME_PATTERN, type OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
@@ -18,7 +19,7 @@ import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
  */
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(1_024));
 
-const OrgSchema = v.strictObject({
+const OrgSchema = closedObject({
   id: v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower-case letters, digits, single hyphens')),
   guardrails: path,
   approvals: path,
@@ -27,13 +28,13 @@ const OrgSchema = v.strictObject({
   plugins: v.optional(v.array(path), []),
 });
 
-const ConfigSchema = v.strictObject({
+const ConfigSchema = closedObject({
   $schema: v.optional(v.string()),
   apiVersion: v.literal('interlock/config/v1'),
   /** Folder of the record, the secrets and the modules. Back it up as one. */
   data: path,
   listen: v.optional(
-    v.strictObject({
+    closedObject({
       host: v.optional(v.string(), '127.0.0.1'),
       port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)), 8484),
     }),
@@ -42,7 +43,7 @@ const ConfigSchema = v.strictObject({
   /** File of the key of the secret store; INTERLOCK_SECRET_KEY wins over it. Made on first start if it is not there. */
   secretKeyFile: v.optional(path),
   cells: v.optional(
-    v.strictObject({
+    closedObject({
       min: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
       max: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)), 8),
     }),
@@ -59,7 +60,7 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
   const read = await readJson(file);
   if (!read.ok) return read;
   const parsed = v.safeParse(ConfigSchema, read.value);
-  if (!parsed.success) return err(faultText(file, toFileIssues(parsed.issues)));
+  if (!parsed.success) return err(faultText(file, 'docs/configuration.md', toFileIssues(parsed.issues)));
   const base = dirname(resolve(file));
   const at = (name: string) => resolve(base, name);
   const config = parsed.output;
@@ -91,16 +92,16 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
   if (!approvals.ok) return approvals;
   if (!egress.ok) return egress;
   const rules = checkGuardrails(guardrails.value);
-  if (!rules.ok) return err(faultText(files.guardrails, rules.error));
+  if (!rules.ok) return err(faultText(files.guardrails, POLICIES, rules.error));
   const matrix = v.safeParse(ApprovalMatrixSchema, approvals.value);
-  if (!matrix.success) return err(faultText(files.approvals, toFileIssues(matrix.issues)));
+  if (!matrix.success) return err(faultText(files.approvals, POLICIES, toFileIssues(matrix.issues)));
   // The form first: what the policy's own reader says of it is worded for programs.
   const form = v.safeParse(EgressPolicySchema, egress.value);
-  if (!form.success) return err(faultText(files.egress, toFileIssues(form.issues)));
+  if (!form.success) return err(faultText(files.egress, POLICIES, toFileIssues(form.issues)));
   const grants = parseEgressPolicy(egress.value);
   if (!grants.ok) {
     const faults = grants.error.map(({ path, text }) => ({ pointer: `/${path.replaceAll('.', '/')}`, text }));
-    return err(faultText(files.egress, faults));
+    return err(faultText(files.egress, POLICIES, faults));
   }
   const plugins: OrgSetup['plugins'][number][] = [];
   for (const folder of files.plugins) {
@@ -135,7 +136,7 @@ async function readPlugin(
   const manifest = await readJson(`${folder}/manifest.json`);
   if (!manifest.ok) return manifest;
   const parsed = v.safeParse(PluginManifestSchema, manifest.value);
-  if (!parsed.success) return err(faultText(`${folder}/manifest.json`, toFileIssues(parsed.issues)));
+  if (!parsed.success) return err(faultText(`${folder}/manifest.json`, 'docs/plugins.md', toFileIssues(parsed.issues)));
   try {
     const wasm = await readFile(`${folder}/dist/plugin.wasm`);
     const checked: PluginManifest = parsed.output;
@@ -185,10 +186,11 @@ function jsonPlace(error: unknown, text: string): string {
 }
 
 const FAULTS_TOLD = 8;
+const POLICIES = 'docs/policies.md';
 
 /** Names the file, each place in it as a JSON Pointer, what is expected there; one a line. */
-function faultText(file: string, faults: readonly SchemaIssue[]): string {
+function faultText(file: string, page: string, faults: readonly SchemaIssue[]): string {
   const lines = faults.slice(0, FAULTS_TOLD).map(({ pointer, text }) => `  ${pointer || '/'} ${text}`);
   const rest = faults.length > FAULTS_TOLD ? [`  and ${faults.length - FAULTS_TOLD} more`] : [];
-  return [`${file} does not have the form that docs/configuration.md describes:`, ...lines, ...rest].join('\n');
+  return [`${file} does not have the form that ${page} describes:`, ...lines, ...rest].join('\n');
 }

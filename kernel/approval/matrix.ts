@@ -1,25 +1,31 @@
 import * as v from 'valibot';
+import { closedObject } from '../../sdk/contract/wanted.ts';
 import { DURATION_PATTERN, type DurationMs, durationMs, parseDuration } from '../base/time.ts';
 import { ROLES, type Role } from '../org/role.ts';
 import type { Tier } from '../playbook/schema.ts';
 
 /** The approval matrix (S 6.1): what each tier demands. Data, in policies/approval. */
-const Demand = v.strictObject({
+const Demand = closedObject({
   approvers: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(5)),
   role: v.optional(v.picklist(ROLES), 'approver'),
   expires: v.optional(v.pipe(v.string(), v.regex(DURATION_PATTERN, 'use a duration, e.g. 30m')), '1h'),
 });
 
-export const ApprovalMatrixSchema = v.pipe(
-  v.strictObject({
-    $schema: v.optional(v.string()),
-    apiVersion: v.literal('interlock/approval-matrix/v1'),
-    tiers: v.strictObject({ low: Demand, moderate: Demand, high: Demand, critical: Demand }),
-  }),
-  // A matrix may be stricter than S 6.1 asks, never laxer.
-  v.check((matrix) => matrix.tiers.high.approvers >= 1, 'high needs at least 1 approver'),
-  v.check((matrix) => matrix.tiers.critical.approvers >= 2, 'critical needs at least 2 approvers'),
-);
+/** A matrix may be stricter than S 6.1 asks, never laxer. */
+const demandOf = (least: number) =>
+  v.pipe(
+    Demand,
+    v.check(
+      ({ approvers }) => approvers >= least,
+      `at least ${least} ${least === 1 ? 'approver' : 'approvers'} for this tier`,
+    ),
+  );
+
+export const ApprovalMatrixSchema = closedObject({
+  $schema: v.optional(v.string()),
+  apiVersion: v.literal('interlock/approval-matrix/v1'),
+  tiers: closedObject({ low: Demand, moderate: Demand, high: demandOf(1), critical: demandOf(2) }),
+});
 export type ApprovalMatrix = v.InferOutput<typeof ApprovalMatrixSchema>;
 
 export type Demanded = { readonly needed: number; readonly role: Role; readonly expiresIn: DurationMs };

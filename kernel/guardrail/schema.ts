@@ -3,6 +3,7 @@
  * policies/guardrails. The order of evaluation is in verdict.ts.
  */
 import * as v from 'valibot';
+import { closedObject } from '../../sdk/contract/wanted.ts';
 import { NAME_PATTERN } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -14,7 +15,7 @@ import { FACT_NAMES } from './facts.ts';
 export const BY_DEFAULT = 'default';
 export const BY_FAULT = 'fault';
 
-const GuardrailRule = v.strictObject({
+const GuardrailRule = closedObject({
   id: v.pipe(
     v.string(),
     v.regex(NAME_PATTERN, 'lower-case letters, digits and single hyphens, at most 63'),
@@ -29,7 +30,7 @@ export type GuardrailRule = v.InferOutput<typeof GuardrailRule>;
 const rules = v.pipe(v.array(GuardrailRule), v.maxLength(LIMITS.guardrailRules.value));
 
 const GuardrailSetSchema = v.pipe(
-  v.strictObject({
+  closedObject({
     $schema: v.optional(v.string()),
     apiVersion: v.literal('interlock/guardrails/v1'),
     /** The action does not go ahead. Wins over everything. */

@@ -1,4 +1,15 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, Lexer, type Node, parseDocument } from 'yaml';
+import {
+  type ErrorCode,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  Lexer,
+  type Node,
+  parseDocument,
+  type YAMLError,
+} from 'yaml';
 import { checkJson, type Json, type JsonFault } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -37,10 +48,8 @@ export function readDocument(text: string): Result<PlaybookDocument, readonly Is
     const lines = linesTo(offset);
     return { at: '', line: lines.length, text: `column ${(lines.at(-1)?.length ?? 0) + 1}: ${says}` };
   };
-  if (document.errors.length > 0)
-    return err(
-      document.errors.slice(0, ISSUES_MAX).map(({ pos: [offset], code }) => issueAt(offset, YAML_FAULTS[code])),
-    );
+  const errors = rootsOf(document.errors, (offset) => linesTo(offset).length);
+  if (errors.length > 0) return err(errors.map(({ pos: [offset], code }) => issueAt(offset, YAML_FAULTS[code])));
   const issues = nodeIssues(document.contents, issueAt);
   if (issues.length > 0) return err(issues);
   const value: unknown = document.toJS({ maxAliasCount: 0 });
@@ -58,6 +67,22 @@ export function readDocument(text: string): Result<PlaybookDocument, readonly Is
       return null;
     },
   });
+}
+
+/** A key over more than one line is what the parser sees where a line is indented otherwise than its neighbours. */
+const INDENTATION: ReadonlySet<ErrorCode> = new Set(['BAD_INDENT', 'TAB_AS_INDENT', 'MULTILINE_IMPLICIT_KEY']);
+
+/**
+ * One slip makes the parser stumble over many lines behind it. Told is what is wrong on the first of them: the
+ * indentation, where it is that; else the fault there, and the first indentation that does not fit behind it.
+ */
+function rootsOf(errors: readonly YAMLError[], lineOf: (offset: number) => number): readonly YAMLError[] {
+  const [first, ...rest] = errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  if (!first) return [];
+  const line = lineOf(first.pos[0]);
+  const indentation = [first, ...rest].find(({ code }) => INDENTATION.has(code));
+  if (!indentation) return [first];
+  return lineOf(indentation.pos[0]) === line ? [indentation] : [first, indentation];
 }
 
 /**

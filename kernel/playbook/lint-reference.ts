@@ -39,9 +39,12 @@ export function referenceIssues({ steps, stepIds, inputs }: Parts, before: RanBe
         ? `steps.${name} has not run on every path to ${step.id}`
         : `there is no step ${name} to take steps.${name} of`;
     const texts =
-      step.type === 'branch' ? [] : step.type === 'update_state' ? [step.incident, step.set.note] : step.with;
-    for (const { reference } of referencesIn(texts)) {
-      const at = `/steps/${i}`;
+      step.type === 'branch'
+        ? {}
+        : step.type === 'update_state'
+          ? { incident: step.incident, set: { note: step.set.note } }
+          : { with: step.with };
+    for (const { at, reference } of referencesIn(texts, `/steps/${i}`)) {
       const [name = ''] = reference?.path ?? [];
       if (!reference) issues.push({ at, text: 'a {{ reference }} is malformed: use inputs.NAME or steps.ID.FIELD' });
       else if (reference.root === 'inputs' && !inputs.has(name))

@@ -55,7 +55,38 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     ['not YAML', 'steps: [', /^:1 column 9: the indentation does not fit, or a \[ or \{ is not closed/],
     ['a key twice', `${minimal(GET)}title: again\n`, /^:\d+ column 1: the key stands twice in one mapping/],
     ['an alias', minimal(GET).replace('title: P', 'title: &a P\ndescription: *a'), /aliases/],
-    ['an unknown key', minimal(GET, 'paralel: true'), /\/paralel:\d+ .*not known/],
+    [
+      'an unknown key',
+      minimal(GET, 'paralel: true'),
+      /\/paralel:\d+ this key is not known here; known are: apiVersion, kind, name, title, /,
+    ],
+    [
+      'a state that is none',
+      minimal('- { id: a, type: update_state, incident: "{{ inputs.ip }}", set: { state: done } }'),
+      /\/steps\/0\/set\/state:\d+ use one of: new, triaged, contained, resolved, closed$/,
+    ],
+    [
+      'a type of step that is none',
+      minimal('- { id: a, type: mail }'),
+      /\/steps\/0\/type:\d+ use one of: notify, enrich, open_ticket, webhook, contain, update_state, branch$/,
+    ],
+    [
+      'an operator that is none',
+      minimal(GET).replace('operator: equal', 'operator: ">"'),
+      /\/triggers\/0\/where\/operator:\d+ use one of: equal, notEqual, contains, .*, inCidr$/,
+    ],
+    [
+      'a rule over a fact that is not there',
+      minimal(GET).replace('fact: event', 'fact: alert'),
+      /\/where:\d+ expected a rule over the facts that exist here: event, envelope$/,
+    ],
+    [
+      'a reference on a line of its own',
+      minimal(
+        '- id: a\n  type: enrich\n  uses: http-json/get\n  with:\n    url: http://x\n    headers: { a: "{{ inputs.x }}" }',
+      ),
+      /^\/steps\/0\/with\/headers\/a:15 inputs\.x is not declared/,
+    ],
     ['no steps', minimal('  []'), /\/steps/],
     ['a bad duration', minimal(GET, 'timeout: soon'), /\/timeout:\d+ .*whole number and a unit/],
     ['an unknown plugin', minimal('- { id: a, type: notify, uses: pager/send }'), /pager is not installed/],
@@ -180,8 +211,8 @@ test('all is told at once: structure, then what stands between sound parts, then
     '/steps/0/else:9 required, but missing',
     '/steps/3/id:12 the id get is used twice: give each its own',
     '/steps/1/next:10 there is no step nowhere: name a step of this playbook, or end',
-    '/steps/1:10 inputs.host is not declared: add it to inputs with its JSON Pointer',
-    '/steps/2:11 there is no step none to take steps.none of',
+    '/steps/1/with/url:10 inputs.host is not declared: add it to inputs with its JSON Pointer',
+    '/steps/2/with/a:11 there is no step none to take steps.none of',
     '/steps/2/uses:11 the plugin pager is not installed: install it, or check the name',
     '/steps/3/with:12 url is required by http-json/get',
     '/steps/3/with/ulr:12 ulr is no parameter of http-json/get: it has url, headers, pick',
@@ -202,6 +233,18 @@ describe('what is not YAML is said in words, with line and column, and nothing o
     expect(issues[0]).toContain(says);
     expect(issues.join()).not.toContain('s3cret');
   });
+});
+
+test.each([
+  ['too far', '    uses:', '     uses:', 0],
+  ['too little', '    uses:', '   uses:', 1],
+  ['too little, as the first key of an item', '  - id: reputation', ' - id: reputation', 1],
+])('one line that is indented %s is one fault, which says so', (_name, whole, slipped, plus) => {
+  const line = SHIPPED.slice(0, SHIPPED.indexOf(whole)).split('\n').length - 1 + plus;
+  const issues = issuesOf(SHIPPED.replace(whole, slipped));
+  expect(issues).toEqual([
+    expect.stringMatching(`^:${line} column \\d+: the indentation of this line or the next does not fit`),
+  ]);
 });
 
 describe('60 kB that would keep the parser busy for seconds or a minute are refused at once', () => {

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { type PluginManifest, stepTypesOf } from '../../sdk/contract/plugin.ts';
+import { isUnknownKey, knownKeysOf, wantedOf } from '../../sdk/contract/wanted.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
 import { isObject, type Json } from '../base/json.ts';
@@ -7,7 +8,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import { checkRule } from '../rule/schema.ts';
 import { readDocument } from './document.ts';
 import { type Graph, toGraph } from './graph.ts';
-import type { Issue, Unplaced } from './issue.ts';
+import { type Issue, legibleKey, type Unplaced } from './issue.ts';
 import { shapeIssues, targetIssues } from './lint-graph.ts';
 import { ranBefore, referenceIssues } from './lint-reference.ts';
 import { type Parts, partsOf } from './part.ts';
@@ -52,18 +53,16 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
 }
 
 function schemaIssue(issue: v.BaseIssue<unknown>): Unplaced {
-  // A key is repeated only when it reads like one; anything else in its place may be what must not be repeated.
-  const path = (issue.path ?? [])
-    .map((item) => item.key as string | number)
-    .map((key) => (/^[A-Za-z_][\w-]{0,62}$|^[0-9]{1,4}$/.test(String(key)) ? key : '?'));
+  const path = (issue.path ?? []).map((item) => legibleKey(item.key as string | number));
   const at = path.length > 0 ? `/${path.join('/')}` : '';
-  const text =
-    issue.type === 'strict_object' && issue.expected === 'never'
-      ? 'this key is not known here: check its spelling, or remove it'
-      : issue.received === 'undefined'
-        ? 'required, but missing'
-        : `${issue.type === 'regex' || issue.type === 'picklist' ? issue.message : `expected ${issue.expected ?? issue.type}`}`;
-  return { at, text: text.replace(/ but received .*$/s, '') };
+  return { at, text: schemaText(issue) };
+}
+
+function schemaText(issue: v.BaseIssue<unknown>): string {
+  if (isUnknownKey(issue)) return `this key is not known here; ${knownKeysOf(issue)}`;
+  if (issue.received === 'undefined') return 'required, but missing';
+  const wanted = wantedOf(issue);
+  return wanted.startsWith('use ') ? wanted : wanted.startsWith('one of: ') ? `use ${wanted}` : `expected ${wanted}`;
 }
 
 function ruleIssues({ triggers, steps }: Parts): Unplaced[] {

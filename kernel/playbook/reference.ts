@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { legibleKey } from './issue.ts';
 
 /**
  * References in `with`: `{{ inputs.ip }}`, `{{ steps.lookup.body.score }}`. A reference is a path, never code.
@@ -19,15 +20,16 @@ function parseReference(text: string): Reference | undefined {
   return { root: match[1] as 'inputs' | 'steps', path: (match[2] as string).slice(1).split('.') };
 }
 
-/** Every reference in a value, as written; malformed ones as undefined, so that lint can refuse them. */
-export function referencesIn(value: unknown): { readonly text: string; readonly reference: Reference | undefined }[] {
+/** Where it stands (JSON Pointer), and undefined for a malformed one, so that lint can refuse it. */
+export type Written = { readonly at: string; readonly reference: Reference | undefined };
+
+/** Every reference in a value. A key is repeated only when it reads like one; for any other stands `?`. */
+export function referencesIn(value: unknown, at: string): Written[] {
   if (typeof value === 'string')
-    return [...value.matchAll(REFERENCE)].map(([, inner = '']) => ({
-      text: inner.trim(),
-      reference: parseReference(inner),
-    }));
-  if (Array.isArray(value)) return value.flatMap(referencesIn);
-  return isObject(value) ? Object.values(value).flatMap(referencesIn) : [];
+    return [...value.matchAll(REFERENCE)].map(([, inner = '']) => ({ at, reference: parseReference(inner) }));
+  if (Array.isArray(value)) return value.flatMap((item, i) => referencesIn(item, `${at}/${i}`));
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, item]) => referencesIn(item, `${at}/${legibleKey(key)}`));
 }
 
 /** Own properties only; an array by its decimal index. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { closedObject } from '../../sdk/contract/wanted.ts';
 import { LIMITS } from '../base/limits.ts';
 import { DURATION_PATTERN } from '../base/time.ts';
 import { BoundedRuleSchema } from '../rule/schema.ts';
@@ -29,14 +30,14 @@ export const TIER_FLOOR = {
 } as const satisfies Record<string, Tier>;
 export type ActionType = keyof typeof TIER_FLOOR;
 
-const ActionStep = v.strictObject({
+const ActionStep = closedObject({
   id: name,
   type: v.picklist(Object.keys(TIER_FLOOR) as [ActionType, ...ActionType[]]),
   uses: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,62}\/[a-z][a-z0-9-]{0,62}$/, 'use plugin/action')),
   with: v.optional(v.record(v.string(), v.unknown()), {}),
   timeout: v.optional(duration),
   retry: v.optional(
-    v.strictObject({
+    closedObject({
       attempts: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.stepAttempts.value)),
       backoff: v.optional(
         v.pipe(v.string(), v.regex(/^[0-9]+(?:ms|s|m|h)\.\.[0-9]+(?:ms|s|m|h)$/, 'use first..most, e.g. 1s..30s')),
@@ -47,19 +48,19 @@ const ActionStep = v.strictObject({
   next,
 });
 
-const UpdateStep = v.strictObject({
+const UpdateStep = closedObject({
   id: name,
   type: v.literal('update_state'),
   /** Reference to the incident's id, e.g. `{{ inputs.finding }}`. */
   incident: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
-  set: v.strictObject({
+  set: closedObject({
     state: v.picklist(['new', 'triaged', 'contained', 'resolved', 'closed']),
     note: v.optional(v.pipe(v.string(), v.maxLength(1_000))),
   }),
   next,
 });
 
-const BranchStep = v.strictObject({
+const BranchStep = closedObject({
   id: name,
   type: v.literal('branch'),
   when: BoundedRuleSchema,
@@ -69,19 +70,28 @@ const BranchStep = v.strictObject({
 
 export const StepSchema = v.variant('type', [ActionStep, UpdateStep, BranchStep]);
 
-export const PlaybookSchema = v.strictObject({
+export const PlaybookSchema = closedObject({
   apiVersion: v.literal('interlock/v1'),
   kind: v.literal('Playbook'),
   name,
   title: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
   description: v.optional(v.pipe(v.string(), v.maxLength(2_000))),
-  owners: v.strictObject({
+  owners: closedObject({
     technical: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
     operational: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
   }),
   triggers: v.pipe(v.array(TriggerSchema), v.minLength(1), v.maxLength(16)),
   inputs: v.optional(
-    v.pipe(v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9_]{0,62}$/)), pointer), v.maxEntries(64)),
+    v.pipe(
+      v.record(
+        v.pipe(
+          v.string(),
+          v.regex(/^[a-z][a-z0-9_]{0,62}$/, 'use lower-case letters, digits and underscores for the name of an input'),
+        ),
+        pointer,
+      ),
+      v.maxEntries(64),
+    ),
     {},
   ),
   steps: v.pipe(v.array(StepSchema), v.minLength(1), v.maxLength(LIMITS.stepsPerPlaybook.value)),

@@ -19,7 +19,8 @@ export const YAML_FAULTS: Readonly<Record<ErrorCode, string>> = {
   KEY_OVER_1024_CHARS: 'the key has more than 1024 characters: a colon may be missing before, or quotes around a text',
   MISSING_CHAR:
     'a character is missing: close every quote, { and [, put a comma between items in brackets, and a colon and a blank behind a key',
-  MULTILINE_IMPLICIT_KEY: 'a key goes over more than one line: put a colon and a blank behind the key, on its line',
+  MULTILINE_IMPLICIT_KEY:
+    'the indentation of this line or the next does not fit, or a key goes over more than one line: align the keys of a mapping in one column, and put a colon and a blank behind each',
   MULTIPLE_ANCHORS: 'a value has more than one anchor (&name): remove them',
   MULTIPLE_DOCS: 'a second document begins (---): a file holds one playbook; put the other into a file of its own',
   MULTIPLE_TAGS: 'a value has more than one tag (!name): remove them',

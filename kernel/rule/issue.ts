@@ -5,6 +5,7 @@
  * file. Do not use it on schemas with free keys (`v.record`), whose paths also come from the input.
  */
 import type { BaseIssue } from 'valibot';
+import { isUnknownKey, knownKeysOf, wantedOf } from '../../sdk/contract/wanted.ts';
 
 export type SchemaIssue = { readonly pointer: string; readonly text: string };
 
@@ -29,29 +30,20 @@ export const toFileIssues = (issues: readonly BaseIssue<unknown>[]): readonly Sc
   issues.slice(0, MAX_ISSUES).map((issue) => {
     const keys = (issue.path ?? []).map((item) => String(item.key));
     const pointer = keys.map((key) => `/${/^[A-Za-z_$][\w$-]{0,62}$|^[0-9]{1,6}$/.test(key) ? key : '?'}`).join('');
-    const isUnknownKey = issue.type === 'strict_object' && issue.expected === 'never';
-    return { pointer, text: isUnknownKey ? 'is not known here; check its spelling, or remove it' : textOf(issue) };
+    return { pointer, text: textOf(issue) };
   });
 
 function toSchemaIssue(issue: BaseIssue<unknown>, prefix: string): SchemaIssue {
   const keys = (issue.path ?? []).map((item) => String(item.key));
-  const isUnknownKey = issue.type === 'strict_object' && issue.expected === 'never';
-  const known = isUnknownKey ? keys.slice(0, -1) : keys;
+  const known = isUnknownKey(issue) ? keys.slice(0, -1) : keys;
   const pointer = prefix + known.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-  return { pointer, text: isUnknownKey ? 'has a field that does not belong here; remove it' : textOf(issue) };
+  const text = isUnknownKey(issue) ? `has a field that does not belong here; ${knownKeysOf(issue)}` : textOf(issue);
+  return { pointer, text };
 }
 
 function textOf(issue: BaseIssue<unknown>): string {
+  if (isUnknownKey(issue)) return `is not known here; ${knownKeysOf(issue)}`;
   const isMissing = issue.input === undefined;
   if (isMissing && issue.type.endsWith('_object')) return 'is required';
-  // Valibot's own wordings all begin like this and quote the input; ours do not.
-  const wanted = issue.message.startsWith('Invalid ') ? expectedOf(issue) : issue.message;
-  return isMissing ? `is required: ${wanted}` : `expected ${wanted}`;
-}
-
-/** `expected` comes from the schema alone. */
-function expectedOf({ type, expected }: BaseIssue<unknown>): string {
-  if (type.endsWith('_length')) return `a length ${expected}`;
-  if (type === 'integer') return 'a whole number';
-  return (expected ?? 'another value').replaceAll(/[()"]/g, '').replaceAll(' | ', ', ');
+  return isMissing ? `is required: ${wantedOf(issue)}` : `expected ${wantedOf(issue)}`;
 }

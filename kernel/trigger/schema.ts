@@ -2,6 +2,7 @@
  * A trigger, as a playbook document writes it: which events start a run, what they must carry, and what is a repeat.
  */
 import * as v from 'valibot';
+import { closedObject } from '../../sdk/contract/wanted.ts';
 import { NAME_PATTERN } from '../base/id.ts';
 import { POINTER_PATTERN } from '../base/json.ts';
 import { durationMs, parseDuration } from '../base/time.ts';
@@ -24,7 +25,7 @@ const keyPointer = v.pipe(
 
 const uniqueItems = (items: string[]) => new Set(items).size === items.length;
 
-export const TriggerSchema = v.strictObject({
+export const TriggerSchema = closedObject({
   id: v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower-case letters, digits and single hyphens, at most 63')),
   on: v.literal('event'),
   /** Facts: `event` (the data), `envelope` ({ source, type, subject, format }). */
@@ -38,7 +39,7 @@ export const TriggerSchema = v.strictObject({
    * run which is going on absorbs the repeat; they differ in what its timeline shows.
    */
   dedup: v.optional(
-    v.strictObject({
+    closedObject({
       key: v.pipe(v.array(keyPointer), v.minLength(1), v.maxLength(8), v.check(uniqueItems, 'each pointer once')),
       window: v.pipe(
         v.string(),

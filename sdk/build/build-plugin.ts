@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { ABSENT } from '../author/absent.ts';
 import { codeDigest } from '../contract/code-digest.ts';
 import { type PluginManifest, PluginManifestSchema } from '../contract/plugin.ts';
+import { isUnknownKey, knownKeysOf, wantedOf } from '../contract/wanted.ts';
 import { type Base, loadBase, writeWhole } from './base.ts';
 import { type Bundle, bundle } from './bundle.ts';
 import { type Description, differences } from './differences.ts';
@@ -107,7 +108,14 @@ async function readManifest(file: string): Promise<{ readonly value: PluginManif
   }
   const parsed = v.safeParse(PluginManifestSchema, json);
   if (parsed.success) return { value: parsed.output };
-  const issues = parsed.issues.map((issue) => `  ${v.getDotPath(issue) ?? '(top)'}: ${issue.message}`);
+  const issues = parsed.issues.map((issue) => {
+    const text = isUnknownKey(issue)
+      ? `this key is not known here; ${knownKeysOf(issue)}`
+      : issue.input === undefined
+        ? 'required, but missing'
+        : `expected ${wantedOf(issue)}`;
+    return `  ${v.getDotPath(issue) ?? '(top)'}: ${text}`;
+  });
   return fault(`manifest.json is not a plugin manifest:\n${issues.join('\n')}`);
 }
 

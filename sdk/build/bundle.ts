@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { build, formatMessages, type Message } from 'esbuild';
 import { ABSENT } from '../author/absent.ts';
@@ -71,9 +72,19 @@ export async function bundle(entry: string): Promise<Bundle | BundleFault> {
   } catch (error) {
     const { errors } = error as { readonly errors?: Message[] };
     if (!errors) throw error;
-    const texts = await formatMessages(errors, { kind: 'error', color: false });
+    const texts = await formatMessages(errors.map(inOurWords), { kind: 'error', color: false });
     return { kind: 'refused', message: texts.join('\n').trim() };
   }
+}
+
+/** What the bundler says of an import that it does not find is advice on its own settings, which are not the author's. */
+function inOurWords(error: Message): Message {
+  const [, name] = /^Could not resolve "(.+)"$/.exec(error.text) ?? [];
+  if (name === undefined) return error;
+  const why = isBuiltin(name)
+    ? 'this is a part of Node, and a cell has none of them: use what ctx offers, such as ctx.fetch'
+    : 'check the name, or install the package beside the plugin';
+  return { ...error, text: `${error.text}: ${why}`, notes: [] };
 }
 
 /** The script as it was written, and where it uses globals that a cell does not have. */

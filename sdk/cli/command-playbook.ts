@@ -30,8 +30,8 @@ export function addPlaybook(program: Command): void {
       .description('check playbooks against the plugins of the org; nothing is stored')
       .argument('<file...>', 'YAML files, or - for standard input'),
     ['interlock playbook lint playbooks/*.yaml', 'interlock playbook lint - --json < contain-c2.yaml'],
-    'Prints file:line: place: what to mend. Exit codes: 0 all are valid, 1 one of them is not.\n' +
-      'With --json: a list with one entry for each file, the answer of the server and the name of the file.',
+    'Prints file:line: place: what to mend. Exit codes: 0 all are valid, 1 one of them is not, 2 one cannot be read.\n' +
+      'With --json: a list with one entry for each file that was read, the answer of the server and the name of the file.',
   ).action((files: string[], _options, command: Command) => act(lint(files, command.optsWithGlobals())));
 
   withExamples(
@@ -96,13 +96,16 @@ const playbookRow = ({ name, active, activatedAt, versions, newest, title }: Pla
 ];
 
 async function lint(files: readonly string[], options: Globals): Promise<Ending> {
-  // All of them first: a file that is not there is wrong use, whatever the others hold.
   const texts: { readonly file: string; readonly text: Uint8Array<ArrayBuffer> }[] = [];
+  const unread: string[] = [];
   for (const file of files) {
     const text = await readInput(file);
-    if (!text.ok) return text;
-    texts.push({ file, text: text.value });
+    if (text.ok) texts.push({ file, text: text.value });
+    else unread.push(text.error.text);
   }
+  const [only = '', ...more] = unread;
+  const notRead = more.length === 0 ? cannot(only) : cannot(`${unread.length} files cannot be read.`, unread);
+  if (texts.length === 0) return notRead;
   const session = await openSession(options);
   if (!session.ok) return session;
   const results: (Lint & { readonly file: string })[] = [];
@@ -113,6 +116,8 @@ async function lint(files: readonly string[], options: Globals): Promise<Ending>
   }
   if (options.json) sayJson(results);
   else for (const result of results) sayLint(result);
+  // Whatever the others hold: a script that misspelt a file must not go on.
+  if (unread.length > 0) return notRead;
   return results.every(({ valid }) => valid) ? fine : no;
 }
 

@@ -1,10 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { BuiltPlugin } from '../build/build-plugin.ts';
 import type { Plugin } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, fine, no } from './ending.ts';
+import { cannot, type Ending, fine, no, refuse } from './ending.ts';
 import { shortDigest } from './form.ts';
 import { fileFault, folderFault } from './input.ts';
 import { clean, note, say, sayJson, table } from './print.ts';
@@ -29,9 +30,24 @@ export function addPlugin(program: Command): void {
       .description('seal plugin.ts and manifest.json of each folder into dist/plugin.wasm; needs no server')
       .argument('<dir...>', 'folders that hold plugin.ts and manifest.json'),
     ['interlock plugin build plugins/crowdsec', 'interlock plugin build plugins/* --json'],
-    'The same sources give the same bytes, so that the printed digest can be compared.\n' +
+    'Types are taken off, not checked. The same sources give the same bytes, so that the printed digest can be compared.\n' +
       'Exit codes: 0 all are sealed, 1 one of them cannot be, 2 one is not the folder of a plugin.',
   ).action((dirs: string[], _options, command: Command) => act(buildPlugins(dirs, command.optsWithGlobals())));
+
+  withExamples(
+    plugin
+      .command('locate')
+      .description('say where in plugin.ts a fault of a run arose; needs no server')
+      .argument('<dir>', 'folder of the plugin, as it was built')
+      .argument('<text>', 'what a run says, or a place in it such as plugin.js:79:35'),
+    [
+      'interlock plugin locate plugins/crowdsec plugin.js:79:35',
+      'interlock plugin locate plugins/crowdsec "TypeError: not a function at execute (plugin.js:79:35)"',
+    ],
+    'Exit codes: 0 the text with places in the source, 1 the module knows no place in it, 2 there is no sealed module.',
+  ).action((dir: string, text: string, _options, command: Command) =>
+    act(locate(dir, text, command.optsWithGlobals())),
+  );
 }
 
 async function listPlugins(options: Globals): Promise<Ending> {
@@ -86,6 +102,23 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
     say(table(['PLUGIN', 'VERSION', 'SIZE', 'DIGEST'], rows));
   }
   return built.length === dirs.length ? fine : no;
+}
+
+async function locate(dir: string, text: string, { json }: Globals): Promise<Ending> {
+  const path = join(dir, 'dist', 'plugin.wasm');
+  const fault = await fileFault(path);
+  if (fault !== undefined) return cannot(`${fault}. Build the plugin first: interlock plugin build`);
+  const { mapStack, sourceMapOf } = await import('../build/map-stack.ts');
+  const bytes = await readFile(path);
+  const module = await WebAssembly.compile(bytes).catch(() => undefined);
+  const sourceMap = module && sourceMapOf(module);
+  if (sourceMap === undefined)
+    return cannot(`${clean(path, 200)} carries no source map. Build the plugin again: interlock plugin build`);
+  const located = mapStack(text, sourceMap);
+  if (located === text) return refuse('no place in this text is one of the plugin, as plugin.js:79:35 is.');
+  if (json) sayJson({ text: located });
+  else for (const line of located.split('\n')) say(clean(line, 2_000));
+  return fine;
 }
 
 const pluginFolderFault = async (dir: string): Promise<string | undefined> =>

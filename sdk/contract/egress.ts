@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { closedObject } from './wanted.ts';
 
 /** What can be granted. */
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -8,7 +9,7 @@ export type HttpMethod = (typeof HTTP_METHODS)[number];
  * Egress policy of one org: which plugin may send what where, and which secret rides in which header.
  * Denied until listed. A rule binds scheme, host, port, methods and path prefix together.
  */
-const EgressRule = v.strictObject({
+const EgressRule = closedObject({
   scheme: v.picklist(['https', 'http']),
   /** Exact ASCII host name or IP address. No wildcard yet: name each host. */
   host: v.pipe(v.string(), v.minLength(1), v.maxLength(253), v.regex(/^[a-z0-9.:[\]-]+$/, 'lower-case ASCII host')),
@@ -22,7 +23,7 @@ const EgressRule = v.strictObject({
    */
   addresses: v.optional(v.array(v.pipe(v.string(), v.maxLength(64))), []),
   secret: v.optional(
-    v.strictObject({
+    closedObject({
       name: v.pipe(v.string(), v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/)),
       header: v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/, 'lower-case header name')),
       /** `{}` stands for the value, e.g. `Bearer {}`. */
@@ -32,12 +33,12 @@ const EgressRule = v.strictObject({
 });
 export type EgressRule = v.InferOutput<typeof EgressRule>;
 
-export const EgressPolicySchema = v.strictObject({
+export const EgressPolicySchema = closedObject({
   $schema: v.optional(v.string()),
   apiVersion: v.literal('interlock/egress/v1'),
   grants: v.pipe(
     v.array(
-      v.strictObject({
+      closedObject({
         plugin: v.string(),
         /** Handed to every call of the plugin; never a secret. */
         settings: v.optional(v.record(v.string(), v.pipe(v.string(), v.maxLength(2_048))), {}),

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { HTTP_METHODS, type HttpMethod } from './egress.ts';
 import type { ErrorClass } from './error.ts';
+import { closedObject } from './wanted.ts';
 
 /**
  * What a plugin and the kernel say to each other.
@@ -82,7 +83,7 @@ const name = v.pipe(
 export const STEP_TYPES = ['notify', 'enrich', 'open_ticket', 'webhook', 'contain'] as const;
 export type StepType = (typeof STEP_TYPES)[number];
 
-const ActionManifest = v.strictObject({
+const ActionManifest = closedObject({
   /**
    * What a playbook may use the action as. Without it the strictest reading holds: `enrich` for what changes nothing,
    * `contain` for what does, so that an author cannot call a containment something milder.
@@ -121,14 +122,14 @@ export function methodsOf({ methods, effect }: Pick<ActionManifest, 'methods' | 
   return methods ?? (effect === 'read' ? ['GET', 'HEAD'] : HTTP_METHODS);
 }
 
-export const PluginManifestSchema = v.strictObject({
+export const PluginManifestSchema = closedObject({
   $schema: v.optional(v.string()),
   apiVersion: v.literal('interlock/plugin/v1'),
   name,
   version: v.pipe(v.string(), v.regex(/^[0-9]+\.[0-9]+\.[0-9]+$/, 'major.minor.patch')),
   title: v.pipe(v.string(), v.minLength(1), v.maxLength(120)),
   /** What the plugin asks for. Whether it gets it, and for which hosts, is the org's egress policy. */
-  capabilities: v.strictObject({
+  capabilities: closedObject({
     http: v.boolean(),
     /** Secret names it expects the broker to carry for it; it never sees a value. */
     secrets: v.optional(v.array(name), []),

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { isCidr } from './cidr.ts';
+import { closedObject } from './wanted.ts';
 
 /**
  * One rule grammar for triggers, guardrails and branches: a tree of exactly one of `all`, `any`, `not`, or a condition
@@ -44,20 +45,20 @@ const operatorsOf = (kind: string) =>
 
 /** A variant, not a union: what is wrong is said about the operator that was chosen. */
 export const ConditionSchema = v.variant('operator', [
-  v.strictObject({ fact, path: v.optional(path, ''), operator: v.picklist(operatorsOf('scalar')), value: scalar }),
-  v.strictObject({
+  closedObject({ fact, path: v.optional(path, ''), operator: v.picklist(operatorsOf('scalar')), value: scalar }),
+  closedObject({
     fact,
     path: v.optional(path, ''),
     operator: v.picklist(operatorsOf('scalars')),
     value: v.pipe(v.array(scalar), v.minLength(1), v.maxLength(1_000)),
   }),
-  v.strictObject({
+  closedObject({
     fact,
     path: v.optional(path, ''),
     operator: v.picklist(operatorsOf('number')),
     value: v.pipe(v.number(), v.finite()),
   }),
-  v.strictObject({
+  closedObject({
     fact,
     path: v.optional(path, ''),
     operator: v.picklist(operatorsOf('blocks')),

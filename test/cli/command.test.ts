@@ -335,6 +335,14 @@ describe('lists', () => {
   });
 });
 
+test('playbook lint checks the files that are there, and says which are not: 2', async () => {
+  server.answers({ [`POST ${ORG}/playbooks/lint`]: data({ valid: true, issues: [] }) });
+  const file = SAMPLE('falco-terminal-shell.json');
+  const ran = await run(['playbook', 'lint', file, 'none.yaml', file]);
+  expect(ran).toMatchObject({ code: 2, stdout: `${file}: valid\n${file}: valid\n` });
+  expect(ran.stderr).toBe('interlock: none.yaml does not exist. Name a file, or - for standard input.\n');
+});
+
 describe('refusals', () => {
   test.each<[string, Reply, number, string]>([
     [

@@ -52,7 +52,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'incident show': { args: ['INC-1'], route: `GET ${ORG}/incidents/INC-1`, wrong: ['INC 1'] },
   'playbook list': { args: [], route: `GET ${ORG}/playbooks`, wrong: ['--limit', '0'] },
-  'playbook lint': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/lint`, wrong: ['@/event.json', '@'] },
+  'playbook lint': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/lint`, wrong: ['@', '@/nothing.yaml'] },
   'playbook put': { args: ['@/event.json'], route: `POST ${ORG}/playbooks`, wrong: ['@/empty'] },
   'playbook show': { args: ['contain-c2'], route: `GET ${ORG}/playbooks/contain-c2`, wrong: ['Contain C2'] },
   'playbook activate': {
@@ -80,7 +80,7 @@ const rows: Readonly<Record<string, Row>> = {
 };
 
 /** Judge without a server; their tables are in audit.test.ts and plugin.test.ts. */
-const OFFLINE = ['audit verify', 'plugin build'];
+const OFFLINE = ['audit verify', 'plugin build', 'plugin locate'];
 
 test('the table has every command', () => {
   const named = createProgram().commands.flatMap((group) =>

@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { openSealed } from '../../sdk/build/test-sealed.ts';
 import { interlock } from './run.ts';
 
-/** `plugin build`: needs no server and no token. What it builds is judged where the sealer is tested. */
+/** `plugin build` and `plugin locate`: need no server and no token. What is built is judged where the sealer is tested. */
 // The base of sealed plugins is built on the way where it is not there yet.
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -69,4 +70,35 @@ test('what can be sealed is sealed, what cannot is said with its place, and then
   const again = await interlock(['plugin', 'build', good]);
   expect(again.code).toBe(0);
   expect(again.stdout).toContain(built.digest);
+});
+
+test('a place in the sealed script is said as the place in the source', async () => {
+  const source = `import { definePlugin } from '@interlock/sdk';
+
+export default definePlugin({
+  name: 'probe',
+  version: '1.0.0',
+  actions: {
+    act: {
+      execute: (_ctx, input) => (input as { missing: () => number }).missing(),
+    },
+  },
+});
+`;
+  const dir = await plugin('faulty', source);
+  expect(await interlock(['plugin', 'locate', dir, 'plugin.js:1:1'])).toMatchObject({ code: 2, stdout: '' });
+  expect((await interlock(['plugin', 'build', dir])).code).toBe(0);
+  const wasm = await readFile(join(dir, 'dist', 'plugin.wasm'));
+  const sealed = await openSealed(new WebAssembly.Module(wasm));
+  const reply = await sealed.call({ action: 'act', input: {} });
+  await sealed.close();
+  const message = reply.ok ? '' : reply.error.message;
+  expect(message).toMatch(/plugin\.js:\d+:\d+/);
+
+  const located = await interlock(['plugin', 'locate', dir, message]);
+  expect(located).toMatchObject({ code: 0, stdout: expect.stringContaining('plugin.ts:8:') });
+  const json = await interlock(['plugin', 'locate', dir, message, '--json']);
+  expect(JSON.parse(json.stdout).text).toContain('plugin.ts:8:');
+  const none = await interlock(['plugin', 'locate', dir, 'elsewhere.js:1:1']);
+  expect(none).toMatchObject({ code: 1, stdout: '' });
 });

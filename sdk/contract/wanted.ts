@@ -1,0 +1,32 @@
+import * as v from 'valibot';
+
+/**
+ * What a schema wants where a value does not fit, in words of ours. Every message of valibot's own quotes what it
+ * received, or prints a type; none of them is shown to anyone. What is said here comes from the schema alone.
+ */
+
+/** A strict object that says which keys it knows where one is not among them; see `knownKeysOf`. */
+export const closedObject = <const Entries extends v.ObjectEntries>(entries: Entries) =>
+  v.strictObject(entries, (issue) =>
+    isUnknownKey(issue) ? `known are: ${Object.keys(entries).join(', ')}` : issue.message,
+  );
+
+/** Whether the fault is a key that the schema does not have. Then the end of the path is of the input's own words. */
+export const isUnknownKey = ({ type, expected }: v.BaseIssue<unknown>): boolean =>
+  type === 'strict_object' && expected === 'never';
+
+/** For an unknown key, the end of a sentence that says that it is one. */
+export const knownKeysOf = ({ message }: v.BaseIssue<unknown>): string =>
+  isOurs(message) ? message : 'check its spelling, or remove it';
+
+/** Valibot's wordings all begin like this; ours do not. */
+const isOurs = (message: string): boolean => !message.startsWith('Invalid ');
+
+/** The end of a sentence that begins with "expected", such as `one of: low, moderate, high, critical`. */
+export function wantedOf({ type, expected, message }: v.BaseIssue<unknown>): string {
+  if (isOurs(message)) return message;
+  if (type.endsWith('_length')) return `a length ${expected}`;
+  if (type === 'integer') return 'a whole number';
+  const words = (expected ?? 'another value').replaceAll(/[()"]/g, '').split(' | ');
+  return words.length > 1 ? `one of: ${words.join(', ')}` : words.join('');
+}
