@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -70,9 +70,20 @@ describe.concurrent('npm run bench', () => {
     expect(() => report(file)).toThrow();
   });
 
-  test('a wrong command line is refused', async () => {
-    const { code, out, err } = await bench('--profile', import.meta.dirname);
+  test.each([
+    ['a profile over another', ['--profile', import.meta.dirname], /^bench: --profile: the folder is not empty/],
+    ['a stage that is none', ['--only', 'W9'], /^bench: --only W9: the stages are /],
+    ['an option that is none', ['--foo'], /^bench: Unknown option '--foo'/],
+    [
+      'a file in no folder',
+      ['--json', join(folder, 'none', 'a.json')],
+      /^bench: --json: the folder of the file does not/,
+    ],
+  ])('a wrong command line is refused in two lines: %s', async (_name, args, why) => {
+    const { code, out, err } = await bench(...args);
     expect({ code, out }).toEqual({ code: 2, out: '' });
-    expect(err).toMatch(/--profile: the folder is not empty[\s\S]*Usage: npm run bench/);
+    expect(err).toMatch(why);
+    expect(err).toMatch(/^[^\n]+\nsee npm run bench -- --help\n$/);
+    expect(existsSync(join(folder, 'none'))).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { prepareAll } from '../sdk/build/prepare.ts';
 import type { Bench } from './bench.ts';
@@ -59,10 +59,8 @@ async function run({ stages, quick, scale, json, profile, fault }: Options, fold
   if (json !== undefined) await writeReport(json, { machine: here, results });
 }
 
-async function writeReport(file: string, report: Report): Promise<void> {
-  await mkdir(dirname(resolve(file)), { recursive: true });
-  await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
-}
+const writeReport = (file: string, report: Report): Promise<void> =>
+  writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
@@ -70,9 +68,10 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const wrong = 'wrong' in options ? options.wrong : await profileFault(options.profile);
+  const wrong =
+    'wrong' in options ? options.wrong : ((await profileFault(options.profile)) ?? (await reportFault(options.json)));
   if (wrong !== undefined || 'wrong' in options) {
-    process.stderr.write(`bench: ${wrong}\n\n${HELP}`);
+    process.stderr.write(`bench: ${wrong}\nsee npm run bench -- --help\n`);
     return 2;
   }
   const scratch = openScratch();
@@ -93,6 +92,13 @@ async function main(): Promise<number> {
 async function profileFault(folder: string | undefined): Promise<string | undefined> {
   const there = folder === undefined ? [] : await readdir(folder).catch(() => []);
   return there.length === 0 ? undefined : '--profile: the folder is not empty; name a new one';
+}
+
+/** Seen before anything is measured: minutes later it would be too late. A misspelt path makes no folder. */
+async function reportFault(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const folder = await stat(dirname(resolve(file))).catch(() => undefined);
+  return folder?.isDirectory() ? undefined : '--json: the folder of the file does not exist; make it, or name another';
 }
 
 if (import.meta.main) {

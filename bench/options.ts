@@ -30,7 +30,7 @@ Stages (all by default):
 Options:
   --only STAGE     one stage; may be repeated
   --quick          shorter rounds and fewer of them
-  --json FILE      also write { machine, results } there
+  --json FILE      also write { machine, results } there; the folder must exist
   --profile DIR    leave a CPU profile of the kernel for each load in this new folder
                    (open them with Chrome DevTools) and print where the time went
   --scale F        all times times F, from 0.01 to 10; below 1 only to try the bench
@@ -42,8 +42,11 @@ Each figure is the median over its rounds. The spread is half the range of the
 rounds relative to that median. Latency counts from the time at which an event was
 to be sent, whether or not the driver or the kernel were ready for it.
 
+Goals are the project's own aim, set for a machine with two cores that does nothing
+else. "missed" says that a figure is not there on this machine: it is no failure.
+
 Exit status: 0 measured; 1 a run did not complete, an answer was wrong, or a
-figure cannot be; 2 the command line was wrong. A missed goal is no error.
+figure cannot be; 2 the command line was wrong.
 `;
 
 /** @returns what is wanted, `help`, or a sentence that says what to mend. */
@@ -52,7 +55,7 @@ export function readOptions(args: readonly string[]): Options | 'help' | { reado
   try {
     values = parse(args);
   } catch (error) {
-    return { wrong: (error as Error).message };
+    return { wrong: (error as Error).message.split('. ', 1)[0] ?? '' };
   }
   if (values.help) return 'help';
   const { only, fault, json, profile, quick } = values;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Ending } from './ending.ts';
-import { note } from './print.ts';
+import { note, sayJson } from './print.ts';
 import { withoutTokens } from './token.ts';
 
 /** Runs a command's work and ends with its exit code; what went wrong is said on stderr, as one paragraph. */
@@ -10,7 +10,8 @@ export async function act(work: Promise<Ending>): Promise<void> {
     process.exitCode = ending.value;
     return;
   }
-  const { exit, text, list } = ending.error;
+  const { exit, text, list, problem } = ending.error;
+  if (problem !== undefined) sayJson(JSON.parse(withoutTokens(JSON.stringify(problem))));
   note(withoutTokens([`interlock: ${text}`, ...(list ?? []).map((item) => `  ${item}`)].join('\n')));
   process.exitCode = exit;
 }

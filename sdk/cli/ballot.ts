@@ -45,6 +45,7 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
       ['may not vote', approval.excluded.map((name) => clean(name)).join(', ') || undefined],
       ['expires', `${when(approval.expiresAt)}${approval.state === 'pending' ? left(approval.expiresAt, now) : ''}`],
       ['subject', approval.subject],
+      ['', 'It covers action, parameters, plan and grant. Event, requester and reason are for orientation.'],
     ],
     stream,
   );

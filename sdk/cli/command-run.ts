@@ -38,7 +38,8 @@ export function addRun(program: Command): void {
       .argument('<id>', 'run_ and 32 hex digits')
       .option('--wait <duration>', 'wait at most this long for its end, e.g. 30s or 10m'),
     ['interlock run show run_0123...', 'interlock run show run_0123... --wait 10m && echo contained'],
-    'Exit codes with --wait: 0 completed, 1 ended in another way, 2 still going on.',
+    'AUDIT has the numbers of the records of the intent and the end of each try.\n' +
+      'Exit codes with --wait: 0 completed, 1 ended in another way, 2 still going on.',
   ).action((id: string, _options, command: Command) => act(showRun(id, command.optsWithGlobals())));
 
   withExamples(
@@ -164,7 +165,7 @@ function sayRun(run: Run): void {
     ]),
   );
   say('');
-  say(table(['STEP', 'STATE', 'ACTION', 'TRIES', 'REMARKS'], run.steps.map(stepRow)));
+  say(table(['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'], run.steps.map(stepRow)));
   for (const { step, state } of run.steps) {
     if (state !== 'indeterminate') continue;
     note(`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
@@ -193,6 +194,7 @@ function stepRow({
     state(at),
     clean(uses ?? type ?? '-', 130),
     attempts.length === 0 ? '-' : String(attempts.length),
+    attempts.length === 0 ? '-' : attempts.map(({ intentSeq, endSeq }) => `${intentSeq}-${endSeq ?? ''}`).join(', '),
     parts.filter((part) => part !== '').join('; '),
   ];
 }

@@ -1,16 +1,16 @@
-import type { ClientFault } from '../client/answer.ts';
+import type { ClientFault, Refusal } from '../client/answer.ts';
 import { cannot, type Result, refuse } from './ending.ts';
 import { clean } from './print.ts';
-import type { Session } from './session.ts';
+import { DEFAULT_URL, type Session } from './session.ts';
 
 /** Says a failed call in the words of whoever typed the command: what, why, and how to mend it. */
 const LISTED = 20;
 
-export function complain(fault: ClientFault, session: Pick<Session, 'address' | 'org'>): Result<never> {
+export function complain(fault: ClientFault, session: Pick<Session, 'address' | 'org' | 'json'>): Result<never> {
   const { address } = session;
   switch (fault.kind) {
     case 'unreachable':
-      return cannot(`cannot reach ${address}: ${unreachable(fault.code)}`);
+      return cannot(`cannot reach ${address}: ${unreachable(fault.code, address)}`);
     case 'timeout':
       return cannot(
         `${address} did not answer within ${Math.round(fault.afterMs / 1_000)} s. ` +
@@ -27,20 +27,27 @@ export function complain(fault: ClientFault, session: Pick<Session, 'address' | 
           'Check --url, and that command and server are of the same version.',
       );
     case 'problem':
-      return refusal(fault, session.org);
+      return withProblem(refusal(fault, session.org), session.json ? fault.problem : undefined);
   }
+}
+
+/** A program that asked for JSON gets what the server said as its document; people get the sentence. */
+function withProblem(refused: ReturnType<typeof refuse>, problem: Refusal | undefined): Result<never> {
+  return problem === undefined ? refused : { ok: false, error: { ...refused.error, problem } };
 }
 
 const NOT_TRUSTED = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_)/;
 
-function unreachable(code: string): string {
-  if (code === 'ECONNREFUSED') return 'nothing listens there. Start it with `npm start`, or give --url.';
+function unreachable(code: string, address: string): string {
+  // `npm start` is the demo, and listens here; a kernel of somebody's own is started otherwise.
+  const start = address === DEFAULT_URL ? 'Start the demo with `npm start`' : 'Start the kernel that belongs there';
+  if (code === 'ECONNREFUSED') return `nothing listens there. ${start}, or give another address with --url.`;
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the name of the host is not known. Check --url.';
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
     return 'it does not speak https there. Check --url.';
   if (NOT_TRUSTED.test(code))
     return `its certificate is not trusted (${code}). Put its authority into a file and name that in NODE_EXTRA_CA_CERTS.`;
-  return `the connection failed${code ? ` (${code})` : ''}. Start it with \`npm start\`, or check --url.`;
+  return `the connection failed${code ? ` (${code})` : ''}. ${start}, or check --url.`;
 }
 
 const kind = (name: string): string => `urn:interlock:problem:${name}`;
@@ -64,7 +71,7 @@ const NO_QUESTION: ReadonlySet<string> = new Set([kind('invalid-query'), kind('i
 
 type Refused = Extract<ClientFault, { kind: 'problem' }>;
 
-function refusal({ problem, retryAfterSeconds }: Refused, org: string): Result<never> {
+function refusal({ problem, retryAfterSeconds }: Refused, org: string): ReturnType<typeof refuse> {
   const { type, status, instance, errors } = problem;
   const title = clean(problem.title, 200);
   const detail = clean(problem.detail, 600);

@@ -1,3 +1,5 @@
+import type { Refusal } from '../client/answer.ts';
+
 /**
  * How a command ends. Exit codes are part of the interface: scripts branch on them.
  */
@@ -18,6 +20,8 @@ export type Complaint = {
   /** Our own words; foreign parts are cleaned. Never a token or a secret. */
   readonly text: string;
   readonly list?: readonly string[];
+  /** What the server answered, where it is to be printed as the JSON document of the command. */
+  readonly problem?: Refusal;
 };
 
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: Complaint };

@@ -53,7 +53,9 @@ export function createProgram(): Command {
       'interlock approval list',
       'interlock audit export --out ./evidence && interlock audit verify ./evidence',
     ],
-    'Exit codes: 0 done and good; 1 the answer is no (invalid, refused, not found, the run did not complete);\n' +
+    'With --json a refusal of the server is printed as its problem document, which has a status; the sentence is on\n' +
+      'stderr as ever. Where no server answered, stdout stays empty.\n' +
+      'Exit codes: 0 done and good; 1 the answer is no (invalid, refused, not found, the run did not complete);\n' +
       '2 no answer (wrong use, a file that is not there, no connection, no access, nothing to check); 130 Ctrl-C.\n' +
       'Without a command this help is printed and the exit code is 2, so that a script does not go on.',
   );

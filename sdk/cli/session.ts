@@ -17,6 +17,8 @@ export type Session = {
   readonly org: string;
   /** The base address, for messages. */
   readonly address: string;
+  /** Whether stdout is one JSON document. */
+  readonly json: boolean;
 };
 
 export const DEFAULT_URL = 'http://127.0.0.1:8484';
@@ -45,7 +47,12 @@ export async function openSession(options: Globals): Promise<Result<Session>> {
     note('interlock: warning: the token travels unencrypted over http to another machine; use https.');
   }
   const { createClient } = await import('../client/client.ts');
-  return ok({ client: createClient({ url: url.value, token }), org, address: url.value.origin });
+  return ok({
+    client: createClient({ url: url.value, token }),
+    org,
+    address: url.value.origin,
+    json: options.json === true,
+  });
 }
 
 function parseUrl(text: string): Result<URL> {

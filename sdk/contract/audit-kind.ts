@@ -44,7 +44,10 @@ export const AUDIT_KINDS = {
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(['ref'], 'A secret was lent to one call.'),
-  'token.created': kind(['ref'], 'An access token was made; `ref` is its id.'),
+  'token.created': kind(
+    ['ref'],
+    'An access token was made; `ref` is `ID/PRINCIPAL/ROLES`, several roles with `+` between.',
+  ),
   'token.revoked': kind(['ref'], 'An access token was withdrawn.'),
   'access.refused': kind([], 'Someone asked for what they may not do.'),
   'kernel.started': kind([], 'The kernel opened the log and took it over.'),

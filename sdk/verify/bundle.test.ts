@@ -97,6 +97,7 @@ describe('invalid', () => {
     ],
     ['a __proto__ field', entries.replace(at(5), `{"__proto__":{"v":1},${at(5).slice(1)}`), 'SCHEMA', 5],
     ['a line of 65,536 bytes', entries.replace(at(5), 'x'.repeat(65_536)), 'LIMIT', 5],
+    ['an emptied file', '', 'TRUNCATED', 0],
     ['a cut between two records', text(whole.slice(0, 30)), 'TRUNCATED', 30],
     ['nothing', '', 'TRUNCATED', 0],
   ])('%s', async (_name, content, code, seq) => {

@@ -88,7 +88,10 @@ function linksOtherwise(a: Entry, b: Entry): boolean {
 
 function missing({ anchor, next }: Break, from: number, to: number): Finding {
   const what = `${names(from, to)} ${areIs(to - from)} missing`;
-  if (next.kind === 'end') return { code: 'TRUNCATED', seq: from, line: null, text: `${what} at the end` };
+  if (next.kind === 'end') {
+    const none = anchor ? '' : 'there are no records at all: ';
+    return { code: 'TRUNCATED', seq: from, line: null, text: `${none}${what} at the end` };
+  }
   const { line, link } = next.entry;
   if (link !== (anchor?.leaf ?? GENESIS)) return { code: 'GAP', seq: from, line, text: what };
   if (next.vouched) return { code: 'GAP', seq: from, line, text: `${what}, though the records around them link` };

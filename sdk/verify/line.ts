@@ -68,6 +68,8 @@ const odd = (line: number, leaf: string, fault: Fault): Entry => ({
 /** Every key a record may have, in the order it must have. */
 const KEYS = 'act actor attempt cause kind log nonce outcome prev ref run seq step tenant time tprev tseq v'.split(' ');
 
+const CR_LF = 'it ends with CR LF: something converted the line ends; take the file as it was exported, with LF alone';
+
 const schema = (why: string): Fault => ({ code: 'SCHEMA', why });
 
 function readRecord(text: string): AuditRecord | Fault {
@@ -76,6 +78,7 @@ function readRecord(text: string): AuditRecord | Fault {
     value = JSON.parse(text);
     // Native printing of what was parsed is the canonical form (RFC 8785) of a flat object of strings and integers
     // whose keys are in order. It differs for spaces, escapes, doubled keys and every other way to write a number.
+    if (text.endsWith('\r')) return { code: 'NON_CANONICAL', why: CR_LF };
     if (JSON.stringify(value) !== text) return { code: 'NON_CANONICAL', why: 'it is not in canonical form' };
   } catch {
     return { code: 'NON_CANONICAL', why: 'it is not JSON' };

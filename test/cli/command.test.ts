@@ -58,7 +58,11 @@ const rows: Readonly<Record<string, Row>> = {
   'run show': {
     args: ['run', 'show', RUN_ID],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },
-    says: ['failed in part\n', 'reason     step ban failed\n', 'edge-firewall/block  1      timeout: no answer\n'],
+    says: [
+      'failed in part\n',
+      'reason     step ban failed\n',
+      'edge-firewall/block  1      7-8    timeout: no answer\n',
+    ],
     json: samples.failedRun,
   },
   'run show --wait': {
@@ -381,8 +385,19 @@ describe('refusals', () => {
     ],
   ])('%s', async (_name, reply, code, text) => {
     server.answers({ [`POST ${ORG}/playbooks`]: reply });
-    const ran = await run(['playbook', 'put', '-', '--json'], { input: 'a: 1' });
-    expect(ran).toMatchObject({ code, stdout: '' });
-    expect(ran.stderr).toContain(text);
+    const people = await run(['playbook', 'put', '-'], { input: 'a: 1' });
+    expect(people).toMatchObject({ code, stdout: '' });
+    expect(people.stderr).toContain(text);
+    // Whoever asked for JSON gets the problem itself, and the same sentence beside it.
+    const programs = await run(['playbook', 'put', '-', '--json'], { input: 'a: 1' });
+    expect(programs).toMatchObject({ code, stderr: people.stderr });
+    const { kind, ...said } = reply.kind === 'problem' ? reply.problem : { kind: '' };
+    expect(JSON.parse(programs.stdout)).toEqual({
+      type: `urn:interlock:problem:${kind}`,
+      detail: '',
+      instance: 'urn:uuid:1',
+      errors: [],
+      ...said,
+    });
   });
 });

@@ -45,6 +45,10 @@ describe('text that would take over the terminal', () => {
     const { stdout } = await run('whoami', '--json');
     expect(JSON.parse(stdout).principal).toBe(HOSTILE);
     expect(stdout).not.toMatch(CONTROL);
+    server.answers({ 'GET /v1/whoami': problem(409, 'x', HOSTILE) });
+    const refused = await run('whoami', '--json');
+    expect(JSON.parse(refused.stdout).title).toBe(HOSTILE);
+    expect(refused.stdout).not.toMatch(CONTROL);
   });
 });
 
@@ -67,7 +71,6 @@ describe('what is no answer of this API', () => {
       { kind: 'cut', headers: { 'content-type': 'application/json' }, body: '{' },
       'connection failed',
     ],
-    ['an endless refusal', problem(500, 'internal', 'x'.repeat(1_000_000)), 'xxx…'],
     ['nesting without end', raw(200, 'application/json', deep), 'nested deeper than 256'],
   ])('%s: one short paragraph, no answer, and nothing of it on stdout', async (_name, reply, text) => {
     server.answers({ 'GET /v1/whoami': reply });
@@ -78,13 +81,22 @@ describe('what is no answer of this API', () => {
     expect(ran.stderr).not.toContain('<');
   });
 
+  test('an endless refusal: one short paragraph for people, and the whole of it in JSON', async () => {
+    const title = 'x'.repeat(1_000_000);
+    server.answers({ 'GET /v1/whoami': problem(500, 'internal', title) });
+    const ran = await run('whoami', '--json');
+    expect(ran.code).toBe(2);
+    expect(JSON.parse(ran.stdout).title).toBe(title);
+    expect(ran.stderr).toMatch(/^interlock: [^\n]{1,899}xxx… [^\n]{1,200}\n$/);
+  });
+
   test('nobody at all: says how to start one', async () => {
     const gone = await openDouble();
     await gone.close();
     const ran = await interlock(['whoami'], { url: gone.url });
     expect(ran).toMatchObject({ code: 2, stdout: '' });
     expect(ran.stderr).toBe(
-      `interlock: cannot reach ${gone.url}: nothing listens there. Start it with \`npm start\`, or give --url.\n`,
+      `interlock: cannot reach ${gone.url}: nothing listens there. Start the kernel that belongs there, or give another address with --url.\n`,
     );
   });
 });

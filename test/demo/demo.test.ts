@@ -13,9 +13,15 @@ const COMPILE_CACHE = join(tmpdir(), 'interlock-test-compiled');
 
 type Ran = { readonly code: number | string; readonly out: string; readonly err: string };
 
-function demo(options: { readonly fault?: Fault; readonly env?: Readonly<Record<string, string>> } = {}): Promise<Ran> {
+function demo(
+  options: {
+    readonly fault?: Fault;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly args?: readonly string[];
+  } = {},
+): Promise<Ran> {
   const imports = options.fault ? ['--import', alteration(options.fault)] : [];
-  const [file = '', ...args] = [...dieWithParent(), process.execPath, ...imports, DEMO];
+  const [file = '', ...args] = [...dieWithParent(), process.execPath, ...imports, DEMO, ...(options.args ?? [])];
   const env = { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env };
   return new Promise((resolve) => {
     execFile(file, args, { cwd: ROOT, env, timeout: 25_000 }, (error, out, err) =>
@@ -77,6 +83,15 @@ describe('a demo in which one thing is broken', () => {
     expect(untrue(out), out).toContain(claim);
     expect(out).not.toContain('Every claim held');
     expect(code).toBe(1);
+  });
+
+  test('an option: it takes none, says so in one line, and ends with 2', async () => {
+    const { code, out, err } = await demo({ args: ['--foo'] });
+    expect({ code, out, err }).toEqual({
+      code: 2,
+      out: '',
+      err: 'interlock: the demo takes no options. Usage: npm run demo\n',
+    });
   });
 
   test('nowhere to keep anything: it breaks off and ends with 1', async () => {

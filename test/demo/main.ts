@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { styleText } from 'node:util';
+import { parseArgs, styleText } from 'node:util';
 import { startWorld, type World } from './world.ts';
 
 /**
@@ -24,6 +24,13 @@ function claim(text: string, holds: boolean, instead?: unknown): void {
 }
 
 type Answer<T> = { readonly status: number; readonly body: T };
+
+try {
+  parseArgs({ options: {} });
+} catch {
+  process.stderr.write('interlock: the demo takes no options. Usage: npm run demo\n');
+  process.exit(2);
+}
 
 async function main(): Promise<void> {
   const started = performance.now();
