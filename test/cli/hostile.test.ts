@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Double, data, openDouble, problem, type Reply } from './double.ts';
-import { interlock } from './run.ts';
+import { interlock, TOKEN } from './run.ts';
 import * as samples from './samples.ts';
 
 /** What a server, or whatever sits in its place, may say: none of it reaches the terminal as a command. */
@@ -79,6 +79,13 @@ describe('what is no answer of this API', () => {
     expect(ran.stderr).toContain(text);
     expect(ran.stderr).toMatch(/^interlock: [^\n]{1,900}\n$/);
     expect(ran.stderr).not.toContain('<');
+  });
+
+  test('a refusal that repeats the token: neither the sentence nor the document shows it', async () => {
+    server.answers({ 'GET /v1/whoami': problem(409, 'x', `No, ${TOKEN}`) });
+    const ran = await run('whoami', '--json');
+    expect(JSON.parse(ran.stdout).title).toBe('No, ilk_(hidden)');
+    expect(ran.stderr).toContain('No, ilk_(hidden)');
   });
 
   test('an endless refusal: one short paragraph for people, and the whole of it in JSON', async () => {
