@@ -1,5 +1,7 @@
 import { type CallEnvelope, methodsOf } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
+import type { OrgId } from '../base/id.ts';
+import { openTurns } from '../base/turns.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Effect } from '../run/decision.ts';
@@ -13,10 +15,14 @@ import type { Registry } from './registry.ts';
  * Carries out calls: a cell, with the broker as its one way out. What comes back becomes an input of the run.
  */
 type Call = Extract<Effect, { kind: 'call' }>;
+type Waiting = { readonly key: string; readonly run: Run; readonly call: Call };
 
 /** Between the soft deadline, which an author can see, and the kill. */
 const GRACE_MS = 500;
-/** Calls handed to the cells at a time: enough to keep every cell busy, few enough to stop soon. */
+/**
+ * Calls handed to the cells at a time: enough to keep every cell busy, few enough to stop soon. The last quarter is for
+ * orgs that have none there (see `turns.ts`).
+ */
 const IN_FLIGHT = 512;
 
 export function openWorker(deps: {
@@ -30,8 +36,9 @@ export function openWorker(deps: {
 }) {
   const { cells, broker, driver, registry, clock, entropy, report } = deps;
   const inFlight = new Map<string, AbortController>();
-  /** Calls that wait for a place, in order. Bounded by the runs in flight, which are bounded per org. */
-  const waiting = new Map<string, { readonly run: Run; readonly call: Call }>();
+  /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
+  const waiting = new Map<string, Waiting>();
+  const turns = openTurns<OrgId, Waiting>(IN_FLIGHT);
   const keyOf = (run: Run, step: string) => `${run.org}/${run.id}/${step}`;
   let stopped = false;
   let onQuiet: () => void = () => undefined;
@@ -118,14 +125,25 @@ export function openWorker(deps: {
     return { outcome, use, effect, checkOutput: contract.checkOutput };
   };
 
-  /** Sends what waits, as far as there is room. */
+  const forget = (key: string) => {
+    const forgotten = waiting.get(key);
+    if (!forgotten) return;
+    waiting.delete(key);
+    turns.remove(forgotten);
+  };
+
+  /** Sends what waits, orgs in turn, as far as there is room. */
   const next = () => {
-    for (const [key, { run, call }] of waiting) {
-      // A turn that was on its way to the disk may ask for a call afterwards: it is for the next start.
-      if (stopped || inFlight.size >= IN_FLIGHT) return;
+    // A turn that was on its way to the disk may ask for a call afterwards: it is for the next start.
+    for (let taken = stopped ? undefined : turns.take(); taken; taken = turns.take()) {
+      const { key, run, call } = taken;
       waiting.delete(key);
+      const over = () => {
+        turns.done(run.org);
+        next();
+      };
       // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
-      carryOut(run, call).catch(report).finally(next);
+      carryOut(run, call).catch(report).finally(over);
     }
     if (inFlight.size === 0) onQuiet();
   };
@@ -134,12 +152,14 @@ export function openWorker(deps: {
     /** Starts an effect. Its answer arrives at the run as an input; nothing is returned. */
     act(run: Run, effect: Effect): void {
       const key = keyOf(run, effect.step);
+      forget(key);
       if (effect.kind === 'abort') {
-        waiting.delete(key);
         inFlight.get(key)?.abort();
         return;
       }
-      waiting.set(key, { run, call: effect });
+      const call = { key, run, call: effect };
+      waiting.set(key, call);
+      turns.push(run.org, call);
       next();
     },
     busy: () => inFlight.size + waiting.size,
@@ -156,6 +176,7 @@ export function openWorker(deps: {
       clearTimeout(impatience);
       stopped = true;
       waiting.clear();
+      turns.clear();
       for (const call of inFlight.values()) call.abort();
     },
   };

@@ -8,7 +8,9 @@ import type { Result } from '../base/result.ts';
  * whatever the plugin does after it (refusals are sticky).
  */
 export type CellCall = {
-  /** On whose behalf. A module that kills cells is put in quarantine for this org, and for no other. */
+  /**
+   * On whose behalf. Orgs take turns. A module that kills cells is put in quarantine for this org, and for no other.
+   */
   readonly org: OrgId;
   /** Digest of an admitted module that `load` accepted. */
   readonly module: Digest;
@@ -42,7 +44,7 @@ export type CellOutcome = { readonly logs: readonly CellLog[]; readonly elapsedM
 export interface CellHost {
   /** Makes an admitted module callable in every cell. Compiled only inside cells. Idempotent. */
   load(module: Digest, wasm: Uint8Array, options: { readonly sealed: boolean }): Promise<Result<void, string>>;
-  /** Waits for a free cell; order of waiting calls is first in, first out. Never rejects. */
+  /** Waits for a free cell: orgs take turns, and the calls of one org are taken first in, first out. Never rejects. */
   call(call: CellCall): Promise<CellOutcome>;
   stats(): { readonly cells: number; readonly busy: number; readonly waiting: number; readonly respawns: number };
   /** Kills all cells. Calls in flight end as `aborted`. */

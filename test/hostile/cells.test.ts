@@ -244,16 +244,23 @@ describe('an abort', () => {
 });
 
 describe('the pool', () => {
-  it('serves waiting calls first in, first out', async () => {
+  it('serves waiting calls of one org first in, first out, and orgs in turn', async () => {
     const cells = open({ min: 1, max: 1 });
     const echo = await cells.load('echo');
-    const order: number[] = [];
-    await Promise.all(Array.from({ length: 20 }, (_, i) => cells.call(echo, `${i}`).then(() => order.push(i))));
-    expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    const order: string[] = [];
+    const call = (org: string, name: string) =>
+      cells.call(echo, name, { org: org as OrgId }).then(() => order.push(name));
+    const names = (prefix: string) => Array.from({ length: 20 }, (_, i) => `${prefix}${i}`);
+    await Promise.all([
+      ...names('a').map((name) => call('acme', name)),
+      ...['b0', 'b1'].map((name) => call('globex', name)),
+    ]);
+    expect(order.slice(0, 6)).toEqual(['a0', 'a1', 'b0', 'a2', 'b1', 'a3']);
+    expect(order.filter((name) => name.startsWith('a'))).toEqual(names('a'));
   });
 
-  it('grows while cells wait for answers, up to its maximum, and shrinks when they are idle', async () => {
-    const cells = open({ min: 1, max: 4, idleMs: 50 });
+  it('grows while cells wait for answers, but for the last quarter, and shrinks when they are idle', async () => {
+    const cells = open({ min: 1, max: 5, idleMs: 50 });
     const requester = await cells.load('requester');
     const all = latch<BrokerAnswer>();
     let asked = 0;
@@ -280,9 +287,42 @@ describe('the pool', () => {
     const requester = await cells.load('requester');
     const held = latch<BrokerAnswer>();
     const calls = Array.from({ length: 3 }, () => cells.call(requester, requesting, { broker: () => held.promise }));
-    expect(await calls[2]).toMatchObject({ kind: 'unavailable', reason: expect.stringMatching(/1 calls wait/) });
+    expect(await calls[2]).toMatchObject({
+      kind: 'unavailable',
+      reason: expect.stringMatching(/1 calls of the org wait/),
+    });
     held.release(answer);
     expect(await Promise.all(calls.slice(0, 2))).toMatchObject([{ kind: 'replied' }, { kind: 'replied' }]);
+  });
+
+  it.each<[string, number, string, string]>([
+    ['wait for a target that never answers', 8, 'requester', requesting],
+    ['spin', 16, 'endless-loop', '{}'],
+  ])('goes on with the calls of other orgs while those of one %s', async (_, count, attack, input) => {
+    const cells = open({ max: 8 });
+    const [attacking, echo] = [await cells.load(attack), await cells.load('echo')];
+    const never = { softDeadlineMs: 3_600_000, hardDeadlineMs: 3_600_000 };
+    const broker = () => new Promise<BrokerAnswer>(() => undefined);
+    for (let i = 0; i < count; i++) void cells.call(attacking, input, { ...never, broker });
+    // All that one org can get.
+    await vi.waitFor(() => expect(cells.host.stats().busy).toBe(6), { timeout: 20_000 });
+    for (const org of ['globex', 'initech'] as OrgId[]) {
+      const outcomes = Array.from({ length: 3 }, (_, i) => cells.call(echo, `${i}`, { ...never, org }));
+      expect((await Promise.all(outcomes)).map(({ kind }) => kind)).toEqual(['replied', 'replied', 'replied']);
+    }
+    expect(cells.host.stats()).toMatchObject({ busy: 6, waiting: count - 6, respawns: 0 });
+  });
+
+  it('does not let one org fill the queue for another', async () => {
+    const cells = open({ min: 1, max: 1, waitingMax: 2 });
+    const requester = await cells.load('requester');
+    const held = latch<BrokerAnswer>();
+    const call = (org: string) => cells.call(requester, requesting, { org: org as OrgId, broker: () => held.promise });
+    const calls = ['acme', 'acme', 'acme', 'acme', 'globex', 'globex'].map(call);
+    expect(await calls[3]).toMatchObject({ kind: 'unavailable' });
+    held.release(answer);
+    const kinds = (await Promise.all(calls)).map(({ kind }) => kind);
+    expect(kinds).toEqual(['replied', 'replied', 'replied', 'unavailable', 'replied', 'replied']);
   });
 
   it('puts a module that keeps killing cells in quarantine, and serves the others', async () => {

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Digest } from '../../base/id.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import { openTurns } from '../../base/turns.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../port/cell-host.ts';
 import { type Cell, type CellEnd, startCell } from './cell.ts';
 import { cellCommand } from './cell-command.ts';
@@ -8,17 +9,20 @@ import { type CellHostOptions, defaultOptions } from './cell-options.ts';
 import { openGrowth } from './growth.ts';
 import { openKillRecord } from './kill-record.ts';
 import type { CellSettings } from './quota.ts';
-import { type CallTask, type CellModule, culpritOf, type LoadTask, type Task } from './task.ts';
+import { type CallTask, type CellModule, culpritOf, type LoadTask, onBehalfOf, type Task } from './task.ts';
 
 /**
  * The pool of cells: which call runs where, and how many cells there are.
  *
- * Owns: the queue of waiting calls, the known modules, refilling and shrinking, quarantine. Neighbours: `cell.ts` runs
- * what it is given, `growth.ts` says when one more cell would help.
+ * Owns: what waits, the known modules, refilling and shrinking, quarantine. Neighbours: `turns.ts` says whose task is
+ * next, `cell.ts` runs what it is given, `growth.ts` says when one more cell would help.
  *
- * - P1 first in, first out; a task that was handed back goes to the front.
+ * - P1 orgs take turns; within an org, first in, first out. A task that was handed back goes to the front of its org.
  * - P2 a call is given to one cell at a time and settles once.
  * - P3 there are never more than `max` cells, and `min` of them are kept warm.
+ * - P4 of `max` cells the last quarter (at least one, when there are two or more) goes only to orgs that hold none: calls
+ *   of one org that wait for a dead target, or spin, cannot keep the first call of another from starting. Nor can they
+ *   fill the queue for another: its bound is per org.
  */
 
 const BOOT_BACKOFF_MS = 100;
@@ -34,7 +38,8 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   const kills = openKillRecord(options.kills);
   const cells: Cell[] = [];
   const leaving = new Set<Promise<void>>();
-  let waiting: Task[] = [];
+  const waiting = openTurns<ReturnType<typeof onBehalfOf>, Task>(options.max);
+  const givenTo = new Map<Cell, Task>();
   let lastId = 0;
   let respawns = 0;
   let bootFaults = 0;
@@ -56,7 +61,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
 
   const growth = openGrowth({
     cells,
-    isShort: () => !closed && waiting.length > 0 && cells.length < options.max && bootFaults === 0,
+    isShort: () => !closed && cells.length < options.max && bootFaults === 0 && waiting.mayTake(),
     add: start,
     processors: availableParallelism(),
   });
@@ -74,6 +79,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   function start(): void {
     const cell: Cell = startCell(command, {
       free: () => {
+        takeBack(cell);
         if (bootFaults > 0) {
           bootFaults = 0;
           refill();
@@ -86,13 +92,22 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     cells.push(cell);
   }
 
+  /** The cell has nothing to do any more: its place is free. */
+  function takeBack(cell: Cell): void {
+    const task = givenTo.get(cell);
+    if (task === undefined) return;
+    givenTo.delete(cell);
+    waiting.done(onBehalfOf(task));
+  }
+
   function onEnded(cell: Cell, end: CellEnd): void {
     leave(cell);
+    takeBack(cell);
     if (closed) {
       if (end.unstarted) discard(end.unstarted);
       return;
     }
-    if (end.unstarted) waiting.unshift(end.unstarted);
+    if (end.unstarted) waiting.pushFirst(onBehalfOf(end.unstarted), end.unstarted);
     if (end.culprit) kills.note(end.culprit, Date.now());
     if (end.bootFault === undefined) bootFaults = 0;
     else if (++bootFaults >= BOOT_FAULTS_MAX && !cells.some(isServing)) giveUp(end.bootFault);
@@ -119,9 +134,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   }
 
   function giveUp(fault: string): void {
-    const stranded = waiting;
-    waiting = [];
-    for (const task of stranded) unavailable(task, `No cell can be started. ${fault}`);
+    for (const task of waiting.clear()) unavailable(task, `No cell can be started. ${fault}`);
   }
 
   function unavailable(task: Task, reason: string): void {
@@ -129,32 +142,25 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     else task.settle({ ...NEVER_RAN, kind: 'unavailable', reason });
   }
 
-  /** Gives waiting calls to cells, in order, as long as there is room. */
+  /** Gives waiting calls to cells, in turn, as long as there is room. */
   function pump(): void {
-    for (let [task] = waiting; task && !closed; [task] = waiting) {
-      if (task.kind === 'call' && isBarred(task)) {
-        waiting.shift();
-        continue;
-      }
-      const cell = roomFor(task);
-      if (cell === undefined) {
+    while (!closed && waiting.size() > 0) {
+      const idle = cells.find(isIdle);
+      if (idle === undefined) {
         growth.consider();
         return;
       }
-      waiting.shift();
+      const task = waiting.take();
+      // What is left may not hold more cells; it goes on when a call of its org ends.
+      if (task === undefined) return;
+      if (task.kind === 'call' && isBarred(task)) {
+        waiting.done(onBehalfOf(task));
+        continue;
+      }
+      const cell = cells.find((each) => isIdle(each) && each.holds(task.module)) ?? idle;
+      givenTo.set(cell, task);
       cell.give(task);
     }
-  }
-
-  /** Best an idle cell that holds the module already. */
-  function roomFor(task: Task): Cell | undefined {
-    let idle: Cell | undefined;
-    for (const cell of cells) {
-      if (!isIdle(cell)) continue;
-      if (cell.holds(task.module)) return cell;
-      idle ??= cell;
-    }
-    return idle;
   }
 
   /** Settles a call whose module may not run at present. */
@@ -190,19 +196,18 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       };
       const task: CallTask = { kind: 'call', id: nextId(), module, call: given, settle };
       const onAbort = () => {
-        const before = waiting.length;
-        waiting = waiting.filter((each) => each !== task);
-        if (waiting.length < before) settle({ ...NEVER_RAN, kind: 'aborted' });
+        if (waiting.remove(task)) settle({ ...NEVER_RAN, kind: 'aborted' });
         else for (const cell of [...cells]) cell.abort(task);
       };
       signal?.addEventListener('abort', onAbort, { once: true });
-      if (waiting.length >= options.waitingMax) return unavailable(task, `${options.waitingMax} calls wait already.`);
-      enqueue(task);
+      if (isBarred(task)) return;
+      if (waiting.waitingOf(given.org) < options.waitingMax) enqueue(task);
+      else unavailable(task, `${options.waitingMax} calls of the org wait already.`);
     });
   }
 
   function enqueue(task: Task): void {
-    waiting.push(task);
+    waiting.push(onBehalfOf(task), task);
     pump();
   }
 
@@ -241,7 +246,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     stats: () => ({
       cells: cells.length,
       busy: cells.filter((cell) => isServing(cell) && !isIdle(cell)).length,
-      waiting: waiting.length,
+      waiting: waiting.size(),
       respawns,
     }),
     async close() {
@@ -250,7 +255,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       clearTimeout(retry);
       growth.stop();
       for (const cell of [...cells]) cell.kill();
-      for (const task of waiting.splice(0)) discard(task);
+      for (const task of waiting.clear()) discard(task);
       await Promise.all(leaving);
     },
   };

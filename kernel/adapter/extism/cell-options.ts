@@ -7,7 +7,7 @@ export type CellHostOptions = {
   /** Cells kept ready, and at most. */
   readonly min: number;
   readonly max: number;
-  /** Calls that may wait; one more ends as `unavailable`. */
+  /** Calls of one org that may wait; one more ends as `unavailable`. */
   readonly waitingMax: number;
   /** A cell beyond `min` that did nothing for so long is let go. */
   readonly idleMs: number;
@@ -24,7 +24,7 @@ export type CellHostOptions = {
 export const defaultOptions = (): CellHostOptions => ({
   min: 2,
   max: 8,
-  waitingMax: 4_096,
+  waitingMax: 1_024,
   idleMs: 30_000,
   envelopeBytesMax: 1 << 20,
   quota: QUOTA,

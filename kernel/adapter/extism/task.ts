@@ -1,4 +1,4 @@
-import type { Digest } from '../../base/id.ts';
+import type { Digest, OrgId } from '../../base/id.ts';
 import type { CellCall, CellOutcome } from '../../port/cell-host.ts';
 import type { Culprit } from './kill-record.ts';
 
@@ -29,3 +29,6 @@ export type Task = CallTask | LoadTask;
 /** Nobody calls a module while it is only loaded, so nobody is to blame. */
 export const culpritOf = (task: Task | undefined): Culprit | undefined =>
   task?.kind === 'call' ? `${task.call.org}/${task.module.digest}` : undefined;
+
+/** Whose turn a task takes. Loading serves every org with the module: all of it takes turns as one org without a name. */
+export const onBehalfOf = (task: Task): OrgId | '' => (task.kind === 'call' ? task.call.org : '');
