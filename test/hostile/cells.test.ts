@@ -227,6 +227,42 @@ describe('an abort', () => {
     expect(await cells.call(requester, requesting, { broker: async () => answer })).toMatchObject({ kind: 'replied' });
   });
 
+  it('of a call that waits for its broker costs no cell', async () => {
+    const cells = open({ min: 1, max: 1 });
+    const requester = await cells.load('requester');
+    for (let i = 0; i < 50; i++) {
+      const controller = new AbortController();
+      const broker = () => {
+        setImmediate(() => controller.abort());
+        return new Promise<BrokerAnswer>(() => undefined);
+      };
+      const outcome = await cells.call(requester, requesting, { signal: controller.signal, broker });
+      expect(outcome).toMatchObject({ kind: 'aborted', logs: [] });
+    }
+    expect(await cells.call(requester, requesting, { broker: async () => answer })).toMatchObject({ kind: 'replied' });
+    expect(cells.host.stats()).toMatchObject({ cells: 1, respawns: 0 });
+  });
+
+  it('kills the cell of a plugin that catches it and spins, and blames the plugin', async () => {
+    const cells = open({
+      min: 1,
+      max: 1,
+      kills: { windowMs: 60_000, backoffMs: 0, killsMax: 1, quarantineMs: 60_000 },
+    });
+    const [spinner, echo] = [await cells.load('catch-and-spin'), await cells.load('echo')];
+    const controller = new AbortController();
+    const broker = () => {
+      setImmediate(() => controller.abort());
+      return new Promise<BrokerAnswer>(() => undefined);
+    };
+    const outcome = cells.call(spinner, requesting, { signal: controller.signal, broker });
+    expect(await outcome).toMatchObject({ kind: 'aborted' });
+    expect(cells.host.stats()).toMatchObject({ busy: 1, respawns: 0 });
+    expect(await cells.call(echo, 'next')).toMatchObject({ kind: 'replied' });
+    expect(cells.host.stats().respawns).toBe(1);
+    expect(await cells.call(spinner, requesting)).toMatchObject({ kind: 'refused' });
+  });
+
   it('takes a waiting call out of the queue, and hurts no other', async () => {
     const cells = open({ min: 1, max: 1 });
     const requester = await cells.load('requester');
@@ -355,7 +391,7 @@ describe('the pool', () => {
     expect(await other.call(again, '{}')).toMatchObject({ kind: 'refused' });
   });
 
-  it('does not blame a module for a slow broker', async () => {
+  it('does not blame a module for a slow broker, nor end its cell', async () => {
     const cells = open({
       min: 1,
       max: 1,
@@ -367,6 +403,7 @@ describe('the pool', () => {
     await cells.call(requester, requesting, { hardDeadlineMs: 500, broker: asked });
     expect(asked).toHaveBeenCalled();
     expect(await cells.call(requester, requesting, { broker: async () => answer })).toMatchObject({ kind: 'replied' });
+    expect(cells.host.stats().respawns).toBe(0);
   });
 
   it('ends everything when it closes', async () => {

@@ -19,6 +19,8 @@ import { type CallTask, type CellModule, culpritOf, type Task } from './task.ts'
  * - C2 a cell is believed about its own call only: a frame that does not fit ends the cell.
  * - C3 a denied request decides its call here; no result can undo it.
  * - C4 every task settles exactly once, or is handed back because it did not begin.
+ * - C5 a call that is cut off while it waits for its broker settles at once, and its request is denied: the plugin, which
+ *   can reach nothing any more, ends by itself, and its result is dropped. Only one that goes on costs its cell.
  */
 export type CellEvents = {
   /** The cell can take a task: it is ready, or its task ended. */
@@ -45,7 +47,7 @@ export type Cell = {
   readonly phaseMs: () => number;
   /** Only to an idle cell. */
   give(task: Task): void;
-  /** Ends the cell now when it runs this task, which ends as aborted. */
+  /** Settles this task as aborted when the cell has it. The cell ends with it, or is free a moment later (C5). */
   abort(task: Task): void;
   /** Ends the cell now; a running call ends as aborted. */
   kill(): void;
@@ -60,12 +62,15 @@ type Ending = Distribute<CellOutcome>;
 
 const BOOT_DEADLINE_MS = 20_000;
 const LOAD_DEADLINE_MS = 10_000;
+/** For a call that was cut off, to end by itself. Ample, because its host lets it do nothing but return. */
+const CUT_OFF_GRACE_MS = 1_000;
 /** A cell forgets the module that it ran longest ago. */
 const MODULES_MAX = 16;
 const REQUESTS_MAX = LIMITS.brokerCallsPerStep.value;
 const FAULT_CHARS_MAX = 300;
 const NO_LOGS: readonly CellLog[] = [];
 const ABORTED: Ending = { kind: 'aborted' };
+const OVERRAN: Ending = { kind: 'overran', deadline: 'hard' };
 const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no plugin call can send; it was ended.' };
 
 export function startCell(command: CellCommand, events: CellEvents): Cell {
@@ -76,6 +81,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   let task: Task | undefined;
   // Of the running task.
   let startedAt = 0;
+  let settled = false;
   let loading: CellModule | undefined;
   let requests = 0;
   let denied: string | undefined;
@@ -83,7 +89,10 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   let previous: Culprit | undefined;
 
   const child = spawnCell(command, onFrame, onExit);
-  let timer = setTimeout(() => end(ABORTED, { bootFault: 'It did not get ready in time.' }), BOOT_DEADLINE_MS);
+  let timer: NodeJS.Timeout | undefined = setTimeout(
+    () => end(ABORTED, { bootFault: 'It did not get ready in time.' }),
+    BOOT_DEADLINE_MS,
+  );
   const hasEnded = () => phase === 'ended';
   function enter(next: typeof phase): void {
     phase = next;
@@ -91,12 +100,14 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   }
 
   function settle(ended: Task, ending: Ending, logs = NO_LOGS): void {
+    if (settled) return;
+    settled = true;
     if (ended.kind === 'call') ended.settle({ ...ending, logs, elapsedMs: performance.now() - startedAt });
     else ended.settle('reason' in ending ? ending.reason : 'The cell ended while it compiled the module.');
   }
 
   function rest(): void {
-    clearTimeout(timer);
+    disarm();
     previous = culpritOf(task);
     task = undefined;
     enter('idle');
@@ -106,23 +117,39 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   /** Starts the clock of the task, or of the loading before it. */
   function startClock(deadlineMs: number): void {
     startedAt = performance.now();
-    clearTimeout(timer);
-    const started = task;
+    arm(deadlineMs, onDeadline);
+  }
+
+  function arm(ms: number, onDue: () => void): void {
+    disarm();
     // A kernel that was held up sees the timer before what the cell wrote in time: the pipe is read first.
-    timer = setTimeout(() => setImmediate(() => task === started && onDeadline()), timerMs(deadlineMs));
+    const armed = setTimeout(() => setImmediate(() => timer === armed && onDue()), timerMs(ms));
+    timer = armed;
+  }
+
+  function disarm(): void {
+    clearTimeout(timer);
+    timer = undefined;
   }
 
   function onDeadline(): void {
     if (hasEnded()) return;
     if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: culpritOf(task) });
     // Waiting for an answer is not the module's doing.
-    else end({ kind: 'overran', deadline: 'hard' }, { culprit: phase === 'blocked' ? undefined : culpritOf(task) });
+    else if (task?.kind === 'call' && phase === 'blocked') cutOff(task, OVERRAN);
+    else end(OVERRAN, { culprit: culpritOf(task) });
+  }
+
+  function cutOff(running: CallTask, ending: Ending): void {
+    settle(running, ending);
+    answer(running, { denied: 'The call was cut off.' });
+    arm(CUT_OFF_GRACE_MS, () => end(ending, { culprit: culpritOf(running) }));
   }
 
   function end(ending: Ending, why: Partial<CellEnd>): void {
     if (hasEnded()) return;
     phase = 'ended';
-    clearTimeout(timer);
+    disarm();
     child.kill();
     if (task && task !== why.unstarted) settle(task, denied === undefined ? ending : refused(denied));
     events.ended({ culprit: why.culprit, unstarted: why.unstarted, bootFault: why.bootFault });
@@ -216,6 +243,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   function give(given: Task): void {
     task = given;
     enter('running');
+    settled = false;
     requests = 0;
     denied = undefined;
     // Run last, forgotten last.
@@ -239,7 +267,8 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     phaseMs: () => performance.now() - phaseSince,
     give,
     abort(aborted) {
-      if (task === aborted) end(ABORTED, {});
+      if (task?.kind === 'call' && task === aborted && phase === 'blocked') cutOff(task, ABORTED);
+      else if (task === aborted) end(ABORTED, {});
     },
     kill: () => end(ABORTED, {}),
     dismiss() {
