@@ -23,7 +23,9 @@ function worldOf(
     selfTest: async () => ({ holds: true, detail: '' }),
     close: async () => undefined,
   };
+  const held = Object.entries(values).map(([name, value]) => ({ name, reveal: () => value }));
   const secrets: SecretSource = {
+    known: async () => ('locked-key' in values ? err('unavailable') : ok(held)),
     lease: async (org, name, forWhat) => {
       if (name === 'broken-key') return err('unavailable');
       const value = values[name];
@@ -371,6 +373,14 @@ describe('a secret', () => {
     expect(await step.handle(get(atVault))).toMatchObject({ ok: false, error: 'unavailable' });
     expect(await step.handle(get())).toMatchObject({ ok: true });
     expect(sent.length).toBe(1);
+  });
+
+  it('of the org that cannot be read stops everything: an answer could hold it', async () => {
+    const { broker, sent } = worldOf([], { 'locked-key': VALUE });
+    const step = broker.forStep(scopeOf());
+    expect(await step.handle(post())).toMatchObject({ ok: false, error: 'unavailable' });
+    expect(await step.close()).toMatchObject({ requests: 0, unsafe: 'none' });
+    expect(sent).toEqual([]);
   });
 
   it.each(['line\r\nbreak-in-value', 'non-ascii-é-value', 'short', ''])(

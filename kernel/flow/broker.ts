@@ -12,7 +12,7 @@ import type { Refusal } from '../egress/refusal.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
-import { openLeases } from './leases.ts';
+import { openLeases, openScrubbers } from './leases.ts';
 import { noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
 export type StepScope = {
@@ -78,15 +78,19 @@ type Parts = {
 };
 
 export function createBroker(parts: Parts): Broker {
-  return { forStep: (scope) => openStep(parts, scope) };
+  const scrubbers = openScrubbers();
+  return { forStep: (scope) => openStep(parts, openLeases(parts.secrets, scrubbers, scope), scope) };
 }
 
-function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScope): StepBroker {
+function openStep(
+  { egress, onRefusal }: Parts,
+  secrets: ReturnType<typeof openLeases>,
+  scope: StepScope,
+): StepBroker {
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
   const pool = JSON.stringify([scope.org, scope.plugin]);
-  const secrets = openLeases(source, scope);
   const used = new Map<string, BrokerUse['secrets'][number]>();
   let asked = 0;
   let requests = 0;
@@ -102,19 +106,11 @@ function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScop
     return (await left) ?? true;
   };
 
-  const deny = (reason: string, hint?: string): BrokerAnswer => {
+  const deny = (reason: string, hint: string | null = null): BrokerAnswer => {
     if (denied === null) {
-      const scrub = secrets.scrubber();
-      denied = scrubbedText(scrub, reason);
+      denied = reason;
       const { org, run, step, plugin } = scope;
-      onRefusal?.({
-        org,
-        run,
-        step,
-        plugin,
-        reason: denied,
-        hint: hint === undefined ? null : scrubbedText(scrub, hint),
-      });
+      onRefusal?.({ org, run, step, plugin, reason, hint });
     }
     return { denied };
   };
@@ -130,7 +126,11 @@ function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScop
     const { rule, method, url } = allowed.value;
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
-    const [carried, free] = await Promise.all([secrets.headerFor(rule), key === undefined || mayLeave()]);
+    const [carried, free, isLegible] = await Promise.all([
+      secrets.headerFor(rule),
+      key === undefined || mayLeave(),
+      secrets.scrubber().then((scrub) => scrub !== undefined),
+    ]);
     // The wait is a gap in which the step may have been closed or denied.
     if (closing) return deny('the step has ended');
     if (denied !== null) return { denied };
@@ -138,6 +138,8 @@ function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScop
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
     }
     if (!free) return deny('the step has ended');
+    // What would come back could not be shown.
+    if (!isLegible) return ILLEGIBLE;
     const timeoutMs = Math.floor(deadline - performance.now());
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
     if (rule.secret) {
@@ -162,8 +164,13 @@ function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScop
       unsafe = worse(unsafe, answer);
     }
     if (closing) return deny('the step has ended');
-    if (answer.kind === 'denied') return deny(answer.reason, answer.hint);
-    const seen = await shown(answer, secrets.scrubber());
+    // Asked anew: a secret may have been stored, and used by another step, since the request left.
+    const scrub = await secrets.scrubber();
+    if (answer.kind === 'denied') {
+      const safe = (text: string) => (scrub ? scrubbedText(scrub, text) : '[withheld]');
+      return deny(safe(answer.reason), answer.hint === undefined ? null : safe(answer.hint));
+    }
+    const seen = scrub ? await shown(answer, scrub) : ILLEGIBLE;
     // An answer that the plugin does not get to read tells it nothing of what was done.
     if (key !== undefined && answer.kind === 'answered' && !seen.ok) unsafe = 'uncertain';
     return closing ? deny('the step has ended') : seen;
@@ -187,6 +194,11 @@ function openStep({ egress, secrets: source, onRefusal }: Parts, scope: StepScop
     },
   };
 }
+
+const ILLEGIBLE = noAnswer(
+  'unavailable',
+  'a secret of this org cannot be read at the moment, so no answer can be searched for it; nothing is shown until it can',
+);
 
 type StepRefusal = Omit<Refusal, 'code'> & {
   readonly code: Refusal['code'] | 'E_EFFECT' | 'E_TOO_MANY' | 'E_OPERATION';

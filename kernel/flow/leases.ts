@@ -1,14 +1,30 @@
 import type { EgressRule } from '../../sdk/contract/egress.ts';
 import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { SecretLease, SecretSource } from '../port/secret-source.ts';
+import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
 import { createScrubber, type Scrubber } from '../secret/scrub.ts';
 import { judgeSecretValue } from '../secret/value.ts';
 
 /**
- * The leases of one step: each secret is leased once, when it is first needed, and given back when the step ends. What
- * is leased is what the step's answers are scrubbed of.
+ * The secrets of one step: each is leased once, when it is first needed, and given back when the step ends. What comes
+ * back is scrubbed of every secret of the org, leased or not: a target may keep what another step sent to it.
  */
+
+/** Builds the scrubber of what an org knows, once: to build it costs more than to use it. */
+export function openScrubbers(): (known: KnownSecrets) => Scrubber {
+  const built = new WeakMap<KnownSecrets, Scrubber>();
+  return (known) => {
+    const scrubber = built.get(known) ?? scrubberOf(known);
+    built.set(known, scrubber);
+    return scrubber;
+  };
+}
+
+/** What cannot be used as a secret has never left, and may be too short to be looked for. */
+const scrubberOf = (secrets: KnownSecrets): Scrubber =>
+  createScrubber(
+    secrets.map((one) => ({ name: one.name, value: one.reveal() })).filter(({ value }) => judgeSecretValue(value).ok),
+  );
 
 /** `isFinal`: nothing but a change by the operator helps. */
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
@@ -16,10 +32,9 @@ type NoSecret = { readonly isFinal: boolean; readonly text: string };
 /** For whom secrets are leased. */
 type Holder = { readonly org: OrgId; readonly run: string; readonly step: string };
 
-export function openLeases(source: SecretSource, holder: Holder) {
+export function openLeases(source: SecretSource, scrubbers: ReturnType<typeof openScrubbers>, holder: Holder) {
   const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();
   const held: SecretLease[] = [];
-  let scrubber: Scrubber = createScrubber([]);
   let isRevoked = false;
 
   const take = async (name: string): Promise<Result<SecretLease, NoSecret>> => {
@@ -38,7 +53,6 @@ export function openLeases(source: SecretSource, holder: Holder) {
       return err({ isFinal: true, text: `E_SECRET: the secret ${name} cannot be used: ${judged.error}` });
     }
     held.push(lease);
-    scrubber = createScrubber(held.map((one) => ({ name: one.name, value: one.reveal() })));
     return ok(lease);
   };
   const leaseFor = (name: string) => {
@@ -56,7 +70,16 @@ export function openLeases(source: SecretSource, holder: Holder) {
       // A function, because `$&` and the like in a value would be read as instructions.
       return lease.ok ? ok({ [header]: format.replaceAll('{}', () => lease.value.reveal()) }) : lease;
     },
-    scrubber: (): Scrubber => scrubber,
+    /** For what comes back now, while the step is open. Undefined: a secret of the org cannot be read. */
+    scrubber: async (): Promise<Scrubber | undefined> => {
+      const known = await source.known(holder.org);
+      if (!known.ok) return undefined;
+      if (isRevoked) return scrubbers(known.value);
+      const isKnown = (lease: SecretLease) => known.value.some((one) => one.reveal() === lease.reveal());
+      // Replaced or removed since the step leased it.
+      const former = held.filter((lease) => !isKnown(lease));
+      return former.length === 0 ? scrubbers(known.value) : scrubberOf([...known.value, ...former]);
+    },
     revoke: async (): Promise<void> => {
       isRevoked = true;
       await Promise.all(held.map((lease) => lease.revoke()));

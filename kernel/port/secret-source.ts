@@ -10,7 +10,17 @@ export interface SecretLease {
   revoke(): Promise<void>;
 }
 
+/** What an org has stored. The values are for the scrubber only. */
+export type KnownSecrets = readonly Pick<SecretLease, 'name' | 'reveal'>[];
+
 export interface SecretSource {
+  /**
+   * Every secret of the org with its value now, so that it is found in what comes back, whoever sent it there and when.
+   * What is known may not be sent: for that there is `lease`.
+   * @returns the same list until a `put` or `remove` of the org changes it, so that what is made of it can be kept;
+   * `unavailable` when one of the values cannot be read: then nothing can be said to be free of it.
+   */
+  known(org: OrgId): Promise<Result<KnownSecrets, 'unavailable'>>;
   lease(
     org: OrgId,
     name: string,

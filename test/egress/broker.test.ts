@@ -33,28 +33,33 @@ async function listen(script: Script): Promise<Upstream> {
   return upstream;
 }
 
-async function startStep(rules: readonly EgressRule[], part: Partial<StepScope> = {}): Promise<StepBroker> {
+const startStep = async (rules: readonly EgressRule[], part: Partial<StepScope> = {}): Promise<StepBroker> =>
+  (await openSteps()).start(rules, part);
+
+/** Steps of one kernel, which share the broker and the store. */
+async function openSteps() {
   const store = await openSecretStore({ file: join(folder, 'secrets.json'), key: randomBytes(32) });
   if (!store.ok) throw new Error(store.error);
   await store.value.put(acme, 'api-key', CANARY);
   const egress = openEgressClient({ resolve: async () => ['127.0.0.1'] });
   open.push(egress);
-  const scope: StepScope = {
+  const broker = createBroker({ egress, secrets: store.value });
+  const scope: Omit<StepScope, 'rules'> = {
     org: acme,
     run: 'run_1',
     step: 'ban',
     attempt: 1,
     plugin: 'tracker',
-    rules,
     effect: 'write',
     methods: HTTP_METHODS,
     op: 'execute',
     idempotencyKey: 'key-of-step',
     traceparent: '',
     timeoutMs: 5_000,
-    ...part,
   };
-  return createBroker({ egress, secrets: store.value }).forStep(scope);
+  const start = (rules: readonly EgressRule[], part: Partial<StepScope> = {}) =>
+    broker.forStep({ ...scope, rules, ...part });
+  return { store: store.value, start };
 }
 
 const secret = { name: 'api-key', header: 'x-api-key', format: 'Token {}' };
@@ -156,6 +161,73 @@ describe('a secret', () => {
       'canary',
     ];
     for (const part of parts) expect(seen).not.toContain(part);
+  });
+});
+
+describe('a target that remembers a secret and shows it later', () => {
+  const OTHER = 'another-value-0123456789';
+  const globex = 'globex' as OrgId;
+  /** Shows whatever it was sent so far, to whoever asks. */
+  async function remembering() {
+    const { store, start } = await openSteps();
+    const kept: string[] = [];
+    const upstream = await listen(({ headers }, socket) => {
+      if (headers['x-api-key']) kept.push(headers['x-api-key']);
+      socket.write(answer(200, { 'x-request-id': kept.join() }, JSON.stringify(kept)));
+    });
+    const grants = {
+      auth: ruleFor(upstream.port, { pathPrefix: '/auth', secret }),
+      free: ruleFor(upstream.port, { pathPrefix: '/free' }),
+    };
+    const ask = async (step: StepBroker, path: string) =>
+      JSON.stringify(await step.handle({ ...to(upstream.port), url: `http://api.test:${upstream.port}${path}` }));
+    const asked = async (rules: readonly EgressRule[], path: string, part: Partial<StepScope> = {}) => {
+      const step = start(rules, part);
+      const seen = await ask(step, path);
+      await step.close();
+      return seen;
+    };
+    return { store, start, ask, asked, ...grants };
+  }
+
+  it.each<[string, Partial<StepScope>, boolean]>([
+    ['a later step', { step: 'later' }, true],
+    ['another run', { run: 'run_2' }, true],
+    ['another plugin, whose grant names no secret', { plugin: 'other' }, false],
+  ])('shows its name only, to %s', async (_, part, isOneGrant) => {
+    const { asked, auth, free } = await remembering();
+    expect(await asked([auth, free], '/auth')).toContain('[secret:api-key]');
+    const seen = await asked(isOneGrant ? [auth, free] : [free], '/free', part);
+    expect(seen).toContain('[secret:api-key]');
+    expect(seen).not.toContain('canary');
+  });
+
+  it('shows a secret that was replaced, removed or added as the store has it then', async () => {
+    const { asked, store, auth, free } = await remembering();
+    await asked([auth, free], '/free');
+    await store.put(acme, 'api-key', OTHER);
+    expect(await asked([auth, free], '/auth')).not.toContain(OTHER);
+    expect(await asked([free], '/free')).toContain('[secret:api-key]');
+    await store.remove(acme, 'api-key');
+    await store.put(acme, 'renamed', OTHER);
+    expect(await asked([free], '/free')).toContain('[secret:renamed]');
+  });
+
+  it('shows no secret that a step still holds when it is replaced', async () => {
+    const { start, ask, store, auth, free } = await remembering();
+    const step = start([auth, free]);
+    await ask(step, '/auth');
+    await store.put(acme, 'api-key', OTHER);
+    const seen = await ask(step, '/free');
+    expect(seen).toContain('[secret:api-key]');
+    expect(seen).not.toContain('canary');
+    await step.close();
+  });
+
+  it('is searched for the secrets of the org, and for no other', async () => {
+    const { asked, auth, free } = await remembering();
+    await asked([auth], '/auth');
+    expect(await asked([free], '/free', { org: globex })).toContain('canary');
   });
 });
 

@@ -255,6 +255,7 @@ export function auditVerdict(store: Store) {
 }
 
 const SECRETS: SecretSource = {
+  known: async () => ok([]),
   lease: async (_, name) =>
     name === 'target-key'
       ? ok({ name, reveal: () => 'the-key-of-the-target', revoke: async () => undefined })

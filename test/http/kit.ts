@@ -102,6 +102,7 @@ function openFakeSecrets(): SecretSource & { readonly values: Map<string, string
   const source = {
     values,
     broken: false,
+    known: async () => ok([]),
     lease: async () => err('unknown' as const),
     put: async (org: OrgId, name: string, value: string) => {
       if (source.broken) throw new Error(`cannot write ${value}`);

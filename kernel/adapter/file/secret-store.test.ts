@@ -76,6 +76,28 @@ describe('what is put', () => {
     expect(await (await openStore()).list(acme)).toMatchObject([{ name: 'a-key' }]);
   });
 
+  it('is known to its org as it is now, as one list until something changes', async () => {
+    const store = await openStore();
+    const known = async (org: OrgId) => {
+      const read = await store.known(org);
+      return read.ok ? read.value : [];
+    };
+    const values = async (org: OrgId) => (await known(org)).map((one) => `${one.name}=${one.reveal()}`);
+    expect(await values(acme)).toEqual([]);
+    await store.put(acme, 'api-key', 'first-value');
+    await store.put(globex, 'api-key', 'foreign-value');
+    const first = await known(acme);
+    expect(await values(acme)).toEqual(['api-key=first-value']);
+    await store.put(globex, 'more', 'foreign-value');
+    expect(await known(acme)).toBe(first);
+    expect(inspect(first) + JSON.stringify(first)).not.toContain('first-value');
+    await store.put(acme, 'api-key', 'second-value');
+    expect(await values(acme)).toEqual(['api-key=second-value']);
+    await store.remove(acme, 'api-key');
+    expect(await values(acme)).toEqual([]);
+    expect(await values(globex)).toEqual(['api-key=foreign-value', 'more=foreign-value']);
+  });
+
   it('by many writers at once is all there', async () => {
     const store = await openStore();
     const names = Array.from({ length: 20 }, (_, i) => `key-${i}`);
@@ -198,7 +220,9 @@ describe('the file', () => {
     for (const change of edits) {
       await writeFile(file, original);
       await edit(({ entries }) => change(entries));
-      expect(await (await openStore()).lease(acme, 'api-key', step)).toEqual({ ok: false, error: 'unavailable' });
+      const damaged = await openStore();
+      expect(await damaged.lease(acme, 'api-key', step)).toEqual({ ok: false, error: 'unavailable' });
+      expect(await damaged.known(acme)).toEqual({ ok: false, error: 'unavailable' });
     }
   });
 });

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { isName, type OrgId } from '../../base/id.ts';
 import { err, ok, type Result } from '../../base/result.ts';
-import type { SecretSource } from '../../port/secret-source.ts';
+import type { KnownSecrets, SecretSource } from '../../port/secret-source.ts';
 import { judgeSecretValue } from '../../secret/value.ts';
 import { faultOfMode, replaceFile } from './durable-file.ts';
 import { seal, unseal } from './secret-box.ts';
@@ -51,34 +51,50 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
   if (!opened.ok) return opened;
   let document = opened.value;
   let writing: Promise<unknown> = Promise.resolve();
+  /** By org; what is not here is read from the document. */
+  const known = new Map<OrgId, KnownSecrets>();
 
   /** Memory follows the disk: a change is seen only when it is durable. */
-  const change = <T>(alter: (current: Document) => readonly [Document, T]): Promise<T> => {
+  const change = <T>(org: OrgId, alter: (current: Document) => readonly [Document, T]): Promise<T> => {
     const turn = writing.then(async () => {
       const [next, result] = alter(document);
       if (next !== document) await replaceFile(file, `${JSON.stringify(next, null, 1)}\n`);
       document = next;
+      known.delete(org);
       return result;
     });
     writing = turn.catch(() => undefined);
     return turn;
   };
   const find = (org: OrgId, name: string) => document.entries.find((entry) => entry.org === org && entry.name === name);
+  const open = (entry: Entry) => {
+    const bytes = unseal(key, placeOf(entry), entry.box);
+    return bytes && leaseOf(entry.name, bytes);
+  };
   const others = (current: Document, org: OrgId, name: string) =>
     current.entries.filter((entry) => entry.org !== org || entry.name !== name);
 
   return ok({
+    known: async (org) => {
+      const kept = known.get(org);
+      if (kept) return ok(kept);
+      const entries = document.entries.filter((entry) => entry.org === org);
+      const secrets = entries.flatMap((entry) => open(entry) ?? []);
+      if (secrets.length < entries.length) return err('unavailable');
+      known.set(org, secrets);
+      return ok(secrets);
+    },
     lease: async (org, name) => {
       const entry = find(org, name);
       if (!entry) return err('unknown');
-      const bytes = unseal(key, placeOf(entry), entry.box);
-      return bytes ? ok(leaseOf(name, bytes)) : err('unavailable');
+      const lease = open(entry);
+      return lease ? ok(lease) : err('unavailable');
     },
     put: async (org, name, value) => {
       if (!isName(name)) throw new Error('a secret name has lower-case letters, digits and single hyphens');
       const judged = judgeSecretValue(value);
       if (!judged.ok) throw new Error(`the secret was not stored: ${judged.error}`);
-      await change((current) => {
+      await change(org, (current) => {
         const version = current.serial + 1;
         const head = { org, name, version, updatedAt: new Date(now()).toISOString() };
         const entry = { ...head, box: seal(key, placeOf(head), Buffer.from(value, 'utf8')) };
@@ -91,7 +107,7 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
         .map(({ name, updatedAt }) => ({ name, updatedAt }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     remove: (org, name) =>
-      change((current) => {
+      change(org, (current) => {
         const entries = others(current, org, name);
         return entries.length === current.entries.length ? [current, false] : [{ ...current, entries }, true];
       }),
