@@ -454,17 +454,32 @@ describe('what a plugin sees of an answer', () => {
     });
   });
 
-  it('is an error when it is not text', async () => {
-    const { broker } = worldOf([answered({ body: Uint8Array.of(0x61, 0xff, 0xfe) })]);
-    expect(await broker.forStep(scopeOf()).handle(get())).toMatchObject({ ok: false, error: 'upstream_error' });
-  });
-
-  it.each([
+  const unshown: readonly (readonly [string, string | Uint8Array])[] = [
+    ['is not text', Uint8Array.of(0x61, 0xff, 0xfe)],
     ['is escaped too often', '%25252525252541'],
     ['begins like the secret at every place', 'a'.repeat(1 << 16)],
-  ])('is an error, not the text, when it %s', async (_, body) => {
-    const { broker } = worldOf([answered({ body })], { 'api-key': 'a'.repeat(2_000) });
-    expect(await broker.forStep(scopeOf()).handle(get(atVault))).toMatchObject({ ok: false, error: 'upstream_error' });
+  ];
+  const values = { 'api-key': 'a'.repeat(2_000) };
+
+  it.each(unshown)('is an error, not the text, when it %s and nothing was changed', async (_, body) => {
+    const { broker } = worldOf([answered({ body })], values);
+    const step = broker.forStep(scopeOf());
+    expect(await step.handle(get(atVault))).toMatchObject({ ok: false, error: 'upstream_error' });
+    expect(await step.close()).toMatchObject({ unsafe: 'none' });
+  });
+
+  it.each(unshown)('is the status, not the text, when it %s and something may have changed', async (_, body) => {
+    const headers = { etag: '"1"', 'x-request-id': '%25252525252541' };
+    const { broker } = worldOf([answered({ status: 201, headers, body })], values);
+    const step = broker.forStep(scopeOf());
+    expect(await step.handle(post(atVault))).toEqual({
+      ok: true,
+      status: 201,
+      headers: { etag: '"1"', 'x-request-id': '[withheld]' },
+      body: '',
+    });
+    // Should the plugin need the text, and fail without it, nobody knows what was done.
+    expect(await step.close()).toMatchObject({ unsafe: 'uncertain' });
   });
 
   it('is the class of the failure', async () => {

@@ -13,7 +13,7 @@ import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { openLeases, openScrubbers } from './leases.ts';
-import { noAnswer, scrubbedText, shown } from './shown-answer.ts';
+import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
 export type StepScope = {
   readonly org: OrgId;
@@ -47,7 +47,7 @@ export type BrokerUse = {
   readonly requests: number;
   /**
    * About requests that may change something (any but GET and HEAD) and may have left: `uncertain` when one of them got
-   * no whole answer, else `answered`, or `none`. `uncertain` makes the step indeterminate, not failed.
+   * no whole answer, else `answered`, or `none`. With `uncertain` a step that does not succeed is indeterminate, not failed.
    */
   readonly unsafe: 'none' | 'answered' | 'uncertain';
   /** The first denial, safe to show: a code, and a sentence that says nothing of the grants. */
@@ -82,11 +82,7 @@ export function createBroker(parts: Parts): Broker {
   return { forStep: (scope) => openStep(parts, openLeases(parts.secrets, scrubbers, scope), scope) };
 }
 
-function openStep(
-  { egress, onRefusal }: Parts,
-  secrets: ReturnType<typeof openLeases>,
-  scope: StepScope,
-): StepBroker {
+function openStep({ egress, onRefusal }: Parts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
@@ -139,7 +135,7 @@ function openStep(
     }
     if (!free) return deny('the step has ended');
     // What would come back could not be shown.
-    if (!isLegible) return ILLEGIBLE;
+    if (!isLegible) return noAnswer('unavailable', ILLEGIBLE_SECRET);
     const timeoutMs = Math.floor(deadline - performance.now());
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
     if (rule.secret) {
@@ -167,13 +163,13 @@ function openStep(
     // Asked anew: a secret may have been stored, and used by another step, since the request left.
     const scrub = await secrets.scrubber();
     if (answer.kind === 'denied') {
-      const safe = (text: string) => (scrub ? scrubbedText(scrub, text) : '[withheld]');
-      return deny(safe(answer.reason), answer.hint === undefined ? null : safe(answer.hint));
+      const { reason, hint } = answer;
+      return deny(scrubbedText(scrub, reason), hint === undefined ? null : scrubbedText(scrub, hint));
     }
-    const seen = scrub ? await shown(answer, scrub) : ILLEGIBLE;
-    // An answer that the plugin does not get to read tells it nothing of what was done.
-    if (key !== undefined && answer.kind === 'answered' && !seen.ok) unsafe = 'uncertain';
-    return closing ? deny('the step has ended') : seen;
+    const seen = await shown(answer, scrub, key === undefined);
+    // Of what it does not get to read a plugin can say that it succeeded, by the status, but not that it failed.
+    if (key !== undefined && !seen.isWhole) unsafe = 'uncertain';
+    return closing ? deny('the step has ended') : seen.answer;
   };
 
   const close = async (): Promise<BrokerUse> => {
@@ -194,11 +190,6 @@ function openStep(
     },
   };
 }
-
-const ILLEGIBLE = noAnswer(
-  'unavailable',
-  'a secret of this org cannot be read at the moment, so no answer can be searched for it; nothing is shown until it can',
-);
 
 type StepRefusal = Omit<Refusal, 'code'> & {
   readonly code: Refusal['code'] | 'E_EFFECT' | 'E_TOO_MANY' | 'E_OPERATION';

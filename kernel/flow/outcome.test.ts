@@ -27,6 +27,11 @@ const CRASH = cell({ kind: 'crashed', reason: 'the module trapped' });
 describe('the end of an execute', () => {
   test.each<[string, Answered, string]>([
     ['a reply that fits', answered(FINE, { use: use({ unsafe: 'answered' }) }), 'succeeded'],
+    [
+      'a reply that fits, by the status of an answer withheld',
+      answered(FINE, { use: use({ unsafe: 'uncertain' }) }),
+      'succeeded',
+    ],
     ['an error that the plugin reports, nothing sent', answered(ERROR), 'failed unavailable'],
     [
       'an error after a whole answer that the plugin read',

@@ -1,7 +1,7 @@
 /** What a plugin gets to see of an answer. Owns the list of headers that pass, and that nothing passes unscrubbed. */
 import { setImmediate } from 'node:timers/promises';
 import type { HttpAnswer } from '../../sdk/contract/plugin.ts';
-import type { Result } from '../base/result.ts';
+import { err, type Result } from '../base/result.ts';
 import type { OutboundAnswer } from '../port/egress.ts';
 import { type Scrubber, type ScrubFault, scrubAtOnce } from '../secret/scrub.ts';
 
@@ -27,24 +27,51 @@ export const noAnswer = (error: Extract<HttpAnswer, { ok: false }>['error'], mes
   message,
 });
 
-/** What the plugin gets to see. Everything passes the scrubber, the values of headers too. */
-export async function shown(answer: Exclude<OutboundAnswer, { kind: 'denied' }>, scrub: Scrubber): Promise<HttpAnswer> {
-  if (answer.kind === 'failed') return noAnswer(answer.class, scrubbedText(scrub, answer.reason));
-  let body: string;
-  try {
-    body = decoder.decode(answer.body);
-  } catch {
-    return noAnswer('upstream_error', 'the answer is not UTF-8 text');
+/** `isWhole`: nothing but secrets was taken out of it. */
+export type Shown = { readonly answer: HttpAnswer; readonly isWhole: boolean };
+
+/**
+ * What the plugin gets to see. Everything passes the scrubber, the values of headers too. Of an answer whose body cannot
+ * be shown, the plugin is told the status when the request may have changed something: it is what most go by, and whoever
+ * chooses a text that the target repeats must not be able to make a done thing unknown. A read has failed.
+ * @param scrub undefined: a secret of the org cannot be read.
+ */
+export async function shown(
+  answer: Exclude<OutboundAnswer, { kind: 'denied' }>,
+  scrub: Scrubber | undefined,
+  isRead: boolean,
+): Promise<Shown> {
+  if (answer.kind === 'failed') {
+    return { answer: noAnswer(answer.class, scrubbedText(scrub, answer.reason)), isWhole: true };
   }
+  const body = await shownBody(answer.body, scrub);
+  if (!body.ok && isRead) return { answer: noAnswer('upstream_error', body.error), isWhole: false };
   const headers: Record<string, string> = {};
   for (const name of PASSED_HEADERS) {
     const value = answer.headers[name];
     if (value !== undefined) headers[name] = scrubbedText(scrub, value);
   }
-  const scrubbed = await scrubInTurns(scrub, body);
-  if (!scrubbed.ok) return noAnswer('upstream_error', UNSCRUBBED[scrubbed.error]);
-  return { ok: true, status: answer.status, headers, body: scrubbed.value };
+  return {
+    answer: { ok: true, status: answer.status, headers, body: body.ok ? body.value : '' },
+    isWhole: body.ok,
+  };
 }
+
+/** @returns the text, or why it is withheld. */
+async function shownBody(body: Uint8Array, scrub: Scrubber | undefined): Promise<Result<string, string>> {
+  if (!scrub) return err(ILLEGIBLE_SECRET);
+  let text: string;
+  try {
+    text = decoder.decode(body);
+  } catch {
+    return err('the answer is not UTF-8 text');
+  }
+  const scrubbed = await scrubInTurns(scrub, text);
+  return scrubbed.ok ? scrubbed : err(UNSCRUBBED[scrubbed.error]);
+}
+
+export const ILLEGIBLE_SECRET =
+  'a secret of this org cannot be read at the moment, so no answer can be searched for it; set it anew, or remove it';
 
 /** Why an answer is withheld: in text like this a secret could stand and not be found. */
 const UNSCRUBBED: Readonly<Record<ScrubFault, string>> = {
@@ -66,7 +93,7 @@ async function scrubInTurns(scrub: Scrubber, text: string): Promise<Result<strin
 }
 
 /** Short text: a reason of ours, a header. */
-export function scrubbedText(scrub: Scrubber, text: string): string {
-  const scrubbed = scrubAtOnce(scrub, text);
-  return scrubbed.ok ? scrubbed.value : '[withheld]';
+export function scrubbedText(scrub: Scrubber | undefined, text: string): string {
+  const scrubbed = scrub && scrubAtOnce(scrub, text);
+  return scrubbed?.ok ? scrubbed.value : '[withheld]';
 }
