@@ -2,7 +2,7 @@
  * The normal forms in which a secret is looked for. Owns the table: what a server may do to a value on its way back that
  * is undone by leaving something out. Escapes are another matter (`unescape.ts`); every form is tried on every level of them.
  */
-import { digitOf, isAlphanumeric } from './unescape.ts';
+import { code, digitOf, folded, isAlphanumeric } from './unescape.ts';
 
 /** A level as it is compared: `at` says where in the level each byte began. Undefined: it is the level itself. */
 export type View = { readonly bytes: Uint8Array; readonly at?: Uint32Array };
@@ -15,9 +15,12 @@ export type NormalForm = {
   readonly endOf: (level: Uint8Array, last: number) => number;
 };
 
-const [SPACE, LINE_FEED, COLON, LETTER_X] = [0x20, 0x0a, 0x3a, 0x78];
-/** A row of a dump is shorter; a longer line is no row. */
+const [TAB, LINE_FEED, RETURN, SPACE] = [code('\t'), code('\n'), code('\r'), code(' ')];
+const [COLON, QUOTE, BAR, EQUALS, LETTER_X] = [code(':'), code('"'), code('|'), code('='), code('x')];
+/** A row of a dump is shorter; what follows in its line is something else. */
 const MAX_ROW = 256;
+/** Empty columns, and sixteen characters that may be escaped. */
+const MAX_BESIDE = 96;
 /** Sixteen bytes: behind them comes text, which may look like another column. */
 const ROW_DIGITS = 32;
 const OFFSET_DIGITS = { min: 4, max: 16 } as const;
@@ -26,10 +29,12 @@ export const NORMAL_FORMS: readonly NormalForm[] = [
   { name: 'as it is', view: (bytes) => ({ bytes }), endOf: (_, last) => last + 1 },
   // Base64 in lines, hexadecimal with separators, a value cut into the strings of a list.
   { name: 'letters and digits only', view: keepLettersAndDigits, endOf: (_, last) => last + 1 },
-  // `[115, 101]`, `0x73,0x65`.
+  // `[115, 101]`, `0x73,0x65`, `{"0":115,"1":101}`.
   { name: 'lists of byte values', view: (level) => collect(level, byteValues), endOf: endOfWord },
-  // xxd, hexdump -C, od -t x1.
-  { name: 'hexadecimal columns of a dump', view: (level) => collect(level, dumpColumns), endOf: endOfLine },
+  // xxd, hexdump -C, od -t x1, tcpdump -X; their lines in a text or in a list of strings.
+  { name: 'hexadecimal columns of a dump', view: (level) => collect(level, dumpColumns), endOf: endOfRow },
+  // No escape among others: a value often stands behind `=`, and may begin with two digits (RFC 2045, 6.7).
+  { name: 'quoted-printable', view: (level) => collect(level, quotedPrintable), endOf: endOfQuoted },
 ];
 
 /** What is kept of a level, as it is gathered: `size` bytes so far. */
@@ -56,7 +61,7 @@ function lettersAndDigits(level: Uint8Array, { bytes, at }: Kept): number {
   return size;
 }
 
-/** Each word that is a number below 256 is a byte; any other word stands between two lists. */
+/** Each word that is a number below 256 is a byte, but no key of an object; any other word stands between two lists. */
 function byteValues(level: Uint8Array, { bytes, at }: Kept): number {
   let size = 0;
   for (let i = 0; i < level.length; ) {
@@ -65,8 +70,10 @@ function byteValues(level: Uint8Array, { bytes, at }: Kept): number {
       continue;
     }
     const end = endOfWord(level, i);
-    bytes[size] = numberOf(level, i, end);
-    at[size++] = i;
+    if (level[end] !== QUOTE || level[end + 1] !== COLON) {
+      bytes[size] = numberOf(level, i, end);
+      at[size++] = i;
+    }
     i = end;
   }
   return size;
@@ -81,19 +88,17 @@ function numberOf(level: Uint8Array, start: number, end: number): number {
     value = value * base + digit;
     if (digit >= base || value > 0xff) return 0;
   }
-  // In lower case, as everything that is compared.
-  return value >= 0x41 && value <= 0x5a ? value + 0x20 : value;
+  return folded(value);
 }
 
+/** What is no row is passed over: tools put blank lines and headings between rows. */
 function dumpColumns(level: Uint8Array, { bytes, at }: Kept): number {
   let size = 0;
   for (let start = 0; start < level.length; ) {
     const end = endOfLine(level, start);
-    const columns = end - start > MAX_ROW ? end : pastOffset(level, start, end);
-    // Another line stands between two dumps.
-    if (columns === end) at[size++] = start;
     const full = size + ROW_DIGITS;
-    for (let i = columns; i < end && size < full && !isGutter(level, i); i++) {
+    const stop = Math.min(end, start + MAX_ROW);
+    for (let i = pastOffset(level, start, stop); i < stop && size < full && !isGutter(level, i); i++) {
       const byte = level[i] ?? 0;
       if (digitOf(byte) === 16) continue;
       bytes[size] = byte;
@@ -108,17 +113,19 @@ function dumpColumns(level: Uint8Array, { bytes, at }: Kept): number {
 function pastOffset(level: Uint8Array, start: number, end: number): number {
   let from = start;
   while (from < end && !isAlphanumeric(level[from])) from += 1;
+  if (level[from + 1] === LETTER_X) from += 2;
   let to = from;
   while (to < end && digitOf(level[to]) < 16) to += 1;
   if (to - from < OFFSET_DIGITS.min || to - from > OFFSET_DIGITS.max) return end;
-  if (level[to] === COLON) to += 1;
-  if (level[to] !== SPACE) return end;
-  while (level[to] === SPACE) to += 1;
+  if (level[to] === COLON || level[to] === BAR) to += 1;
+  if (!isBlank(level[to])) return end;
+  while (isBlank(level[to])) to += 1;
   return to;
 }
 
-/** Two spaces, and not one more column of two digits: here begins the text beside the columns. */
+/** A tab or two spaces, and not one more column of two digits: here begins the text beside the columns. */
 function isGutter(level: Uint8Array, at: number): boolean {
+  if (level[at] === TAB) return true;
   if (level[at] !== SPACE || level[at + 1] !== SPACE) return false;
   const isColumn = digitOf(level[at + 2]) < 16 && digitOf(level[at + 3]) < 16 && !isAlphanumeric(level[at + 4]);
   return !isColumn;
@@ -130,7 +137,49 @@ function endOfWord(level: Uint8Array, at: number): number {
   return end;
 }
 
+/** At a line feed, or at the quote with which the next string of JSON begins. */
 function endOfLine(level: Uint8Array, at: number): number {
-  const end = level.indexOf(LINE_FEED, at);
-  return end === -1 ? level.length : end;
+  let end = at;
+  while (end < level.length && level[end] !== LINE_FEED && !isOpeningQuote(level, end)) end += 1;
+  return end;
 }
+
+function isOpeningQuote(level: Uint8Array, at: number): boolean {
+  if (level[at] !== QUOTE) return false;
+  return OPENERS.has(level[level[at - 1] === SPACE ? at - 2 : at - 1] ?? 0);
+}
+const OPENERS: ReadonlySet<number> = new Set(Array.from(',:[', code));
+const isBlank = (byte: number | undefined): boolean => byte === SPACE || byte === TAB;
+
+/** With the text beside the columns, which has the value too, and may have any character in it. */
+function endOfRow(level: Uint8Array, last: number): number {
+  const end = level.subarray(last, last + MAX_BESIDE).indexOf(LINE_FEED);
+  return Math.min(level.length, last + (end === -1 ? MAX_BESIDE : end));
+}
+
+/** Nothing when nothing is quoted: then it is the level itself. */
+function quotedPrintable(level: Uint8Array, { bytes, at }: Kept): number {
+  let size = 0;
+  let quoted = 0;
+  for (let i = 0; i < level.length; ) {
+    const width = endOfQuoted(level, i) - i;
+    if (width > 1) quoted += 1;
+    if (!isSoftBreak(level, i)) {
+      bytes[size] = width === 1 ? (level[i] ?? 0) : folded(digitOf(level[i + 1]) * 16 + digitOf(level[i + 2]));
+      at[size++] = i;
+    }
+    i += width;
+  }
+  return quoted === 0 ? 0 : size;
+}
+
+function endOfQuoted(level: Uint8Array, at: number): number {
+  if (level[at] !== EQUALS) return at + 1;
+  let end = at + 1;
+  if (digitOf(level[end]) < 16 && digitOf(level[end + 1]) < 16) return at + 3;
+  while (level[end] === LINE_FEED || level[end] === RETURN) end += 1;
+  return end;
+}
+
+const isSoftBreak = (level: Uint8Array, at: number): boolean =>
+  level[at] === EQUALS && (level[at + 1] === LINE_FEED || level[at + 1] === RETURN);

@@ -15,6 +15,42 @@ const lines = (text: string, width: number, between: string) =>
   (text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []).join(between);
 const twoHex = (byte: number) => byte.toString(16).padStart(2, '0');
 
+/** Names of HTML 5 for what is neither letter nor digit, as a PHP server gives them (ENT_HTML5). */
+const HTML_NAMES: ReadonlyMap<string, string> = new Map(
+  [
+    ['!', 'excl'],
+    ['"', 'quot'],
+    ['#', 'num'],
+    ['$', 'dollar'],
+    ['%', 'percnt'],
+    ['&', 'amp'],
+    ["'", 'apos'],
+    ['(', 'lpar'],
+    [')', 'rpar'],
+    ['*', 'ast'],
+    ['+', 'plus'],
+    [',', 'comma'],
+    ['.', 'period'],
+    ['/', 'sol'],
+    [':', 'colon'],
+    [';', 'semi'],
+    ['<', 'lt'],
+    ['=', 'equals'],
+    ['>', 'gt'],
+    ['?', 'quest'],
+    ['@', 'commat'],
+    ['[', 'lbrack'],
+    ['\\', 'bsol'],
+    [']', 'rsqb'],
+    ['^', 'Hat'],
+    ['_', 'lowbar'],
+    ['`', 'grave'],
+    ['{', 'lbrace'],
+    ['|', 'vert'],
+    ['}', 'rcub'],
+  ].map(([character = '', name = '']) => [character, `&${name};`]),
+);
+
 /** Every form that the scrubber promises to know. */
 const FORMS: Readonly<Record<string, (value: string) => string>> = {
   raw: (value) => value,
@@ -79,13 +115,47 @@ const FORMS: Readonly<Record<string, (value: string) => string>> = {
       (offset) => `${offset}: `,
       (text) => `  ${text}`,
     ),
-  'hexdump -C': (value) =>
+  'hexdump -C': (value) => hexdump(value),
+  'hexdump -C with CRLF in JSON': (value) => json(hexdump(value).replaceAll('\n', '\r\n')),
+  'hexdump -C with blank lines': (value) => hexdump(value).replaceAll('\n', '\n\n'),
+  'hexdump -C in the strings of a list': (value) => `${JSON.stringify(hexdump(value).trim().split('\n'))}\n`,
+  'hexdump -C in the strings of a list in lines': (value) =>
+    JSON.stringify({ dump: hexdump(value).trim().split('\n') }, null, 2).replaceAll(/[{}]|"dump"/g, ''),
+  'hexdump -C in a string of an object': (value) => `${JSON.stringify([hexdump(value).trim()])}\n`,
+  'a dump with tabs': (value) =>
     dump(
       value,
       1,
-      (offset) => `${offset}  `,
-      (text) => `  |${text}|`,
-    ).replaceAll(/^(.{33}) /gm, '$1  '),
+      (offset) => `${offset}\t`,
+      (text) => `\t${text}`,
+    ),
+  'a dump with tabs in JSON': (value) => json(FORMS['a dump with tabs']?.(value) ?? ''),
+  'a dump between bars': (value) =>
+    dump(
+      value,
+      1,
+      (offset) => `|${offset}| `,
+      (text) => ` |${text}|`,
+    ),
+  'tcpdump -X': (value) =>
+    dump(
+      value,
+      2,
+      (offset) => `\t0x${offset.slice(4)}:  `,
+      (text) => `  ${text}`,
+    ),
+  'JSON of a Uint8Array': (value) => JSON.stringify(new Uint8Array(Buffer.from(value))),
+  'JSON of a Uint8Array in lines': (value) => JSON.stringify(new Uint8Array(Buffer.from(value)), null, 2),
+  'JavaScript in \\u{}': (value) => eachByte(value, (byte) => `\\u{${byte.toString(16)}}`),
+  'HTML names of everything that has one': (value) => [...value].map((c) => HTML_NAMES.get(c) ?? c).join(''),
+  'quoted-printable': (value) => value.replaceAll('=', '=3D'),
+  'quoted-printable, every byte, with soft breaks': (value) =>
+    lines(
+      eachByte(value, (byte) => `=${twoHex(byte).toUpperCase()}`),
+      9,
+      '=\r\n',
+    ),
+  'quoted-printable in JSON': (value) => json(lines(value, 20, '\0').replaceAll('=', '=3D').replaceAll('\0', '=\r\n')),
   'od -t x1': (value) =>
     dump(
       value,
@@ -105,7 +175,17 @@ const BESIDE: Readonly<Record<string, number>> = {
   'base64 in lines': 1,
   'base64 in lines in JSON': 2,
   xxd: 2,
+  'JSON of a Uint8Array': 1,
+  'JSON of a Uint8Array in lines': 1,
 };
+
+const hexdump = (value: string) =>
+  dump(
+    value,
+    1,
+    (offset) => `${offset}  `,
+    (text) => `  |${text}|`,
+  ).replaceAll(/^(.{33}) /gm, '$1  ');
 
 /** Rows of 16 bytes as tools show them, with the text beside, on lines of their own. */
 function dump(value: string, group: number, left: (offset: string) => string, right: (text: string) => string): string {
@@ -164,8 +244,8 @@ describe('a secret that comes back', () => {
         // The offset of a first row, and the bytes that were put beside the value: never more.
         const rest = text
           .replaceAll('[secret:x]', '')
-          .replaceAll(String.raw`\r\n`, '')
-          .replaceAll(/^0{8}:? +/gm, '')
+          .replaceAll(/(?:0x)?0{4,8}[:|]?(?:\s|\\t)+/g, '')
+          .replaceAll(/\\[rnt]/g, '')
           .replaceAll(/[^a-z0-9]/gi, '');
         expect(rest.length).toBeLessThanOrEqual(BESIDE[name] ?? 0);
         expect(text).not.toContain(shown);
@@ -275,7 +355,9 @@ describe('one level of escaping', () => {
     ['%ff%41', 'ÿa'],
     ['%4', undefined],
     ['\\u0041\\x42\\"\\\\', 'ab"\\'],
-    ['\\n\\r\\t', '\n\n\n'],
+    ['\\n\\r\\t', '\n\n\t'],
+    ['\\u{41}\\u{0042}\\u{}\\u{41', 'ab\\u{}\\u{41'],
+    ['&lowbar;&Hat;&num;&number;&num', '_^#&number;&num'],
     ['\\q', undefined],
     ['&#65;&#x42;&amp;&AMP;', 'ab&&'],
     ['&#0000065&#x0000042&amp&lt', 'ab&<'],

@@ -11,12 +11,14 @@ export type Level = {
   readonly origin?: Uint32Array;
 };
 
-const code = (character: string): number => character.charCodeAt(0);
+export const code = (character: string): number => character.charCodeAt(0);
 const [PERCENT, BACKSLASH, AMPERSAND, HASH, SEMICOLON] = [code('%'), code('\\'), code('&'), code('#'), code(';')];
 const [LETTER_U, LETTER_X] = [code('u'), code('x')];
+const [OPEN_BRACE, CLOSE_BRACE] = [code('{'), code('}')];
 
-/** Lower case of ASCII. */
 const FOLDED = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte));
+/** Lower case of ASCII. */
+export const folded = (byte: number): number => FOLDED[byte & 0xff] ?? 0;
 
 /** Value of a hexadecimal digit in lower case; 16 for everything else. */
 const DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -27,13 +29,24 @@ export const digitOf = (byte: number | undefined): number => (byte === undefined
 
 /** What stands behind a backslash (JSON, JavaScript) for one character. A line break is white space, whichever it is. */
 const BACKSLASHED: ReadonlyMap<number, number> = new Map(
-  Object.entries({ '"': '"', "'": "'", '\\': '\\', '/': '/', n: '\n', r: '\n', t: '\n' }).map(([a, b]) => [
+  Object.entries({ '"': '"', "'": "'", '\\': '\\', '/': '/', n: '\n', r: '\n', t: '\t' }).map(([a, b]) => [
     code(a),
     code(b),
   ]),
 );
-const NAMED = Object.entries({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }).map(
-  ([name, character]) => [Uint8Array.from(name, code), code(character)] as const,
+/** Names that HTML has for printable ASCII (HTML 13.5), in lower case. These are read without a semicolon, too. */
+const OLD_NAMES = 'amp & lt < gt > quot " apos \'';
+const NEW_NAMES =
+  'excl ! num # dollar $ percnt % lpar ( rpar ) ast * midast * plus + comma , period . sol / colon : semi ; equals = ' +
+  'quest ? commat @ lsqb [ lbrack [ bsol \\ rsqb ] rbrack ] hat ^ lowbar _ underbar _ grave ` diacriticalgrave ` ' +
+  'lcub { lbrace { verbar | vert | verticalline | rcub } rbrace }';
+type Name = { readonly letters: Uint8Array; readonly byte: number };
+const NAMED: ReadonlyMap<number, readonly Name[]> = Map.groupBy(
+  [
+    ...[...OLD_NAMES.matchAll(/(\w+) (\S)/g)].map(([, name = '', character = '']) => ({ name, character })),
+    ...[...NEW_NAMES.matchAll(/(\w+) (\S)/g)].map(([, name = '', character = '']) => ({ name: `${name};`, character })),
+  ].map(({ name, character }) => ({ letters: Uint8Array.from(name, code), byte: code(character) })),
+  ({ letters }) => letters[0] ?? 0,
 );
 
 const ALPHANUMERIC = Uint8Array.from({ length: 256 }, (_, byte) =>
@@ -44,7 +57,7 @@ export const isAlphanumeric = (byte: number | undefined): boolean => byte !== un
 
 export function levelOf(text: string): Level {
   const bytes = Buffer.from(text, 'latin1');
-  for (let i = 0; i < bytes.length; i++) bytes[i] = FOLDED[bytes[i] ?? 0] ?? 0;
+  for (let i = 0; i < bytes.length; i++) bytes[i] = folded(bytes[i] ?? 0);
   return { bytes };
 }
 
@@ -58,7 +71,7 @@ export function unescapeOnce({ bytes, origin }: Level): Level | undefined {
   while (at < bytes.length) {
     const escaped = readEscape(bytes, at);
     from[size] = origin ? (origin[at] ?? 0) : at;
-    out[size] = FOLDED[escaped === 0 ? (bytes[at] ?? 0) : escaped & 0xff] ?? 0;
+    out[size] = folded(escaped === 0 ? (bytes[at] ?? 0) : escaped);
     size += 1;
     at += escaped === 0 ? 1 : escaped >>> 8;
   }
@@ -72,7 +85,7 @@ function readEscape(bytes: Uint8Array, at: number): number {
   if (mark === PERCENT) return readHex(bytes, at, 1, 2);
   if (mark === BACKSLASH) {
     const kind = bytes[at + 1] ?? 0;
-    if (kind === LETTER_U) return readHex(bytes, at, 2, 4);
+    if (kind === LETTER_U) return bytes[at + 2] === OPEN_BRACE ? readBraced(bytes, at) : readHex(bytes, at, 2, 4);
     if (kind === LETTER_X) return readHex(bytes, at, 2, 2);
     const literal = BACKSLASHED.get(kind);
     return literal === undefined ? 0 : (2 << 8) | literal;
@@ -91,6 +104,14 @@ function readHex(bytes: Uint8Array, at: number, skip: number, digits: number): n
   return ((skip + digits) << 8) | (value & 0xff);
 }
 
+/** `\u{73}`: up to six digits (ECMAScript 12.9.4). */
+function readBraced(bytes: Uint8Array, at: number): number {
+  let end = at + 3;
+  while (end < at + 9 && digitOf(bytes[end]) < 16) end += 1;
+  const read = bytes[end] === CLOSE_BRACE && end > at + 3 ? readHex(bytes, at, 3, end - at - 3) : 0;
+  return read === 0 ? 0 : read + (1 << 8);
+}
+
 /** As browsers read it (HTML 13.2.5.75): any number of digits, and the semicolon may be missing. */
 function readReference(bytes: Uint8Array, at: number): number {
   const base = bytes[at + 2] === LETTER_X ? 16 : 10;
@@ -105,8 +126,9 @@ function readReference(bytes: Uint8Array, at: number): number {
 }
 
 function readName(bytes: Uint8Array, at: number): number {
-  for (const [name, byte] of NAMED) {
-    if (name.every((letter, i) => bytes[at + 1 + i] === letter)) return widthTo(bytes, at, at + 1 + name.length) | byte;
+  for (const { letters, byte } of NAMED.get(bytes[at + 1] ?? 0) ?? []) {
+    if (letters.every((letter, i) => bytes[at + 1 + i] === letter))
+      return widthTo(bytes, at, at + 1 + letters.length) | byte;
   }
   return 0;
 }
