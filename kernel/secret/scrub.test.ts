@@ -281,6 +281,29 @@ describe('several secrets', () => {
   });
 });
 
+describe('many secrets that begin alike', () => {
+  const BEGIN = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.';
+
+  it('are each found by name, also where one is part of the next', () => {
+    const end = fc.string({ maxLength: 4, unit: fc.constantFrom('x', 'y') });
+    fc.assert(
+      fc.property(fc.uniqueArray(end, { minLength: 1, maxLength: 20 }), (ends) => {
+        const secrets = ends.map((text, i) => ({ name: `n${i}`, value: BEGIN + text }));
+        const text = secrets.map(({ value }) => value).join(' ');
+        expect(scrubberOf(secrets)(text)).toBe(secrets.map(({ name }) => `[secret:${name}]`).join(' '));
+      }),
+    );
+  });
+
+  it('do not make a text that has the beginning in it too costly', () => {
+    const many = scrubberOf(
+      Array.from({ length: 300 }, (_, i) => ({ name: `n${i}`, value: `${BEGIN}${i + 100_000}` })),
+    );
+    const list = JSON.stringify(Array.from({ length: 500 }, (_, i) => `${BEGIN}${'z'.repeat(100)}${i}`));
+    expect(many(list)).toBe(list);
+  });
+});
+
 describe('Basic credentials stored as base64', () => {
   const basic = scrubberOf([{ name: 'basic', value: base64('robot:correct-horse') }]);
   it.each([

@@ -32,12 +32,17 @@ export type Search = (
 
 export function searchFor(needles: readonly Needle[]): Search {
   const filter = new Uint8Array(1 << FILTER_BITS);
-  const byHash = new Map<number, { readonly needle: Needle; readonly index: number }[]>();
-  needles.forEach((needle, index) => {
+  const byHash = new Map<number, Suspect[]>();
+  // In order, so that each shares as much as it can with the one before it.
+  const sorted = needles.toSorted((a, b) => Buffer.compare(a.bytes, b.bytes));
+  sorted.forEach((needle, index) => {
     invariant(needle.bytes.length >= WINDOW, 'a needle is as long as the window');
     const hash = needle.bytes.subarray(0, WINDOW).reduce(roll, 0);
     filter[slot(hash)] = 1;
-    byHash.set(hash, [...(byHash.get(hash) ?? []), { needle, index }]);
+    const suspects = byHash.get(hash) ?? [];
+    const before = suspects.at(-1)?.needle.bytes;
+    suspects.push({ needle, index, shared: before ? commonLength(before, 0, needle.bytes, 0) : 0 });
+    byHash.set(hash, suspects);
   });
 
   return (text, found) => {
@@ -50,10 +55,16 @@ export function searchFor(needles: readonly Needle[]): Search {
       hash = roll(hash, text[i] ?? 0);
       if (filter[slot(hash)] === 0) continue;
       const start = i + 1 - WINDOW;
-      for (const { needle, index } of byHash.get(hash) ?? []) {
-        if (start < (ends[index] ?? 0)) continue;
-        const same = commonLength(text, start, needle.bytes);
-        compared += same + 1;
+      let same = NOT_COMPARED;
+      for (const { needle, index, shared } of byHash.get(hash) ?? []) {
+        if (start < (ends[index] ?? 0)) {
+          same = NOT_COMPARED;
+          continue;
+        }
+        const known = same === NOT_COMPARED ? 0 : Math.min(same, shared);
+        // Where the text leaves the one before earlier than the two part, it leaves this one, too.
+        if (same === NOT_COMPARED || same >= shared) same = commonLength(text, start, needle.bytes, known);
+        compared += same - known + 1;
         if (compared > budget) return undefined;
         if (same < needle.bytes.length) continue;
         ends[index] = start + same;
@@ -64,12 +75,17 @@ export function searchFor(needles: readonly Needle[]): Search {
   };
 }
 
+const NOT_COMPARED = -1;
+/** `shared`: how many bytes it begins with as the suspect before it does. */
+type Suspect = { readonly needle: Needle; readonly index: number; readonly shared: number };
+
 /** What was rolled in eight bytes ago has left the 32 bits. */
 const roll = (hash: number, byte: number): number => ((hash << 4) + byte) | 0;
 const slot = (hash: number): number => Math.imul(hash, 0x9e37_79b1) >>> (32 - FILTER_BITS);
 
-function commonLength(text: Uint8Array, start: number, needle: Uint8Array): number {
-  let same = 0;
+/** How far the text at `start` is the needle. @param from so far it is known to be. */
+function commonLength(text: Uint8Array, start: number, needle: Uint8Array, from: number): number {
+  let same = from;
   while (same < needle.length && text[start + same] === needle[same]) same += 1;
   return same;
 }
