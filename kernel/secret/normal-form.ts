@@ -113,7 +113,7 @@ function dumpColumns(level: Uint8Array, { bytes, at }: Kept): number {
 function pastOffset(level: Uint8Array, start: number, end: number): number {
   let from = start;
   while (from < end && !isAlphanumeric(level[from])) from += 1;
-  if (level[from + 1] === LETTER_X) from += 2;
+  if (level[from] === 0x30 && level[from + 1] === LETTER_X) from += 2;
   let to = from;
   while (to < end && digitOf(level[to]) < 16) to += 1;
   if (to - from < OFFSET_DIGITS.min || to - from > OFFSET_DIGITS.max) return end;
@@ -123,9 +123,8 @@ function pastOffset(level: Uint8Array, start: number, end: number): number {
   return to;
 }
 
-/** A tab or two spaces, and not one more column of two digits: here begins the text beside the columns. */
+/** Two spaces, and not one more column of two digits: here begins the text beside the columns. */
 function isGutter(level: Uint8Array, at: number): boolean {
-  if (level[at] === TAB) return true;
   if (level[at] !== SPACE || level[at + 1] !== SPACE) return false;
   const isColumn = digitOf(level[at + 2]) < 16 && digitOf(level[at + 3]) < 16 && !isAlphanumeric(level[at + 4]);
   return !isColumn;

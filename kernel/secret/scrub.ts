@@ -25,11 +25,13 @@ export type ScrubFault = 'too_deep' | 'too_costly';
 
 /** JSON inside JSON inside a URL is three; a fourth has not been seen. */
 const MAX_ESCAPE_LEVELS = 4;
+/** A mark has 16 bits. */
+const MAX_SECRETS = 0xffff;
 /** Between two characters of base64: a line break, an indentation, the marks around the strings of a list. */
 const MAX_GAP = 80;
 
 /**
- * Builds the scrubber for one step. Recognised in either case: the raw characters; hexadecimal; base64 and base64url
+ * Builds a scrubber. Recognised in either case: the raw characters; hexadecimal; base64 and base64url
  * (RFC 4648) at each of the three alignments, so also inside a longer encoded text such as `user:value`; each of these in
  * every normal form, under up to four levels of percent-encoding, JSON or HTML escapes, in any mixture. For a value that
  * is itself base64 (Basic credentials), what it encodes is taken out as well.
@@ -38,6 +40,7 @@ const MAX_GAP = 80;
 export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
   const areLong = secrets.every(({ value }) => value.length >= MIN_SECRET_CHARS);
   invariant(areLong, 'a secret that is scrubbed was judged by judgeSecretValue first');
+  invariant(secrets.length < MAX_SECRETS, 'each secret has a mark of its own');
   // The longest last: where two secrets cover one place, the higher number names it.
   const sorted = secrets.toSorted((a, b) => a.value.length - b.value.length);
   const needles = sorted.flatMap(({ value }, secret) =>

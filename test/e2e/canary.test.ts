@@ -86,6 +86,7 @@ beforeAll(async () => {
           plugin: 'http-json',
           rules: [
             ruleFor(echo.url, { pathPrefix: '/key', ...secret('api-key', 'x-api-key', '{}') }),
+            ruleFor(echo.url, { pathPrefix: '/open' }),
             ruleFor(brokenUrl, secret('api-key', 'x-api-key', '{}')),
             ruleFor(echo.url, { pathPrefix: '/bearer', ...secret('api-key', 'authorization', 'Bearer {}') }),
             ruleFor(echo.url, { pathPrefix: '/basic', ...secret('basic', 'authorization', 'Basic {}') }),
@@ -201,6 +202,16 @@ describe('secrets that were used for real', () => {
       expect(echo.received.get(`/basic/${path}`)).toContain(`Basic ${BASIC}`);
     }
     expect(echo.received.get('/v1/bans/20.1.1.1')).toContain(`Bearer ${CANARIES['edge-firewall-token']}`);
+  });
+
+  it('are shown by a target that kept them to a run that has none, by their names only', async () => {
+    const answer = await api.publish(cloudEvent('kept', { path: '/open/kept' }));
+    const id = answer.data.events[0]?.triggers.find((one) => one.run)?.run ?? '';
+    const { data, text } = await api.run(id, '20s');
+    expect(data.steps[0]?.state).toBe('succeeded');
+    for (const name of ['api-key', 'basic', 'edge-firewall-token']) expect(text).toContain(`[secret:${name}]`);
+    expect(findIn(Buffer.from(text), needles)).toEqual([]);
+    runIds.push(id);
   });
 
   it('reach one that answers with what is not HTTP', async () => {

@@ -46,6 +46,8 @@ export async function startEcho(): Promise<Echo> {
       outgoing.writeHead(status, { 'content-type': 'application/json', ...more });
       outgoing.end(JSON.stringify(content));
     };
+    // To whoever asks: what it was sent by others.
+    if (url === '/open/kept') return json(200, { kept: [...received.values()].flat() });
     if (url.startsWith('/v1/bans')) return json(200, { until: value.slice(0, 64), ip: '20.1.1.1' });
     switch (url.split('/').at(-1) as (typeof ECHO_PATHS)[number]) {
       case 'plain':
