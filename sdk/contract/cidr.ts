@@ -1,27 +1,34 @@
 /**
- * IP addresses and blocks of them, as rules write them: strict text in, numbers out, no network.
+ * IP addresses and blocks of them, as rules write them: strict text in, comparable values out, no network.
  *
  * Only the forms that every reader takes the same way are addresses: four decimal parts without leading zeros, or
  * RFC 4291 section 2.2 text without a zone. `0x7f.1`, `010.0.0.1`, `127.1` and `fe80::1%eth0` are not. An IPv4-mapped
  * IPv6 address (`::ffff:10.0.0.1`) is the IPv4 address it carries, so that a rule about 10.0.0.0/8 also sees it.
  */
-export type Address = { readonly family: 4 | 6; readonly value: bigint };
-export type Block = Address & { readonly prefix: number };
 
-const WIDTH = { 4: 32, 6: 128 } as const;
-const MAPPED = 0xffffn;
+/**
+ * The family, then the groups of 16 bits (two or eight), one UTF-16 code unit each: so `<` and sort() order addresses,
+ * those of a family together, and a block is all that lies between two of them. An event may name 20,000 addresses;
+ * numbers of 128 bits would cost ten times as much.
+ */
+export type Address = string & { readonly address: unique symbol };
+/** From the first address of a block to its last. */
+export type Block = { readonly first: Address; readonly last: Address };
+
+const GROUPS = { 4: 2, 6: 8 } as const;
+const MAPPED = [0, 0, 0, 0, 0, 0xffff] as const;
 
 /** @returns undefined when `text` is not exactly one address. */
 export function parseAddress(text: string): Address | undefined {
   if (text.length > 45) return undefined;
-  if (!text.includes(':')) {
-    const value = parseIPv4(text);
-    return value === undefined ? undefined : { family: 4, value };
-  }
-  const value = parseIPv6(text);
-  if (value === undefined) return undefined;
-  return value >> 32n === MAPPED ? { family: 4, value: value & 0xffff_ffffn } : { family: 6, value };
+  if (!text.includes(':')) return toAddress(4, parseIPv4(text));
+  const groups = parseIPv6(text);
+  if (groups && MAPPED.every((group, index) => groups[index] === group)) return toAddress(4, groups.slice(6));
+  return toAddress(6, groups);
 }
+
+const toAddress = (family: 4 | 6, groups: readonly number[] | undefined): Address | undefined =>
+  groups && (String.fromCharCode(family, ...groups) as Address);
 
 /**
  * Reads `address/prefix` (RFC 4632, RFC 4291 section 2.3).
@@ -30,35 +37,49 @@ export function parseAddress(text: string): Address | undefined {
  */
 export function parseCidr(text: string): Block | undefined {
   const match = /^([0-9a-f.:]{2,45})\/(0|[1-9][0-9]{0,2})$/i.exec(text);
-  const address = parseAddress(match?.[1] ?? '');
+  const family = text.includes(':') ? 6 : 4;
+  const groups = (family === 4 ? parseIPv4 : parseIPv6)(match?.[1] ?? '');
   const prefix = Number(match?.[2]);
-  if (!address || prefix > WIDTH[address.family]) return undefined;
-  if (address.family === 4 && text.includes(':')) return undefined;
-  const rest = BigInt(WIDTH[address.family] - prefix);
-  return (address.value >> rest) << rest === address.value ? { ...address, prefix } : undefined;
+  if (!groups || prefix > GROUPS[family] * 16) return undefined;
+  /** The bits of a group that are behind the prefix. */
+  const rest = (index: number) => 0xffff >> Math.min(16, Math.max(0, prefix - index * 16));
+  const first = parseAddress(match?.[1] ?? '');
+  const last = toAddress(
+    family,
+    groups.map((group, index) => group | rest(index)),
+  );
+  if (!first || !last || first.length !== last.length) return undefined;
+  return groups.some((group, index) => group & rest(index)) ? undefined : { first, last };
 }
 
 export const isCidr = (text: string): boolean => parseCidr(text) !== undefined;
 
 /** Whether the address lies in the block. A block never holds an address of the other family. */
-export function blockHolds(block: Block, address: Address): boolean {
-  if (block.family !== address.family) return false;
-  const rest = BigInt(WIDTH[block.family] - block.prefix);
-  return address.value >> rest === block.value >> rest;
-}
+export const blockHolds = ({ first, last }: Block, address: Address): boolean => first <= address && address <= last;
 
-function parseIPv4(text: string): bigint | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
-  let value = 0;
-  for (const part of parts) {
-    if (!/^(?:0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    value = value * 256 + Number(part);
+/** Whether any of the addresses, which sort() has put in order, lies in the block. Looks at a few of them only. */
+export function blockHoldsAny(block: Block, sorted: readonly Address[]): boolean {
+  let from = 0;
+  let to = sorted.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((sorted[middle] as Address) < block.first) from = middle + 1;
+    else to = middle;
   }
-  return BigInt(value);
+  const next = sorted[from];
+  return next !== undefined && blockHolds(block, next);
 }
 
-function parseIPv6(text: string): bigint | undefined {
+/** Two groups of 16 bits. */
+function parseIPv4(text: string): readonly number[] | undefined {
+  const match = /^(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})$/.exec(text);
+  if (!match) return undefined;
+  const [a, b, c, d] = [Number(match[1]), Number(match[2]), Number(match[3]), Number(match[4])];
+  return a > 255 || b > 255 || c > 255 || d > 255 ? undefined : [a * 256 + b, c * 256 + d];
+}
+
+/** Eight groups of 16 bits. */
+function parseIPv6(text: string): readonly number[] | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const head = groupsOf(halves[0] ?? '', halves.length === 1);
@@ -67,20 +88,20 @@ function parseIPv6(text: string): bigint | undefined {
   const gap = 8 - head.length - tail.length;
   // `::` stands for at least one group of zeros; without it there are exactly eight.
   if (halves.length === 2 ? gap < 1 : gap !== 0) return undefined;
-  return [...head, ...Array<bigint>(gap).fill(0n), ...tail].reduce((sum, group) => (sum << 16n) | group, 0n);
+  return [...head, ...Array<number>(gap).fill(0), ...tail];
 }
 
 /** The 16-bit groups of one side of `::`. Only the very end of an address may be written as IPv4. */
-function groupsOf(text: string, isEnd: boolean): bigint[] | undefined {
+function groupsOf(text: string, isEnd: boolean): readonly number[] | undefined {
   if (text === '') return [];
   const parts = text.split(':');
-  const groups: bigint[] = [];
+  const groups: number[] = [];
   for (const [index, part] of parts.entries()) {
-    if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(BigInt(`0x${part}`));
+    if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16));
     else {
       const value = isEnd && index === parts.length - 1 ? parseIPv4(part) : undefined;
       if (value === undefined) return undefined;
-      groups.push(value >> 16n, value & 0xffffn);
+      groups.push(...value);
     }
   }
   return groups;
