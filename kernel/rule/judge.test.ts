@@ -279,4 +279,48 @@ describe('many at once', () => {
       for (const [id, { matched }] of run.ok ? run.value : []) expect(matched).toBe(Number(id.slice(1)) % 2 === 1);
     }
   });
+
+  const large = (operator: Operator, value: Json): Rule =>
+    rule({ any: [0, 1].map(() => ({ any: Array.from({ length: 64 }, () => when(operator, value)) })) });
+
+  it.each<[Operator, Json, number]>([
+    ['inCidr', ['10.0.0.0/8', 'fc00::/7'], 1],
+    ['contains', 'x', 2],
+    ['doesNotContain', '203.0.113.7', 2],
+  ])('%s walks a list as often for 1,280 conditions as for one', async (operator, value, walks) => {
+    let reads = 0;
+    const list = new Proxy(Array<Json>(20_000).fill('203.0.113.7'), {
+      get: (target, key, receiver) => {
+        if (key === '19999') reads++;
+        return Reflect.get(target, key, receiver);
+      },
+    });
+    const rules = Array.from({ length: 10 }, (_, n) => ({ id: `r${n}`, rule: large(operator, value) }));
+    const results = await judge(rules, { event: { x: list } });
+    expect(results.ok && [...results.value.values()].map(outcomeOf)).toEqual(Array(10).fill('false'));
+    expect(reads).toBe(walks);
+  });
+
+  /** How often others got their turn while something went on. */
+  const turnsDuring = async (work: () => Promise<unknown>): Promise<number> => {
+    let turns = 0;
+    let next = setImmediate(function count() {
+      turns++;
+      next = setImmediate(count);
+    });
+    await work();
+    clearImmediate(next);
+    return turns;
+  };
+
+  it.each<[string, number, Rule, number]>([
+    ['a few small rules', 30, rule(yes), 0],
+    ['as many small ones as an org has', 1_000, rule(yes), 1],
+    ['small ones that are ruled out', 1_000, rule(no), 1],
+    ['four of the largest size', 4, large('notEqual', 'a'), 0],
+    ['thirteen of the largest size', 13, large('notEqual', 'a'), 3],
+  ])('%s: %i of them give others their turn', async (_, count, one, turns) => {
+    const rules = Array.from({ length: count }, (_, n) => ({ id: `r${n}`, rule: one }));
+    expect(await turnsDuring(() => judge(rules, FACTS))).toBe(turns);
+  });
 });

@@ -10,7 +10,7 @@
  *   J6 what a plain equality or membership test rules out never reaches the engine (prefilter.ts)
  *   J5 the engine's two-valued answer must agree with the three-valued reading (explain.ts) wherever that is decided
  *
- * No I/O, no clock. It returns a promise because the engine does.
+ * No I/O, no clock. It returns a promise because the engine does, and because it works in turns.
  *
  * BUG: with `json-rules-engine` in the variable DEBUG the engine prints every value it compares, which may be personal.
  * It reads the variable when it is loaded, before anything here can forbid it; whoever starts the kernel must not set it.
@@ -22,7 +22,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import { explain, type Finding, type Judged } from './explain.ts';
 import { MEANINGS } from './operator.ts';
 import { ruledOut } from './prefilter.ts';
-import { ruleSizeFault } from './schema.ts';
+import { inTurns, sizeOf } from './turns.ts';
 
 export type RuleResult = {
   /** Definitely true. Never set because of something missing or of the wrong type. */
@@ -55,42 +55,34 @@ const ENGINE_OPTIONS = { allowUndefinedFacts: true, pathResolver: resolvePointer
 const EVENT = { type: 'judged' };
 
 /**
- * Judges rules that have passed checkRule. Takes about 15 us for one condition, 4 us for each more.
+ * Judges rules that have passed checkRule, about 15 us for one condition and 4 us for each more, in turns.
  * @returns one result per id, or a fault, in which case the caller must take its own safe answer. Never rejects.
  */
 export async function judge(
   rules: readonly NamedRule[],
   facts: Readonly<Record<string, Json>>,
 ): Promise<Result<ReadonlyMap<string, RuleResult>, JudgeFault>> {
-  if (rules.some(({ rule }) => !isWithinSize(rule)))
+  if (rules.some(({ rule }) => !sizeOf(rule).ok))
     return fault('rule_too_large', 'A rule is larger than the limits; check it before it is stored.');
   const results = new Map<string, RuleResult>();
-  const candidates: NamedRule[] = [];
-  let answers: readonly Answer[];
-  try {
-    for (const named of rules) {
-      const unmet = ruledOut(named.rule, facts);
-      if (unmet) results.set(named.id, { matched: false, notEvaluable: false, why: [unmet] });
-      else candidates.push(named);
+  for await (const turn of inTurns(rules, ({ rule }) => rule)) {
+    const candidates: NamedRule[] = [];
+    let answers: readonly Answer[];
+    try {
+      for (const named of turn) {
+        const unmet = ruledOut(named.rule, facts);
+        if (unmet) results.set(named.id, { matched: false, notEvaluable: false, why: [unmet] });
+        else candidates.push(named);
+      }
+      answers = candidates.length > 0 ? await runEngine(candidates, facts) : [];
+    } catch {
+      return fault('engine_failed', 'The rule engine failed on these rules.');
     }
-    answers = candidates.length > 0 ? await runEngine(candidates, facts) : [];
-  } catch {
-    return fault('engine_failed', 'The rule engine failed on these rules.');
+    const judged = collect(candidates, answers);
+    if (!judged.ok) return judged;
+    for (const [id, result] of judged.value) results.set(id, result);
   }
-  const judged = collect(candidates, answers);
-  if (!judged.ok) return judged;
-  for (const [id, result] of judged.value) results.set(id, result);
   return results.size === rules.length ? ok(results) : fault('duplicate_id', 'Two rules have the same id.');
-}
-
-/** Rules do not change, so each is measured once. */
-const measured = new WeakSet<Rule>();
-
-function isWithinSize(rule: Rule): boolean {
-  if (measured.has(rule)) return true;
-  const fine = ruleSizeFault(rule) === undefined;
-  if (fine) measured.add(rule);
-  return fine;
 }
 
 type Answer = { readonly name: string; readonly result: unknown; readonly conditions: Judged };

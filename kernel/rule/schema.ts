@@ -17,22 +17,22 @@ const TOO_LARGE = `a rule of at most ${CONDITIONS} conditions; list values with 
 
 /**
  * Measures anything that claims to be a rule. A condition alone has one level.
- * @returns what to change, or undefined when the rule is within the limits. Safe on any value.
+ * @returns how many conditions it has, or what to change when it is beyond the limits. Safe on any value.
  */
-export function ruleSizeFault(input: unknown): string | undefined {
+export function measureRule(input: unknown): Result<number, string> {
   const open: { readonly node: unknown; readonly level: number }[] = [{ node: input, level: 1 }];
   let nodes = 0;
   let conditions = 0;
   for (let at = open.pop(); at; at = open.pop()) {
-    if (at.level > DEPTH) return TOO_DEEP;
+    if (at.level > DEPTH) return err(TOO_DEEP);
     const children = childrenOf(at.node);
     if (!children) conditions++;
     nodes += children?.length ?? 0;
     // A tree of empty lists has no conditions, yet costs as much to read.
-    if (conditions > CONDITIONS || nodes > CONDITIONS * DEPTH) return TOO_LARGE;
+    if (conditions > CONDITIONS || nodes > CONDITIONS * DEPTH) return err(TOO_LARGE);
     for (const node of children ?? []) open.push({ node, level: at.level + 1 });
   }
-  return undefined;
+  return ok(conditions);
 }
 
 function childrenOf(node: unknown): readonly unknown[] | undefined {
@@ -45,8 +45,8 @@ function childrenOf(node: unknown): readonly unknown[] | undefined {
 
 /** A rule inside a document: RuleSchema behind the limits. Use this one in every schema of the kernel. */
 export const BoundedRuleSchema: v.GenericSchema<unknown, Rule> = v.lazy((input) => {
-  const fault = ruleSizeFault(input);
-  return fault === undefined ? RuleSchema : v.never(fault);
+  const size = measureRule(input);
+  return size.ok ? RuleSchema : v.never(size.error);
 });
 
 /**

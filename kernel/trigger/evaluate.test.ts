@@ -171,6 +171,15 @@ describe('many triggers', () => {
     expect(evaluations[1]).toMatchObject({ why: [], dedupKey: null });
   });
 
+  it('so many that they take several turns are each answered once, in their order', async () => {
+    const where = { any: [{ any: Array(64).fill(severe) }, { any: Array(64).fill({ not: severe }) }] };
+    const triggers = Array.from({ length: 14 }, (_, n) => active({ id: `t${n}`, where: n % 2 ? where : severe }));
+    const evaluations = await evaluateTriggers(triggers, takenOne({ body: OCSF }));
+    expect(evaluations.map(({ trigger, outcome }) => [trigger, outcome])).toEqual(
+      triggers.map(({ trigger }) => [trigger.id, 'matched']),
+    );
+  });
+
   it('each is answered in its place, however many, with culprits anywhere', async () => {
     const event = takenOne({ body: OCSF });
     await fc.assert(
