@@ -30,11 +30,16 @@ export const LIMITS = {
   stepAttempts: limit(10, 'attempts', 'a retry budget is bounded', '422 on lint'),
   rationaleChars: limit(2_000, 'characters', 'a reason, not a report', '422'),
   auditRecordBytes: limit(65_535, 'bytes', 'C2SP tlog-tiles: the length of an entry is a uint16', 'invariant'),
-  connections: limit(4_096, 'connections', 'bounds sockets and their buffers', 'not accepted'),
+  connections: limit(
+    4_096,
+    'connections',
+    'bounds sockets and their buffers',
+    'the one that rested longest is closed; the new one, if all are being answered',
+  ),
   restingPerAddress: limit(
     256,
     'connections',
-    'one address cannot keep another out; counted are those without a request under way',
+    'one address cannot keep another out; counted are those on which nothing is being answered',
     'the one that rested longest is closed',
   ),
   pageSize: limit(200, 'rows', 'one page is answered from memory', 'capped'),

@@ -1,48 +1,104 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Keeps one address from holding all connections. Owns the account of connections that rest: no request is under way on
- * them, because none has begun, its head is not whole, or the last one was answered.
+ * Keeps anybody from holding all connections. Owns the account of connections that rest, which is all but those on which
+ * a request that has come whole is being answered. So these rest: one that has sent nothing, half a head or half a body;
+ * one whose last request is answered; one that does not take its answer.
  *
- * Past the bound the one that rested longest makes room, so whoever means to send something gets the time to do it. What
- * is under way is never cut off here; it has limits of its own.
+ * | a connection | then makes room |
+ * | --- | --- |
+ * | more rests than one address may hold | the one of that address that has rested longest |
+ * | more is open than there may be | the one that has rested longest, from anywhere; none rests: the new one |
+ * | more requests wait behind an answer than anybody sends | itself |
+ *
+ * Whoever means to send something gets the time to do it, and what is being answered is never cut off here; it has limits
+ * of its own. A connection is answered one request at a time: what is sent ahead makes no answers that nobody takes.
  */
-export function boundResting(server: Server, perAddress: number): void {
-  /** By place; in each the one that has rested longest comes first. */
-  const resting = new Map<string, Set<Socket>>();
+export type ConnectionBounds = {
+  readonly connections: number;
+  /** Resting connections of one address. */
+  readonly restingPerAddress: number;
+};
 
-  const rest = (place: string, socket: Socket): void => {
-    if (socket.destroyed) return;
-    const here = resting.get(place) ?? new Set();
-    resting.set(place, here.add(socket));
-    const [oldest] = here;
-    if (here.size <= perAddress || !oldest) return;
-    here.delete(oldest);
-    oldest.destroy();
-  };
-  const wake = (place: string, socket: Socket): void => {
-    const here = resting.get(place);
+/** Requests that may wait on one connection behind the one that is being answered. */
+const WAITING = 16;
+
+type Held = { readonly place: string; readonly waiting: (() => void)[]; isAnswering: boolean };
+
+/** @returns the listener to give to the server, which calls `answer` when a request's turn has come. */
+export function boundConnections(
+  server: Server,
+  { connections, restingPerAddress }: ConnectionBounds,
+  answer: RequestListener,
+): RequestListener {
+  const held = new Map<Socket, Held>();
+  /** In both, what has rested longest comes first. */
+  const resting = new Set<Socket>();
+  const restingByPlace = new Map<string, Set<Socket>>();
+
+  const wake = (socket: Socket, { place }: Held): void => {
+    const here = restingByPlace.get(place);
+    resting.delete(socket);
     here?.delete(socket);
-    if (here?.size === 0) resting.delete(place);
+    if (here?.size === 0) restingByPlace.delete(place);
+  };
+  const rest = (socket: Socket, one: Held): void => {
+    if (!held.has(socket)) return;
+    wake(socket, one);
+    const here = restingByPlace.get(one.place) ?? new Set();
+    restingByPlace.set(one.place, here.add(socket));
+    resting.add(socket);
+    if (here.size > restingPerAddress) hangUp(here);
+  };
+  const forget = (socket: Socket): void => {
+    const one = held.get(socket);
+    if (one) wake(socket, one);
+    held.delete(socket);
+  };
+  /** On the first of them. */
+  const hangUp = ([socket]: Iterable<Socket>): void => {
+    if (!socket) return;
+    forget(socket);
+    socket.destroy();
   };
 
-  /** Remembered, because a socket that is closed has no address any more. */
-  const places = new WeakMap<Socket, string>();
   server.on('connection', (socket: Socket) => {
-    const place = placeOf(socket.remoteAddress ?? '');
-    places.set(socket, place);
-    rest(place, socket);
-    socket.once('close', () => wake(place, socket));
+    const one: Held = { place: placeOf(socket.remoteAddress ?? ''), waiting: [], isAnswering: false };
+    held.set(socket, one);
+    socket.once('close', () => forget(socket));
+    rest(socket, one);
+    if (held.size > connections) hangUp(resting);
   });
-  const onRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
-    const place = places.get(socket) ?? '';
-    wake(place, socket);
-    response.once('close', () => rest(place, socket));
+
+  return (request, response) => {
+    const { socket } = request;
+    const one = held.get(socket);
+    if (!one) return;
+    const begin = (): void => {
+      one.isAnswering = true;
+      if (isWhole(request)) wake(socket, one);
+      else {
+        rest(socket, one);
+        request.once('end', () => response.writableEnded || wake(socket, one));
+      }
+      // Made, and from here on the client's to take.
+      response.once('prefinish', () => rest(socket, one));
+      response.once('close', () => {
+        one.isAnswering = false;
+        rest(socket, one);
+        if (socket.writable) one.waiting.shift()?.();
+      });
+      answer(request, response);
+    };
+    if (!one.isAnswering) begin();
+    else if (one.waiting.push(begin) > WAITING) hangUp([socket]);
   };
-  server.prependListener('request', onRequest);
-  server.prependListener('checkExpectation', onRequest);
 }
+
+/** RFC 9112, section 6.3: without either header a request has no body. */
+const isWhole = ({ complete, headers }: IncomingMessage): boolean =>
+  complete || (headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0');
 
 /** An IPv4 address, or the network of 64 bits that one subscriber of IPv6 has at least. */
 export function placeOf(address: string): string {

@@ -1,11 +1,11 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { ProblemKind } from '../../sdk/contract/problem.ts';
 import { LIMITS } from '../base/limits.ts';
 import { problem, rawProblem } from './answer.ts';
-import { boundResting } from './resting.ts';
+import { boundConnections, type ConnectionBounds } from './resting.ts';
 
 /**
  * Listens. Owns what happens before a request is one and after it is answered: time and size limits of connections, and
@@ -18,7 +18,7 @@ export type ServeOptions = {
   readonly limits?: Partial<ConnectionLimits>;
 };
 
-export type ConnectionLimits = {
+export type ConnectionLimits = ConnectionBounds & {
   /** From the first byte of a request to the end of its headers. */
   readonly headersMs: number;
   /** From the first byte of a request to its last. Not the time that the answer takes. */
@@ -30,9 +30,6 @@ export type ConnectionLimits = {
   /** How often the first two are looked at. */
   readonly checkMs: number;
   readonly headerBytes: number;
-  readonly connections: number;
-  /** Connections of one address on which no request is under way. */
-  readonly restingPerAddress: number;
   /** How long close waits for answers that are under way. */
   readonly graceMs: number;
 };
@@ -59,30 +56,26 @@ export type Listening = {
 export async function serve(app: Hono, options: ServeOptions): Promise<Listening> {
   const limits = { ...CONNECTION_LIMITS, ...options.limits };
   const answer = getRequestListener(app.fetch, { errorHandler: () => problem('malformed-request') });
-  /** The latest answer on each connection. */
+  /** The latest answer that was begun on each connection. */
   const latest = new WeakMap<Duplex, ServerResponse>();
-  const listener: RequestListener = (request, response) => {
+  const server = createServer({
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: limits.checkMs,
+    maxHeaderSize: limits.headerBytes,
+    // The listener answers it as a problem; Node would send a bare status.
+    requireHostHeader: false,
+  });
+  const listener = boundConnections(server, limits, (request, response) => {
     latest.set(request.socket, response);
     return answer(request, response);
-  };
-  const server = createServer(
-    {
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.idleMs,
-      connectionsCheckingInterval: limits.checkMs,
-      maxHeaderSize: limits.headerBytes,
-      // The listener answers it as a problem; Node would send a bare status.
-      requireHostHeader: false,
-    },
-    listener,
-  );
-  server.maxConnections = limits.connections;
+  });
+  server.on('request', listener);
   server.setTimeout(limits.stallMs);
   server.on('clientError', (error, socket) => refuseConnection(error, socket, latest.get(socket)));
   // RFC 9110, section 10.1.1: an expectation that is not understood may be passed over.
   server.on('checkExpectation', listener);
-  boundResting(server, limits.restingPerAddress);
   await listen(server, options);
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : options.port;

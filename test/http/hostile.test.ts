@@ -1,6 +1,5 @@
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { placeOf } from '../../kernel/http/resting.ts';
 import { callsOf, NOWHERE } from './calls.ts';
 import { event, type House, openHouse, type Reply } from './kit.ts';
 
@@ -152,75 +151,6 @@ describe('ids and names that cannot be', () => {
       expect(kindOf(await house.ask('all@acme', 'DELETE', `/v1/orgs/acme/${path}`))).toBe('not-found');
     expect(house.logged).toEqual([]);
   });
-});
-
-/** Needs a second address of this machine that is there without being set up. */
-describe.skipIf(process.platform !== 'linux')('connections that nothing comes of', () => {
-  const HALF = 'GET /healthz HTTP/1.1\r\nHost: x\r\n';
-  const held: Socket[] = [];
-  let house: House;
-  beforeAll(async () => {
-    house = await openHouse({ limits: { connections: 24, restingPerAddress: 8 } });
-  });
-  afterAll(async () => {
-    for (const socket of held) socket.destroy();
-    await house.close();
-  });
-  const open = (localAddress: string, text: string): Socket => {
-    const { port, hostname } = new URL(house.url);
-    const socket = connect({ port: Number(port), host: hostname, localAddress });
-    socket.on('error', () => undefined).write(text);
-    held.push(socket);
-    return socket;
-  };
-  const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve));
-  const first = (socket: Socket) =>
-    new Promise<string>((resolve) => {
-      socket.once('data', (chunk) => resolve(`${chunk}`.slice(0, 12)));
-      socket.once('close', () => resolve('closed'));
-    });
-
-  test.each([
-    ['half a head', HALF],
-    ['nothing', ''],
-    ['a request that was answered', `${HALF}\r\n`],
-  ])('%s: one address holds only so many, the newest, and another address gets in', async (_, text) => {
-    const flood: Socket[] = [];
-    for (let i = 0; i < 60; i++) {
-      const socket = open('127.0.0.1', text);
-      flood.push(socket);
-      if (text.endsWith('\r\n\r\n')) await first(socket);
-    }
-    await Promise.all(flood.slice(0, 52).map((socket) => socket.destroyed || closed(socket)));
-    expect(await first(open('127.0.0.2', `${HALF}\r\n`))).toBe('HTTP/1.1 200');
-    expect(flood.slice(52).map((socket) => socket.closed)).toEqual(Array(8).fill(false));
-    for (const socket of flood) socket.destroy();
-  });
-
-  test('a request that is under way is not cut off by a flood from its own address', async () => {
-    const as = `Authorization: Bearer ${house.tokens.get('source@acme')}\r\n`;
-    const body = JSON.stringify(event('slow'));
-    const type = 'Content-Type: application/cloudevents+json\r\n';
-    const slow = open(
-      '127.0.0.1',
-      `POST /v1/orgs/acme/events HTTP/1.1\r\nHost: x\r\n${as}${type}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
-    );
-    expect(await first(slow)).toBe('HTTP/1.1 100');
-    const flood = Array.from({ length: 30 }, () => open('127.0.0.1', HALF));
-    await Promise.all(flood.slice(0, 22).map((socket) => socket.destroyed || closed(socket)));
-    slow.write(body);
-    expect(await first(slow)).toBe('HTTP/1.1 202');
-  });
-
-  test.each([
-    ['192.0.2.7', '192.0.2.7'],
-    ['::ffff:192.0.2.7', '192.0.2.7'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
-    ['2001:db8:1:2::9', '2001:db8:1:2'],
-    ['2001:db8::9', '2001:db8:0:0'],
-    ['1::4:5:6:7:8', '1:0:0:4'],
-    ['::1', '0:0:0:0'],
-  ])('%s counts as %s', (address, place) => expect(placeOf(address)).toBe(place));
 });
 
 describe('connections', () => {
