@@ -31,6 +31,8 @@ beforeEach(async () => {
     begun.push(c.req.path);
     await next();
   });
+  // A body that is cut off.
+  app.onError((_, c) => c.text('cut off', 400));
   app.get('/quick', (c) => c.text('quick'));
   app.get('/large', (c) => c.text(LARGE));
   app.post('/body', async (c) => c.text(await c.req.text()));
