@@ -2,6 +2,7 @@ import {
   type ErrorCode,
   isAlias,
   isMap,
+  isNode,
   isPair,
   isScalar,
   isSeq,
@@ -31,15 +32,16 @@ const TOKENS_MAX = 20_000;
 const ISSUES_MAX = 20;
 
 /**
- * Reads YAML 1.2 (JSON is YAML): one document, no aliases, no duplicate keys, no explicit keys, nothing that JSON
- * cannot say (`.nan`, `.inf`, sets, timestamps).
+ * Reads YAML 1.2 (JSON is YAML): one document, no directives, no tags, no aliases, no duplicate keys, no explicit keys,
+ * nothing that JSON cannot say (`.nan`, `.inf`, sets, timestamps). So it says what everybody reads there: YAML 1.1, or a
+ * tag, would make other values of the same text.
  */
 export function readDocument(text: string): Result<PlaybookDocument, readonly Issue[]> {
   const refused = (says: string) => err([{ at: '', line: null, text: says }]);
   if (Buffer.byteLength(text) > LIMITS.playbookBytes.value)
     return refused(`the document is larger than ${LIMITS.playbookBytes.value} bytes`);
   const unfit = tokenFault(text);
-  if (unfit) return refused(unfit);
+  if (unfit) return err([unfit]);
   // `uniqueKeys` of the library compares every key with every other, so `nodeIssues` does that. Its level `silent`
   // would also keep silent about a second document, and drop it; pretty errors look the line up for every error anew.
   const document = parseDocument(text, { strict: true, uniqueKeys: false, logLevel: 'error', prettyErrors: false });
@@ -89,24 +91,31 @@ function rootsOf(errors: readonly YAMLError[], lineOf: (offset: number) => numbe
  * Looks at the tokens alone, which takes linear time on anything. The parser's does not: a row of explicit keys (`? `)
  * of 60 kB keeps it busy for a minute.
  */
-function tokenFault(text: string): string | undefined {
+function tokenFault(text: string): Issue | undefined {
   let left = TOKENS_MAX;
+  let line = 1;
   let isText = false;
+  const issue = (says: string): Issue => ({ at: '', line, text: says });
   for (const token of new Lexer().lex(text)) {
     if (isText) isText = false;
     // U+001F announces that the next token is the source of a scalar.
     else if (token === '\x1f') isText = true;
-    else if (token === '?') return 'explicit keys (? key) are not allowed: write key: value';
-    else if (/^\s/.test(token)) continue;
-    if (token !== '\x1f' && --left < 0) return `the document has too many values: at most ${TOKENS_MAX} tokens`;
+    else if (token === '?') return issue('explicit keys (? key) are not allowed: write key: value');
+    else if (token.startsWith('%')) return issue(YAML_FAULTS.BAD_DIRECTIVE);
+    line += token.split('\n').length - 1;
+    if (token.trim() !== '' && token !== '\x1f' && --left < 0)
+      return issue(`the document has too many values: at most ${TOKENS_MAX} tokens`);
   }
   return undefined;
 }
 
 const ALIAS = 'aliases (*name) are not allowed: write the value out';
+const TAG = 'tags (!name) are not allowed: remove it, and put the value in quotes if it is a text';
+const INHERITED_KEY =
+  'a key that every object has already (__proto__, constructor, toString and the like) is not allowed: choose another';
 const ODD_KEY = 'a map or list stands where a key is expected: put a reference in quotes, "{{ inputs.x }}"';
 
-/** Keys that fall together, keys that are no text, aliases. One walk with a stack of its own, for any depth. */
+/** Keys that fall together, that are no text, that would be lost on the way; aliases, tags. One walk with a stack of its own, for any depth. */
 function nodeIssues(root: unknown, issueAt: (offset: number, says: string) => Issue): Issue[] {
   const issues: Issue[] = [];
   const stack: unknown[] = [root];
@@ -116,6 +125,7 @@ function nodeIssues(root: unknown, issueAt: (offset: number, says: string) => Is
   };
   while (stack.length > 0 && issues.length < ISSUES_MAX) {
     const node = stack.pop();
+    if (isTagged(node)) report(node, TAG);
     if (isAlias(node)) report(node, ALIAS);
     else if (isSeq(node)) for (const item of node.items) stack.push(item);
     else if (isPair(node)) stack.push(node.key, node.value);
@@ -123,11 +133,13 @@ function nodeIssues(root: unknown, issueAt: (offset: number, says: string) => Is
     const seen = new Set<string>();
     for (const { key, value } of node.items) {
       stack.push(value);
+      if (isTagged(key)) report(key, TAG);
       if (isAlias(key)) report(key, ALIAS);
       else if (!isScalar(key)) report(key, ODD_KEY);
       else {
         // As an object's keys fall together: 1 and "1" are the same one, and no value is the empty one.
         const name = String(key.value ?? '');
+        if (name in Object.prototype || name === 'prototype') report(key, INHERITED_KEY);
         if (seen.has(name)) report(key, YAML_FAULTS.DUPLICATE_KEY);
         seen.add(name);
       }
@@ -136,6 +148,8 @@ function nodeIssues(root: unknown, issueAt: (offset: number, says: string) => Is
   }
   return issues.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }
+
+const isTagged = (node: unknown): boolean => (isNode(node) && 'tag' in node ? node.tag : undefined) !== undefined;
 
 const FAULTS: Readonly<Record<JsonFault, string>> = {
   not_utf8: 'a text holds half of a surrogate pair: write the whole character',

@@ -37,6 +37,12 @@ describe('a playbook that is fine', () => {
     expect(issuesOf(minimal(GET))).toEqual([]);
   });
 
+  test('has texts that only look like tags, directives and inherited keys', () => {
+    const description = 'description: |-\n  !!str a\n  %YAML 1.1\n  constructor: 5';
+    expect(issuesOf(minimal(GET, description))).toEqual([]);
+    expect(issuesOf(minimal(GET, 'description: "!own %x constructor"'))).toEqual([]);
+  });
+
   test('has a digest of its meaning: comments and key order do not matter, a value does', () => {
     const digest = (text: string) => {
       const checked = lintPlaybook(text, catalog);
@@ -87,6 +93,27 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       ),
       /^\/steps\/0\/with\/headers\/a:15 inputs\.x is not declared/,
     ],
+    ['a directive', `%YAML 1.1\n---\n${minimal(GET)}`, /^:1 a line that begins with % is read as a directive/],
+    ['a directive for tags', `# x\n\n%TAG ! x:\n---\n${minimal(GET)}`, /^:3 a line that begins with %/],
+    [
+      'a merge',
+      minimal(GET).replace('title: P', '!!merge <<: { title: P }'),
+      /^:4 column \d+: tags .* are not allowed/,
+    ],
+    ...['!!str P', '!own P', '! P', '!!binary "aGk="', '!!map {}', '!!seq []', '!<tag:yaml.org,2002:int> 1'].map(
+      (value): [string, string, RegExp] => [
+        `a tag: ${value}`,
+        minimal(GET).replace('title: P', `title: ${value}`),
+        /^:4 column \d+: tags .* are not allowed/,
+      ],
+    ),
+    ...['constructor', 'prototype', 'toString', '"__proto__"', 'hasOwnProperty'].map(
+      (key): [string, string, RegExp] => [
+        `a key that would be lost: ${key}`,
+        minimal(GET.replace('with: {', `with: { x: [{ ${key}: 5 }],`)),
+        /^:10 column \d+: a key that every object has already/,
+      ],
+    ),
     ['no steps', minimal('  []'), /\/steps/],
     ['a bad duration', minimal(GET, 'timeout: soon'), /\/timeout:\d+ .*whole number and a unit/],
     ['an unknown plugin', minimal('- { id: a, type: notify, uses: pager/send }'), /pager is not installed/],
@@ -162,7 +189,11 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     ['a number that is none', minimal(GET.replace(/url: ".*?"/, 'url: .nan')), /not one of JSON/],
     ['a number without end', minimal(GET.replace(/url: ".*?"/, 'url: [-.inf]')), /not one of JSON/],
     ['half a character', minimal(GET.replace(/url: ".*?"/, 'url: "\\ud800"')), /surrogate/],
-    ['a key named __proto__', minimal(GET.replace('url:', '__proto__: { a: 1 }, url:')), /__proto__ is not allowed/],
+    [
+      'a key named __proto__',
+      minimal(GET.replace('url:', '__proto__: { a: 1 }, url:')),
+      /:10 column 57: a key that every object has already \(__proto__, .* is not allowed/,
+    ],
     [
       'a value deeper than 64 levels',
       minimal(GET.replace(/url: ".*?"/, `url: ${'['.repeat(64)}${']'.repeat(64)}`)),
