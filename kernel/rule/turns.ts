@@ -8,7 +8,7 @@ import type { Result } from '../base/result.ts';
 import { measureRule } from './schema.ts';
 
 /** Four rules of the largest size: 2 to 5 ms. */
-export const CONDITIONS_PER_TURN = 4 * LIMITS.ruleConditions.value;
+const CONDITIONS_PER_TURN = 4 * LIMITS.ruleConditions.value;
 
 /**
  * The items in their order, cut into turns of at most so many conditions. Nobody else gets a turn before the first, so

@@ -126,6 +126,32 @@ describe('lists by name', () => {
     expect(before.versions[0].activatedAt).toMatch(/^2\d\d\d-/);
   });
 
+  test('playbooks of many versions come in short pages, each of them once', async () => {
+    const names = Array.from({ length: 40 }, (_, n) => `many-${String(n).padStart(2, '0')}`);
+    const digest = (n: number) => `sha256:${n.toString(16).padStart(64, '0')}`;
+    const version = { state: 'deprecated', by: 'author', at: 1, activatedBy: 'approver', activatedAt: 2 };
+    const versions = Array.from({ length: 1_000 }, (_, n) => ({ ...version, digest: digest(n) }));
+    await house.store.write(
+      names.map((name, n) => ({
+        key: `globex/playbook/${name}`,
+        // Small ones among them.
+        value: JSON.stringify({ name, title: 'x', active: null, versions: n % 5 ? versions : versions.slice(0, 1) }),
+      })),
+    );
+    const found: string[] = [];
+    const sizes: number[] = [];
+    for (let cursor = ''; ; ) {
+      const { json } = await get(`/v1/orgs/globex/playbooks?limit=200${cursor}`, 'all@globex');
+      found.push(...json.data.map(({ name }: { name: string }) => name));
+      sizes.push(json.data.length);
+      if (json.page.next === null) break;
+      cursor = `&cursor=${json.page.next}`;
+    }
+    expect(found.filter((name) => name.startsWith('many-'))).toEqual(names);
+    expect(new Set(found).size).toBe(found.length);
+    expect(Math.max(...sizes)).toBeLessThan(12);
+  });
+
   test('tokens: who holds what until when; nothing that could be used, and none that is withdrawn', async () => {
     const make = (principal: string, more: object) =>
       house.ask('admin@acme', 'POST', '/v1/orgs/acme/tokens', { body: { principal, roles: ['source'], ...more } });
