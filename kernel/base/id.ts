@@ -1,3 +1,5 @@
+import { NAME_PATTERN } from '../../sdk/contract/name.ts';
+
 /**
  * Branded ids. Two strings in one call are a swap waiting to happen; a brand makes the compiler see it.
  * Every name a person chooses (org, playbook, step, plugin, secret) has one grammar: `NAME_PATTERN`.
@@ -10,9 +12,6 @@ export type StepId = string & { readonly __step: true };
 export type ApprovalId = string & { readonly __approval: true };
 /** `sha256:` and 64 lower-case hex digits. */
 export type Digest = string & { readonly __digest: true };
-
-/** Lower case, digits, single hyphens; 1-63 characters; starts with a letter. Safe in keys, URLs and file names. */
-export const NAME_PATTERN = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/;
 
 const ID_PATTERN = /^(evt|run|apr)_[0-9a-f]{32}$/;
 const isId = (prefix: string, text: string) => ID_PATTERN.test(text) && text.startsWith(prefix);

@@ -1,6 +1,7 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
 import type { OrgId, RunId, StepId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
@@ -88,7 +89,7 @@ export function openDriver(deps: {
       seq,
       graph,
       matrix: policy.matrix,
-      action: (plugin, action) => judges.actionFacts(run.plugins[plugin], action),
+      action: (plugin, action) => judges.actionFacts(own(run.plugins, plugin), action),
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
     };

@@ -1,7 +1,7 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { digestOf } from '../base/digest.ts';
 import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
-import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
+import { type JsonObject, resolvePointer } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { parseDuration, type UnixMs } from '../base/time.ts';
@@ -198,11 +198,8 @@ export function openIngest(deps: {
     const digest = active.digest as Digest;
     const graph = org && registry.graph(by.org, active.playbook, digest);
     if (!org || !graph) return undefined;
-    const inputs: Record<string, Json> = {};
-    for (const [name, pointer] of Object.entries(graph.inputs)) {
-      const value = resolvePointer(event.data, pointer);
-      if (value !== undefined) inputs[name] = value;
-    }
+    const found = Object.entries(graph.inputs).map(([name, at]) => [name, resolvePointer(event.data, at)] as const);
+    const inputs = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
     // Many inputs may point at the same large field; what a run carries is bounded all the same.
     if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
     const plugins: Record<string, Digest> = {};
@@ -222,7 +219,7 @@ export function openIngest(deps: {
       eventSeq: 0,
       requester: by.id,
       trace: event.traceparent?.split('-')[1] ?? entropy.id(),
-      inputs: inputs as JsonObject,
+      inputs,
     };
   }
 }

@@ -2,6 +2,7 @@ import { type Plan, stepTypesOf } from '../../sdk/contract/plugin.ts';
 import { invariant } from '../base/assert.ts';
 import type { Digest, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
+import { own } from '../base/own.ts';
 import { judgeAction } from '../guardrail/verdict.ts';
 import { judge } from '../rule/judge.ts';
 import { scopeOf } from '../run/advance.ts';
@@ -51,7 +52,7 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
       const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(id);
       const policy = registry.policy(run.org, run.policy);
       invariant(step?.kind === 'action', 'a verdict is about an action');
-      const action = actionFacts(run.plugins[step.plugin], step.action);
+      const action = actionFacts(own(run.plugins, step.plugin), step.action);
       if (!policy || !action) return { kind: 'deny', by: 'fault', text: 'the pinned policy or action is not there' };
       const { type, tier, plugin, action: name } = step;
       const granted = registry.org(run.org)?.egress.grants.some((grant) => grant.plugin === plugin) ?? false;

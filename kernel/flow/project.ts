@@ -1,5 +1,6 @@
 import type { Approval } from '../approval/approval.ts';
 import type { OrgId, PrincipalId, RunId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { RunEvent, StoredTurn } from '../run/event.ts';
@@ -76,7 +77,7 @@ export function turnRows(
     if (!open.some((other) => other.step === call.step)) rows.push({ key: KEYS.call(org, id, call.step), value: null });
 
   for (const approval of Object.values(after.approvals)) {
-    if (before?.approvals[approval.id] === approval) continue;
+    if (before && own(before.approvals, approval.id) === approval) continue;
     const row: ApprovalRow = { ...approval, run: id, org, uses: usesOf(approval.step) };
     put(KEYS.approval(org, approval.id), row);
   }

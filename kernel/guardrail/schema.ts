@@ -3,8 +3,8 @@
  * policies/guardrails. The order of evaluation is in verdict.ts.
  */
 import * as v from 'valibot';
+import { NAME_PATTERN } from '../../sdk/contract/name.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
-import { NAME_PATTERN } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type SchemaIssue, toSchemaIssues } from '../rule/issue.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NAME_PATTERN, type OrgId } from '../base/id.ts';
+import { NAME_PATTERN } from '../../sdk/contract/name.ts';
+import type { OrgId } from '../base/id.ts';
 import { CURSOR_CHARS, fromCursor, type List, toCursor } from './cursor.ts';
 
 const key = fc.oneof(fc.stringMatching(/^[a-z][a-z0-9]{0,62}$/), fc.constant('n'.repeat(63)));

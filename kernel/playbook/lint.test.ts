@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import { lintPlaybook } from './lint.ts';
 import { bind } from './reference.ts';
 
@@ -228,6 +229,34 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     expect(issuesOf(minimal(`- { id: w, type: branch, when: ${deep}, then: end, else: end }`)).length).toBeGreaterThan(
       0,
     );
+  });
+});
+
+describe('a name that every object has', () => {
+  const named = (name: string): readonly [string, string][] => [
+    ['a step', minimal(GET.replace('id: get', `id: ${name}`))],
+    ['a playbook', minimal(GET).replace('name: p', `name: ${name}`)],
+    ['a trigger', minimal(GET).replace('id: t', `id: ${name}`)],
+    ['an input', minimal(GET).replace('{ ip: /ip }', `{ ip: /ip, ${name}: /ip }`)],
+    ['a parameter', minimal(GET.replace('with: { ', `with: { ${name}: x, `))],
+  ];
+  const names = [...Object.getOwnPropertyNames(Object.prototype), 'prototype'];
+  test.each(names.flatMap((name) => named(name).map(([what, text]) => [name, what, text] as const)))(
+    '%s is refused as that of %s',
+    (name, _, text) => {
+      const issues = issuesOf(text).join('\n');
+      expect(issues).not.toBe('');
+      if (name === 'constructor') expect(issues).toMatch(/every object has/);
+    },
+  );
+
+  test.each(names)('%s is refused as that of a plugin or an action', (name) => {
+    const sound = manifest('http-json');
+    const { get } = sound.actions;
+    const actions = JSON.parse(`{ "get": ${JSON.stringify(get)}, "${name}": ${JSON.stringify(get)} }`);
+    expect(v.safeParse(PluginManifestSchema, sound).success).toBe(true);
+    expect(v.safeParse(PluginManifestSchema, { ...sound, name }).success).toBe(false);
+    expect(v.safeParse(PluginManifestSchema, { ...sound, actions }).success).toBe(false);
   });
 });
 

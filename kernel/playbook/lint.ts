@@ -4,6 +4,7 @@ import { isUnknownKey, knownKeysOf, wantedOf } from '../../sdk/contract/wanted.t
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
 import { isObject, type Json } from '../base/json.ts';
+import { own } from '../base/own.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { checkRule } from '../rule/schema.ts';
 import { readDocument } from './document.ts';
@@ -83,7 +84,7 @@ function connectorIssues({ steps }: Parts, catalog: Catalog): Unplaced[] {
     const manifest = catalog.plugins.get(plugin);
     const at = `/steps/${i}/uses`;
     if (!manifest) return [{ at, text: `the plugin ${plugin} is not installed: install it, or check the name` }];
-    const declared = Object.hasOwn(manifest.actions, action) ? manifest.actions[action] : undefined;
+    const declared = own(manifest.actions, action);
     if (!declared)
       return [{ at, text: `${plugin} has no action ${action}: it has ${Object.keys(manifest.actions).join(', ')}` }];
     const issues = parameterIssues(step.with, declared.input, step.uses, `/steps/${i}`);

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
+import { own } from '../base/own.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { legibleKey } from './issue.ts';
 
@@ -38,7 +39,7 @@ function follow(scope: Scope, reference: Reference): Json | undefined {
   for (const segment of reference.path) {
     if (Array.isArray(at))
       at = /^(?:0|[1-9][0-9]{0,5})$/.test(segment) ? (at as readonly Json[])[Number(segment)] : undefined;
-    else if (isObject(at) && Object.hasOwn(at, segment)) at = at[segment];
+    else if (isObject(at)) at = own(at, segment);
     else return undefined;
   }
   return at;

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { NAME_PATTERN, noKeyTaken, notTaken } from '../../sdk/contract/name.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { LIMITS } from '../base/limits.ts';
 import { DURATION_PATTERN } from '../base/time.ts';
@@ -9,10 +10,7 @@ import { TriggerSchema } from '../trigger/schema.ts';
  * The playbook document, version 1, as its author writes it (design: "A playbook, as its author writes it").
  * Strict: a key that this version does not execute is refused, never ignored.
  */
-const name = v.pipe(
-  v.string(),
-  v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/, 'use lower-case letters, digits and single hyphens'),
-);
+const name = v.pipe(v.string(), v.regex(NAME_PATTERN, 'use lower-case letters, digits and single hyphens'), notTaken);
 const duration = v.pipe(v.string(), v.regex(DURATION_PATTERN, 'use a whole number and a unit, e.g. 5s, 30m, 4h'));
 const pointer = v.pipe(v.string(), v.regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'use a JSON Pointer, e.g. /device/hostname'));
 const next = v.optional(v.union([v.literal('end'), name]));
@@ -34,7 +32,7 @@ const ActionStep = closedObject({
   id: name,
   type: v.picklist(Object.keys(TIER_FLOOR) as [ActionType, ...ActionType[]]),
   uses: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,62}\/[a-z][a-z0-9-]{0,62}$/, 'use plugin/action')),
-  with: v.optional(v.record(v.string(), v.unknown()), {}),
+  with: v.optional(v.pipe(v.unknown(), noKeyTaken, v.record(v.string(), v.unknown())), {}),
   timeout: v.optional(duration),
   retry: v.optional(
     closedObject({
@@ -83,6 +81,8 @@ export const PlaybookSchema = closedObject({
   triggers: v.pipe(v.array(TriggerSchema), v.minLength(1), v.maxLength(16)),
   inputs: v.optional(
     v.pipe(
+      v.unknown(),
+      noKeyTaken,
       v.record(
         v.pipe(
           v.string(),

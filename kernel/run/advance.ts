@@ -3,8 +3,9 @@ import { approvalSubject } from '../approval/approval.ts';
 import { demandFor } from '../approval/matrix.ts';
 import { digestOf } from '../base/digest.ts';
 import type { ApprovalId, StepId } from '../base/id.ts';
-import type { Json, JsonObject } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
+import { own } from '../base/own.ts';
 import { after, type UnixMs, unixMs } from '../base/time.ts';
 import type { ActionStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
 import { type BindFault, bind, type Scope } from '../playbook/reference.ts';
@@ -72,7 +73,7 @@ function reachAction(turn: Turn, step: ActionStep): Step {
 export function askPlan(turn: Turn, step: ActionStep, parameters: JsonObject): Step {
   turn.emit({ kind: 'step-ready', step: step.id, parameters });
   const run = turn.run();
-  const { spent = 0, cutOffs = 0 } = run.steps[step.id] ?? {};
+  const { spent = 0, cutOffs = 0 } = own(run.steps, step.id) ?? {};
   turn.ask({
     kind: 'call',
     op: 'plan',
@@ -107,8 +108,8 @@ export function judge(turn: Turn, step: ActionStep, parameters: JsonObject, plan
   const grant = turn.facts.grant(step.plugin);
   const subject = approvalSubject(`${step.plugin}/${step.action}`, parameters, plan, grant);
   const run = turn.run();
-  const asked = run.steps[step.id]?.approval;
-  const approval = asked ? run.approvals[asked] : undefined;
+  const asked = own(run.steps, step.id)?.approval;
+  const approval = asked ? own(run.approvals, asked) : undefined;
   if (approval?.state === 'approved' && approval.subject === subject)
     return intend(turn, step, parameters, plan, verdict.by);
   const expires = Math.min(after(turn.facts.now, demand.expiresIn), run.deadlineAt);
@@ -136,7 +137,7 @@ const isOverdue = (turn: Turn): boolean => turn.facts.now >= turn.run().deadline
  * that still waited for a cell, or had only read, is then known to have done nothing.
  */
 function intend(turn: Turn, step: ActionStep, parameters: JsonObject, plan: Plan | null, verdict: string): Step {
-  const attempt = (turn.run().steps[step.id]?.attempt ?? 0) + 1;
+  const attempt = (own(turn.run().steps, step.id)?.attempt ?? 0) + 1;
   const key = keyOf(turn.run(), step.id);
   const uses = `${step.plugin}/${step.action}`;
   const action = turn.facts.action(step.plugin, step.action);
@@ -172,7 +173,6 @@ const approvalIdOf = (run: Pick<Run, 'org' | 'id'>, step: StepId, now: UnixMs): 
 
 /** What references may see: the run's inputs, and the outputs of steps that succeeded. */
 export function scopeOf(run: Run): Scope {
-  const steps: Record<string, Json> = {};
-  for (const step of Object.values(run.steps)) if (step.state === 'succeeded') steps[step.id] = step.output;
-  return { inputs: run.inputs, steps };
+  const done = Object.values(run.steps).filter((step) => step.state === 'succeeded');
+  return { inputs: run.inputs, steps: Object.fromEntries(done.map((step) => [step.id, step.output])) };
 }

@@ -1,6 +1,7 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { unreachable } from '../base/assert.ts';
 import { digestOf } from '../base/digest.ts';
+import { own } from '../base/own.ts';
 import type { RunEvent } from './event.ts';
 import type { Run } from './state.ts';
 
@@ -20,7 +21,7 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
   const run = before as Run;
   const engine = { org: run.org, run: run.id, act, actor: 'system:engine' };
   const person = (by: string) => ({ ...engine, actor: `principal:${by}` });
-  const stepSeq = 'step' in event ? (run.steps[event.step]?.seq ?? run.startedSeq) : run.startedSeq;
+  const stepSeq = 'step' in event ? (own(run.steps, event.step)?.seq ?? run.startedSeq) : run.startedSeq;
   const tried = (attempt: number) => (attempt > 0 ? { attempt } : {});
   switch (event.kind) {
     case 'step-ready':
@@ -30,13 +31,13 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
     case 'step-held':
       return { ...engine, kind: 'step.held', step: event.step, ref: event.approval, cause: stepSeq };
     case 'approval-voted': {
-      const cause = run.steps[run.approvals[event.approval]?.step ?? ('' as never)]?.seq ?? run.startedSeq;
+      const cause = own(run.steps, own(run.approvals, event.approval)?.step ?? ('' as never))?.seq ?? run.startedSeq;
       const outcome = event.decision === 'approve' ? 'approved' : 'rejected';
       return { ...person(event.by), kind: 'approval.voted', ref: event.approval, outcome, cause };
     }
     case 'approval-decided': {
-      const step = run.approvals[event.approval]?.step;
-      const cause = (step && run.steps[step]?.seq) ?? run.startedSeq;
+      const step = own(run.approvals, event.approval)?.step;
+      const cause = (step && own(run.steps, step)?.seq) ?? run.startedSeq;
       return {
         ...engine,
         kind: 'approval.decided',
@@ -47,8 +48,8 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
       };
     }
     case 'step-intended': {
-      const approval = run.steps[event.step]?.approval;
-      const decided = approval ? run.approvals[approval]?.decidedSeq : undefined;
+      const approval = own(run.steps, event.step)?.approval;
+      const decided = approval ? own(run.approvals, approval)?.decidedSeq : undefined;
       const { step, attempt, uses } = event;
       return { ...engine, kind: 'step.intent', step, attempt, ref: uses, cause: decided ?? stepSeq };
     }

@@ -1,6 +1,7 @@
 import { refuseBallot, tally } from '../approval/approval.ts';
 import { unreachable } from '../base/assert.ts';
 import type { StepId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import { after } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { askPlan, judge, reach } from './advance.ts';
@@ -43,7 +44,7 @@ export function decide(run: Run | null, input: Input, facts: Facts): Decision {
       return finish(turn, decideOutcome(turn, found.step, found.run, input.result));
     }
     case 'leaving': {
-      const state = run.steps[input.step];
+      const state = own(run.steps, input.step);
       const mayLeave = state?.state === 'intended' && state.attempt === input.attempt && !state.mayHaveActed;
       if (!mayLeave) return refuse({ kind: 'stale' });
       if (facts.now >= run.deadlineAt) return finish(turn, stop(turn, 'timed_out', 'run-timeout'));
@@ -78,7 +79,7 @@ function start(input: Extract<Input, { kind: 'start' }>, facts: Facts): [Turn, S
 
 function actionStep(run: Run, facts: Facts, id: StepId): { step: ActionStep; run: StepRun } | undefined {
   const step = facts.graph.steps.get(id);
-  const state = run.steps[id];
+  const state = own(run.steps, id);
   return step?.kind === 'action' && state ? { step, run: state } : undefined;
 }
 
@@ -95,13 +96,13 @@ function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 're
 }
 
 function decideVote(turn: Turn, run: Run, input: Extract<Input, { kind: 'vote' }>): Decision {
-  const approval = run.approvals[input.approval];
+  const approval = own(run.approvals, input.approval);
   if (!approval) return refuse({ kind: 'unknown-approval' });
   const why = refuseBallot(approval, input.ballot, turn.facts.now);
   if (why) return refuse({ kind: 'vote', why });
   const { by, decision, rationale } = input.ballot;
   turn.emit({ kind: 'approval-voted', approval: approval.id, by, decision, rationale });
-  const voted = turn.run().approvals[approval.id] ?? approval;
+  const voted = own(turn.run().approvals, approval.id) ?? approval;
   const state = tally(voted, turn.facts.now);
   if (state === 'pending') return turn.done();
   turn.emit({ kind: 'approval-decided', approval: approval.id, state });
@@ -146,7 +147,7 @@ function denyHeld(turn: Turn, step: StepId, why: string): Step {
 /** Ends now, whatever is under way: a call in flight is stopped, and what it may have changed is recorded as unknown. */
 function stop(turn: Turn, state: 'cancelled' | 'timed_out', reason: string): Step {
   const current = turn.run().current;
-  const open = current ? turn.run().steps[current] : undefined;
+  const open = current ? own(turn.run().steps, current) : undefined;
   if (open?.state === 'intended') {
     endTry(turn, open, reason);
     turn.ask({ kind: 'abort', step: open.id });
@@ -155,7 +156,7 @@ function stop(turn: Turn, state: 'cancelled' | 'timed_out', reason: string): Ste
 }
 
 function decideSettle(turn: Turn, run: Run, input: Extract<Input, { kind: 'settle' }>): Decision {
-  const state = run.steps[input.step];
+  const state = own(run.steps, input.step);
   if (!state || !isOpenToSettle(run, state)) return refuse({ kind: 'not-indeterminate' });
   const { step, by, outcome, note } = input;
   turn.emit({ kind: 'step-settled', step, by, outcome, note });

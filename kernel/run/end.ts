@@ -1,4 +1,5 @@
 import type { StepId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import type { Terminal } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
@@ -9,7 +10,7 @@ export function endRun(turn: Turn, state: Terminal, reason: string): Step {
       turn.emit({ kind: 'approval-decided', approval: approval.id, state: 'withdrawn' });
   const never: StepId[] = [];
   for (const id of turn.facts.graph.steps.keys()) {
-    const step = turn.run().steps[id];
+    const step = own(turn.run().steps, id);
     const neverTried = step?.attempts.length === 0 && (step.state === 'ready' || step.state === 'held');
     if (!step || neverTried) never.push(id);
   }

@@ -1,5 +1,6 @@
 import { invariant, unreachable } from '../base/assert.ts';
 import type { StepId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from './event.ts';
 import type { Attempt, Run, StepCommon, StepRun, StepState } from './state.ts';
@@ -75,7 +76,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       return { ...held, state: 'waiting', approvals: { ...held.approvals, [id]: approval } };
     }
     case 'approval-voted': {
-      const approval = run.approvals[event.approval];
+      const approval = own(run.approvals, event.approval);
       invariant(approval, 'a vote names an open approval');
       const vote = { by: event.by, decision: event.decision, rationale: event.rationale, at };
       return {
@@ -84,7 +85,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       };
     }
     case 'approval-decided': {
-      const approval = run.approvals[event.approval];
+      const approval = own(run.approvals, event.approval);
       invariant(approval, 'a decision names an open approval');
       const decided = { ...approval, state: event.state, decidedSeq: seq };
       return { ...run, state: 'running', approvals: { ...run.approvals, [approval.id]: decided } };
@@ -227,7 +228,7 @@ function onStep(
   at: UnixMs,
   change: (step: StepCommon) => StepCommon & StepState,
 ): Run {
-  const after: StepRun = { ...change(commonOf(id, run.steps[id])), seq, at };
+  const after: StepRun = { ...change(commonOf(id, own(run.steps, id))), seq, at };
   return { ...run, current: id, steps: { ...run.steps, [id]: after } };
 }
 

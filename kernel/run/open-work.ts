@@ -1,4 +1,5 @@
 import type { StepId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Attempt, Run, StepRun } from './state.ts';
 
@@ -23,7 +24,7 @@ export function nextDue(run: Run): UnixMs | null {
   let due = run.deadlineAt;
   for (const approval of Object.values(run.approvals))
     if (approval.state === 'pending' && approval.expiresAt < due) due = approval.expiresAt;
-  const current = run.current ? run.steps[run.current] : undefined;
+  const current = run.current ? own(run.steps, run.current) : undefined;
   if (current?.state === 'ready' && current.waitsFor === 'retry' && current.retryAt < due) due = current.retryAt;
   return due;
 }

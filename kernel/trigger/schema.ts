@@ -2,8 +2,8 @@
  * A trigger, as a playbook document writes it: which events start a run, what they must carry, and what is a repeat.
  */
 import * as v from 'valibot';
+import { NAME_PATTERN, notTaken } from '../../sdk/contract/name.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
-import { NAME_PATTERN } from '../base/id.ts';
 import { POINTER_PATTERN } from '../base/json.ts';
 import { durationMs, parseDuration } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
@@ -26,7 +26,7 @@ const keyPointer = v.pipe(
 const uniqueItems = (items: string[]) => new Set(items).size === items.length;
 
 export const TriggerSchema = closedObject({
-  id: v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower-case letters, digits and single hyphens, at most 63')),
+  id: v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower-case letters, digits and single hyphens, at most 63'), notTaken),
   on: v.literal('event'),
   /** Facts: `event` (the data), `envelope` ({ source, type, subject, format }). */
   where: ruleOver(['event', 'envelope']),

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { HTTP_METHODS, type HttpMethod } from './egress.ts';
 import type { ErrorClass } from './error.ts';
+import { NAME_PATTERN, noKeyTaken, notTaken } from './name.ts';
 import { closedObject } from './wanted.ts';
 
 /**
@@ -74,10 +75,7 @@ export type HttpAnswer =
     }
   | { readonly ok: false; readonly error: ErrorClass; readonly message: string };
 
-const name = v.pipe(
-  v.string(),
-  v.regex(/^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/, 'lower case letters, digits, single hyphens'),
-);
+const name = v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower case letters, digits, single hyphens'), notTaken);
 
 /** Step types of a playbook that call an action. The type decides the least tier and which guardrails apply. */
 export const STEP_TYPES = ['notify', 'enrich', 'open_ticket', 'webhook', 'contain'] as const;
@@ -134,7 +132,7 @@ export const PluginManifestSchema = closedObject({
     /** Secret names it expects the broker to carry for it; it never sees a value. */
     secrets: v.optional(v.array(name), []),
   }),
-  actions: v.pipe(v.record(name, ActionManifest), v.minEntries(1), v.maxEntries(64)),
+  actions: v.pipe(v.unknown(), noKeyTaken, v.record(name, ActionManifest), v.minEntries(1), v.maxEntries(64)),
 });
 export type PluginManifest = v.InferOutput<typeof PluginManifestSchema>;
 

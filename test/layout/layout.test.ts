@@ -39,6 +39,14 @@ const packageOf = (name: string) =>
     .slice(0, name.startsWith('@') ? 2 : 1)
     .join('/');
 
+/** Reads of a map keyed by names from outside that would find what every object has. */
+const plainReads = (sources: readonly Source[]): string[] =>
+  sources
+    .filter(({ file }) => file.startsWith('kernel/'))
+    .flatMap(({ file, text }) =>
+      (text.match(/\brun(?:\(\))?\.(?:steps|approvals|inputs)\[.*/g) ?? []).map((at) => `${file}: ${at}`),
+    );
+
 /** Every import that breaks the table, as `file -> import`. */
 const brokenImports = (sources: readonly Source[]): string[] =>
   sources
@@ -92,6 +100,10 @@ describe('the rooms', () => {
     expect(impure).toEqual([]);
   });
 
+  test('a map that is keyed by names from outside is read by own()', () => {
+    expect(plainReads(SOURCES)).toEqual([]);
+  });
+
   test('each third-party package enters in one folder', () => {
     expect(strayPackages(SOURCES)).toEqual([]);
   });
@@ -100,6 +112,8 @@ describe('the rooms', () => {
     const planted = (file: string, name: string): Source => ({ file, text: '', imports: [name] });
     expect(brokenImports([planted('kernel/run/x.ts', '../flow/drive.ts')])).toHaveLength(1);
     expect(brokenImports([planted('kernel/adapter/lmdb/x.ts', '../undici/connect.ts')])).toHaveLength(1);
+    const reading = { ...planted('kernel/run/x.ts', '../base/id.ts'), text: 'const step = run.steps[id];' };
+    expect(plainReads([reading])).toHaveLength(1);
     expect(strayPackages([planted('kernel/http/x.ts', 'lmdb')])).toHaveLength(1);
     expect(strayPackages([planted('kernel/flow/x.ts', 'left-pad')])).toHaveLength(1);
   });

@@ -28,6 +28,8 @@ export type MachineOptions = {
   /** YAML of the steps. */
   readonly steps: string;
   readonly timeout?: string;
+  /** Changes the graph into one that no document makes. */
+  readonly graph?: (graph: Graph) => Graph;
   readonly actions?: Readonly<Record<string, Partial<ActionFacts>>>;
   readonly verdict?: (step: StepId) => Verdict;
   readonly branch?: (step: StepId) => 'true' | 'false' | 'fault';
@@ -40,17 +42,20 @@ export type MachineOptions = {
 export const START = 1_800_000_000_000;
 
 export function machine(options: MachineOptions) {
-  const graph: Graph = toGraph(
-    v.parse(PlaybookSchema, {
-      apiVersion: 'interlock/v1',
-      kind: 'Playbook',
-      name: 'test',
-      title: 'Test',
-      owners: { technical: 'a', operational: 'b' },
-      triggers: [{ id: 't', on: 'event', where: { fact: 'event', operator: 'equal', value: 1 } }],
-      steps: parse(options.steps),
-      timeout: options.timeout ?? '30m',
-    }),
+  const { graph: change = (graph: Graph) => graph } = options;
+  const graph = change(
+    toGraph(
+      v.parse(PlaybookSchema, {
+        apiVersion: 'interlock/v1',
+        kind: 'Playbook',
+        name: 'test',
+        title: 'Test',
+        owners: { technical: 'a', operational: 'b' },
+        triggers: [{ id: 't', on: 'event', where: { fact: 'event', operator: 'equal', value: 1 } }],
+        steps: parse(options.steps),
+        timeout: options.timeout ?? '30m',
+      }),
+    ),
   );
   let run: Run | null = null;
   let now: UnixMs = unixMs(START);
@@ -92,6 +97,7 @@ export function machine(options: MachineOptions) {
   };
 
   return {
+    graph,
     run: (): Run => run as Run,
     turns: (): readonly StoredTurn[] => turns,
     now: (): UnixMs => now,

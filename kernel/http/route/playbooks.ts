@@ -10,7 +10,8 @@ import {
   PlaybookVersion,
   PutPlaybook,
 } from '../../../sdk/contract/api.ts';
-import { isName, NAME_PATTERN, toDigest } from '../../base/id.ts';
+import { NAME_PATTERN } from '../../../sdk/contract/name.ts';
+import { isName, toDigest } from '../../base/id.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Kernel } from '../../flow/kernel.ts';

@@ -1,6 +1,7 @@
 import type * as Api from '../../../sdk/contract/api-run.ts';
 import type { Approval } from '../../approval/approval.ts';
 import { resolvePointer } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 import { iso } from '../../base/time.ts';
 import type { ApprovalRow } from '../../flow/project.ts';
 import type { StoredEvent } from '../../flow/stored-event.ts';
@@ -31,7 +32,7 @@ export const approvalRowView = (row: ApprovalRow): Api.ApprovalSummary => ({
 
 /** The parameters and the plan are those that `subject` was made of; a held step keeps them. */
 export function approvalView(row: ApprovalRow, run: Run, event: StoredEvent | undefined): Api.Approval {
-  const step = run.steps[row.step];
+  const step = own(run.steps, row.step);
   return {
     ...approvalRowView(row),
     playbook: { name: run.playbook.name, digest: run.playbook.digest },

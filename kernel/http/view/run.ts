@@ -1,4 +1,5 @@
 import type * as Api from '../../../sdk/contract/api-run.ts';
+import { own } from '../../base/own.ts';
 import { iso } from '../../base/time.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
@@ -18,7 +19,7 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
 export function runView(run: Run, graph: Graph | undefined): Api.Run {
   const reached = Object.values(run.steps);
   const steps = graph
-    ? [...graph.steps.values()].map((step) => stepView(step.id, step, run.steps[step.id]))
+    ? [...graph.steps.values()].map((step) => stepView(step.id, step, own(run.steps, step.id)))
     : reached.map((step) => stepView(step.id, undefined, step));
   return {
     ...summaryView(summaryOf(run)),
