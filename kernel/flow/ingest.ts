@@ -83,11 +83,16 @@ export function openIngest(deps: {
     for (const [index, evaluation] of evaluations.entries()) {
       const active = triggers[index];
       if (!active || evaluation.outcome !== 'matched') continue;
-      const start = startOf(by, id, event, active);
-      if (!start) continue;
-      // A repeat that is absorbed needs no judgement of a run it will not start.
-      const judgements = absorbedBy(by.org, evaluation, arrived) ? undefined : await driver.prefetchStart(start);
-      candidates.push({ evaluation, active, start, judgements });
+      // One playbook that cannot start must not keep the others from starting, and not the event from being taken in.
+      try {
+        const start = startOf(by, id, event, active);
+        if (!start) continue;
+        // A repeat that is absorbed needs no judgement of a run it will not start.
+        const judgements = absorbedBy(by.org, evaluation, arrived) ? undefined : await driver.prefetchStart(start);
+        candidates.push({ evaluation, active, start, judgements });
+      } catch (defect) {
+        report(defect);
+      }
     }
     return candidates;
   }
@@ -156,7 +161,7 @@ export function openIngest(deps: {
     return ok({ event: id, repeat: false, seq, triggers });
   }
 
-  /** One playbook that cannot start must not keep the others from starting. */
+  /** As in the prefetch: one that cannot start keeps no other from it. */
   function prepareOrReport(start: Start, judgements: Judgements, seq: number, before: number): Prepared | undefined {
     try {
       return driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1 + before);

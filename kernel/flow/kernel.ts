@@ -95,7 +95,7 @@ export function openKernel(ports: Ports): Kernel {
     entropy,
     report,
   });
-  const timers = openTimers({ store, driver, clock });
+  const timers = openTimers({ store, ledger, driver, clock, report });
   const query = openQuery(store);
   const inFlight = new Map<OrgId, Set<RunId>>();
   const waiting = openWaiting({ query, driver });
@@ -116,13 +116,17 @@ export function openKernel(ports: Ports): Kernel {
     // Every run that has not ended has a timer row, and only those do.
     for (const { key } of store.range({ ...within('!timer'), limit: Number.MAX_SAFE_INTEGER })) {
       const [, , org, id] = key.split('/') as [string, string, OrgId, RunId];
-      const run = registry.org(org) && driver.load(org, id);
-      if (!run) continue;
-      inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
-      for (const digest of Object.values(run.plugins)) {
-        const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
-        if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
-      }
+      // One run that cannot be taken up keeps no other, and not the kernel, from going on.
+      await takeUp(org, id).catch(report);
+    }
+  };
+  const takeUp = async (org: OrgId, id: RunId) => {
+    const run = registry.org(org) && driver.load(org, id);
+    if (!run) return;
+    inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
+    for (const digest of Object.values(run.plugins)) {
+      const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
+      if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
     }
   };
 

@@ -1,35 +1,75 @@
 import { toOrgId, toRunId } from '../base/id.ts';
+import { after, durationMs, type UnixMs } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import type { Driver } from './drive.ts';
 import { KEYS } from './keys.ts';
+import type { Ledger } from './ledger.ts';
 
 /**
  * Tells runs that something of theirs is due. Due times are rows of the record, written in the turn that made them, so
  * a restart loses none; firing twice is harmless, because a run judges for itself what is due (R4).
+ *
+ * A turn moves the row of its run. A row that stays (its turn throws, or its run cannot take the input) is looked at
+ * again, each time later, and keeps no row behind it from being looked at.
  */
 const PER_SWEEP = 256;
+/** Rows that stay, at most so many remembered. One that is forgotten is looked at again at once. */
+const REMEMBERED = 16_384;
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 300_000;
 
-export function openTimers(deps: { store: Store; driver: Driver; clock: Clock }) {
-  const { store, driver, clock } = deps;
+export function openTimers(deps: {
+  store: Store;
+  ledger: Pick<Ledger, 'healthy'>;
+  driver: Pick<Driver, 'submit'>;
+  clock: Clock;
+  report: (defect: unknown) => void;
+}) {
+  const { store, ledger, driver, clock, report } = deps;
+  const staying = new Map<string, { readonly waitMs: number; readonly until: UnixMs }>();
   let sweeping = false;
+  /** Where the next sweep begins: one page after the other, and from the first again. */
+  let from = '!timer/';
+
+  const stays = (key: string) => {
+    const before = staying.get(key);
+    const waitMs = before ? Math.min(before.waitMs * 2, LONGEST_WAIT_MS) : FIRST_WAIT_MS;
+    staying.delete(key);
+    if (staying.size >= REMEMBERED) staying.delete(staying.keys().next().value ?? '');
+    staying.set(key, { waitMs, until: after(clock.now(), durationMs(waitMs)) });
+  };
 
   const fire = async (key: string) => {
     const [, , orgName = '', runName = ''] = key.split('/');
     const org = toOrgId(orgName);
     const run = toRunId(runName);
-    if (org && run) await driver.submit(org, run, { kind: 'timer' });
+    if (!org || !run) return stays(key);
+    try {
+      const submitted = await driver.submit(org, run, { kind: 'timer' });
+      if (submitted.ok) staying.delete(key);
+      else stays(key);
+    } catch (defect) {
+      // Of the record and not of this run: it ends the kernel.
+      if (!ledger.healthy()) throw defect;
+      // Told once, however often it is looked at again.
+      if (!staying.has(key)) report(defect);
+      stays(key);
+    }
   };
 
   return {
-    /** Fires everything that is due, a bounded number at a time. Call it often; a sweep under way is not doubled. */
-    async sweep(): Promise<number> {
-      if (sweeping) return 0;
+    /** Fires what is due, a bounded number at a time. Call it often; a sweep under way is not doubled. */
+    async sweep(): Promise<void> {
+      if (sweeping) return;
       sweeping = true;
       try {
-        const due = store.range({ from: '!timer/', to: KEYS.timersUntil(clock.now()), limit: PER_SWEEP });
-        await Promise.all(due.map((row) => fire(row.key)));
-        return due.length;
+        const now = clock.now();
+        const due = store.range({ from, to: KEYS.timersUntil(now), limit: PER_SWEEP });
+        const last = due.length === PER_SWEEP ? due.at(-1) : undefined;
+        from = last ? `${last.key}\0` : '!timer/';
+        const ripe = due.filter(({ key }) => (staying.get(key)?.until ?? 0) <= now);
+        await Promise.all(ripe.map(({ key }) => fire(key)));
       } finally {
         sweeping = false;
       }

@@ -1,0 +1,79 @@
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { EVENT } from '../../test/fault/stand-in.ts';
+import { personOf } from '../../test/support/org-files.ts';
+import { openManualClock, openSeededEntropy } from '../adapter/memory/clock.ts';
+import { openMemoryStore } from '../adapter/memory/store.ts';
+import type { Digest, OrgId } from '../base/id.ts';
+import { toGraph } from '../playbook/graph.ts';
+import { PlaybookSchema } from '../playbook/schema.ts';
+import type { Driver, Start } from './drive.ts';
+import { openIngest } from './ingest.ts';
+import { openLedger } from './ledger.ts';
+import { openRegistry } from './registry.ts';
+
+const ORG = 'acme' as OrgId;
+const digestOf = (digit: string) => `sha256:${digit.repeat(64)}` as Digest;
+const playbookOf = (name: string) =>
+  v.parse(PlaybookSchema, {
+    apiVersion: 'interlock/v1',
+    kind: 'Playbook',
+    name,
+    title: name,
+    owners: { technical: 'a', operational: 'b' },
+    triggers: [{ id: 't', on: 'event', where: { fact: 'event', path: '/kind', operator: 'equal', value: 'c2' } }],
+    steps: [{ id: 'note', type: 'update_state', incident: 'inc-1', set: { state: 'triaged' } }],
+  });
+
+/** Three playbooks match; the one named `bad` is broken in the given place. */
+async function ingestOf(broken: 'prefetch' | 'prepare') {
+  const store = openMemoryStore();
+  const clock = openManualClock(1_000);
+  const entropy = openSeededEntropy('ingest');
+  const ledger = openLedger({ store, clock, entropy });
+  const registry = openRegistry(store);
+  registry.addOrg({
+    id: ORG,
+    policy: digestOf('1'),
+    egress: { apiVersion: 'interlock/egress/v1', grants: [] },
+    plugins: new Map(),
+  });
+  for (const [index, name] of ['after', 'bad', 'calm'].entries()) {
+    const playbook = playbookOf(name);
+    registry.activate(ORG, digestOf(String(index + 2)), { playbook, graph: toGraph(playbook) });
+  }
+  const reported: unknown[] = [];
+  const adopted: string[] = [];
+  const fail = (start: Start, place: typeof broken) => {
+    if (broken === place && start.playbook.name === 'bad') throw new Error('a defect');
+  };
+  const driver = {
+    async prefetchStart(start: Start) {
+      fail(start, 'prefetch');
+      return { verdicts: new Map(), branches: new Map() };
+    },
+    prepareStart(start: Start) {
+      fail(start, 'prepare');
+      return { run: { id: start.playbook.name }, rows: [], audit: [], effects: [] };
+    },
+    keep: () => undefined,
+    adopt: ({ run }: { run: { id: string } }) => void adopted.push(run.id),
+  } as unknown as Driver;
+  const report = (defect: unknown) => void reported.push(defect);
+  const ingest = openIngest({ ledger, driver, registry, clock, entropy, runsInFlight: () => 0, report });
+  return { ingest, reported, adopted };
+}
+
+describe('a playbook that cannot start keeps neither the event nor other playbooks from it', () => {
+  test.each(['prefetch', 'prepare'] as const)('broken in its %s', async (broken) => {
+    const { ingest, reported, adopted } = await ingestOf(broken);
+    const by = personOf(ORG, 'pipeline', ['source']);
+    const receipt = await ingest(by, EVENT);
+    const outcomes = receipt.ok && receipt.value.triggers.map(({ playbook, outcome }) => `${playbook} ${outcome}`);
+    expect(outcomes).toEqual(['after matched', 'bad error', 'calm matched']);
+    expect(adopted).toEqual(['after', 'calm']);
+    expect(reported).toMatchObject([{ message: 'a defect' }]);
+    // The event is on the record, so that it is known when it comes again.
+    expect(await ingest(by, EVENT)).toMatchObject({ ok: true, value: { repeat: true } });
+  });
+});
