@@ -97,6 +97,18 @@ describe('the end of an execute', () => {
     expect(outcome.kind === 'failed' ? `failed ${outcome.error.class}` : outcome.kind).toBe(expected);
   });
 
+  test.each<[string, Answered, string | undefined]>([
+    ['a success of which all was answered', answered(FINE, { use: use({ unsafe: 'answered' }) }), 'answered'],
+    ['a success of which one request was not', answered(FINE, { use: use({ unsafe: 'uncertain' }) }), 'uncertain'],
+    ['a success without a request', answered(FINE), undefined],
+    ['an error after an answer', answered(ERROR, { use: use({ unsafe: 'answered' }) }), 'answered'],
+    ['an error before anything left', answered(ERROR), undefined],
+    ['a read that asks by POST', answered(ERROR, { effect: 'read', use: use({ unsafe: 'answered' }) }), undefined],
+  ])('says what has left: %s', (_, given, left) => {
+    const outcome = outcomeOf(given);
+    expect(outcome.kind === 'indeterminate' ? 'indeterminate' : outcome.left).toBe(left);
+  });
+
   test('a message from a plugin is cut and cleaned before it is kept', () => {
     const message = `\u001b[31mred\u001b[0m \u202Eevil\u0000${'x'.repeat(9_000)}\ud800`;
     const outcome = outcomeOf(answered(replied({ ok: false, error: { class: 'not_found', message } })));

@@ -89,17 +89,19 @@ export function outcomeOf(answered: Answered): Outcome {
   const { use, effect, checkOutput } = answered;
   if (reply.ok) {
     const fault = checkOutput(reply.output);
-    if (!fault) return { kind: 'succeeded', output: reply.output };
+    if (!fault) return { kind: 'succeeded', output: reply.output, ...leftOf(answered) };
     return mayHaveHappened(effect, use) ? unknown('bad-output') : failedWith('internal', fault);
   }
   // A whole answer that the plugin read and reports as an error did not change anything the plugin knows of. A request
   // without an answer, or an answer that the plugin did not live to read, may have.
   const readIt = answered.outcome.kind === 'replied' && use.unsafe !== 'uncertain' && use.denied === null;
   if (mayHaveHappened(effect, use) && !readIt) return unknown(answered.outcome.kind);
-  return { kind: 'failed', error: reply.error };
+  return { kind: 'failed', error: reply.error, ...leftOf(answered) };
 }
 
 const mayHaveHappened = (effect: string, use: BrokerUse) => effect === 'write' && use.unsafe !== 'none';
+const leftOf = ({ effect, use: { unsafe } }: Answered) =>
+  effect === 'write' && unsafe !== 'none' ? { left: unsafe } : {};
 const unknown = (why: string): Outcome => ({ kind: 'indeterminate', reason: `unknown-after-${why}` });
 const failedWith = (errorClass: StepError['class'], message: string): Outcome => ({
   kind: 'failed',

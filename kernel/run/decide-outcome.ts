@@ -3,7 +3,16 @@ import type { ActionStep } from '../playbook/graph.ts';
 import { judge, reach } from './advance.ts';
 import type { Outcome, PlanResult } from './decision.ts';
 import { endRun } from './end.ts';
-import { backoff, isTransient, jitterOf, mayRepeat, planRetryPolicy, type RetryPolicy, retryPolicy } from './retry.ts';
+import {
+  backoff,
+  isRefusal,
+  isTransient,
+  jitterOf,
+  mayRepeat,
+  planRetryPolicy,
+  type RetryPolicy,
+  retryPolicy,
+} from './retry.ts';
 import type { StepError, StepRun } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
@@ -15,8 +24,10 @@ export function decidePlanned(turn: Turn, step: ActionStep, run: StepRun, result
 }
 
 /** A call of `execute` ended. */
-export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, outcome: Outcome): Step {
+export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, answered: Outcome): Step {
   const { attempt } = run;
+  const action = turn.facts.action(step.plugin, step.action);
+  const outcome = action && mayRepeat(action) ? answered : asOnce(answered);
   switch (outcome.kind) {
     case 'succeeded':
       turn.emit({ kind: 'step-succeeded', step: step.id, attempt, output: outcome.output });
@@ -27,6 +38,19 @@ export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, outcom
       turn.emit({ kind: 'step-indeterminate', step: step.id, attempt, reason: outcome.reason });
       return settleByRule(turn, step, run);
   }
+}
+
+/**
+ * The end of what may not be repeated, once a request of it has left. A gateway may give up on what is done all the same,
+ * and a plugin may fail after what it did: only an answer that refuses is a failure, and only what was answered can be a
+ * success. All else is for a person to settle, and so nothing is sent again.
+ */
+function asOnce(outcome: Outcome): Outcome {
+  if (outcome.kind === 'succeeded' && outcome.left === 'uncertain')
+    return { kind: 'indeterminate', reason: 'unknown-after-no-answer' };
+  if (outcome.kind === 'failed' && outcome.left && !isRefusal(outcome.error.class))
+    return { kind: 'indeterminate', reason: `unknown-after-${outcome.error.class}` };
+  return outcome;
 }
 
 /**

@@ -46,10 +46,13 @@ export type PlanResult =
   | { readonly kind: 'planned'; readonly plan: Plan }
   | { readonly kind: 'failed'; readonly error: StepError };
 
-/** A step has three ends; `indeterminate` means that the outside may have changed and nobody knows. */
+/**
+ * A step has three ends; `indeterminate` means that the outside may have changed and nobody knows. `left`: requests of a
+ * write that may change something have left, and each was answered, or one was not. Absent: none has.
+ */
 export type Outcome =
-  | { readonly kind: 'succeeded'; readonly output: Json }
-  | { readonly kind: 'failed'; readonly error: StepError }
+  | { readonly kind: 'succeeded'; readonly output: Json; readonly left?: 'answered' | 'uncertain' }
+  | { readonly kind: 'failed'; readonly error: StepError; readonly left?: 'answered' | 'uncertain' }
   | { readonly kind: 'indeterminate'; readonly reason: string };
 
 /** What is asked of the outside, once the turn is durable. */

@@ -22,6 +22,10 @@ export function retryPolicy(step: ActionStep, action: ActionFacts): RetryPolicy 
 /** Whether doing it twice under one key equals doing it once: it changes nothing, or the target honours the key. */
 export const mayRepeat = (action: ActionFacts): boolean => action.effect !== 'write' || action.idempotent === 'key';
 
+/** Whether the error is an answer that refuses the request: what it asked for was not done. */
+export const isRefusal = (error: ErrorClass): boolean => REFUSALS.includes(error);
+const REFUSALS: readonly ErrorClass[] = ['invalid_input', 'unauthorized', 'forbidden', 'not_found', 'conflict'];
+
 export const isTransient = (error: ErrorClass): boolean => ERROR_CLASSES[error].transient;
 
 /** Exponential, capped, with up to a quarter of jitter so that many runs do not return at once. `jitter` is 0..1. */

@@ -30,10 +30,10 @@ afterEach(async () => {
 });
 
 /** A kernel with one run whose call was handed to a cell that is not free yet. */
-async function waitingForACell(playbook = POST_ONCE) {
+async function waitingForACell(playbook = POST_ONCE, does: Target['does'] = 'answers') {
   let fault: WriteFault = 'none';
   const record = await openRecord([], () => fault);
-  const target = openTarget();
+  const target = openTarget(does);
   const standIn = await openStandIn(record.store, target);
   closing.push(() => standIn.kernel.stop());
   await setUp(standIn, [playbook]);
@@ -154,6 +154,35 @@ describe('a post that may not be repeated', () => {
     expect(target.arrived).toEqual([]);
     expect(runsOf(record.store, ORG).map(({ summary }) => summary.closure)).toEqual(['closed']);
     expect([keysOf(record.store, '!call'), keysOf(record.store, '!timer')]).toEqual([[], []]);
+  });
+});
+
+describe('a post that may not be repeated, with three attempts', () => {
+  const THRICE = POST_ONCE.replace('uses: target/post', 'uses: target/post, retry: { attempts: 3, backoff: 1ms..2ms }');
+  test.each([
+    ['answers', 1, 'completed', 'succeeded', 1],
+    ['answers 504', 1, 'waiting', 'indeterminate', 1],
+    ['does not answer', 1, 'waiting', 'indeterminate', 1],
+    ['refuses connections', 3, 'failed', 'failed', 0],
+  ] as const)('whose target %s: tried %i times', async (does, attempts, state, step, arrived) => {
+    const { target, free, run, clock, id, calls } = await waitingForACell(THRICE, does);
+    free();
+    const isOver = () => ['indeterminate', 'succeeded'].includes(run(id)?.steps['post' as never]?.state ?? '');
+    const over = await until(
+      async () => {
+        clock.advance(50);
+        return run(id);
+      },
+      (now) => now !== null && (isEnded(now) || isOver()),
+    );
+    // Time for any retry that should not be.
+    for (let i = 0; i < 5; i++) {
+      clock.advance(1_000);
+      await tick();
+    }
+    expect(run(id)).toMatchObject({ state, steps: { post: { state: step, attempt: attempts } } });
+    expect(over?.steps['post' as never]?.attempts).toHaveLength(attempts);
+    expect([calls(), target.arrived.length]).toEqual([attempts, arrived]);
   });
 });
 

@@ -87,14 +87,15 @@ export const APPROVER = personOf(ORG, 'approver', ['approver']);
 
 /** The target: what arrived, and what it did. It outlives every kernel of a test. */
 export type Target = {
+  readonly does: 'answers' | 'answers 504' | 'does not answer' | 'refuses connections';
   /** Idempotency keys of the requests that arrived, in order. */
   readonly arrived: string[];
   /** Effects: the first request of each key. */
   readonly effects: () => readonly string[];
 };
-export function openTarget(): Target {
+export function openTarget(does: Target['does'] = 'answers'): Target {
   const arrived: string[] = [];
-  return { arrived, effects: () => [...new Set(arrived)] };
+  return { does, arrived, effects: () => [...new Set(arrived)] };
 }
 
 export type Held = {
@@ -163,6 +164,13 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
     const answer = await broker({ url: 'https://target.example/v1', method, headers: {}, body: null });
     await gate;
     if ('denied' in answer) return { kind: 'refused', reason: answer.denied, logs: [], elapsedMs: 1 } as const;
+    const failed = (errorClass: string) => {
+      const reply = JSON.stringify({ ok: false, error: { class: errorClass, message: 'it failed' } });
+      return { kind: 'replied', reply, logs: [], elapsedMs: 1 } as const;
+    };
+    // A request without an answer is passed over.
+    if (answer.ok && answer.status === 504) return failed('timeout');
+    if (!answer.ok && answer.error === 'unavailable') return failed('unavailable');
     const plan = { summary: 'Ban one address', targets: [{ kind: 'ip', id: '203.0.113.7' }], reversible: true };
     const output = op === 'plan' ? plan : { done: true, input };
     return { kind: 'replied', reply: JSON.stringify({ ok: true, output }), logs: [], elapsedMs: 1 } as const;
@@ -175,9 +183,13 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
   };
   const egress: EgressClient = {
     async send({ headers }) {
+      const { does, arrived } = target;
+      if (does === 'refuses connections')
+        return { kind: 'failed', class: 'unavailable', reason: 'refused', sent: false };
       const key = headers['idempotency-key'];
-      if (key !== undefined) target.arrived.push(key);
-      return { kind: 'answered', status: 200, headers: {}, body: Buffer.from('{}') };
+      if (key !== undefined) arrived.push(key);
+      if (does === 'does not answer') return { kind: 'failed', class: 'timeout', reason: 'no answer', sent: true };
+      return { kind: 'answered', status: does === 'answers 504' ? 504 : 200, headers: {}, body: Buffer.from('{}') };
     },
     selfTest: async () => ({ holds: true, detail: '' }),
     close: async () => undefined,
