@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { closedObject } from '../../sdk/contract/wanted.ts';
-import { DURATION_PATTERN, type DurationMs, durationMs, parseDuration } from '../base/time.ts';
+import { type DurationMs, durationMs, isDurationUpTo, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import { ROLES, type Role } from '../org/role.ts';
 import type { Tier } from '../playbook/schema.ts';
 
@@ -8,7 +8,13 @@ import type { Tier } from '../playbook/schema.ts';
 const Demand = closedObject({
   approvers: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(5)),
   role: v.optional(v.picklist(ROLES), 'approver'),
-  expires: v.optional(v.pipe(v.string(), v.regex(DURATION_PATTERN, 'use a duration, e.g. 30m')), '1h'),
+  expires: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'use a duration up to 30d, e.g. 30m'),
+    ),
+    '1h',
+  ),
 });
 
 /** A matrix may be stricter than S 6.1 asks, never laxer. */

@@ -27,6 +27,18 @@ export const LIMITS = {
   playbookBytes: limit(65_536, 'bytes', 'bounds the YAML parser', '413'),
   runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
+  runDays: limit(
+    30,
+    'days',
+    'run timeout, approval expiry and dedup window: every wait ends within sight',
+    '422 on lint',
+  ),
+  stepHours: limit(
+    24,
+    'hours',
+    'timeout of one call and wait between two: timers hold no more than 24 days',
+    '422 on lint',
+  ),
   stepAttempts: limit(10, 'attempts', 'a retry budget is bounded', '422 on lint'),
   rationaleChars: limit(2_000, 'characters', 'a reason, not a report', '422'),
   auditRecordBytes: limit(65_535, 'bytes', 'C2SP tlog-tiles: the length of an entry is a uint16', 'invariant'),

@@ -1,3 +1,5 @@
+import { LIMITS } from './limits.ts';
+
 /**
  * Time as branded numbers, so that an instant and a length cannot be swapped. No clock here: `now` is an argument.
  */
@@ -14,7 +16,14 @@ export const iso = (instant: UnixMs): string => new Date(instant).toISOString();
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Form of a duration in playbooks and policies: a whole number and one unit, e.g. `250ms`, `5s`, `30m`, `4h`, `7d`. */
-export const DURATION_PATTERN = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/;
+const DURATION_PATTERN = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/;
+
+/** Longest time that anything waits, and longest time that one try or the wait before it takes. */
+export const LONGEST_WAIT = durationMs(LIMITS.runDays.value * 86_400_000);
+export const LONGEST_TRY = durationMs(LIMITS.stepHours.value * 3_600_000);
+
+/** Whether `text` is a duration of at most this length. */
+export const isDurationUpTo = (text: string, most: DurationMs): boolean => (parseDuration(text) ?? Infinity) <= most;
 
 /** @returns the length in milliseconds, or undefined when `text` is not a duration (see DURATION_PATTERN). */
 export function parseDuration(text: string): DurationMs | undefined {

@@ -2,7 +2,7 @@ import type { Rule } from '../../sdk/contract/rule.ts';
 import type { StepId } from '../base/id.ts';
 import { stepId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
-import { type DurationMs, durationMs, parseDuration } from '../base/time.ts';
+import { type DurationMs, durationMs, LONGEST_TRY, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import { type ActionType, type Playbook, TIER_FLOOR, type Tier } from './schema.ts';
 
 /**
@@ -55,6 +55,12 @@ const DEFAULT_TIMEOUT: Readonly<Record<ActionType, DurationMs>> = {
   contain: durationMs(30_000),
 };
 
+/** A version that was stored before there was a bound keeps to it all the same. */
+function lengthOf(text: string | undefined, most: DurationMs): DurationMs | undefined {
+  const length = text === undefined ? undefined : parseDuration(text);
+  return length === undefined ? undefined : durationMs(Math.min(length, most));
+}
+
 export function toGraph(playbook: Playbook): Graph {
   const target = (name: string): StepId | null => (name === 'end' ? null : stepId(name));
   const steps = new Map<StepId, Step>();
@@ -80,11 +86,11 @@ export function toGraph(playbook: Playbook): Graph {
       action,
       with: step.with as JsonObject,
       tier: step.tier ?? TIER_FLOOR[step.type],
-      timeout: (step.timeout && parseDuration(step.timeout)) || DEFAULT_TIMEOUT[step.type],
+      timeout: lengthOf(step.timeout, LONGEST_TRY) ?? DEFAULT_TIMEOUT[step.type],
       retry: step.retry && {
         attempts: step.retry.attempts,
-        first: parseDuration(first) ?? durationMs(500),
-        most: parseDuration(most) ?? durationMs(10_000),
+        first: lengthOf(first, LONGEST_TRY) ?? durationMs(500),
+        most: lengthOf(most, LONGEST_TRY) ?? durationMs(10_000),
       },
       next,
     });
@@ -92,7 +98,7 @@ export function toGraph(playbook: Playbook): Graph {
   return {
     entry: stepId(playbook.steps[0]?.id ?? ''),
     steps,
-    timeout: parseDuration(playbook.timeout) ?? durationMs(1_800_000),
+    timeout: lengthOf(playbook.timeout, LONGEST_WAIT) ?? durationMs(1_800_000),
     inputs: playbook.inputs,
   };
 }

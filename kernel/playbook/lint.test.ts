@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
+import { toGraph } from './graph.ts';
 import { lintPlaybook } from './lint.ts';
 import { bind } from './reference.ts';
 
@@ -229,6 +230,44 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     expect(issuesOf(minimal(`- { id: w, type: branch, when: ${deep}, then: end, else: end }`)).length).toBeGreaterThan(
       0,
     );
+  });
+});
+
+describe('durations are bounded', () => {
+  const at = (key: 'run' | 'step' | 'backoff' | 'window', text: string): string => {
+    if (key === 'run') return minimal(GET, `timeout: ${text}`);
+    if (key === 'step') return minimal(GET.replace('with:', `timeout: ${text}, with:`));
+    if (key === 'backoff') return minimal(GET.replace('with:', `retry: { attempts: 2, backoff: ${text} }, with:`));
+    return minimal(GET).replace('value: 1 } }', `value: 1 }, dedup: { key: [/x], repeat: drop, window: ${text} } }`);
+  };
+  test.each<['run' | 'step' | 'backoff' | 'window', string, RegExp]>([
+    ['run', '30d', /^$/],
+    ['run', '31d', /^\/timeout:\d+ use a whole number and a unit, .* up to 30d$/],
+    ['run', '999999999d', /up to 30d/],
+    ['run', '0s', /up to 30d/],
+    ['run', '5 s', /up to 30d/],
+    ['step', '24h', /^$/],
+    ['step', '25h', /^\/steps\/0\/timeout:\d+ use a whole number and a unit, .* up to 24h$/],
+    ['step', '999999999d', /up to 24h/],
+    ['backoff', '1s..24h', /^$/],
+    ['backoff', '1s..25h', /^\/steps\/0\/retry\/backoff:\d+ use first..most, .* up to 24h$/],
+    ['backoff', '0s..1s', /first..most/],
+    ['backoff', '1s..2s..3s', /first..most/],
+    ['backoff', `1s..${'9'.repeat(400)}s`, /first..most/],
+    ['window', '30d', /^$/],
+    ['window', '31d', /^\/triggers\/0\/dedup\/window:\d+ a duration up to 30d/],
+  ])('%s %s', (key, text, expected) => {
+    expect(issuesOf(at(key, text)).join('\n')).toMatch(expected);
+  });
+
+  test('a version that was stored before the bounds keeps to them', () => {
+    const checked = lintPlaybook(at('step', '5s'), catalog);
+    if (!checked.ok) throw new Error('the playbook is refused');
+    const stored = JSON.parse(
+      JSON.stringify(checked.value.playbook).replace('"5s"', '"999999999d"').replace('"30m"', '"999999999d"'),
+    );
+    const graph = toGraph(stored);
+    expect([graph.timeout, [...graph.steps.values()][0]]).toMatchObject([30 * 86_400_000, { timeout: 24 * 3_600_000 }]);
   });
 });
 

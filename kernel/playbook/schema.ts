@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { NAME_PATTERN, noKeyTaken, notTaken } from '../../sdk/contract/name.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { LIMITS } from '../base/limits.ts';
-import { DURATION_PATTERN } from '../base/time.ts';
+import { isDurationUpTo, LONGEST_TRY, LONGEST_WAIT } from '../base/time.ts';
 import { BoundedRuleSchema } from '../rule/schema.ts';
 import { TriggerSchema } from '../trigger/schema.ts';
 
@@ -11,7 +11,21 @@ import { TriggerSchema } from '../trigger/schema.ts';
  * Strict: a key that this version does not execute is refused, never ignored.
  */
 const name = v.pipe(v.string(), v.regex(NAME_PATTERN, 'use lower-case letters, digits and single hyphens'), notTaken);
-const duration = v.pipe(v.string(), v.regex(DURATION_PATTERN, 'use a whole number and a unit, e.g. 5s, 30m, 4h'));
+const isTry = (text: string) => isDurationUpTo(text, LONGEST_TRY);
+/** Of a run: how long it may last, whatever it waits for. */
+const runTimeout = v.pipe(
+  v.string(),
+  v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'use a whole number and a unit, e.g. 30m or 4h, up to 30d'),
+);
+/** Of a step: one call. */
+const stepTimeout = v.pipe(v.string(), v.check(isTry, 'use a whole number and a unit, e.g. 5s or 30m, up to 24h'));
+const backoff = v.pipe(
+  v.string(),
+  v.check((text) => {
+    const parts = text.split('..');
+    return parts.length === 2 && parts.every(isTry);
+  }, 'use first..most, e.g. 1s..30s, each up to 24h'),
+);
 const pointer = v.pipe(v.string(), v.regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'use a JSON Pointer, e.g. /device/hostname'));
 const next = v.optional(v.union([v.literal('end'), name]));
 
@@ -33,13 +47,11 @@ const ActionStep = closedObject({
   type: v.picklist(Object.keys(TIER_FLOOR) as [ActionType, ...ActionType[]]),
   uses: v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,62}\/[a-z][a-z0-9-]{0,62}$/, 'use plugin/action')),
   with: v.optional(v.pipe(v.unknown(), noKeyTaken, v.record(v.string(), v.unknown())), {}),
-  timeout: v.optional(duration),
+  timeout: v.optional(stepTimeout),
   retry: v.optional(
     closedObject({
       attempts: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.stepAttempts.value)),
-      backoff: v.optional(
-        v.pipe(v.string(), v.regex(/^[0-9]+(?:ms|s|m|h)\.\.[0-9]+(?:ms|s|m|h)$/, 'use first..most, e.g. 1s..30s')),
-      ),
+      backoff: v.optional(backoff),
     }),
   ),
   tier: v.optional(v.picklist(TIERS)),
@@ -95,7 +107,7 @@ export const PlaybookSchema = closedObject({
     {},
   ),
   steps: v.pipe(v.array(StepSchema), v.minLength(1), v.maxLength(LIMITS.stepsPerPlaybook.value)),
-  timeout: v.optional(duration, '30m'),
+  timeout: v.optional(runTimeout, '30m'),
 });
 
 export type Playbook = v.InferOutput<typeof PlaybookSchema>;

@@ -5,10 +5,8 @@ import * as v from 'valibot';
 import { NAME_PATTERN, notTaken } from '../../sdk/contract/name.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { POINTER_PATTERN } from '../base/json.ts';
-import { durationMs, parseDuration } from '../base/time.ts';
+import { isDurationUpTo, LONGEST_WAIT } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
-
-const WINDOW_MAX = durationMs(30 * 86_400_000);
 
 /** Into the event's data. The whole of it is no field. */
 const fieldPointer = v.pipe(
@@ -43,7 +41,7 @@ export const TriggerSchema = closedObject({
       key: v.pipe(v.array(keyPointer), v.minLength(1), v.maxLength(8), v.check(uniqueItems, 'each pointer once')),
       window: v.pipe(
         v.string(),
-        v.check((text) => (parseDuration(text) ?? Infinity) <= WINDOW_MAX, 'a duration up to 30d, such as 30m or 4h'),
+        v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'a duration up to 30d, such as 30m or 4h'),
       ),
       repeat: v.picklist(['drop', 'coalesce']),
     }),
