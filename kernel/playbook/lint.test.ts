@@ -403,6 +403,26 @@ describe('references', () => {
     expect(bind(value, scope).ok).toBe(false);
   });
 
+  test.each<[string, unknown, unknown]>([
+    ['203.0.113.7', 'http://x/{{ inputs.v }}', 'http://x/203.0.113.7'],
+    ['x?delete=all', 'http://x/{{ inputs.v }}', 'http://x/x%3Fdelete%3Dall'],
+    ['a&admin=1#b', 'http://x/?q={{ inputs.v }}&n=1', 'http://x/?q=a%26admin%3D1%23b&n=1'],
+    ['a/../b', 'http://x/{{ inputs.v }}', 'http://x/a%2F..%2Fb'],
+    ['%2e', 'http://x/{{ inputs.v }}', 'http://x/%252e'],
+    ['evil.example/', 'http://{{ inputs.v }}x/', 'http://evil.example%2Fx/'],
+    ['ü \ud800', 'http://x/{{ inputs.v }}', 'http://x/%C3%BC%20%EF%BF%BD'],
+    ['http://y/?a=b', '{{ inputs.v }}', 'http://y/?a=b'],
+  ])('in a parameter named url %j is a part of it: %s', (given, url, expected) => {
+    const at = { inputs: { v: given as string }, steps: {} };
+    expect(bind({ url } as never, at)).toEqual({ ok: true, value: { url: expected } });
+    // Any other text takes it as it is.
+    const plain = (url as string).replace('{{ inputs.v }}', given as string);
+    expect(bind({ text: url, payload: { url }, urls: [url] } as never, at)).toEqual({
+      ok: true,
+      value: { text: plain, payload: { url: plain }, urls: [plain] },
+    });
+  });
+
   describe('a reference is cheap to write and may stand for much: what is bound has a budget', () => {
     const big = { inputs: { text: 'x'.repeat(30_000), list: ['y'.repeat(40_000)] }, steps: {} };
     test.each<[string, unknown, unknown]>([

@@ -6,7 +6,8 @@ import { legibleKey } from './issue.ts';
 
 /**
  * References in `with`: `{{ inputs.ip }}`, `{{ steps.lookup.body.score }}`. A reference is a path, never code.
- * A string that is one reference takes the value with its type; a reference inside text takes a scalar as text.
+ * A string that is one reference takes the value with its type; a reference inside text takes a scalar as text, as it
+ * is, and percent-encoded inside the text of a parameter named `url`, where it must not end the part that it stands in.
  * Blanks are trimmed after the match: a pattern with blanks on both sides takes cubic time on a row of them.
  */
 const REFERENCE = /\{\{([^{}]*)\}\}/g;
@@ -51,6 +52,9 @@ const BOUND_CHARS = 65_536;
 /** The text of the reference that leads nowhere, or at which the whole became too large. */
 export type BindFault = { readonly kind: 'missing' | 'too_large'; readonly reference: string };
 type Budget = { left: number };
+type Encode = (text: string) => string;
+const asItIs: Encode = (text) => text;
+const inUrl: Encode = (text) => encodeURIComponent(text.toWellFormed());
 
 /**
  * Fills a value's references from the scope.
@@ -58,14 +62,15 @@ type Budget = { left: number };
  * fault (fail closed: no empty stand-in).
  */
 export const bind = (value: Json, scope: Scope): Result<Json, BindFault> =>
-  bindValue(value, scope, { left: BOUND_CHARS });
+  bindValue(value, scope, { left: BOUND_CHARS }, null);
 
-function bindValue(value: Json, scope: Scope, budget: Budget): Result<Json, BindFault> {
-  if (typeof value === 'string') return bindText(value, scope, budget);
+/** @param parameter the name of the one that `value` is; null for the object that holds them, empty for a part of one. */
+function bindValue(value: Json, scope: Scope, budget: Budget, parameter: string | null): Result<Json, BindFault> {
+  if (typeof value === 'string') return bindText(value, scope, budget, parameter === 'url' ? inUrl : asItIs);
   if (Array.isArray(value)) {
     const items: Json[] = [];
     for (const item of value as readonly Json[]) {
-      const bound = bindValue(item, scope, budget);
+      const bound = bindValue(item, scope, budget, '');
       if (!bound.ok) return bound;
       items.push(bound.value);
     }
@@ -75,7 +80,7 @@ function bindValue(value: Json, scope: Scope, budget: Budget): Result<Json, Bind
   const object: Record<string, Json> = {};
   for (const [key, item] of Object.entries(value)) {
     if (!spend(budget, key.length)) return err({ kind: 'too_large', reference: '' });
-    const bound = bindValue(item, scope, budget);
+    const bound = bindValue(item, scope, budget, parameter === null ? key : '');
     if (!bound.ok) return bound;
     object[key] = bound.value;
   }
@@ -88,7 +93,7 @@ function spend(budget: Budget, chars: number): boolean {
   return budget.left >= 0;
 }
 
-function bindText(text: string, scope: Scope, budget: Budget): Result<Json, BindFault> {
+function bindText(text: string, scope: Scope, budget: Budget, encode: Encode): Result<Json, BindFault> {
   const whole = /^\{\{([^{}]*)\}\}$/.exec(text);
   if (whole) {
     const [, inner = ''] = whole;
@@ -109,7 +114,7 @@ function bindText(text: string, scope: Scope, budget: Budget): Result<Json, Bind
       fault = { kind: 'missing', reference: inner.trim() };
       return '';
     }
-    const scalar = String(value);
+    const scalar = encode(String(value));
     if (spend(budget, scalar.length)) return scalar;
     fault = { kind: 'too_large', reference: inner.trim() };
     return '';

@@ -54,7 +54,7 @@ owners: { technical: a, operational: b }
 triggers: [{ id: seen, on: event, where: { fact: event, path: /${field}, operator: notEqual, value: "" } }]
 inputs: { path: /${field} }
 steps:
-  - { id: look, type: enrich, uses: http-json/get, with: { url: "${url}{{ inputs.path }}" }, timeout: ${timeout}, retry: { attempts: 1 } }
+  - { id: look, type: enrich, uses: http-json/get, with: { url: "{{ inputs.path }}" }, timeout: ${timeout}, retry: { attempts: 1 } }
   - { id: tell, type: webhook, uses: webhook/deliver, with: { url: "${url}/sink", payload: "{{ steps.look.body }}" } }
   - { id: note, type: update_state, incident: "inc-1", set: { state: triaged, note: "{{ inputs.path }} said {{ steps.look.status }}" } }
 `;
@@ -177,7 +177,7 @@ describe('secrets that were used for real', () => {
     for (const prefix of prefixes)
       for (const path of ECHO_PATHS) {
         const field = path === 'late' ? 'late' : 'path';
-        const answer = await api.publish(cloudEvent(`${prefix}-${path}`, { [field]: `${prefix}/${path}` }));
+        const answer = await api.publish(cloudEvent(`${prefix}-${path}`, { [field]: `${echo.url}${prefix}/${path}` }));
         runIds.push(answer.data.events[0]?.triggers.find((one) => one.run)?.run ?? '');
       }
     const contain = await api.publish(cloudEvent('contain', { ip: '20.1.1.1' }));
@@ -215,7 +215,7 @@ describe('secrets that were used for real', () => {
   });
 
   it('reach one that answers with what is not HTTP', async () => {
-    const answer = await api.publish(cloudEvent('broken', { broken: '/' }));
+    const answer = await api.publish(cloudEvent('broken', { broken: `http://127.0.0.1:${broken.port}/` }));
     const id = answer.data.events[0]?.triggers.find((one) => one.run)?.run ?? '';
     const { data } = await api.run(id, '20s');
     expect(data).toMatchObject({ state: 'failed', steps: [{ error: { class: 'upstream_error' } }, {}, {}] });
