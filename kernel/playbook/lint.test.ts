@@ -406,6 +406,7 @@ describe('references', () => {
   test.each<[string, unknown, unknown]>([
     ['203.0.113.7', 'http://x/{{ inputs.v }}', 'http://x/203.0.113.7'],
     ['x?delete=all', 'http://x/{{ inputs.v }}', 'http://x/x%3Fdelete%3Dall'],
+    ['fd00::7', 'http://x/{{ inputs.v }}', 'http://x/fd00::7'],
     ['a&admin=1#b', 'http://x/?q={{ inputs.v }}&n=1', 'http://x/?q=a%26admin%3D1%23b&n=1'],
     ['a/../b', 'http://x/{{ inputs.v }}', 'http://x/a%2F..%2Fb'],
     ['%2e', 'http://x/{{ inputs.v }}', 'http://x/%252e'],

@@ -54,7 +54,8 @@ export type BindFault = { readonly kind: 'missing' | 'too_large'; readonly refer
 type Budget = { left: number };
 type Encode = (text: string) => string;
 const asItIs: Encode = (text) => text;
-const inUrl: Encode = (text) => encodeURIComponent(text.toWellFormed());
+/** A colon ends no part of a path or a query, and servers look for it as it is in the address of a host (IPv6). */
+const inUrl: Encode = (text) => encodeURIComponent(text.toWellFormed()).replaceAll('%3A', ':');
 
 /**
  * Fills a value's references from the scope.
