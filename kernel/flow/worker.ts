@@ -1,6 +1,7 @@
 import { type CallEnvelope, methodsOf } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
 import type { OrgId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import { openTurns } from '../base/turns.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
@@ -76,7 +77,7 @@ export function openWorker(deps: {
     const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(call.step);
     const org = registry.org(run.org);
     if (step?.kind !== 'action' || !org) return failedBefore('internal', 'the pinned step is not there');
-    const digest = run.plugins[step.plugin];
+    const digest = own(run.plugins, step.plugin);
     const contract = digest && registry.plugin(digest)?.contracts.get(step.action);
     if (!digest || !contract) return failedBefore('not_found', `${step.plugin}/${step.action} is not installed`);
     // Grants are those of now, not of the start: what an operator takes back is gone at once.

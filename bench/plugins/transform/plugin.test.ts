@@ -18,7 +18,7 @@ test('keeps what a responder needs', async () => {
       host: 'FIN-WS-042',
       user: 'a.example',
       techniques: ['T1486'],
-      addresses: ['203.0.113.77'],
+      addresses: ['203.0.113.78'],
       seen: '2026-11-20T14:33:40.101Z',
     },
   });
