@@ -255,7 +255,7 @@ describe('durations are bounded', () => {
     ['backoff', '1s..2s..3s', /first..most/],
     ['backoff', `1s..${'9'.repeat(400)}s`, /first..most/],
     ['window', '30d', /^$/],
-    ['window', '31d', /^\/triggers\/0\/dedup\/window:\d+ a duration up to 30d/],
+    ['window', '31d', /^\/triggers\/0\/dedup\/window:\d+ expected a duration up to 30d/],
   ])('%s %s', (key, text, expected) => {
     expect(issuesOf(at(key, text)).join('\n')).toMatch(expected);
   });

@@ -205,7 +205,7 @@ describe('secrets that were used for real', () => {
   });
 
   it('are shown by a target that kept them to a run that has none, by their names only', async () => {
-    const answer = await api.publish(cloudEvent('kept', { path: '/open/kept' }));
+    const answer = await api.publish(cloudEvent('kept', { path: `${echo.url}/open/kept` }));
     const id = answer.data.events[0]?.triggers.find((one) => one.run)?.run ?? '';
     const { data, text } = await api.run(id, '20s');
     expect(data.steps[0]?.state).toBe('succeeded');
