@@ -11,6 +11,7 @@ import {
   parseDocument,
   type YAMLError,
 } from 'yaml';
+import { isTaken } from '../../sdk/contract/name.ts';
 import { checkJson, type Json, type JsonFault } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
@@ -139,7 +140,7 @@ function nodeIssues(root: unknown, issueAt: (offset: number, says: string) => Is
       else {
         // As an object's keys fall together: 1 and "1" are the same one, and no value is the empty one.
         const name = String(key.value ?? '');
-        if (name in Object.prototype || name === 'prototype') report(key, INHERITED_KEY);
+        if (isTaken(name)) report(key, INHERITED_KEY);
         if (seen.has(name)) report(key, YAML_FAULTS.DUPLICATE_KEY);
         seen.add(name);
       }

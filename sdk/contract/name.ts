@@ -7,8 +7,11 @@ import * as v from 'valibot';
 /** Lower case, digits, single hyphens; 1-63 characters; starts with a letter. Safe in keys, URLs and file names. */
 export const NAME_PATTERN = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}$/;
 
-const TAKEN = [...Object.getOwnPropertyNames(Object.prototype), 'prototype'];
+const TAKEN: readonly string[] = [...Object.getOwnPropertyNames(Object.prototype), 'prototype'];
 const TAKEN_TEXT = 'every object has a property of this name: choose another';
+
+/** Whether every object has a property of this name already. */
+export const isTaken = (name: string): boolean => TAKEN.includes(name);
 
 /** For the pipe of a name that becomes a key. */
 export const notTaken = v.regex(new RegExp(`^(?!(?:${TAKEN.join('|')})$)`), TAKEN_TEXT);

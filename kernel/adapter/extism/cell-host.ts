@@ -86,7 +86,6 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
         }
         pump();
       },
-      blocked: pump,
       ended: (end) => onEnded(cell, end),
     });
     cells.push(cell);

@@ -25,8 +25,6 @@ import { type CallTask, type CellModule, culpritOf, type Task } from './task.ts'
 export type CellEvents = {
   /** The cell can take a task: it is ready, or its task ended. */
   free(): void;
-  /** The running call waits for its broker. */
-  blocked(): void;
   /** The cell is no more, by itself or by `kill`. Not told after `dismiss`. */
   ended(end: CellEnd): void;
 };
@@ -205,7 +203,6 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   }
 
   function ask(running: CallTask, request: HttpRequest): void {
-    events.blocked();
     // A broker that throws is a defect; failing closed, it counts as a denial.
     Promise.try(running.call.broker, request)
       .then((answered) => answer(running, answered))

@@ -3,7 +3,7 @@ import { envelope, listOf } from '../../../sdk/contract/api.ts';
 import { CancelForm, RUN_STATES, Run, RunSummary, SettleForm } from '../../../sdk/contract/api-run.ts';
 import { Duration, Name } from '../../../sdk/contract/api-word.ts';
 import { type OrgId, stepId, toRunId } from '../../base/id.ts';
-import { parseDuration } from '../../base/time.ts';
+import { durationMs, isDurationUpTo, parseDuration } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
 import { data, problem } from '../answer.ts';
@@ -15,7 +15,7 @@ import { runView, summaryView } from '../view/run.ts';
 import { openWaits } from '../waits.ts';
 
 /** How long a request may wait for the end of a run. */
-const WAIT_MS = 60_000;
+const WAIT_MS = durationMs(60_000);
 
 const ListQuery = v.strictObject({
   state: v.optional(v.picklist(RUN_STATES)),
@@ -27,7 +27,7 @@ const ReadQuery = v.strictObject({
   wait: v.optional(
     v.pipe(
       Duration,
-      v.check((text) => (parseDuration(text) ?? Infinity) <= WAIT_MS, 'a duration up to 60s'),
+      v.check((text) => isDurationUpTo(text, WAIT_MS), 'a duration up to 60s'),
     ),
   ),
 });
