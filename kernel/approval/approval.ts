@@ -4,7 +4,7 @@ import type { ApprovalId, Digest, PrincipalId, StepId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
-import type { Tier } from '../playbook/schema.ts';
+import type { Tier } from '../playbook/step.ts';
 
 /**
  * An approval gate (S 6): people agree to exactly one action with exactly these parameters, this plan and this grant,

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { type DurationMs, durationMs, isDurationUpTo, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import { ROLES, type Role } from '../org/role.ts';
-import type { Tier } from '../playbook/schema.ts';
+import type { Tier } from '../playbook/step.ts';
 
 /** The approval matrix (S 6.1): what each tier demands. Data, in policies/approval. */
 const Demand = closedObject({

@@ -17,6 +17,17 @@ export const LIMITS = {
   ruleDepth: limit(8, 'levels', 'readable by a person', '422 on lint'),
   guardrailRules: limit(256, 'rules', 'deny, hold and allow rules of one set, each; judged before every action', '422'),
   stepsPerPlaybook: limit(128, 'steps', 'a graph a reviewer can read', '422 on lint'),
+  blockDepth: limit(4, 'levels', 'blocks of parallel and foreach, one in another', '422 on lint'),
+  lanesPerParallel: limit(16, 'lanes', 'a graph a reviewer can read', '422 on lint'),
+  foreachItems: limit(256, 'items', 'one run must not become a crawl', '422 on lint; a longer list fails the step'),
+  foreachConcurrency: limit(32, 'items', 'one run must not take every cell', '422 on lint'),
+  stepRunsPerRun: limit(
+    1_024,
+    'step runs',
+    'a run is folded again at every turn',
+    'the foreach that goes beyond fails',
+  ),
+  subRunDepth: limit(4, 'levels', 'a run that starts runs without end', '422 on activate; the step fails'),
   playbooksPerOrg: limit(1_000, 'names', 'bounds the list of an org and what a start reads', '422 on put'),
   versionsPerPlaybook: limit(
     1_000,

@@ -5,7 +5,7 @@ import { personOf } from '../../test/support/org-files.ts';
 import { openManualClock, openSeededEntropy } from '../adapter/memory/clock.ts';
 import { openMemoryStore } from '../adapter/memory/store.ts';
 import type { Digest, OrgId } from '../base/id.ts';
-import { toGraph } from '../playbook/graph.ts';
+import { toGraph } from '../playbook/compile.ts';
 import { PlaybookSchema } from '../playbook/schema.ts';
 import type { Driver, Start } from './drive.ts';
 import { openIngest } from './ingest.ts';

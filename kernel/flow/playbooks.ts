@@ -6,7 +6,7 @@ import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Issue } from '../playbook/issue.ts';
 import { type Checked, lintPlaybook } from '../playbook/lint.ts';
-import { TIERS } from '../playbook/schema.ts';
+import { TIERS } from '../playbook/step.ts';
 import type { Clock } from '../port/clock.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';

@@ -1,107 +1,160 @@
+import type { ErrorClass } from '../../sdk/contract/error.ts';
 import type { Rule } from '../../sdk/contract/rule.ts';
 import type { StepId } from '../base/id.ts';
-import { stepId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
-import { type DurationMs, durationMs, LONGEST_TRY, LONGEST_WAIT, parseDuration } from '../base/time.ts';
-import { type ActionType, type Playbook, TIER_FLOOR, type Tier } from './schema.ts';
+import type { DurationMs } from '../base/time.ts';
+import type { ActionType, Tier } from './step.ts';
 
 /**
  * The executable form of a playbook: a table of steps with their successors. Made anew from the document whenever a
- * run needs it; the digest of the document names it.
+ * run needs it (compile.ts); the digest of the document names it.
  */
 export type Graph = {
   readonly entry: StepId;
+  /** All steps, those of blocks too, in the order of the document. */
   readonly steps: ReadonlyMap<StepId, Step>;
   readonly timeout: DurationMs;
   readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, string>>;
 };
 
-export type Step = ActionStep | UpdateStep | BranchStep;
+export type Step =
+  | ActionStep
+  | UpdateStep
+  | BranchStep
+  | WaitStep
+  | ApprovalStep
+  | SubPlaybookStep
+  | ParallelStep
+  | ForeachStep;
 
-export type ActionStep = {
-  readonly kind: 'action';
+/** A step that can fail, and says what then. */
+export type FallibleStep = Exclude<Step, UpdateStep | BranchStep>;
+export type ForkStep = ParallelStep | ForeachStep;
+
+type Common = {
   readonly id: StepId;
-  readonly type: ActionType;
-  readonly plugin: string;
-  readonly action: string;
-  readonly with: JsonObject;
-  readonly tier: Tier;
-  readonly timeout: DurationMs;
-  /** Undefined: the default for the action's effect applies (run/retry.ts). */
-  readonly retry: { readonly attempts: number; readonly first: DurationMs; readonly most: DurationMs } | undefined;
-  readonly next: StepId | null;
+  /** The lane that holds it: of `parallel` its place in `lanes`, of `foreach` always 0. Null outside of both. */
+  readonly within: { readonly fork: StepId; readonly lane: number } | null;
+  /** The `foreach` steps around it, outermost first. */
+  readonly each: readonly StepId[];
 };
-export type UpdateStep = {
-  readonly kind: 'update';
-  readonly id: StepId;
-  readonly incident: string;
-  readonly set: { readonly state: string; readonly note?: string | undefined };
-  readonly next: StepId | null;
+/** Null: its block ends here. */
+type Next = { readonly next: StepId | null };
+
+export type OnFailure =
+  | { readonly kind: 'fail' }
+  /** Goes on as if it had succeeded, without an output. */
+  | { readonly kind: 'continue' }
+  /** A person does by hand what it was to do, and says so. */
+  | { readonly kind: 'manual' }
+  | { readonly kind: 'goto'; readonly to: StepId | null };
+type Fallible = { readonly onFailure: OnFailure };
+
+export type RetryRule = {
+  readonly attempts: number;
+  readonly first: DurationMs;
+  readonly most: DurationMs;
+  /** Undefined: every transient class. */
+  readonly on: readonly ErrorClass[] | undefined;
 };
-export type BranchStep = {
+
+export type ActionStep = Common &
+  Next &
+  Fallible & {
+    readonly kind: 'action';
+    readonly type: ActionType;
+    readonly plugin: string;
+    readonly action: string;
+    readonly with: JsonObject;
+    readonly tier: Tier;
+    /** Of one call. Null: what the org's policy gives its type. */
+    readonly timeout: DurationMs | null;
+    /** Undefined: the default for the action's effect applies (run/retry.ts). */
+    readonly retry: RetryRule | undefined;
+    /** Undone by the action's own `rollback` when the run does not complete. */
+    readonly rollback: boolean;
+  };
+export type UpdateStep = Common &
+  Next & {
+    readonly kind: 'update';
+    readonly incident: string;
+    readonly set: { readonly state: string; readonly note?: string | undefined };
+  };
+/** The first path whose rule holds is taken. */
+export type BranchStep = Common & {
   readonly kind: 'branch';
-  readonly id: StepId;
-  readonly when: Rule;
-  readonly whenTrue: StepId | null;
-  readonly whenFalse: StepId | null;
+  readonly paths: readonly { readonly when: Rule; readonly to: StepId | null }[];
+  readonly otherwise: StepId | null;
 };
+export type WaitStep = Common &
+  Next &
+  Fallible & {
+    readonly kind: 'wait';
+    readonly wait:
+      | { readonly kind: 'for'; readonly length: DurationMs }
+      | { readonly kind: 'until'; readonly instant: string }
+      | {
+          readonly kind: 'event';
+          /** JSON Pointer into the event to the text that gives its value. */
+          readonly match: Readonly<Record<string, string>>;
+          readonly where: Rule | undefined;
+          readonly take: Readonly<Record<string, string>>;
+          /** Undefined: the run's own deadline. */
+          readonly timeout: DurationMs | undefined;
+        };
+  };
+export type ApprovalStep = Common &
+  Next &
+  Fallible & {
+    readonly kind: 'approval';
+    readonly ask: string;
+    readonly tier: Tier;
+    readonly expires: DurationMs | undefined;
+  };
+export type SubPlaybookStep = Common &
+  Next &
+  Fallible & { readonly kind: 'playbook'; readonly playbook: string; readonly with: JsonObject };
 
-/** How long a step may take when the playbook does not say (S 5.3: per category of action). */
-const DEFAULT_TIMEOUT: Readonly<Record<ActionType, DurationMs>> = {
-  notify: durationMs(10_000),
-  enrich: durationMs(10_000),
-  open_ticket: durationMs(15_000),
-  webhook: durationMs(15_000),
-  contain: durationMs(30_000),
-};
+/** How many lanes must succeed; `all` is every one. */
+export type Join = { readonly need: number | 'all'; readonly rest: 'stop' | 'finish' };
+export type ParallelStep = Common &
+  Next &
+  Fallible & {
+    readonly kind: 'parallel';
+    readonly lanes: readonly { readonly name: string; readonly entry: StepId }[];
+    readonly join: Join;
+  };
+export type ForeachStep = Common &
+  Next &
+  Fallible & {
+    readonly kind: 'foreach';
+    readonly over: string;
+    readonly limit: number;
+    readonly concurrency: number;
+    readonly collect: string | undefined;
+    readonly entry: StepId;
+    readonly join: Join;
+  };
 
-/** A version that was stored before there was a bound keeps to it all the same. */
-function lengthOf(text: string | undefined, most: DurationMs): DurationMs | undefined {
-  const length = text === undefined ? undefined : parseDuration(text);
-  return length === undefined ? undefined : durationMs(Math.min(length, most));
+/** Where a step may lead to within its block. */
+export function successors(step: Step): readonly (StepId | null)[] {
+  if (step.kind === 'branch') return [...step.paths.map(({ to }) => to), step.otherwise];
+  if (step.kind === 'update' || step.onFailure.kind !== 'goto') return [step.next];
+  return [step.next, step.onFailure.to];
 }
 
-export function toGraph(playbook: Playbook): Graph {
-  const target = (name: string): StepId | null => (name === 'end' ? null : stepId(name));
-  const steps = new Map<StepId, Step>();
-  playbook.steps.forEach((step, index) => {
-    const following = playbook.steps[index + 1];
-    const id = stepId(step.id);
-    if (step.type === 'branch') {
-      steps.set(id, { kind: 'branch', id, when: step.when, whenTrue: target(step.then), whenFalse: target(step.else) });
-      return;
-    }
-    const next = step.next === undefined ? (following ? stepId(following.id) : null) : target(step.next);
-    if (step.type === 'update_state') {
-      steps.set(id, { kind: 'update', id, incident: step.incident, set: step.set, next });
-      return;
-    }
-    const [plugin = '', action = ''] = step.uses.split('/');
-    const [first = '500ms', most = '10s'] = step.retry?.backoff?.split('..') ?? [];
-    steps.set(id, {
-      kind: 'action',
-      id,
-      type: step.type,
-      plugin,
-      action,
-      with: step.with as JsonObject,
-      tier: step.tier ?? TIER_FLOOR[step.type],
-      timeout: lengthOf(step.timeout, LONGEST_TRY) ?? DEFAULT_TIMEOUT[step.type],
-      retry: step.retry && {
-        attempts: step.retry.attempts,
-        first: lengthOf(first, LONGEST_TRY) ?? durationMs(500),
-        most: lengthOf(most, LONGEST_TRY) ?? durationMs(10_000),
-      },
-      next,
-    });
-  });
+/** First steps of the blocks that it holds. */
+export function entriesOf(step: Step): readonly StepId[] {
+  if (step.kind === 'parallel') return step.lanes.map(({ entry }) => entry);
+  return step.kind === 'foreach' ? [step.entry] : [];
+}
+
+/** The plugins that the steps use, and the playbooks. */
+export function usesOf(graph: Graph): { readonly plugins: readonly string[]; readonly playbooks: readonly string[] } {
+  const steps = [...graph.steps.values()];
   return {
-    entry: stepId(playbook.steps[0]?.id ?? ''),
-    steps,
-    timeout: lengthOf(playbook.timeout, LONGEST_WAIT) ?? durationMs(1_800_000),
-    inputs: playbook.inputs,
+    plugins: [...new Set(steps.flatMap((step) => (step.kind === 'action' ? [step.plugin] : [])))],
+    playbooks: [...new Set(steps.flatMap((step) => (step.kind === 'playbook' ? [step.playbook] : [])))],
   };
 }
-
-export const successors = (step: Step): readonly (StepId | null)[] =>
-  step.kind === 'branch' ? [step.whenTrue, step.whenFalse] : [step.next];

@@ -1,51 +1,88 @@
 import type { StepId } from '../base/id.ts';
-import { type Graph, successors } from './graph.ts';
+import { LIMITS } from '../base/limits.ts';
+import { entriesOf, type Graph, successors } from './graph.ts';
 import type { Unplaced } from './issue.ts';
-import type { Parts } from './part.ts';
-import type { Playbook } from './schema.ts';
+import type { Parts, StepPart } from './part.ts';
+import { RESERVED_IDS } from './step.ts';
 
-/** Ids that are given twice, and targets that are no step. */
+/** Ids that are given twice, targets that are no step of their block, and blocks that are too many or too deep. */
 export function targetIssues({ triggers, steps, stepIds }: Parts): Unplaced[] {
   const issues: Unplaced[] = [];
-  const duplicates = (list: readonly ({ id: string } | undefined)[], where: string) =>
-    list.forEach((one, i) => {
-      if (one && list.findIndex((other) => other?.id === one.id) !== i)
-        issues.push({ at: `/${where}/${i}/id`, text: `the id ${one.id} is used twice: give each its own` });
+  const duplicates = (list: readonly { readonly id: string | undefined; readonly at: string }[]) =>
+    list.forEach(({ id, at }, i) => {
+      if (id !== undefined && list.findIndex((other) => other.id === id) !== i)
+        issues.push({ at: `${at}/id`, text: `the id ${id} is used twice: give each its own` });
     });
-  duplicates(steps, 'steps');
-  duplicates(triggers, 'triggers');
-  steps.forEach((step, i) => {
-    if (!step) return;
-    const known = (name: string | undefined, key: string) => {
-      if (name !== undefined && name !== 'end' && !stepIds.has(name))
-        issues.push({
-          at: `/steps/${i}/${key}`,
-          text: `there is no step ${name}: name a step of this playbook, or end`,
-        });
-    };
-    if (step.id === 'end') issues.push({ at: `/steps/${i}/id`, text: 'end is reserved: choose another id' });
-    if (step.type === 'branch') {
-      known(step.then, 'then');
-      known(step.else, 'else');
-    } else known(step.next, 'next');
-  });
+  duplicates(steps.map(({ step, at }) => ({ id: step?.id, at })));
+  duplicates(triggers.map((trigger, i) => ({ id: trigger?.id, at: `/triggers/${i}` })));
+  if (steps.length > LIMITS.stepsPerPlaybook.value)
+    issues.push({ at: '/steps', text: `at most ${LIMITS.stepsPerPlaybook.value} steps, those of blocks included` });
+  const idsOf = Map.groupBy(steps, ({ block }) => block);
+  for (const part of steps) {
+    const { step, at, block, depth } = part;
+    if (depth > LIMITS.blockDepth.value)
+      issues.push({ at, text: `blocks are at most ${LIMITS.blockDepth.value} deep` });
+    if (!step) continue;
+    if (RESERVED_IDS.includes(step.id))
+      issues.push({ at: `${at}/id`, text: `${step.id} is reserved: choose another id` });
+    for (const { name, key } of targetsOf(part)) {
+      if (RESERVED_IDS.includes(name) || idsOf.get(block)?.some(({ id }) => id === name)) continue;
+      const text = stepIds.has(name)
+        ? `${name} stands in another block: a step leads to steps of its own block, or to end`
+        : `there is no step ${name}: name a step of this playbook, or end`;
+      issues.push({ at: `${at}/${key}`, text });
+    }
+  }
   return issues;
+}
+
+/** The ids that a step names, and the keys they stand at. */
+function targetsOf({ step }: StepPart): { readonly name: string; readonly key: string }[] {
+  if (!step) return [];
+  if (step.type !== 'branch') {
+    const named = [
+      { name: step.next, key: 'next' },
+      { name: step.type === 'update_state' ? undefined : step.onFailure, key: 'onFailure' },
+    ];
+    return named.flatMap(({ name, key }) => (name === undefined ? [] : [{ name, key }]));
+  }
+  const paths =
+    'paths' in step
+      ? step.paths.map(({ then }, i) => ({ name: then, key: `paths/${i}/then` }))
+      : [{ name: step.then, key: 'then' }];
+  const cases = (step.cases ?? []).map(({ then }, i) => ({ name: then, key: `cases/${i}/then` }));
+  return [...paths, { name: step.else, key: 'else' }, ...cases];
 }
 
 /** The shape of a graph whose ids and targets are sound: no cycle, no step that nothing leads to. */
-export function shapeIssues(playbook: Playbook, graph: Graph): Unplaced[] {
-  const issues: Unplaced[] = [];
-  const order = topological(graph);
-  if (!order) return [{ at: '/steps', text: 'the steps form a cycle: a run must be able to end' }];
-  playbook.steps.forEach((step, i) => {
-    if (!order.includes(step.id as StepId))
-      issues.push({ at: `/steps/${i}`, text: `no path leads to step ${step.id}: point to it, or remove it` });
-  });
-  return issues;
+export function shapeIssues({ steps }: Parts, graph: Graph): Unplaced[] {
+  const reached = reachable(graph, graph.entry);
+  if (!reached) return [{ at: '/steps', text: 'the steps form a cycle: a run must be able to end' }];
+  return steps.flatMap(({ step, at }) =>
+    !step || reached.has(step.id as StepId)
+      ? []
+      : [{ at, text: `no path leads to step ${step.id}: point to it, or remove it` }],
+  );
 }
 
-/** Reachable steps in an order in which every step comes after all that may lead to it; undefined on a cycle. */
-export function topological(graph: Graph): readonly StepId[] | undefined {
+/** What can run from this step on, blocks included; undefined where a block has a cycle. */
+function reachable(graph: Graph, entry: StepId): ReadonlySet<StepId> | undefined {
+  const order = topological(graph, entry);
+  if (!order) return undefined;
+  const reached = new Set(order);
+  for (const id of order) {
+    const step = graph.steps.get(id);
+    for (const inner of step ? entriesOf(step) : []) {
+      const within = reachable(graph, inner);
+      if (!within) return undefined;
+      for (const one of within) reached.add(one);
+    }
+  }
+  return reached;
+}
+
+/** Reachable steps of one block in an order in which every step comes after all that may lead to it; undefined on a cycle. */
+export function topological(graph: Graph, entry: StepId): readonly StepId[] | undefined {
   const order: StepId[] = [];
   const state = new Map<StepId, 'open' | 'done'>();
   const visit = (id: StepId): boolean => {
@@ -58,5 +95,5 @@ export function topological(graph: Graph): readonly StepId[] | undefined {
     order.unshift(id);
     return fine;
   };
-  return visit(graph.entry) ? order : undefined;
+  return visit(entry) ? order : undefined;
 }

@@ -1,68 +1,160 @@
 import type { StepId } from '../base/id.ts';
-import { type Graph, type Step, successors } from './graph.ts';
+import { entriesOf, type Graph, type Step } from './graph.ts';
 import type { Unplaced } from './issue.ts';
 import { topological } from './lint-graph.ts';
 import type { Parts } from './part.ts';
-import { referencesIn } from './reference.ts';
+import { type Reference, referencesIn } from './reference.ts';
+import type { PlaybookStep } from './step.ts';
 
-/** For each step those that have run on every path to it; undefined when the graph is not sound. */
-export type RanBefore = ReadonlyMap<StepId, ReadonlySet<StepId>>;
+/** What has an output by then, on every path: before each step, and at the end of each block, named by its first step. */
+export type RanBefore = {
+  readonly steps: ReadonlyMap<StepId, ReadonlySet<StepId>>;
+  readonly ends: ReadonlyMap<StepId, ReadonlySet<StepId>>;
+};
 
+/** @returns undefined when the graph is not sound. */
 export function ranBefore(graph: Graph): RanBefore | undefined {
-  const order = topological(graph);
-  if (!order) return undefined;
-  const before = new Map<StepId, ReadonlySet<StepId>>([[graph.entry, new Set()]]);
+  const steps = new Map<StepId, ReadonlySet<StepId>>();
+  const ends = new Map<StepId, ReadonlySet<StepId>>();
+  const isSound = walk(graph, graph.entry, new Set(), steps, ends);
+  return isSound ? { steps, ends } : undefined;
+}
+
+function walk(
+  graph: Graph,
+  entry: StepId,
+  atEntry: ReadonlySet<StepId>,
+  steps: Map<StepId, ReadonlySet<StepId>>,
+  ends: Map<StepId, ReadonlySet<StepId>>,
+): boolean {
+  const order = topological(graph, entry);
+  if (!order) return false;
+  const lead = (to: StepId | null, ran: ReadonlySet<StepId>) => {
+    const [map, key] = to === null ? [ends, entry] : [steps, to];
+    const known = map.get(key);
+    map.set(key, known ? known.intersection(ran) : ran);
+  };
+  steps.set(entry, atEntry);
   for (const id of order) {
     const step = graph.steps.get(id) as Step;
-    const ran = new Set([...(before.get(id) ?? []), ...(step.kind === 'action' ? [id] : [])]);
-    for (const next of successors(step)) {
-      if (next === null) continue;
-      const known = before.get(next);
-      before.set(next, known ? new Set([...known].filter((one) => ran.has(one))) : ran);
+    const before = steps.get(id) ?? new Set<StepId>();
+    for (const inner of entriesOf(step)) if (!walk(graph, inner, before, steps, ends)) return false;
+    const ran = before.union(outputsOf(step, ends));
+    if (step.kind === 'branch') {
+      for (const { to } of step.paths) lead(to, ran);
+      lead(step.otherwise, ran);
+    } else if (step.kind === 'update') lead(step.next, ran);
+    else {
+      lead(step.next, step.onFailure.kind === 'continue' ? before : ran);
+      if (step.onFailure.kind === 'goto') lead(step.onFailure.to, before);
     }
   }
-  return before;
+  return true;
+}
+
+/** What has an output once this step has succeeded: its own, and what ran in lanes that must all succeed. */
+function outputsOf(step: Step, ends: ReadonlyMap<StepId, ReadonlySet<StepId>>): ReadonlySet<StepId> {
+  if (step.kind === 'update' || step.kind === 'branch') return new Set();
+  const own = new Set([step.id]);
+  if (step.kind !== 'parallel' || (step.join.need !== 'all' && step.join.need < step.lanes.length)) return own;
+  return step.lanes.reduce<ReadonlySet<StepId>>((all, { entry }) => all.union(ends.get(entry) ?? new Set()), own);
 }
 
 /**
  * A reference to a step is allowed only where that step has run on every path that leads here.
  * @param before undefined: the paths are not known, and of a step it is only asked whether there is one.
  */
-export function referenceIssues({ steps, stepIds, inputs }: Parts, before: RanBefore | undefined): Unplaced[] {
+export function referenceIssues(parts: Parts, before: RanBefore | undefined): Unplaced[] {
+  const { steps, stepIds, inputs } = parts;
   const issues: Unplaced[] = [];
-  steps.forEach((step, i) => {
-    if (!step) return;
-    const hasRun = (name: string) =>
-      before ? before.get(step.id as StepId)?.has(name as StepId) === true : stepIds.has(name);
-    const notRun = (name: string) =>
-      before
-        ? `steps.${name} has not run on every path to ${step.id}`
-        : `there is no step ${name} to take steps.${name} of`;
-    const texts =
-      step.type === 'branch'
-        ? {}
-        : step.type === 'update_state'
-          ? { incident: step.incident, set: { note: step.set.note } }
-          : { with: step.with };
-    for (const { at, reference } of referencesIn(texts, `/steps/${i}`)) {
-      const [name = ''] = reference?.path ?? [];
-      if (!reference) issues.push({ at, text: 'a {{ reference }} is malformed: use inputs.NAME or steps.ID.FIELD' });
-      else if (reference.root === 'inputs' && !inputs.has(name))
-        issues.push({ at, text: `inputs.${name} is not declared: add it to inputs with its JSON Pointer` });
-      else if (reference.root === 'steps' && !hasRun(name)) issues.push({ at, text: notRun(name) });
+  const check = (
+    texts: unknown,
+    at: string,
+    each: readonly string[],
+    ran: ReadonlySet<StepId> | undefined,
+    here: string,
+  ) => {
+    for (const { at: place, reference } of referencesIn(texts, at)) {
+      const text = reference ? faultOf(reference, each, ran, here) : MALFORMED;
+      if (text) issues.push({ at: place, text });
     }
-    if (step.type !== 'branch') return;
-    for (const name of factsOf(step.when))
-      if (name.startsWith('steps.') && !hasRun(name.slice(6)))
-        issues.push({ at: `/steps/${i}/when`, text: notRun(name.slice(6)) });
-      else if (!name.startsWith('steps.') && name !== 'inputs' && name !== 'event')
-        issues.push({
-          at: `/steps/${i}/when`,
-          text: `${name} is not a fact of a branch: use event, inputs or steps.ID`,
-        });
-  });
+  };
+  const notRun = (name: string, ran: ReadonlySet<StepId> | undefined, here: string): string | undefined => {
+    if (ran ? ran.has(name as StepId) : stepIds.has(name)) return undefined;
+    return ran
+      ? `steps.${name} has not run on every path to ${here}`
+      : `there is no step ${name} to take steps.${name} of`;
+  };
+  const faultOf = (
+    { root, path }: Reference,
+    each: readonly string[],
+    ran: ReadonlySet<StepId> | undefined,
+    here: string,
+  ) => {
+    const [name = ''] = path;
+    if (root === 'inputs')
+      return inputs.has(name) ? undefined : `inputs.${name} is not declared: add it to inputs with its JSON Pointer`;
+    if (root === 'steps') return notRun(name, ran, here);
+    if (each.length === 0) return `${root} is there only within a foreach`;
+    return root === 'each' && !each.includes(name)
+      ? `each.${name}: no foreach of this id is around ${here}`
+      : undefined;
+  };
+  for (const { step, at, each } of steps) {
+    if (!step) continue;
+    const ran = before && (before.steps.get(step.id as StepId) ?? new Set<StepId>());
+    check(textsOf(step), at, each, ran, step.id);
+    if (step.type === 'foreach' && step.collect !== undefined) {
+      const end = before && (before.ends.get(step.steps[0]?.id as StepId) ?? new Set<StepId>());
+      check({ collect: step.collect }, at, [...each, step.id], end, `the end of ${step.id}`);
+    }
+    if (step.type !== 'branch') continue;
+    rulesOf(step).forEach(({ rule, key }) => {
+      for (const name of factsOf(rule)) {
+        const text = name.startsWith('steps.') ? notRun(name.slice(6), ran, step.id) : unknownFact(name, each);
+        if (text) issues.push({ at: `${at}/${key}`, text });
+      }
+    });
+  }
+  const end = before && (before.ends.get(steps.find(({ depth }) => depth === 0)?.id as StepId) ?? new Set<StepId>());
+  check(parts.outputs, '/outputs', [], end, 'the end of the run');
   return issues;
 }
+
+const MALFORMED = 'a {{ reference }} is malformed: use inputs.NAME, steps.ID.FIELD, or item within a foreach';
+
+const unknownFact = (name: string, each: readonly string[]): string | undefined => {
+  if (name === 'inputs' || name === 'event' || (each.length > 0 && (name === 'item' || name === 'index')))
+    return undefined;
+  return `${name} is not a fact of a branch: use event, inputs or steps.ID, and item or index within a foreach`;
+};
+
+/** The values of a step in which references are filled when it is reached. */
+function textsOf(step: PlaybookStep): unknown {
+  switch (step.type) {
+    case 'branch':
+    case 'parallel':
+      return {};
+    case 'update_state':
+      return { incident: step.incident, set: { note: step.set.note } };
+    case 'foreach':
+      return { over: step.over };
+    case 'approval':
+      return { ask: step.ask };
+    case 'wait':
+      return { until: step.until, event: { match: step.event?.match } };
+    default:
+      return { with: step.with };
+  }
+}
+
+/** The rules of a branch, and where each stands in it. */
+export const rulesOf = (
+  step: Extract<PlaybookStep, { type: 'branch' }>,
+): { readonly rule: unknown; readonly key: string }[] =>
+  'paths' in step
+    ? step.paths.map(({ when }, i) => ({ rule: when, key: `paths/${i}/when` }))
+    : [{ rule: step.when, key: 'when' }];
 
 /** Names of the facts that a rule asks about. */
 function factsOf(rule: unknown): string[] {

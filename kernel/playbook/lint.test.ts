@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
-import { toGraph } from './graph.ts';
+import { toGraph } from './compile.ts';
 import { lintPlaybook } from './lint.ts';
 import { bind } from './reference.ts';
 
@@ -76,7 +76,7 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     [
       'a type of step that is none',
       minimal('- { id: a, type: mail }'),
-      /\/steps\/0\/type:\d+ use one of: notify, enrich, open_ticket, webhook, contain, update_state, branch$/,
+      /\/steps\/0\/type:\d+ use one of: notify, enrich, open_ticket, webhook, contain, update_state, branch, wait, approval, playbook, parallel, foreach$/,
     ],
     [
       'an operator that is none',

@@ -7,18 +7,24 @@ import { isObject, type Json } from '../base/json.ts';
 import { own } from '../base/own.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { checkRule } from '../rule/schema.ts';
+import { toGraph } from './compile.ts';
 import { readDocument } from './document.ts';
-import { type Graph, toGraph } from './graph.ts';
+import type { Graph } from './graph.ts';
 import { type Issue, legibleKey, type Unplaced } from './issue.ts';
 import { shapeIssues, targetIssues } from './lint-graph.ts';
-import { ranBefore, referenceIssues } from './lint-reference.ts';
-import { type Parts, partsOf } from './part.ts';
-import { type Playbook, PlaybookSchema, TIER_FLOOR, TIERS } from './schema.ts';
+import { ranBefore, referenceIssues, rulesOf } from './lint-reference.ts';
+import { subPlaybookIssues } from './lint-sub.ts';
+import { type Parts, partsOf, type StepPart } from './part.ts';
+import { type Playbook, PlaybookSchema } from './schema.ts';
+import { type PlaybookStep, TIER_FLOOR, TIERS } from './step.ts';
 
 export type Checked = { readonly playbook: Playbook; readonly graph: Graph; readonly digest: Digest };
 
-/** What a playbook is checked against: the plugins that the org has. */
-export type Catalog = { readonly plugins: ReadonlyMap<string, PluginManifest> };
+/** What a playbook is checked against: the plugins that the org has, and the active versions of its playbooks. */
+export type Catalog = {
+  readonly plugins: ReadonlyMap<string, PluginManifest>;
+  readonly playbook?: (name: string) => Graph | undefined;
+};
 
 /** Issues that one lint tells. */
 const TOLD = 50;
@@ -38,15 +44,17 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   const targets = targetIssues(parts);
   // Only where every id and target is sound there is a graph to walk.
   const graph = playbook && targets.length === 0 ? toGraph(playbook) : undefined;
-  const shape = playbook && graph ? shapeIssues(playbook, graph) : [];
+  const shape = graph ? shapeIssues(parts, graph) : [];
   const before = graph && shape.length === 0 ? ranBefore(graph) : undefined;
   const issues = [
     ...(parsed.issues ?? []).slice(0, TOLD).map(schemaIssue),
     ...ruleIssues(parts),
     ...targets,
     ...shape,
+    ...parts.steps.flatMap(stepIssues),
     ...referenceIssues(parts, before),
-    ...connectorIssues(parts, catalog),
+    ...parts.steps.flatMap((part) => connectorIssues(part, catalog)),
+    ...subPlaybookIssues(playbook?.name, parts, catalog),
   ];
   if (playbook && graph && issues.length === 0)
     return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
@@ -69,7 +77,12 @@ function schemaText(issue: v.BaseIssue<unknown>): string {
 function ruleIssues({ triggers, steps }: Parts): Unplaced[] {
   const rules = [
     ...triggers.flatMap((trigger, i) => (trigger ? [{ at: `/triggers/${i}/where`, rule: trigger.where }] : [])),
-    ...steps.flatMap((step, i) => (step?.type === 'branch' ? [{ at: `/steps/${i}/when`, rule: step.when }] : [])),
+    ...steps.flatMap(({ step, at }) =>
+      step?.type === 'branch' ? rulesOf(step).map(({ rule, key }) => ({ at: `${at}/${key}`, rule })) : [],
+    ),
+    ...steps.flatMap(({ step, at }) =>
+      step?.type === 'wait' && step.event?.where ? [{ at: `${at}/event/where`, rule: step.event.where }] : [],
+    ),
   ];
   return rules.flatMap(({ at, rule }) => {
     const checked = checkRule(rule);
@@ -77,30 +90,48 @@ function ruleIssues({ triggers, steps }: Parts): Unplaced[] {
   });
 }
 
-function connectorIssues({ steps }: Parts, catalog: Catalog): Unplaced[] {
-  return steps.flatMap((step, i): Unplaced[] => {
-    if (!step || step.type === 'branch' || step.type === 'update_state') return [];
-    const [plugin = '', action = ''] = step.uses.split('/');
-    const manifest = catalog.plugins.get(plugin);
-    const at = `/steps/${i}/uses`;
-    if (!manifest) return [{ at, text: `the plugin ${plugin} is not installed: install it, or check the name` }];
-    const declared = own(manifest.actions, action);
-    if (!declared)
-      return [{ at, text: `${plugin} has no action ${action}: it has ${Object.keys(manifest.actions).join(', ')}` }];
-    const issues = parameterIssues(step.with, declared.input, step.uses, `/steps/${i}`);
-    if (step.tier && TIERS.indexOf(step.tier) < TIERS.indexOf(TIER_FLOOR[step.type]))
-      issues.push({ at: `/steps/${i}/tier`, text: `a ${step.type} step is at least ${TIER_FLOOR[step.type]}` });
-    const types = stepTypesOf(declared);
-    if (!types.includes(step.type))
-      issues.push({
-        at: `/steps/${i}/type`,
-        text: `${step.uses} may not be used as ${step.type}: it is ${types.join(' or ')}`,
-      });
-    if (step.type === 'contain' && !declared.plan)
-      issues.push({ at, text: `${step.uses} has no plan: a contain step must show what it would touch` });
-    return issues;
-  });
+/** What the parts of one step say against each other. */
+function stepIssues({ step, at }: StepPart): Unplaced[] {
+  if (step?.type === 'wait') {
+    const ways = [step.for, step.until, step.event].filter((way) => way !== undefined).length;
+    if (ways !== 1) return [{ at, text: 'a wait has exactly one of for, until and event' }];
+    if (step.timeout !== undefined && !step.event)
+      return [{ at: `${at}/timeout`, text: 'only a wait for an event has a timeout' }];
+  }
+  if (step?.type === 'parallel' && typeof step.join === 'object' && step.join.quorum > Object.keys(step.lanes).length)
+    return [{ at: `${at}/join/quorum`, text: 'more lanes than there are: lower the quorum' }];
+  return [];
 }
+
+type ActionOf = Extract<PlaybookStep, { uses: string; retry?: unknown }>;
+
+function connectorIssues({ step, at: place }: StepPart, catalog: Catalog): Unplaced[] {
+  if (!isAction(step)) return [];
+  const [plugin = '', action = ''] = step.uses.split('/');
+  const manifest = catalog.plugins.get(plugin);
+  const at = `${place}/uses`;
+  if (!manifest) return [{ at, text: `the plugin ${plugin} is not installed: install it, or check the name` }];
+  const declared = own(manifest.actions, action);
+  if (!declared)
+    return [{ at, text: `${plugin} has no action ${action}: it has ${Object.keys(manifest.actions).join(', ')}` }];
+  const issues = parameterIssues(step.with, declared.input, step.uses, place);
+  if (step.tier && TIERS.indexOf(step.tier) < TIERS.indexOf(TIER_FLOOR[step.type]))
+    issues.push({ at: `${place}/tier`, text: `a ${step.type} step is at least ${TIER_FLOOR[step.type]}` });
+  const types = stepTypesOf(declared);
+  if (!types.includes(step.type))
+    issues.push({
+      at: `${place}/type`,
+      text: `${step.uses} may not be used as ${step.type}: it is ${types.join(' or ')}`,
+    });
+  if (step.type === 'contain' && !declared.plan)
+    issues.push({ at, text: `${step.uses} has no plan: a contain step must show what it would touch` });
+  if (step.rollback && !declared.rollback)
+    issues.push({ at: `${place}/rollback`, text: `${step.uses} has no rollback: remove the key` });
+  return issues;
+}
+
+const isAction = (step: PlaybookStep | undefined): step is ActionOf =>
+  step !== undefined && Object.hasOwn(TIER_FLOOR, step.type);
 
 /**
  * Names of the parameters against the action's input schema. Values are checked when a run has bound them; a name is

@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import { isObject, type Json } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { type Trigger, TriggerSchema } from '../trigger/schema.ts';
-import { StepSchema } from './schema.ts';
+import { legibleKey } from './issue.ts';
+import { type PlaybookStep, StepSchema } from './step.ts';
 
 /**
  * The parts of a document that fit the schema by themselves, each in its place, and undefined where one does not. What
@@ -10,27 +11,68 @@ import { StepSchema } from './schema.ts';
  */
 export type Parts = {
   readonly triggers: readonly (Trigger | undefined)[];
-  readonly steps: readonly (PlaybookStep | undefined)[];
+  /** Those of blocks too, each behind the step that holds it. */
+  readonly steps: readonly StepPart[];
   /** Ids of all steps, also of those that do not fit. */
   readonly stepIds: ReadonlySet<string>;
   /** Names of the inputs. */
   readonly inputs: ReadonlySet<string>;
+  /** References that are seen from the end of the run, by JSON Pointer. */
+  readonly outputs: Readonly<Record<string, unknown>>;
 };
-export type PlaybookStep = v.InferOutput<typeof StepSchema>;
+export type StepPart = {
+  /** JSON Pointer. */
+  readonly at: string;
+  /** JSON Pointer of the list that it stands in. */
+  readonly block: string;
+  /** How many blocks it stands in. */
+  readonly depth: number;
+  /** The `foreach` steps around it, outermost first. */
+  readonly each: readonly string[];
+  readonly id: string | undefined;
+  readonly step: PlaybookStep | undefined;
+};
 
 export function partsOf(document: Json): Parts {
-  const { triggers, steps, inputs } = isObject(document) ? document : {};
-  // As many as a playbook may have: more is refused for that alone.
-  const list = (items: Json | undefined): readonly Json[] =>
-    Array.isArray(items) ? items.slice(0, LIMITS.stepsPerPlaybook.value) : [];
-  const fitting = <T>(schema: v.GenericSchema<unknown, T>, item: Json): T | undefined => {
-    const parsed = v.safeParse(schema, item);
-    return parsed.success ? parsed.output : undefined;
-  };
+  const { triggers, steps, inputs, outputs } = isObject(document) ? document : {};
+  const found: StepPart[] = [];
+  collect(steps, { at: '', block: '/steps', depth: 0, each: [] }, found);
   return {
-    triggers: list(triggers).map((item) => fitting(TriggerSchema, item)),
-    steps: list(steps).map((item) => fitting(StepSchema, item)),
-    stepIds: new Set(list(steps).flatMap((item) => (isObject(item) && typeof item.id === 'string' ? [item.id] : []))),
+    triggers: listOf(triggers).map((item) => fitting(TriggerSchema, item)),
+    steps: found,
+    stepIds: new Set(found.flatMap(({ id }) => (id === undefined ? [] : [id]))),
     inputs: new Set(isObject(inputs) ? Object.keys(inputs) : []),
+    outputs: isObject(outputs) ? outputs : {},
   };
+}
+
+// As many as a playbook may have: more is refused for that alone.
+const listOf = (items: Json | undefined): readonly Json[] =>
+  Array.isArray(items) ? items.slice(0, LIMITS.stepsPerPlaybook.value + 1) : [];
+
+function fitting<T>(schema: v.GenericSchema<unknown, T>, item: Json): T | undefined {
+  const parsed = v.safeParse(schema, item);
+  return parsed.success ? parsed.output : undefined;
+}
+
+/** The steps of a block and of the blocks in it. One level too many is looked at, so that it can be refused. */
+function collect(
+  items: Json | undefined,
+  place: Pick<StepPart, 'at' | 'block' | 'depth' | 'each'>,
+  found: StepPart[],
+): void {
+  const { block, depth, each } = place;
+  listOf(items).forEach((item, i) => {
+    if (found.length > LIMITS.stepsPerPlaybook.value) return;
+    const at = `${block}/${i}`;
+    const { id, type, lanes, steps } = isObject(item) ? item : {};
+    const name = typeof id === 'string' ? id : undefined;
+    found.push({ at, block, depth, each, id: name, step: fitting(StepSchema, item) });
+    if (depth > LIMITS.blockDepth.value) return;
+    if (type === 'parallel' && isObject(lanes))
+      for (const [lane, list] of Object.entries(lanes))
+        collect(list, { at, block: `${at}/lanes/${legibleKey(lane)}`, depth: depth + 1, each }, found);
+    if (type === 'foreach')
+      collect(steps, { at, block: `${at}/steps`, depth: depth + 1, each: name ? [...each, name] : each }, found);
+  });
 }

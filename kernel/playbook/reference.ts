@@ -11,15 +11,23 @@ import { legibleKey } from './issue.ts';
  * Blanks are trimmed after the match: a pattern with blanks on both sides takes cubic time on a row of them.
  */
 const REFERENCE = /\{\{([^{}]*)\}\}/g;
-const PATH = /^(inputs|steps)((?:\.[A-Za-z0-9_-]{1,64}){1,16})$/;
+const PATH = /^(?:(inputs|steps|each)((?:\.[A-Za-z0-9_-]{1,64}){1,16})|(item|index)((?:\.[A-Za-z0-9_-]{1,64}){0,16}))$/;
 
-export type Scope = { readonly inputs: JsonObject; readonly steps: Readonly<Record<string, Json>> };
-export type Reference = { readonly root: 'inputs' | 'steps'; readonly path: readonly string[] };
+/** What references may see. `item` and `index` are those of the innermost `foreach`; `each` has all, by its id. */
+export type Scope = {
+  readonly inputs: JsonObject;
+  readonly steps: Readonly<Record<string, Json>>;
+  readonly each?: Readonly<Record<string, { readonly item: Json; readonly index: number }>>;
+  readonly item?: Json;
+  readonly index?: number;
+};
+export type Reference = { readonly root: keyof Scope; readonly path: readonly string[] };
 
 function parseReference(text: string): Reference | undefined {
   const match = PATH.exec(text.trim());
   if (!match) return undefined;
-  return { root: match[1] as 'inputs' | 'steps', path: (match[2] as string).slice(1).split('.') };
+  const path = match[2] ?? match[4] ?? '';
+  return { root: (match[1] ?? match[3]) as keyof Scope, path: path === '' ? [] : path.slice(1).split('.') };
 }
 
 /** Where it stands (JSON Pointer), and undefined for a malformed one, so that lint can refuse it. */

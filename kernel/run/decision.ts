@@ -5,7 +5,7 @@ import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } f
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Graph } from '../playbook/graph.ts';
-import type { ActionType } from '../playbook/schema.ts';
+import type { ActionType } from '../playbook/step.ts';
 import type { RunEvent } from './event.ts';
 import type { Run, StepError } from './state.ts';
 

@@ -3,7 +3,7 @@ import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } f
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
-import type { Tier } from '../playbook/schema.ts';
+import type { Tier } from '../playbook/step.ts';
 import type { StepError, Terminal } from './state.ts';
 
 /**

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config, OrgFiles } from '../../kernel/config.ts';
-import { TIERS } from '../../kernel/playbook/schema.ts';
+import { TIERS } from '../../kernel/playbook/step.ts';
 import { OPERATOR_NAMES } from '../../sdk/contract/rule.ts';
 import { inlineCodeOf, ROOT, readDocument } from './documents.ts';
 

@@ -2,7 +2,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApp } from '../../kernel/http/app.ts';
 import { ROLES } from '../../kernel/org/role.ts';
-import { TIERS } from '../../kernel/playbook/schema.ts';
+import { TIERS } from '../../kernel/playbook/step.ts';
 import { PROBLEM_KINDS, PROBLEMS, problemType } from '../../sdk/contract/problem.ts';
 import { operationsOf } from './contract.ts';
 import { type House, openHouse } from './kit.ts';
