@@ -1,6 +1,6 @@
 import type { Plan } from '../../sdk/contract/plugin.ts';
 import { digestOfJson } from '../base/digest.ts';
-import type { ApprovalId, Digest, PrincipalId, StepId } from '../base/id.ts';
+import type { ApprovalId, Digest, PrincipalId, StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
@@ -12,7 +12,7 @@ import type { Tier } from '../playbook/step.ts';
  */
 export type Approval = {
   readonly id: ApprovalId;
-  readonly step: StepId;
+  readonly step: StepRunId;
   readonly tier: Tier;
   readonly subject: Digest;
   /** Who caused the run; never counts as an approver (R2). */

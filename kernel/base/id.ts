@@ -20,7 +20,7 @@ export type Digest = string & { readonly __digest: true };
 
 const ID_PATTERN = /^(evt|run|apr)_[0-9a-f]{32}$/;
 /** A name, and in brackets the items; checked further by `isName`. */
-export const STEP_RUN_PATTERN = /^[a-z][a-z0-9-]{0,62}(?:\[(?:0|[1-9][0-9]{0,3})(?:\.(?:0|[1-9][0-9]{0,3})){0,3}\])?$/;
+const STEP_RUN_PATTERN = /^[a-z][a-z0-9-]{0,62}(?:\[(?:0|[1-9][0-9]{0,3})(?:\.(?:0|[1-9][0-9]{0,3})){0,3}\])?$/;
 const isId = (prefix: string, text: string) => ID_PATTERN.test(text) && text.startsWith(prefix);
 
 export const isName = (text: string): boolean => NAME_PATTERN.test(text);

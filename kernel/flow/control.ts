@@ -1,6 +1,6 @@
 import type { AuditKind } from '../../sdk/contract/audit-kind.ts';
 import type { VoteRefusal } from '../approval/approval.ts';
-import type { ApprovalId, Digest, RunId, StepId } from '../base/id.ts';
+import type { ApprovalId, Digest, RunId, StepRunId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Run } from '../run/state.ts';
@@ -14,6 +14,7 @@ export type ControlFault =
   | { readonly kind: 'not_found' }
   | { readonly kind: 'run_ended' }
   | { readonly kind: 'not_indeterminate' }
+  | { readonly kind: 'nothing_to_close' }
   | { readonly kind: 'vote_refused'; readonly why: VoteRefusal };
 
 export type BallotForm = {
@@ -36,6 +37,8 @@ export function openControl(deps: { driver: Driver; ledger: Ledger }) {
         return { kind: 'run_ended' };
       case 'not-indeterminate':
         return { kind: 'not_indeterminate' };
+      case 'nothing-to-close':
+        return { kind: 'nothing_to_close' };
       case 'vote':
         return { kind: 'vote_refused', why: submitted.refusal.why };
       default:
@@ -69,10 +72,17 @@ export function openControl(deps: { driver: Driver; ledger: Ledger }) {
     async settle(
       by: Principal,
       run: RunId,
-      form: { readonly step: StepId; readonly outcome: 'succeeded' | 'failed'; readonly note: string },
+      form: { readonly step: StepRunId; readonly outcome: 'succeeded' | 'failed'; readonly note: string },
     ): Promise<Result<Run, ControlFault>> {
       if (!driver.load(by.org, run)) return err({ kind: 'not_found' });
       const submitted = await driver.submit(by.org, run, { kind: 'settle', by: by.id, ...form });
+      return submitted.ok ? ok(submitted.run) : err(faultOf(submitted));
+    },
+
+    /** S 13.3: an analyst has looked at how a run ended that needs a review. */
+    async close(by: Principal, run: RunId, note: string): Promise<Result<Run, ControlFault>> {
+      if (!driver.load(by.org, run)) return err({ kind: 'not_found' });
+      const submitted = await driver.submit(by.org, run, { kind: 'close', by: by.id, note });
       return submitted.ok ? ok(submitted.run) : err(faultOf(submitted));
     },
   };

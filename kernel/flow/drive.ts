@@ -1,6 +1,7 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
-import type { OrgId, RunId, StepId } from '../base/id.ts';
+import type { OrgId, RunId, StepRunId } from '../base/id.ts';
+import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
@@ -35,6 +36,8 @@ export type Driver = {
   prefetchStart(start: Start): Promise<Judgements>;
   /** Decides a start now. Stage the result before anything else can run; undefined when a judgement is lacking. */
   prepareStart(start: Start, judgements: Judgements, seq: number): Prepared | undefined;
+  /** Starts a run by itself: judged, decided and committed. Undefined where its pins are not there. */
+  start(start: Start): Promise<Run | undefined>;
   /** With the staging of a prepared start: other inputs may reach the run from now on. */
   keep(run: Run): void;
   /** After the commit of a prepared start: sends its effects. */
@@ -50,8 +53,8 @@ export type Driver = {
 };
 
 export type Judgements = {
-  readonly verdicts: Map<StepId, Verdict>;
-  readonly branches: Map<StepId, 'true' | 'false' | 'fault'>;
+  readonly verdicts: Map<StepRunId, Verdict>;
+  readonly branches: Map<StepRunId, number | 'fault'>;
 };
 
 /** More judgements than steps can be lacking only when something loops. */
@@ -92,6 +95,7 @@ export function openDriver(deps: {
       action: (plugin, action) => judges.actionFacts(own(run.plugins, plugin), action),
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
+      stopped: false,
     };
   };
 
@@ -117,8 +121,9 @@ export function openDriver(deps: {
     const { run, events, befores, effects } = decision;
     const texts = events.map((event) => JSON.stringify(event));
     const audit = events.map((event, index) => auditOf(befores[index] ?? null, event, texts[index] ?? ''));
-    const usesOf = (step: string) => {
-      const found = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(step as StepId);
+    const usesOf = (step: StepRunId) => {
+      const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
+      const found = graph?.steps.get(partsOfStepRun(step).step);
       return found?.kind === 'action' ? `${found.plugin}/${found.action}` : step;
     };
     const rows = turnRows(before, run, { at, seq, events, texts }, usesOf, ledger.read);
@@ -155,35 +160,54 @@ export function openDriver(deps: {
     throw new InvariantError('a turn needs no more judgements than it has steps');
   };
 
+  const prefetchStart = async (start: Start): Promise<Judgements> => {
+    const judgements = noJudgements();
+    for (let judged = 0; judged < JUDGEMENTS_PER_TURN; judged++) {
+      const decision = decideNow(null, start, judgements, 0, clock.now());
+      if (decision.kind !== 'needs') break;
+      await answer(decision.need, judgements);
+    }
+    return judgements;
+  };
+
+  const prepareStart = (start: Start, judgements: Judgements, seq: number): Prepared | undefined => {
+    const now = clock.now();
+    const decision = decideNow(null, start, judgements, seq, now);
+    if (decision.kind !== 'turn') return undefined;
+    return prepare(null, decision, seq, now);
+  };
+
+  /** One after the other for each run; the same run is not worked on twice at once. */
+  const inTurn = <T>(id: RunId, work: () => Promise<T>): Promise<T> => {
+    const last = queues.get(id) ?? Promise.resolve();
+    const mine = last.then(work);
+    const settled = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    queues.set(id, settled);
+    settled.then(() => queues.get(id) === settled && queues.delete(id));
+    return mine;
+  };
+
   return {
-    async prefetchStart(start) {
-      const judgements = noJudgements();
-      for (let judged = 0; judged < JUDGEMENTS_PER_TURN; judged++) {
-        const decision = decideNow(null, start, judgements, 0, clock.now());
-        if (decision.kind !== 'needs') break;
-        await answer(decision.need, judgements);
-      }
-      return judgements;
-    },
-    prepareStart(start, judgements, seq) {
-      const now = clock.now();
-      const decision = decideNow(null, start, judgements, seq, now);
-      if (decision.kind !== 'turn') return undefined;
-      return prepare(null, decision, seq, now);
-    },
+    prefetchStart,
+    prepareStart,
+    start: (first) =>
+      inTurn(first.run, async () => {
+        const known = load(first.org, first.run);
+        if (known) return known;
+        const judgements = await prefetchStart(first);
+        const prepared = prepareStart(first, judgements, ledger.nextSeq());
+        if (!prepared) return undefined;
+        keep(prepared.run);
+        await ledger.stage(prepared);
+        adopt(prepared);
+        return prepared.run;
+      }),
     keep,
     adopt,
-    submit(org, id, input) {
-      const last = queues.get(id) ?? Promise.resolve();
-      const mine = last.then(() => turn(org, id, input));
-      const settled = mine.then(
-        () => undefined,
-        () => undefined,
-      );
-      queues.set(id, settled);
-      settled.then(() => queues.get(id) === settled && queues.delete(id));
-      return mine;
-    },
+    submit: (org, id, input) => inTurn(id, () => turn(org, id, input)),
     load,
     isActive: (org, id) => active.get(id)?.org === org,
     onEffect(handler) {

@@ -13,6 +13,7 @@ import type { NormalEvent } from '../trigger/event.ts';
 import type { Driver, Judgements, Prepared, Start } from './drive.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import { pinsOf } from './pins.ts';
 import type { Registry } from './registry.ts';
 import { contentOf, eventIdOf, type StoredEvent, type TriggerOutcome } from './stored-event.ts';
 
@@ -207,18 +208,13 @@ export function openIngest(deps: {
     const inputs = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
     // Many inputs may point at the same large field; what a run carries is bounded all the same.
     if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
-    const plugins: Record<string, Digest> = {};
-    for (const step of graph.steps.values()) {
-      const plugin = step.kind === 'action' ? org.plugins.get(step.plugin) : undefined;
-      if (plugin) plugins[plugin.name] = plugin.digest;
-    }
     return {
       kind: 'start',
       run: `run_${entropy.id()}` as RunId,
       org: by.org,
       playbook: { name: active.playbook, digest },
       policy: org.policy,
-      plugins,
+      ...pinsOf(registry, by.org, graph),
       trigger: active.trigger.id,
       event: id,
       eventSeq: 0,

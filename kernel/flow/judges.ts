@@ -1,12 +1,13 @@
 import { type Plan, stepTypesOf } from '../../sdk/contract/plugin.ts';
 import { invariant } from '../base/assert.ts';
-import type { Digest, StepId } from '../base/id.ts';
+import type { Digest, StepRunId } from '../base/id.ts';
+import { partsOfStepRun } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { own } from '../base/own.ts';
 import { judgeAction } from '../guardrail/verdict.ts';
-import { judge } from '../rule/judge.ts';
-import { scopeOf } from '../run/advance.ts';
+import { choosePath, factsOfBranch } from '../playbook/choose.ts';
 import type { ActionFacts, Verdict } from '../run/decision.ts';
+import { scopeOf } from '../run/scope.ts';
 import type { Run } from '../run/state.ts';
 import { KEYS } from './keys.ts';
 import type { Registry } from './registry.ts';
@@ -24,9 +25,9 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
     if (!contract) return undefined;
     const facts = known.get(contract);
     if (facts) return facts;
-    const { effect, idempotent, plan } = contract.action;
+    const { effect, idempotent, plan, rollback } = contract.action;
     const types = stepTypesOf(contract.action);
-    const made = { effect, idempotent, plans: plan, types, checkInput: contract.checkInput };
+    const made = { effect, idempotent, plans: plan, rollsBack: rollback, types, checkInput: contract.checkInput };
     known.set(contract, made);
     return made;
   };
@@ -34,31 +35,27 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
   return {
     actionFacts,
 
-    /** Whether the predicate holds; `fault` when it could not be judged, which is neither way. */
-    async branch(run: Run, id: StepId): Promise<'true' | 'false' | 'fault'> {
-      const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(id);
+    /** Place of the first path that holds, as many as there are where none does; `fault`: it could not be judged. */
+    async branch(run: Run, id: StepRunId): Promise<number | 'fault'> {
+      const { step: name, items } = partsOfStepRun(id);
+      const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(name);
       invariant(step?.kind === 'branch', 'a branch judgement is about a branch');
-      const { inputs, steps } = scopeOf(run);
-      const facts: Record<string, Json> = { inputs, event: eventData(run) };
-      for (const [name, output] of Object.entries(steps)) facts[`steps.${name}`] = output;
-      const judged = await judge([{ id, rule: step.when }], facts);
-      const result = judged.ok ? judged.value.get(id) : undefined;
-      if (!result || result.notEvaluable) return 'fault';
-      return result.matched ? 'true' : 'false';
+      return choosePath(step, factsOfBranch(scopeOf(run, step, items), eventData(run)));
     },
 
     /** What the run's pinned guardrails say of an action with exactly these parameters and this plan. */
-    async verdict(run: Run, id: StepId, parameters: JsonObject, plan: Plan | null): Promise<Verdict> {
-      const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(id);
+    async verdict(run: Run, id: StepRunId, parameters: JsonObject, plan: Plan | null): Promise<Verdict> {
+      const { step: name } = partsOfStepRun(id);
+      const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(name);
       const policy = registry.policy(run.org, run.policy);
       invariant(step?.kind === 'action', 'a verdict is about an action');
       const action = actionFacts(own(run.plugins, step.plugin), step.action);
       if (!policy || !action) return { kind: 'deny', by: 'fault', text: 'the pinned policy or action is not there' };
-      const { type, tier, plugin, action: name } = step;
+      const { type, tier, plugin, action: actionName } = step;
       const granted = registry.org(run.org)?.egress.grants.some((grant) => grant.plugin === plugin) ?? false;
       return judgeAction(policy.guardrails, {
         org: run.org,
-        action: { plugin, name, type, tier, effect: action.effect, granted },
+        action: { plugin, name: actionName, type, tier, effect: action.effect, granted },
         params: parameters,
         plan,
         run: { playbook: run.playbook.name, trigger: run.trigger, requester: run.requester },

@@ -10,6 +10,7 @@ import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { createBroker, type EgressRefused } from './broker.ts';
+import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
 import { type AuditExport, openExport } from './export.ts';
@@ -102,13 +103,17 @@ export function openKernel(ports: Ports): Kernel {
   const { setUpOrg, load } = openSetUp({ ledger, registry, cells, modules });
   let ticking: NodeJS.Timeout | undefined;
 
-  driver.onEffect(worker.act);
+  const children = openChildren({ driver, registry, report });
+  driver.onEffect((run, effect) =>
+    effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
+  );
   driver.onTurn((run) => {
     const open = inFlight.get(run.org) ?? new Set();
     if (isEnded(run)) open.delete(run.id);
     else open.add(run.id);
     inFlight.set(run.org, open);
     if (isEnded(run)) waiting.ended(run);
+    children.turned(run);
   });
 
   /** Takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
@@ -124,6 +129,7 @@ export function openKernel(ports: Ports): Kernel {
     const run = registry.org(org) && driver.load(org, id);
     if (!run) return;
     inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
+    await children.takeUpOrphan(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
       if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
@@ -192,7 +198,7 @@ export function openKernel(ports: Ports): Kernel {
     async begin() {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
-      const recovered = await recover({ store, ledger, driver, report });
+      const recovered = await recover({ store, ledger, driver, children, report });
       ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
       return recovered;
     },

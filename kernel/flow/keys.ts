@@ -1,4 +1,4 @@
-import type { Digest, EventId, OrgId, RunId, StepId } from '../base/id.ts';
+import type { Digest, EventId, OrgId, RunId, StepRunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 
 /**
@@ -12,13 +12,17 @@ export const KEYS = {
   auditHead: '!audit/head',
   timer: (due: UnixMs, org: OrgId, run: RunId) => `!timer/${padded(due)}/${org}/${run}`,
   timersUntil: (now: UnixMs) => `!timer/${padded(now + 1)}`,
-  call: (org: OrgId, run: RunId, step: StepId) => `!call/${org}/${run}/${step}`,
+  call: (org: OrgId, run: RunId, step: StepRunId) => `!call/${org}/${run}/${step}`,
+  /** An event that a step waits for has come, and the run has not been told yet. */
+  wake: (org: OrgId, run: RunId, step: StepRunId) => `!wake/${org}/${run}/${step}`,
 
   token: (org: OrgId, id: string) => `${org}/token/${id}`,
   event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
   dedup: (org: OrgId, key: string) => `${org}/dedup/${key.slice(7)}`,
   run: (org: OrgId, run: RunId) => `${org}/run/${run}`,
   turn: (org: OrgId, run: RunId, version: number) => `${org}/turn/${run}/${padded(version, 6)}`,
+  /** A step that waits for an event, under the key that the event will have. */
+  wait: (org: OrgId, key: Digest, run: RunId, step: StepRunId) => `${org}/wait/${key.slice(7)}/${run}/${step}`,
   approval: (org: OrgId, id: string) => `${org}/approval/${id}`,
   incident: (org: OrgId, id: string) => `${org}/incident/${encodeURIComponent(id)}`,
   playbook: (org: OrgId, name: string) => `${org}/playbook/${name}`,

@@ -5,7 +5,7 @@ import { unreachable } from '../base/assert.ts';
 import { type Json, parseJson } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { CellOutcome } from '../port/cell-host.ts';
-import type { Outcome, PlanResult } from '../run/decision.ts';
+import type { CheckResult, Outcome, PlanResult } from '../run/decision.ts';
 import type { StepError } from '../run/state.ts';
 import type { BrokerUse } from './broker.ts';
 
@@ -115,6 +115,23 @@ export function planOf(answered: Answered): PlanResult {
   const plan = v.safeParse(PlanSchema, reply.output);
   if (plan.success) return { kind: 'planned', plan: plan.output };
   return { kind: 'failed', error: { class: 'internal', message: 'the plan has not the form of a plan' } };
+}
+
+/** The end of a `rollback`: as of an `execute`, but whatever it says beside that it went well is not kept. */
+export const undoOf = (answered: Answered): Outcome => outcomeOf({ ...answered, checkOutput: () => undefined });
+
+const CheckReply = v.looseObject({ done: v.boolean(), output: v.optional(v.unknown()) });
+
+/** The end of a `check`: whether the last try happened, and its output where the action knows it. */
+export function checkOf(answered: Answered): CheckResult {
+  const reply = replyOf(answered);
+  if (!reply.ok) return { kind: 'failed', error: reply.error };
+  const said = v.safeParse(CheckReply, reply.output);
+  if (!said.success) return { kind: 'failed', error: { class: 'internal', message: 'the check did not say whether' } };
+  if (!said.output.done) return { kind: 'not-done' };
+  const output = (said.output.output ?? null) as Json;
+  if (output === null || answered.checkOutput(output) === undefined) return { kind: 'done', output };
+  return { kind: 'failed', error: { class: 'internal', message: 'the output that the check gave does not fit' } };
 }
 
 /** Foreign text made safe to store and show. */

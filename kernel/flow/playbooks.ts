@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Issue } from '../playbook/issue.ts';
-import { type Checked, lintPlaybook } from '../playbook/lint.ts';
+import { type Checked, lintAll } from '../playbook/lint.ts';
 import { TIERS } from '../playbook/step.ts';
 import type { Clock } from '../port/clock.ts';
 import { KEYS } from './keys.ts';
@@ -47,9 +47,12 @@ export type Playbooks = ReturnType<typeof openPlaybooks>;
 export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock: Clock }) {
   const { ledger, registry, clock } = deps;
 
-  const lint = (org: OrgId, text: string): Result<Checked, readonly Issue[]> => {
+  const lint = (org: OrgId, text: string): Promise<Result<Checked, readonly Issue[]>> => {
     const plugins = registry.org(org)?.plugins ?? new Map();
-    return lintPlaybook(text, { plugins: new Map([...plugins].map(([name, plugin]) => [name, plugin.manifest])) });
+    return lintAll(text, {
+      plugins: new Map([...plugins].map(([name, plugin]) => [name, plugin.manifest])),
+      playbook: (name) => registry.active(org, name)?.graph,
+    });
   };
   const read = (org: OrgId, name: string): PlaybookRecord | undefined => {
     const text = ledger.read(KEYS.playbook(org, name));
@@ -67,7 +70,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       by: Principal,
       text: string,
     ): Promise<Result<PlaybookRecord & { readonly digest: Digest }, PlaybookFault>> {
-      const checked = lint(by.org, text);
+      const checked = await lint(by.org, text);
       if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
       const { playbook, digest } = checked.value;
       const old = read(by.org, playbook.name);
@@ -105,7 +108,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       const old = read(by.org, name);
       const version = old?.versions.find((one) => one.digest === digest);
       if (!text || !old || !version) return err({ kind: 'not_found' });
-      const checked = lint(by.org, (JSON.parse(text) as StoredVersion).text);
+      const checked = await lint(by.org, (JSON.parse(text) as StoredVersion).text);
       if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
       const risky = [...checked.value.graph.steps.values()].some(
         (step) => step.kind === 'action' && TIERS.indexOf(step.tier) >= TIERS.indexOf('high'),

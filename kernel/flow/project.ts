@@ -1,5 +1,5 @@
 import type { Approval } from '../approval/approval.ts';
-import type { OrgId, PrincipalId, RunId } from '../base/id.ts';
+import type { OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
@@ -53,7 +53,7 @@ export function turnRows(
   before: Run | null,
   after: Run,
   turn: TurnText,
-  usesOf: (step: string) => string,
+  usesOf: (step: StepRunId) => string,
   read: (key: string) => string | undefined,
 ): Write[] {
   const { org, id } = after;
@@ -76,6 +76,8 @@ export function turnRows(
   for (const call of before ? openCalls(before) : [])
     if (!open.some((other) => other.step === call.step)) rows.push({ key: KEYS.call(org, id, call.step), value: null });
 
+  rows.push(...waitRows(before, after));
+
   for (const approval of Object.values(after.approvals)) {
     if (before && own(before.approvals, approval.id) === approval) continue;
     const row: ApprovalRow = { ...approval, run: id, org, uses: usesOf(approval.step) };
@@ -85,6 +87,26 @@ export function turnRows(
   const updates = turn.events.filter((event) => event.kind === 'incident-updated');
   if (updates.length > 0) rows.push(...incidentRows(after, updates, turn.at, read));
   return rows;
+}
+
+/** Steps that wait for an event, each under the key of the event that it waits for. */
+function waitRows(before: Run | null, after: Run): Write[] {
+  const { org, id } = after;
+  const waits = (run: Run | null) =>
+    new Map(
+      Object.values(run?.ended ? {} : (run?.steps ?? {})).flatMap((step) =>
+        step.state === 'open' && step.waitsFor === 'event' ? [[KEYS.wait(org, step.key, id, step.id), step.id]] : [],
+      ),
+    );
+  const now = waits(after);
+  const gone = [...waits(before)].filter(([key]) => !now.has(key));
+  return [
+    ...[...now.keys()].filter((key) => !waits(before).has(key)).map((key) => ({ key, value: '{}' })),
+    ...gone.flatMap(([key, step]) => [
+      { key, value: null },
+      { key: KEYS.wake(org, id, step), value: null },
+    ]),
+  ];
 }
 
 export const summaryOf = (run: Run): RunSummary => ({

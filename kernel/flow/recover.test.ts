@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { openManualClock, openSeededEntropy } from '../adapter/memory/clock.ts';
 import { openMemoryStore } from '../adapter/memory/store.ts';
-import type { OrgId, RunId, StepId } from '../base/id.ts';
+import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { KEYS } from './keys.ts';
 import { openLedger } from './ledger.ts';
 import { recover } from './recover.ts';
 
 const ORG = 'acme' as OrgId;
-const STEP = 'ban' as StepId;
+const STEP = 'ban' as StepRunId;
+const NO_CHILDREN = { takeUp: async () => undefined };
 const runOf = (digit: string) => `run_${digit.repeat(32)}` as RunId;
 
 async function recordOf(runs: readonly RunId[], fault: 'none' | 'lost' = 'none') {
@@ -36,6 +37,7 @@ test('a run that cannot be taken up is reported, and keeps no other from it', as
     store,
     ledger,
     driver: { submit },
+    children: NO_CHILDREN,
     report: (defect) => void reported.push(defect),
   });
   expect([recovered, taken, reported]).toMatchObject([
@@ -48,5 +50,7 @@ test('a run that cannot be taken up is reported, and keeps no other from it', as
 test('a record that fails keeps the kernel from starting', async () => {
   const { store, ledger } = await recordOf([runOf('1')], 'lost');
   const submit = () => Promise.reject(new Error('the record failed'));
-  await expect(recover({ store, ledger, driver: { submit }, report: () => undefined })).rejects.toThrow(/record/);
+  await expect(
+    recover({ store, ledger, driver: { submit }, children: NO_CHILDREN, report: () => undefined }),
+  ).rejects.toThrow(/record/);
 });

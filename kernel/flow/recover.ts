@@ -2,6 +2,7 @@ import type { OrgId } from '../base/id.ts';
 import { toOrgId, toRunId } from '../base/id.ts';
 import type { Store } from '../port/store.ts';
 import type { OpenCall } from '../run/open-work.ts';
+import type { Children } from './children.ts';
 import type { Driver } from './drive.ts';
 import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -18,9 +19,10 @@ export async function recover(deps: {
   store: Store;
   ledger: Ledger;
   driver: Pick<Driver, 'submit'>;
+  children: Pick<Children, 'takeUp'>;
   report: (defect: unknown) => void;
 }): Promise<Recovered> {
-  const { store, ledger, driver, report } = deps;
+  const { store, ledger, driver, children, report } = deps;
   const span = within('!call');
   const open = new Map<OrgId, { run: string; call: OpenCall }[]>();
   for (let from = span.from; ; ) {
@@ -49,7 +51,13 @@ export async function recover(deps: {
     await Promise.all(
       found.map(({ run: name, call: { step, attempt, op } }) => {
         const run = toRunId(name);
-        return run && driver.submit(org, run, { kind: 'recovered', step, attempt, op }).catch(passOver);
+        if (!run) return undefined;
+        // A run that another has started goes on by itself, or has yet to begin.
+        const taken =
+          op === 'run'
+            ? children.takeUp(org, run, step)
+            : driver.submit(org, run, { kind: 'recovered', step, attempt, op });
+        return taken.catch(passOver);
       }),
     );
     calls += found.length;

@@ -33,6 +33,8 @@ export type Org = {
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
   triggers: readonly ActiveTrigger[];
+  /** Active versions of playbooks by name. */
+  readonly active: Map<string, Digest>;
   /** How many names of playbooks there are. */
   playbooks: number;
 };
@@ -83,7 +85,8 @@ export function openRegistry(store: Store) {
       if (grant) grantDigests.set(grant, digest);
       return digest;
     },
-    addOrg: (org: Omit<Org, 'triggers' | 'playbooks'>) => void orgs.set(org.id, { ...org, triggers: [], playbooks: 0 }),
+    addOrg: (org: Omit<Org, 'triggers' | 'playbooks' | 'active'>) =>
+      void orgs.set(org.id, { ...org, triggers: [], playbooks: 0, active: new Map() }),
 
     /** How many playbooks the org has; counted with the staging of each, so that two at once cannot pass the bound. */
     playbooks: (id: OrgId): number => orgs.get(id)?.playbooks ?? 0,
@@ -116,6 +119,13 @@ export function openRegistry(store: Store) {
     },
     plugin: (digest: Digest) => plugins.get(digest),
 
+    /** The version that new runs use. */
+    active(id: OrgId, name: string): { readonly digest: Digest; readonly graph: Graph } | undefined {
+      const digest = orgs.get(id)?.active.get(name);
+      const found = digest && version(id, name, digest);
+      return digest && found ? { digest, graph: found.graph } : undefined;
+    },
+
     graph: (org: OrgId, name: string, digest: Digest) => version(org, name, digest)?.graph,
 
     /**
@@ -128,6 +138,7 @@ export function openRegistry(store: Store) {
       const { playbook } = compiled;
       const { name } = playbook;
       remember(KEYS.version(id, name, digest), compiled);
+      org.active.set(name, digest);
       const others = org.triggers.filter((one) => one.playbook !== name);
       const all = [...others, ...triggersOf(name, digest, playbook)];
       org.triggers = all.sort((a, b) => (a.playbook < b.playbook ? -1 : a.playbook > b.playbook ? 1 : 0));
@@ -144,6 +155,7 @@ export function openRegistry(store: Store) {
         const record = JSON.parse(value) as { name: string; active: Digest | null };
         const found = record.active && version(id, record.name, record.active);
         if (!found || !record.active) continue;
+        org.active.set(record.name, record.active);
         active.push(...triggersOf(record.name, record.active, found.playbook));
       }
       org.triggers = active;

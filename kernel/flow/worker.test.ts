@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest';
-import type { OrgId, RunId, StepId } from '../base/id.ts';
+import type { OrgId, RunId } from '../base/id.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import type { Driver } from './drive.ts';
 import type { Registry } from './registry.ts';
 import { openWorker } from './worker.ts';
 
+type Call = Extract<Effect, { kind: 'call' }>;
 type Deps = Parameters<typeof openWorker>[0];
 
 /** A worker whose calls hang until they are released: no step is known, and the run takes no answer before. */
@@ -22,7 +23,7 @@ function workerThatHangs() {
   const worker = openWorker({ driver, registry, report: () => undefined } as unknown as Deps);
   const act = (org: string, step: number, kind: 'call' | 'abort' = 'call') => {
     const run = { org: org as OrgId, id: 'run' as RunId, playbook: {} } as unknown as Run;
-    worker.act(run, { kind, op: 'execute', step: `s${step}` as StepId, attempt: 1 } as unknown as Effect);
+    worker.act(run, { kind, op: 'execute', step: `s${step}`, attempt: 1 } as unknown as Call);
   };
   const count = async () => {
     await new Promise(setImmediate);

@@ -1,15 +1,17 @@
 import { type CallEnvelope, methodsOf } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
 import type { OrgId } from '../base/id.ts';
+import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { openTurns } from '../base/turns.ts';
+import { DEFAULT_TIMEOUT } from '../playbook/compile.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
-import type { Effect } from '../run/decision.ts';
+import type { Effect, Input } from '../run/decision.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import type { Broker } from './broker.ts';
 import type { Driver } from './drive.ts';
-import { type Answered, brokeOff, failedBefore, outcomeOf, planOf } from './outcome.ts';
+import { type Answered, brokeOff, checkOf, failedBefore, outcomeOf, planOf, undoOf } from './outcome.ts';
 import type { Registry } from './registry.ts';
 
 /**
@@ -55,13 +57,7 @@ export function openWorker(deps: {
       });
       // Cut off by our own end, which says nothing of the target: the call stays open for the next start.
       if (stopped) return;
-      const { org, id } = run;
-      if (call.op === 'plan')
-        await driver.submit(org, id, { kind: 'planned', step: call.step, result: planOf(answered) });
-      else {
-        const result = outcomeOf(answered);
-        await driver.submit(org, id, { kind: 'outcome', step: call.step, attempt: call.attempt, result });
-      }
+      await driver.submit(run.org, run.id, answerTo(call, answered));
     } finally {
       if (inFlight.get(key) === stop) inFlight.delete(key);
     }
@@ -74,7 +70,9 @@ export function openWorker(deps: {
   };
 
   const callPlugin = async (run: Run, call: Call, signal: AbortSignal): Promise<Answered> => {
-    const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(call.step);
+    const step = registry
+      .graph(run.org, run.playbook.name, run.playbook.digest)
+      ?.steps.get(partsOfStepRun(call.step).step);
     const org = registry.org(run.org);
     if (step?.kind !== 'action' || !org) return failedBefore('internal', 'the pinned step is not there');
     const digest = own(run.plugins, step.plugin);
@@ -83,10 +81,11 @@ export function openWorker(deps: {
     // Grants are those of now, not of the start: what an operator takes back is gone at once.
     const grant = org.egress.grants.find(({ plugin }) => plugin === step.plugin);
     const { effect } = contract.action;
+    const timeout = step.timeout ?? DEFAULT_TIMEOUT[step.type];
     const way = broker.forStep({
       org: run.org,
       run: run.id,
-      step: step.id,
+      step: call.step,
       attempt: call.attempt,
       plugin: step.plugin,
       rules: grant?.rules ?? [],
@@ -94,8 +93,8 @@ export function openWorker(deps: {
       methods: methodsOf(contract.action),
       op: call.op,
       idempotencyKey: call.key,
-      traceparent: traceparentOf(run, step.id),
-      timeoutMs: step.timeout,
+      traceparent: traceparentOf(run, call.step),
+      timeoutMs: timeout,
       signal,
       ...(call.recordsLeaving && { leaving: () => leaving(run, call) }),
     });
@@ -104,10 +103,10 @@ export function openWorker(deps: {
       op: call.op,
       input: call.parameters,
       plan: call.plan,
-      output: null,
+      output: call.output,
       settings: grant?.settings ?? {},
       run: run.id,
-      step: step.id,
+      step: call.step,
       attempt: call.attempt,
       idempotencyKey: call.key,
       now: clock.now(),
@@ -117,8 +116,8 @@ export function openWorker(deps: {
       org: run.org,
       module: digest,
       envelope: JSON.stringify(envelope),
-      softDeadlineMs: step.timeout,
-      hardDeadlineMs: step.timeout + GRACE_MS,
+      softDeadlineMs: timeout,
+      hardDeadlineMs: timeout + GRACE_MS,
       broker: way.handle,
       signal,
     });
@@ -151,7 +150,7 @@ export function openWorker(deps: {
 
   return {
     /** Starts an effect. Its answer arrives at the run as an input; nothing is returned. */
-    act(run: Run, effect: Effect): void {
+    act(run: Run, effect: Extract<Effect, { kind: 'call' | 'abort' }>): void {
       const key = keyOf(run, effect.step);
       forget(key);
       if (effect.kind === 'abort') {
@@ -181,6 +180,20 @@ export function openWorker(deps: {
       for (const call of inFlight.values()) call.abort();
     },
   };
+}
+
+/** What came back, as the input that it is for the run. */
+function answerTo({ op, step, attempt }: Call, answered: Answered): Exclude<Input, { kind: 'start' }> {
+  switch (op) {
+    case 'plan':
+      return { kind: 'planned', step, result: planOf(answered) };
+    case 'check':
+      return { kind: 'checked', step, attempt, result: checkOf(answered) };
+    case 'execute':
+      return { kind: 'outcome', step, attempt, result: outcomeOf(answered) };
+    case 'rollback':
+      return { kind: 'undone', step, attempt, result: undoOf(answered) };
+  }
 }
 
 /** W3C Trace Context: one trace for a run, one span for a step, the same over its attempts. */

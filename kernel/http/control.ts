@@ -28,6 +28,8 @@ function problemOf(fault: ControlFault): ProblemKind {
       return 'run-ended';
     case 'not_indeterminate':
       return 'step-not-indeterminate';
+    case 'nothing_to_close':
+      return 'nothing-to-close';
     case 'vote_refused':
       return VOTES[fault.why];
   }

@@ -10,6 +10,7 @@ export const PERMISSIONS = [
   'run.read',
   'run.cancel',
   'run.settle',
+  'run.close',
   'approval.read',
   'approval.vote',
   'playbook.read',
@@ -29,9 +30,9 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   source: ['event.publish'],
   author: [...READS, 'playbook.write'],
   approver: [...READS, 'approval.vote', 'playbook.activate'],
-  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle'],
+  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close'],
   auditor: [...READS, 'audit.read'],
-  admin: [...READS, 'run.cancel', 'run.settle', 'secret.manage', 'token.manage'],
+  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'secret.manage', 'token.manage'],
 };
 
 export const mayDo = (roles: readonly Role[], permission: Permission): boolean =>

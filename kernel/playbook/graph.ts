@@ -28,8 +28,6 @@ export type Step =
   | ParallelStep
   | ForeachStep;
 
-/** A step that can fail, and says what then. */
-export type FallibleStep = Exclude<Step, UpdateStep | BranchStep>;
 export type ForkStep = ParallelStep | ForeachStep;
 
 type Common = {

@@ -7,6 +7,7 @@ import { isObject, type Json } from '../base/json.ts';
 import { own } from '../base/own.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { checkRule } from '../rule/schema.ts';
+import { caseIssues } from './choose.ts';
 import { toGraph } from './compile.ts';
 import { readDocument } from './document.ts';
 import type { Graph } from './graph.ts';
@@ -16,7 +17,7 @@ import { ranBefore, referenceIssues, rulesOf } from './lint-reference.ts';
 import { subPlaybookIssues } from './lint-sub.ts';
 import { type Parts, partsOf, type StepPart } from './part.ts';
 import { type Playbook, PlaybookSchema } from './schema.ts';
-import { type PlaybookStep, TIER_FLOOR, TIERS } from './step.ts';
+import { type ActionType, type PlaybookStep, TIER_FLOOR, TIERS } from './step.ts';
 
 export type Checked = { readonly playbook: Playbook; readonly graph: Graph; readonly digest: Digest };
 
@@ -61,6 +62,16 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   return err(issues.slice(0, TOLD).map((issue) => ({ ...issue, line: lineAt(issue.at) })));
 }
 
+/** As `lintPlaybook`, and the cases of every branch as well, where all else is fine. */
+export async function lintAll(text: string, catalog: Catalog): Promise<Result<Checked, readonly Issue[]>> {
+  const checked = lintPlaybook(text, catalog);
+  const read = checked.ok ? readDocument(text) : undefined;
+  if (!checked.ok || !read?.ok) return checked;
+  const issues = await caseIssues(partsOf(read.value.value), checked.value.graph);
+  if (issues.length === 0) return checked;
+  return err(issues.slice(0, TOLD).map((issue) => ({ ...issue, line: read.value.lineAt(issue.at) })));
+}
+
 function schemaIssue(issue: v.BaseIssue<unknown>): Unplaced {
   const path = (issue.path ?? []).map((item) => legibleKey(item.key as string | number));
   const at = path.length > 0 ? `/${path.join('/')}` : '';
@@ -103,7 +114,7 @@ function stepIssues({ step, at }: StepPart): Unplaced[] {
   return [];
 }
 
-type ActionOf = Extract<PlaybookStep, { uses: string; retry?: unknown }>;
+type ActionOf = Extract<PlaybookStep, { type: ActionType }>;
 
 function connectorIssues({ step, at: place }: StepPart, catalog: Catalog): Unplaced[] {
   if (!isAction(step)) return [];

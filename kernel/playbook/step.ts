@@ -25,7 +25,7 @@ export const TIER_FLOOR = {
 export type ActionType = StepType;
 
 /** What becomes of a run when a step of it fails for good, beside the id of a step to go on with. */
-export const FAILURE_WAYS = ['continue', 'manual'] as const;
+const FAILURE_WAYS = ['continue', 'manual'] as const;
 /** Words that stand where the id of a step could stand. */
 export const RESERVED_IDS: readonly string[] = ['end', ...FAILURE_WAYS];
 

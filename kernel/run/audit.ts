@@ -47,6 +47,53 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
         cause,
       };
     }
+    case 'run-released':
+      return { ...engine, kind: 'run.released', cause: run.startedSeq };
+    case 'step-parked':
+      return { ...engine, kind: 'step.parked', step: event.step, cause: stepSeq };
+    case 'step-opened':
+      return { ...engine, kind: 'step.opened', step: event.step, outcome: event.open.waitsFor, cause: stepSeq };
+    case 'lane-started':
+      return { ...engine, kind: 'lane.started', step: event.step, ref: String(event.lane), cause: stepSeq };
+    case 'lane-ended': {
+      const { step, lane, outcome } = event;
+      return { ...engine, kind: 'lane.ended', step, ref: String(lane), outcome, cause: stepSeq };
+    }
+    case 'step-checking':
+      return { ...engine, kind: 'step.checking', step: event.step, attempt: event.attempt, cause: stepSeq };
+    case 'step-checked': {
+      const { step, attempt, outcome } = event;
+      return { ...engine, kind: 'step.settled', step, attempt, outcome, cause: stepSeq };
+    }
+    case 'step-check-failed': {
+      const { step, attempt, error } = event;
+      return { ...engine, kind: 'step.check_failed', step, attempt, outcome: error.class, cause: stepSeq };
+    }
+    case 'step-by-hand': {
+      const { step, by, outcome } = event;
+      return { ...person(by), kind: 'step.by_hand', step, outcome, cause: stepSeq };
+    }
+    case 'undo-intended': {
+      const { step, attempt, uses } = event;
+      return { ...engine, kind: 'step.intent', step, attempt, ref: uses, cause: stepSeq };
+    }
+    case 'undo-tried': {
+      const { step, attempt, end, error } = event;
+      const kind = end === 'failed' ? 'step.failed' : 'step.indeterminate';
+      return { ...engine, kind, step, attempt, outcome: error.class, cause: stepSeq };
+    }
+    case 'undo-retry':
+      return { ...engine, kind: 'step.retry', step: event.step, attempt: event.attempt, cause: stepSeq };
+    case 'undo-parked':
+      return { ...engine, kind: 'step.parked', step: event.step, cause: stepSeq };
+    case 'step-rolled-back':
+      return { ...engine, kind: 'step.rolled_back', step: event.step, attempt: event.attempt, cause: stepSeq };
+    case 'undo-failed':
+      return { ...engine, kind: 'rollback.failed', step: event.step, outcome: event.error.class, cause: stepSeq };
+    case 'run-undoing':
+      return { ...engine, kind: 'run.undoing', outcome: event.state, cause: run.startedSeq };
+    case 'run-closed':
+      return { ...person(event.by), kind: 'run.closed', cause: run.ended?.seq ?? run.startedSeq };
     case 'step-intended': {
       const approval = own(run.steps, event.step)?.approval;
       const decided = approval ? own(run.approvals, approval)?.decidedSeq : undefined;
@@ -102,7 +149,7 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
     case 'steps-skipped':
       return { ...engine, kind: 'steps.skipped', outcome: event.reason, cause: run.startedSeq };
     case 'run-cancel':
-      return { ...person(event.by), kind: 'run.cancel', cause: run.startedSeq };
+      return { ...(event.by === null ? engine : person(event.by)), kind: 'run.cancel', cause: run.startedSeq };
     case 'run-ended':
       return { ...engine, kind: 'run.ended', outcome: event.state, cause: run.startedSeq };
     default:

@@ -1,16 +1,20 @@
-import { refuseBallot, tally } from '../approval/approval.ts';
 import { unreachable } from '../base/assert.ts';
-import type { StepId } from '../base/id.ts';
+import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
-import { after } from '../base/time.ts';
-import type { ActionStep } from '../playbook/graph.ts';
-import { askPlan, judge, reach } from './advance.ts';
-import { decideCutOff, decideOutcome, decidePlanned, endTry } from './decide-outcome.ts';
+import { after, unixMs } from '../base/time.ts';
+import type { ActionStep, Step as GraphStep } from '../playbook/graph.ts';
+import { askPlan, judge } from './action.ts';
+import { advance } from './advance.ts';
+import { decideChecked, decideCutOff, decideOutcome, decidePlanned } from './decide-outcome.ts';
+import { decideByHand, decideClose, decideSettle, decideVote } from './decide-person.ts';
+import { decideTimer } from './decide-timer.ts';
 import type { Decision, Facts, Input, Refusal } from './decision.ts';
-import { endRun } from './end.ts';
-import { isOpenToSettle } from './open-work.ts';
+import { isLive } from './scope.ts';
 import { isEnded, type Run, type StepRun } from './state.ts';
-import { beginTurn, type Step, type Turn } from './turn.ts';
+import { endChild, startChild } from './sub.ts';
+import { beginTurn, type Step, stop, type Turn } from './turn.ts';
+import { abandonUndo, decideUndoCutOff, decideUndone, undoAgain } from './undo.ts';
+import { arrive } from './wait.ts';
 
 /**
  * (run, input, facts) -> decision. Pure and synchronous: no clock, no ids, no I/O, no judge. Where a judgement is
@@ -25,146 +29,180 @@ import { beginTurn, type Step, type Turn } from './turn.ts';
  * - R3 replaying stored events gives the stored run.
  * - R4 the same input twice changes nothing the second time.
  * - R6 an ended run emits nothing, except an operator's explicit settlement.
- * - R8 a run that cannot go forward is waiting or ended, never silent; every wait has a deadline.
+ * - R8 a run that cannot go forward is waiting, undoing or ended, never silent; every wait has a deadline.
  */
 export function decide(run: Run | null, input: Input, facts: Facts): Decision {
   if (input.kind === 'start') return run ? refuse({ kind: 'stale' }) : finish(...start(input, facts));
   if (!run) return refuse({ kind: 'stale' });
-  if (isEnded(run) && input.kind !== 'settle') return refuse({ kind: 'ended' });
+  if (isEnded(run) && input.kind !== 'settle' && input.kind !== 'close') return refuse({ kind: 'ended' });
   const turn = beginTurn(run, facts);
+  const step = decideInput(turn, run, input);
+  return step !== undefined && 'refusal' in step ? refuse(step.refusal) : finish(turn, step);
+}
+
+/** What a rule returns that finds nothing to decide: the input does not fit the run as it is now. */
+type Answer = Step | { readonly refusal: Refusal };
+const STALE: Answer = { refusal: { kind: 'stale' } };
+
+function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start' }>): Answer {
+  const { facts } = turn;
   switch (input.kind) {
+    case 'release': {
+      if (run.state !== 'pending') return STALE;
+      turn.emit({ kind: 'run-released' });
+      return { kind: 'reach', to: facts.graph.entry, items: [] };
+    }
+    case 'resume':
+      return resume(turn, run);
     case 'planned': {
-      const found = actionStep(run, facts, input.step);
-      if (found?.run.state !== 'ready' || found.run.waitsFor !== 'plan') return refuse({ kind: 'stale' });
-      return finish(turn, decidePlanned(turn, found.step, found.run, input.result));
+      const found = actionOf(run, facts, input.step);
+      if (found?.run.state !== 'ready' || found.run.waitsFor !== 'plan') return STALE;
+      return decidePlanned(turn, found.step, found.run, input.result);
     }
     case 'outcome': {
-      const found = actionStep(run, facts, input.step);
-      if (found?.run.state !== 'intended' || found.run.attempt !== input.attempt) return refuse({ kind: 'stale' });
-      return finish(turn, decideOutcome(turn, found.step, found.run, input.result));
+      const found = actionOf(run, facts, input.step);
+      if (found?.run.state !== 'intended' || found.run.attempt !== input.attempt) return STALE;
+      return decideOutcome(turn, found.step, found.run, input.result);
     }
-    case 'leaving': {
+    case 'checked': {
+      const found = actionOf(run, facts, input.step);
+      const isAsked = found?.run.state === 'indeterminate' && found.run.checking;
+      if (!found || !isAsked || found.run.attempt !== input.attempt) return STALE;
+      return decideChecked(turn, found.step, found.run, input.result);
+    }
+    case 'undone': {
+      const found = actionOf(run, facts, input.step);
+      const { undo } = found?.run ?? {};
+      if (!found || undo?.state !== 'intended' || undo.attempts.length !== input.attempt) return STALE;
+      return decideUndone(turn, found.step, found.run, input.result);
+    }
+    case 'leaving':
+      return decideLeaving(turn, run, input.step, input.attempt);
+    case 'arrived': {
+      const found = waiting(run, facts, input.step, 'event');
+      if (found?.kind !== 'wait') return STALE;
+      return arrive(turn, found, input.step, input.event, input.taken);
+    }
+    case 'child-ended': {
+      const found = waiting(run, facts, input.step, 'run');
       const state = own(run.steps, input.step);
-      const mayLeave = state?.state === 'intended' && state.attempt === input.attempt && !state.mayHaveActed;
-      if (!mayLeave) return refuse({ kind: 'stale' });
-      if (facts.now >= run.deadlineAt) return finish(turn, stop(turn, 'timed_out', 'run-timeout'));
-      turn.emit({ kind: 'step-leaving', step: input.step, attempt: input.attempt });
-      return turn.done();
+      const isMine = state?.state === 'open' && state.waitsFor === 'run' && state.child === input.child;
+      return found?.kind === 'playbook' && isMine ? endChild(turn, found, input) : STALE;
     }
     case 'recovered':
       return decideRecovered(turn, run, input);
     case 'vote':
       return decideVote(turn, run, input);
     case 'timer':
-      return decideTimer(turn, run);
+      return decideTimer(turn);
     case 'cancel':
       turn.emit({ kind: 'run-cancel', by: input.by, reason: input.reason });
-      return finish(turn, stop(turn, 'cancelled', 'cancelled'));
-    case 'settle':
-      return decideSettle(turn, run, input);
+      // One that is told to stop while it is undoing does not go on with it: whoever says so wants an end.
+      return run.undo ? abandonUndo(turn, 'undo-cancelled') : stop('cancelled', 'cancelled');
+    case 'settle': {
+      const state = own(run.steps, input.step);
+      const isByHand = state?.state === 'open' && state.waitsFor === 'person';
+      return isByHand ? decideByHand(turn, input) : decideSettle(turn, run, input);
+    }
+    case 'close':
+      return decideClose(turn, run, input);
     default:
       return unreachable(input);
   }
 }
 
 const refuse = (refusal: Refusal): Decision => ({ kind: 'refused', refusal });
-const finish = (turn: Turn, step: Step): Decision => (step ? { kind: 'needs', need: step } : turn.done());
+function finish(turn: Turn, step: Step): Decision {
+  const need = advance(turn, step);
+  return need ? { kind: 'needs', need } : turn.done();
+}
 
 function start(input: Extract<Input, { kind: 'start' }>, facts: Facts): [Turn, Step] {
   const turn = beginTurn(null, facts);
-  const { kind: _, ...pinned } = input;
-  turn.emit({ kind: 'run-started', ...pinned, deadlineAt: after(facts.now, facts.graph.timeout) });
-  return [turn, reach(turn, facts.graph.entry)];
+  const { kind: _, queued, until, ...pinned } = input;
+  const own = after(facts.now, facts.graph.timeout);
+  const deadlineAt = until === undefined ? own : unixMs(Math.min(own, until));
+  turn.emit({ kind: 'run-started', ...pinned, deadlineAt, ...(queued && { queued: true }) });
+  return [turn, queued ? undefined : { kind: 'reach', to: facts.graph.entry, items: [] }];
 }
 
-function actionStep(run: Run, facts: Facts, id: StepId): { step: ActionStep; run: StepRun } | undefined {
-  const step = facts.graph.steps.get(id);
+/** An action step, and its run while it is still to go on. */
+function actionOf(run: Run, facts: Facts, id: StepRunId): { step: ActionStep; run: StepRun } | undefined {
+  const step = facts.graph.steps.get(partsOfStepRun(id).step);
   const state = own(run.steps, id);
   return step?.kind === 'action' && state ? { step, run: state } : undefined;
 }
 
+/** The step of a run that is open and waits for this. */
+function waiting(run: Run, facts: Facts, id: StepRunId, what: 'event' | 'run'): GraphStep | undefined {
+  const state = own(run.steps, id);
+  if (state?.state !== 'open' || state.waitsFor !== what || !isLive(run, facts.graph, id)) return undefined;
+  return facts.graph.steps.get(partsOfStepRun(id).step);
+}
+
+/** A call that records its leaving asks whether it still may. */
+function decideLeaving(turn: Turn, run: Run, id: StepRunId, attempt: number): Answer {
+  const state = own(run.steps, id);
+  const tried =
+    state?.state === 'intended'
+      ? { attempt: state.attempt, mayHaveActed: state.mayHaveActed }
+      : state?.undo?.state === 'intended' && {
+          attempt: state.undo.attempts.length,
+          mayHaveActed: state.undo.mayHaveActed,
+        };
+  if (!tried || tried.attempt !== attempt || tried.mayHaveActed || turn.facts.stopped) return STALE;
+  if (turn.isOverdue()) return run.undo ? abandonUndo(turn, 'undo-timeout') : stop('timed_out', 'run-timeout');
+  turn.emit({ kind: 'step-leaving', step: id, attempt });
+  return undefined;
+}
+
 /** After a restart: the call was cut off, and nobody will answer it any more. */
-function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 'recovered' }>): Decision {
-  const found = actionStep(run, turn.facts, input.step);
-  if (!found) return refuse({ kind: 'stale' });
+function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 'recovered' }>): Answer {
+  const found = actionOf(run, turn.facts, input.step);
+  if (!found) return STALE;
   const { step, run: state } = found;
-  const isOpen =
-    input.op === 'plan'
-      ? state.state === 'ready' && state.waitsFor === 'plan'
-      : state.state === 'intended' && state.attempt === input.attempt;
-  return isOpen ? finish(turn, decideCutOff(turn, step, state)) : refuse({ kind: 'stale' });
-}
-
-function decideVote(turn: Turn, run: Run, input: Extract<Input, { kind: 'vote' }>): Decision {
-  const approval = own(run.approvals, input.approval);
-  if (!approval) return refuse({ kind: 'unknown-approval' });
-  const why = refuseBallot(approval, input.ballot, turn.facts.now);
-  if (why) return refuse({ kind: 'vote', why });
-  const { by, decision, rationale } = input.ballot;
-  turn.emit({ kind: 'approval-voted', approval: approval.id, by, decision, rationale });
-  const voted = own(turn.run().approvals, approval.id) ?? approval;
-  const state = tally(voted, turn.facts.now);
-  if (state === 'pending') return turn.done();
-  turn.emit({ kind: 'approval-decided', approval: approval.id, state });
-  if (state !== 'approved') return finish(turn, denyHeld(turn, approval.step, state));
-  const found = actionStep(turn.run(), turn.facts, approval.step);
-  if (!found) return refuse({ kind: 'stale' });
-  // Judged again: the world may have moved while people thought. The approval stands only for the same subject.
-  return finish(turn, judge(turn, found.step, found.run.parameters, found.run.plan));
-}
-
-function decideTimer(turn: Turn, run: Run): Decision {
-  const { now } = turn.facts;
-  // What was due first happened first, however late anyone looks. At the deadline itself the run's end comes first.
-  const expired = Object.values(run.approvals).find(
-    ({ state, expiresAt }) => state === 'pending' && expiresAt <= now && expiresAt < run.deadlineAt,
-  );
-  if (expired) {
-    turn.emit({ kind: 'approval-decided', approval: expired.id, state: 'expired' });
-    return finish(turn, denyHeld(turn, expired.step, 'expired'));
+  switch (input.op) {
+    case 'plan':
+      if (state.state !== 'ready' || state.waitsFor !== 'plan') return STALE;
+      return decideCutOff(turn, step, state);
+    case 'execute':
+      if (state.state !== 'intended' || state.attempt !== input.attempt) return STALE;
+      return decideCutOff(turn, step, state);
+    case 'check':
+      if (state.state !== 'indeterminate' || !state.checking || state.attempt !== input.attempt) return STALE;
+      return decideChecked(turn, step, state, {
+        kind: 'failed',
+        error: { class: 'unavailable', message: 'cut off by a restart' },
+      });
+    case 'rollback':
+      if (state.undo?.state !== 'intended' || state.undo.attempts.length !== input.attempt) return STALE;
+      return decideUndoCutOff(turn, step, state);
+    default:
+      return unreachable(input.op);
   }
-  if (now >= run.deadlineAt) return finish(turn, stop(turn, 'timed_out', 'run-timeout'));
-  const found = run.current ? actionStep(run, turn.facts, run.current) : undefined;
-  if (found?.run.state !== 'ready' || found.run.waitsFor !== 'retry' || now < found.run.retryAt)
-    return refuse({ kind: 'stale' });
-  const { op, parameters, plan } = found.run;
-  return finish(
-    turn,
-    op === 'plan' ? askPlan(turn, found.step, parameters) : judge(turn, found.step, parameters, plan),
-  );
 }
 
-function denyHeld(turn: Turn, step: StepId, why: string): Step {
-  turn.emit({
-    kind: 'step-failed',
-    step,
-    attempt: 0,
-    error: { class: 'refused_by_policy', message: `approval ${why}` },
-  });
-  return endRun(turn, 'aborted', `approval-${why}`);
+/** Things may be sent again: what was parked goes on where it stood. */
+function resume(turn: Turn, run: Run): Answer {
+  if (turn.facts.stopped) return STALE;
+  const parked = Object.values(run.steps).filter((step) => step.state === 'ready' && step.waitsFor === 'release');
+  const undo = Object.values(run.steps).filter((step) => step.undo?.state === 'parked');
+  if (parked.length + undo.length === 0) return STALE;
+  for (const { id } of undo) advance(turn, undoAgain(turn, id));
+  for (const { id } of parked) {
+    const now = own(turn.run().steps, id);
+    if (turn.run().ended || now?.state !== 'ready' || now.waitsFor !== 'release') continue;
+    const step = turn.facts.graph.steps.get(partsOfStepRun(id).step);
+    const need = step ? advance(turn, goOnWith(turn, step, now)) : undefined;
+    if (need) return need;
+  }
+  return undefined;
 }
 
-/** Ends now, whatever is under way: a call in flight is stopped, and what it may have changed is recorded as unknown. */
-function stop(turn: Turn, state: 'cancelled' | 'timed_out', reason: string): Step {
-  const current = turn.run().current;
-  const open = current ? own(turn.run().steps, current) : undefined;
-  if (open?.state === 'intended') {
-    endTry(turn, open, reason);
-    turn.ask({ kind: 'abort', step: open.id });
-  } else if (open?.state === 'ready' && open.waitsFor === 'plan') turn.ask({ kind: 'abort', step: open.id });
-  return endRun(turn, state, reason);
-}
-
-function decideSettle(turn: Turn, run: Run, input: Extract<Input, { kind: 'settle' }>): Decision {
-  const state = own(run.steps, input.step);
-  if (!state || !isOpenToSettle(run, state)) return refuse({ kind: 'not-indeterminate' });
-  const { step, by, outcome, note } = input;
-  turn.emit({ kind: 'step-settled', step, by, outcome, note });
-  if (isEnded(run)) return turn.done();
-  const found = actionStep(turn.run(), turn.facts, step);
-  if (!found) return refuse({ kind: 'stale' });
-  return finish(
-    turn,
-    outcome === 'succeeded' ? reach(turn, found.step.next) : endRun(turn, 'failed', 'settled-failed'),
-  );
+function goOnWith(turn: Turn, step: GraphStep, run: Extract<StepRun, { state: 'ready' }>): Step {
+  if (step.kind === 'playbook') return startChild(turn, step, run.id, run.parameters);
+  if (step.kind !== 'action' || run.waitsFor !== 'release') return undefined;
+  return run.op === 'plan'
+    ? askPlan(turn, run.id, run.parameters)
+    : judge(turn, step, run.id, run.parameters, run.plan);
 }

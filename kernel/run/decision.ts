@@ -1,13 +1,13 @@
-import type { Plan } from '../../sdk/contract/plugin.ts';
+import type { Operation, Plan } from '../../sdk/contract/plugin.ts';
 import type { Ballot, VoteRefusal } from '../approval/approval.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
-import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { ActionType } from '../playbook/step.ts';
 import type { RunEvent } from './event.ts';
-import type { Run, StepError } from './state.ts';
+import type { Parent, Run, StepError } from './state.ts';
 
 /** Everything that can happen to a run. */
 export type Input =
@@ -24,26 +24,59 @@ export type Input =
       readonly requester: PrincipalId;
       readonly trace: string;
       readonly inputs: JsonObject;
+      /** Versions of the playbooks that its steps may start, at any depth. */
+      readonly playbooks?: Readonly<Record<string, Digest>>;
+      readonly parent?: Parent;
+      /** Its deadline at the latest, whatever its playbook says. */
+      readonly until?: UnixMs;
+      /** It waits for `release`. */
+      readonly queued?: boolean;
     }
-  | { readonly kind: 'planned'; readonly step: StepId; readonly result: PlanResult }
-  | { readonly kind: 'outcome'; readonly step: StepId; readonly attempt: number; readonly result: Outcome }
+  /** A queued run's turn has come. */
+  | { readonly kind: 'release' }
+  /** Things may be sent again. */
+  | { readonly kind: 'resume' }
+  /** The event that a step waits for. */
+  | { readonly kind: 'arrived'; readonly step: StepRunId; readonly event: EventId; readonly taken: JsonObject }
+  /** The run that a step started has ended. */
+  | {
+      readonly kind: 'child-ended';
+      readonly step: StepRunId;
+      readonly child: RunId;
+      readonly completed: boolean;
+      readonly reason: string;
+      readonly output: JsonObject;
+    }
+  | { readonly kind: 'planned'; readonly step: StepRunId; readonly result: PlanResult }
+  | { readonly kind: 'outcome'; readonly step: StepRunId; readonly attempt: number; readonly result: Outcome }
+  | { readonly kind: 'checked'; readonly step: StepRunId; readonly attempt: number; readonly result: CheckResult }
+  | { readonly kind: 'undone'; readonly step: StepRunId; readonly attempt: number; readonly result: Outcome }
   /** A call that records its leaving is about to send the first request that may change something. */
-  | { readonly kind: 'leaving'; readonly step: StepId; readonly attempt: number }
+  | { readonly kind: 'leaving'; readonly step: StepRunId; readonly attempt: number }
   | { readonly kind: 'vote'; readonly approval: ApprovalId; readonly ballot: Ballot }
   | { readonly kind: 'timer' }
-  | { readonly kind: 'cancel'; readonly by: PrincipalId; readonly reason: string }
+  /** `by` is null where the kernel itself stops it. */
+  | { readonly kind: 'cancel'; readonly by: PrincipalId | null; readonly reason: string }
+  /** An analyst has looked at how it ended. */
+  | { readonly kind: 'close'; readonly by: PrincipalId; readonly note: string }
   | {
       readonly kind: 'settle';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly by: PrincipalId;
       readonly outcome: 'succeeded' | 'failed';
       readonly note: string;
     }
   /** The kernel restarted and found this call without an answer. */
-  | { readonly kind: 'recovered'; readonly step: StepId; readonly attempt: number; readonly op: 'plan' | 'execute' };
+  | { readonly kind: 'recovered'; readonly step: StepRunId; readonly attempt: number; readonly op: Operation };
 
 export type PlanResult =
   | { readonly kind: 'planned'; readonly plan: Plan }
+  | { readonly kind: 'failed'; readonly error: StepError };
+
+/** Whether an unknown try happened, as the action itself has found out. */
+export type CheckResult =
+  | { readonly kind: 'done'; readonly output: Json }
+  | { readonly kind: 'not-done' }
   | { readonly kind: 'failed'; readonly error: StepError };
 
 /**
@@ -52,30 +85,48 @@ export type PlanResult =
  */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly output: Json; readonly left?: 'answered' | 'uncertain' }
-  | { readonly kind: 'failed'; readonly error: StepError; readonly left?: 'answered' | 'uncertain' }
+  | {
+      readonly kind: 'failed';
+      readonly error: StepError;
+      readonly left?: 'answered' | 'uncertain';
+      /** The target, or an open circuit, asks not to be tried again before. */
+      readonly retryAfterMs?: number;
+    }
   | { readonly kind: 'indeterminate'; readonly reason: string };
 
 /** What is asked of the outside, once the turn is durable. */
 export type Effect =
   | {
       readonly kind: 'call';
-      readonly op: 'plan' | 'execute';
-      readonly step: StepId;
+      readonly op: Operation;
+      readonly step: StepRunId;
       readonly attempt: number;
       readonly parameters: JsonObject;
       readonly plan: Plan | null;
+      /** Of `execute`, for `rollback`; null otherwise. */
+      readonly output: Json;
       readonly key: string;
       /** Nothing that may change something leaves before the input `leaving` was accepted. */
       readonly recordsLeaving: boolean;
     }
   /** Stop the call of this step that is under way, if any. */
-  | { readonly kind: 'abort'; readonly step: StepId };
+  | { readonly kind: 'abort'; readonly step: StepRunId }
+  /** Start the run of a `playbook` step; once, however often it is asked for. */
+  | {
+      readonly kind: 'start-run';
+      readonly step: StepRunId;
+      readonly child: RunId;
+      readonly playbook: { readonly name: string; readonly digest: Digest };
+      readonly inputs: JsonObject;
+    }
+  | { readonly kind: 'stop-run'; readonly child: RunId };
 
 /** What is known of an action, from the manifest of the pinned plugin. */
 export type ActionFacts = {
   readonly effect: 'none' | 'read' | 'write';
   readonly idempotent: 'key' | 'check' | 'no';
   readonly plans: boolean;
+  readonly rollsBack: boolean;
   /** Step types that it may be used as. */
   readonly types: readonly ActionType[];
   /** @returns what is wrong with the parameters by the action's own schema, or undefined. Pure. */
@@ -98,16 +149,19 @@ export type Facts = {
   readonly action: (plugin: string, action: string) => ActionFacts | undefined;
   /** Digest of what the org grants the plugin at present: settings and rules, or that there is no grant. */
   readonly grant: (plugin: string) => Digest;
-  readonly verdicts: ReadonlyMap<StepId, Verdict>;
-  readonly branches: ReadonlyMap<StepId, 'true' | 'false' | 'fault'>;
+  readonly verdicts: ReadonlyMap<StepRunId, Verdict>;
+  /** Place of the first path that holds, as many as there are where none does; a predicate may be beyond judgement. */
+  readonly branches: ReadonlyMap<StepRunId, number | 'fault'>;
+  /** The stop switch is on: nothing is sent. */
+  readonly stopped: boolean;
 };
 
 /** A judgement that decide lacks: the caller gets it and decides again from the start. */
 export type Need =
-  | { readonly kind: 'branch'; readonly step: StepId; readonly run: Run }
+  | { readonly kind: 'branch'; readonly step: StepRunId; readonly run: Run }
   | {
       readonly kind: 'verdict';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly parameters: JsonObject;
       readonly plan: Plan | null;
       readonly run: Run;
@@ -118,7 +172,8 @@ export type Refusal =
   | { readonly kind: 'ended' }
   | { readonly kind: 'unknown-approval' }
   | { readonly kind: 'vote'; readonly why: VoteRefusal }
-  | { readonly kind: 'not-indeterminate' };
+  | { readonly kind: 'not-indeterminate' }
+  | { readonly kind: 'nothing-to-close' };
 
 export type Decision =
   | {

@@ -1,21 +1,54 @@
-import type { StepId } from '../base/id.ts';
+import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
+import type { Json, JsonObject } from '../base/json.ts';
 import { own } from '../base/own.ts';
-import type { Terminal } from './state.ts';
+import { bind } from '../playbook/reference.ts';
+import { scopeOf } from './scope.ts';
+import type { Ending } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
-/** Ends a run: open approvals are withdrawn, steps never reached are skipped with the reason, nothing is left open. */
-export function endRun(turn: Turn, state: Terminal, reason: string): Step {
-  for (const approval of Object.values(turn.run().approvals))
-    if (approval.state === 'pending')
-      turn.emit({ kind: 'approval-decided', approval: approval.id, state: 'withdrawn' });
-  const never: StepId[] = [];
-  for (const id of turn.facts.graph.steps.keys()) {
-    const step = own(turn.run().steps, id);
-    const neverTried = step?.attempts.length === 0 && (step.state === 'ready' || step.state === 'held');
-    if (!step || neverTried) never.push(id);
-  }
-  if (never.length > 0)
-    turn.emit({ kind: 'steps-skipped', steps: never, reason: state === 'completed' ? 'branch-not-taken' : reason });
+/** The last step of the outermost block has succeeded. */
+export function completeRun(turn: Turn): Step {
+  skipRest(turn, 'branch-not-taken');
+  const scope = scopeOf(turn.run(), { each: [] }, []);
+  const output = Object.entries(turn.facts.graph.outputs).map(([name, reference]): [string, Json] => {
+    const bound = bind(reference, scope);
+    return [name, bound.ok ? bound.value : null];
+  });
+  turn.emit({
+    kind: 'run-ended',
+    state: 'completed',
+    reason: 'completed',
+    ...(output.length > 0 && { output: Object.fromEntries(output) as JsonObject }),
+  });
+  return undefined;
+}
+
+/** Ends a run of which nothing is under way any more. */
+export function endRun(turn: Turn, { state, reason }: Ending): Step {
+  skipRest(turn, reason);
   turn.emit({ kind: 'run-ended', state, reason });
   return undefined;
+}
+
+/**
+ * Steps that were never reached, and those that were reached and never tried, will not go on. A step inside of a
+ * `foreach` is one for each item, so it is named only where it was reached.
+ * @param tried also those that wait for another try: `run-ended` says the same of them, where it follows at once.
+ */
+export function skipRest(turn: Turn, reason: string, tried = false): void {
+  const { steps } = turn.run();
+  const never: StepRunId[] = [];
+  const rank = new Map<string, number>();
+  for (const { id, each } of turn.facts.graph.steps.values()) {
+    rank.set(id, rank.size);
+    const at = stepRunId(id, []);
+    if (each.length === 0 && !own(steps, at)) never.push(at);
+  }
+  for (const step of Object.values(steps)) {
+    const waits = step.state === 'ready' || step.state === 'held';
+    if (step.state === 'open' || (waits && (tried || step.attempts.length === 0))) never.push(step.id);
+  }
+  const rankOf = (id: StepRunId) => rank.get(partsOfStepRun(id).step) ?? 0;
+  if (never.length === 0) return;
+  turn.emit({ kind: 'steps-skipped', steps: never.sort((a, b) => rankOf(a) - rankOf(b)), reason });
 }

@@ -1,10 +1,10 @@
 import type { Plan } from '../../sdk/contract/plugin.ts';
-import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId, StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
 import type { Tier } from '../playbook/step.ts';
-import type { StepError, Terminal } from './state.ts';
+import type { Open, Parent, StepError, Terminal } from './state.ts';
 
 /**
  * The stored facts of a run. Append-only, and every one has exactly one audit record (R5). Changing a member is a
@@ -25,13 +25,44 @@ export type RunEvent =
       readonly trace: string;
       readonly inputs: JsonObject;
       readonly deadlineAt: UnixMs;
+      /** Not in records from before there were sub-runs and queues. */
+      readonly playbooks?: Readonly<Record<string, Digest>>;
+      readonly parent?: Parent;
+      /** It does nothing before `run-released`. */
+      readonly queued?: true;
     }
+  | { readonly kind: 'run-released' }
   /** The step was reached, its parameters are bound, and its plan has been asked for. */
-  | { readonly kind: 'step-ready'; readonly step: StepId; readonly parameters: JsonObject }
-  | { readonly kind: 'step-planned'; readonly step: StepId; readonly plan: Plan }
+  | { readonly kind: 'step-ready'; readonly step: StepRunId; readonly parameters: JsonObject }
+  /** Nothing may be sent at present: what was about to be asked for waits until that is over. */
+  | {
+      readonly kind: 'step-parked';
+      readonly step: StepRunId;
+      readonly parameters: JsonObject;
+      readonly op: 'plan' | 'execute';
+    }
+  /** A step that calls no action is under way. */
+  | {
+      readonly kind: 'step-opened';
+      readonly step: StepRunId;
+      readonly parameters: JsonObject;
+      readonly open:
+        | Exclude<Open, { waitsFor: 'lanes' }>
+        | { readonly waitsFor: 'lanes'; readonly lanes: number; readonly most: number };
+    }
+  | { readonly kind: 'lane-started'; readonly step: StepRunId; readonly lane: number }
+  | {
+      readonly kind: 'lane-ended';
+      readonly step: StepRunId;
+      readonly lane: number;
+      readonly outcome: 'succeeded' | 'failed' | 'stopped';
+      /** What the step collects of this lane. */
+      readonly value?: Json;
+    }
+  | { readonly kind: 'step-planned'; readonly step: StepRunId; readonly plan: Plan }
   | {
       readonly kind: 'step-held';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly parameters: JsonObject;
       readonly approval: ApprovalId;
       readonly subject: Digest;
@@ -57,7 +88,7 @@ export type RunEvent =
   /** Durable before the effect leaves. `key` is the idempotency key: the same on every attempt of the step. */
   | {
       readonly kind: 'step-intended';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly attempt: number;
       readonly uses: string;
       /** What the action's manifest declares. */
@@ -69,42 +100,117 @@ export type RunEvent =
       readonly recordsLeaving?: boolean;
     }
   /** Durable before the first request that may change something, of an action whose repeat nothing makes safe. */
-  | { readonly kind: 'step-leaving'; readonly step: StepId; readonly attempt: number }
-  | { readonly kind: 'step-succeeded'; readonly step: StepId; readonly attempt: number; readonly output: Json }
-  | { readonly kind: 'step-failed'; readonly step: StepId; readonly attempt: number; readonly error: StepError }
+  | { readonly kind: 'step-leaving'; readonly step: StepRunId; readonly attempt: number }
+  | { readonly kind: 'step-succeeded'; readonly step: StepRunId; readonly attempt: number; readonly output: Json }
+  | { readonly kind: 'step-failed'; readonly step: StepRunId; readonly attempt: number; readonly error: StepError }
   /**
    * Another try is due; `attempt` is its number. Follows the end of the last one, which counts against the retry budget
    * unless it was cut off by an end of the kernel.
    */
   | {
       readonly kind: 'step-retry';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly attempt: number;
       readonly retryAt: UnixMs;
       /** Not in records from before plans were tried again: those are of `execute`. */
       readonly op?: 'plan' | 'execute';
       readonly cutOff?: boolean;
     }
-  | { readonly kind: 'step-indeterminate'; readonly step: StepId; readonly attempt: number; readonly reason: string }
+  /** The action is asked whether an unknown try happened. */
+  | { readonly kind: 'step-checking'; readonly step: StepRunId; readonly attempt: number }
+  | {
+      readonly kind: 'step-checked';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly outcome: 'succeeded' | 'failed';
+      readonly output: Json;
+    }
+  /** It could not say; a person will have to. */
+  | {
+      readonly kind: 'step-check-failed';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly error: StepError;
+    }
+  | { readonly kind: 'step-indeterminate'; readonly step: StepRunId; readonly attempt: number; readonly reason: string }
   | {
       readonly kind: 'step-settled';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly by: PrincipalId;
       readonly outcome: 'succeeded' | 'failed';
       readonly note: string;
     }
-  | { readonly kind: 'guardrail-blocked'; readonly step: StepId; readonly rule: string; readonly text: string }
-  | { readonly kind: 'branch-taken'; readonly step: StepId; readonly matched: boolean; readonly to: StepId | null }
+  /** What an action could not do was done, or given up, by a person. */
+  | {
+      readonly kind: 'step-by-hand';
+      readonly step: StepRunId;
+      readonly by: PrincipalId;
+      readonly outcome: 'succeeded' | 'failed';
+      readonly note: string;
+    }
+  | { readonly kind: 'guardrail-blocked'; readonly step: StepRunId; readonly rule: string; readonly text: string }
+  | {
+      readonly kind: 'branch-taken';
+      readonly step: StepRunId;
+      /** Whether the first path was taken. */
+      readonly matched: boolean;
+      /** Place of the path, from 0; as many as there are: none. Not in records from before there were more than one. */
+      readonly path?: number;
+      readonly to: StepId | null;
+    }
   | {
       readonly kind: 'incident-updated';
-      readonly step: StepId;
+      readonly step: StepRunId;
       readonly incident: string;
       readonly state: string;
       readonly note: string | null;
     }
-  | { readonly kind: 'steps-skipped'; readonly steps: readonly StepId[]; readonly reason: string }
-  | { readonly kind: 'run-cancel'; readonly by: PrincipalId; readonly reason: string }
-  | { readonly kind: 'run-ended'; readonly state: Terminal; readonly reason: string };
+  /** They will not go on. One that was tried is what its last try was; any other is skipped. */
+  | { readonly kind: 'steps-skipped'; readonly steps: readonly StepRunId[]; readonly reason: string }
+  /** `by` is null where the kernel itself stopped it: its parent has ended. */
+  | { readonly kind: 'run-cancel'; readonly by: PrincipalId | null; readonly reason: string }
+  /** What was carried out is undone now, last first; then the run ends like this. */
+  | {
+      readonly kind: 'run-undoing';
+      readonly state: Terminal;
+      readonly reason: string;
+      readonly deadlineAt: UnixMs;
+    }
+  /** As of `step-intended`, for the action's rollback. */
+  | {
+      readonly kind: 'undo-intended';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly uses: string;
+      readonly key: string;
+      readonly recordsLeaving: boolean;
+    }
+  | {
+      readonly kind: 'undo-tried';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly end: 'failed' | 'indeterminate';
+      readonly error: StepError;
+    }
+  | {
+      readonly kind: 'undo-retry';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly retryAt: UnixMs;
+      readonly cutOff: boolean;
+    }
+  | { readonly kind: 'undo-parked'; readonly step: StepRunId }
+  | { readonly kind: 'step-rolled-back'; readonly step: StepRunId; readonly attempt: number; readonly output: Json }
+  /** It stays as it was done, and somebody has to look. */
+  | { readonly kind: 'undo-failed'; readonly step: StepRunId; readonly error: StepError }
+  | {
+      readonly kind: 'run-ended';
+      readonly state: Terminal;
+      readonly reason: string;
+      /** What the playbook's `outputs` name, of a run that completed. */
+      readonly output?: JsonObject;
+    }
+  | { readonly kind: 'run-closed'; readonly by: PrincipalId; readonly note: string };
 
 /** One turn as stored: `seq` is the audit number of the first event; the others follow it one by one. */
 export type StoredTurn = {

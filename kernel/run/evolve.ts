@@ -1,9 +1,12 @@
 import { invariant, unreachable } from '../base/assert.ts';
-import type { StepId } from '../base/id.ts';
+import type { StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from './event.ts';
-import type { Attempt, Run, StepCommon, StepRun, StepState } from './state.ts';
+import { evolveFork } from './evolve-fork.ts';
+import { evolveUndo } from './evolve-undo.ts';
+import { endAttempt, onStep, openAttempt, settleLast } from './fold.ts';
+import type { Run, RunState, StepRun } from './state.ts';
 
 /**
  * (run, event) -> run. Total over the events of a run; the live path and recovery both fold with this and with nothing
@@ -16,31 +19,44 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       id: event.run,
       org: event.org,
       version: 0,
-      state: 'running',
+      state: event.queued ? 'pending' : 'running',
       playbook: event.playbook,
       policy: event.policy,
       plugins: event.plugins,
+      playbooks: event.playbooks ?? {},
       trigger: event.trigger,
       event: event.event,
       requester: event.requester,
+      parent: event.parent ?? null,
       trace: event.trace,
       inputs: event.inputs,
       startedAt: at,
       startedSeq: seq,
       deadlineAt: event.deadlineAt,
-      current: null,
       steps: {},
       approvals: {},
+      undo: null,
       ended: null,
+      closed: null,
     };
   }
   invariant(run !== null, 'a run begins with run-started');
   switch (event.kind) {
+    case 'run-released':
+      return { ...run, state: 'running' };
     case 'step-ready':
       return onStep(run, event.step, seq, at, (step) => ({
         ...step,
         state: 'ready',
         waitsFor: 'plan',
+        parameters: event.parameters,
+      }));
+    case 'step-parked':
+      return onStep(run, event.step, seq, at, (step) => ({
+        ...step,
+        state: 'ready',
+        waitsFor: 'release',
+        op: event.op,
         parameters: event.parameters,
       }));
     case 'step-planned':
@@ -51,6 +67,10 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         plan: event.plan,
         spent: 0,
       }));
+    case 'step-opened':
+    case 'lane-started':
+    case 'lane-ended':
+      return evolveFork(run, event, seq, at);
     case 'step-held': {
       const { approval: id, step, tier, subject, needed, role, expiresAt } = event;
       const approval = {
@@ -73,7 +93,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         parameters: event.parameters,
         approval: id,
       }));
-      return { ...held, state: 'waiting', approvals: { ...held.approvals, [id]: approval } };
+      return { ...held, approvals: { ...held.approvals, [id]: approval } };
     }
     case 'approval-voted': {
       const approval = own(run.approvals, event.approval);
@@ -88,30 +108,21 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       const approval = own(run.approvals, event.approval);
       invariant(approval, 'a decision names an open approval');
       const decided = { ...approval, state: event.state, decidedSeq: seq };
-      return { ...run, state: 'running', approvals: { ...run.approvals, [approval.id]: decided } };
+      return { ...run, approvals: { ...run.approvals, [approval.id]: decided } };
     }
-    case 'step-intended': {
-      const attempt: Attempt = {
-        number: event.attempt,
-        effect: event.effect,
-        intentSeq: seq,
-        intentAt: at,
-        end: null,
-        endSeq: null,
-        error: null,
-      };
-      const next = onStep(run, event.step, seq, at, (step) => ({
+    case 'step-intended':
+      return onStep(run, event.step, seq, at, (step) => ({
         ...step,
         state: 'intended',
         // A record from before departures were recorded says nothing of one.
         mayHaveActed: event.effect === 'write' && event.recordsLeaving !== true,
         attempt: event.attempt,
         parameters: event.parameters,
-        attempts: [...step.attempts, attempt],
+        attempts: [...step.attempts, openAttempt(event.attempt, event.effect, seq, at)],
       }));
-      return { ...next, state: 'running' };
-    }
     case 'step-leaving':
+      // Of an undo, the step has succeeded and stays so.
+      if (own(run.steps, event.step)?.undo) return evolveUndo(run, event, seq, at);
       return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'intended', mayHaveActed: true }));
     case 'step-succeeded':
       return onStep(run, event.step, seq, at, (step) => ({
@@ -127,8 +138,8 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         error: event.error,
         attempts: endAttempt(step.attempts, 'failed', seq, event.error),
       }));
-    case 'step-retry': {
-      const next = onStep(run, event.step, seq, at, (step) => ({
+    case 'step-retry':
+      return onStep(run, event.step, seq, at, (step) => ({
         ...step,
         state: 'ready',
         waitsFor: 'retry',
@@ -137,30 +148,35 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         spent: step.spent + (event.cutOff ? 0 : 1),
         cutOffs: step.cutOffs + (event.cutOff ? 1 : 0),
       }));
-      return { ...next, state: 'waiting' };
-    }
-    case 'step-indeterminate': {
-      const next = onStep(run, event.step, seq, at, (step) => ({
+    case 'step-indeterminate':
+      return onStep(run, event.step, seq, at, (step) => ({
         ...step,
         state: 'indeterminate',
         reason: event.reason,
+        checking: false,
         attempts: endAttempt(step.attempts, 'indeterminate', seq, null),
       }));
-      return { ...next, state: 'waiting' };
-    }
-    case 'step-settled': {
-      const { outcome } = event;
-      const settled = onStep(run, event.step, seq, at, (step) => {
+    case 'step-checking':
+    case 'step-check-failed':
+      return onStep(run, event.step, seq, at, (step, old) => ({
+        ...step,
+        state: 'indeterminate',
+        reason: old?.state === 'indeterminate' ? old.reason : 'unknown',
+        checking: event.kind === 'step-checking',
+      }));
+    case 'step-checked':
+    case 'step-settled':
+    case 'step-by-hand':
+      return onStep(run, event.step, seq, at, (step) => {
+        const { outcome } = event;
         const attempts = step.attempts.map((one) => (one.end === 'indeterminate' ? { ...one, end: outcome } : one));
-        const error = { class: 'upstream_error', message: 'settled as failed by an operator' } as const;
-        return outcome === 'succeeded'
-          ? { ...step, attempts, state: 'succeeded', output: null }
-          : { ...step, attempts, state: 'failed', error };
+        if (outcome === 'succeeded')
+          return { ...step, attempts, state: 'succeeded', output: event.kind === 'step-checked' ? event.output : null };
+        const message = event.kind === 'step-checked' ? 'it did not happen' : 'settled as failed by an operator';
+        return { ...step, attempts, state: 'failed', error: { class: 'upstream_error', message } };
       });
-      return run.ended ? { ...settled, current: null } : { ...settled, state: 'running' };
-    }
     case 'guardrail-blocked':
-      return { ...run, state: 'running' };
+      return run;
     case 'branch-taken':
       return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'succeeded', output: event.matched }));
     case 'incident-updated':
@@ -171,19 +187,29 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       }));
     case 'steps-skipped':
       return event.steps.reduce(
-        (folded, id) => onStep(folded, id, seq, at, (step) => ({ ...step, state: 'skipped', reason: event.reason })),
+        (folded, id) =>
+          onStep(folded, id, seq, at, (step, old) =>
+            step.attempts.length > 0 && old ? settleLast(old) : { ...step, state: 'skipped', reason: event.reason },
+          ),
         run,
       );
     case 'run-cancel':
       return run;
-    case 'run-ended':
-      return {
-        ...run,
-        state: event.state,
-        current: null,
-        steps: mapSteps(run.steps, settleLast),
-        ended: { at, reason: event.reason, seq },
-      };
+    case 'run-undoing':
+      return { ...run, undo: { state: event.state, reason: event.reason }, deadlineAt: event.deadlineAt };
+    case 'undo-intended':
+    case 'undo-tried':
+    case 'undo-retry':
+    case 'undo-parked':
+    case 'undo-failed':
+    case 'step-rolled-back':
+      return evolveUndo(run, event, seq, at);
+    case 'run-ended': {
+      const { state, reason, output = null } = event;
+      return { ...run, steps: mapSteps(run.steps, settleLast), ended: { at, state, reason, seq, output } };
+    }
+    case 'run-closed':
+      return { ...run, closed: { by: event.by, at, note: event.note, seq } };
     default:
       return unreachable(event);
   }
@@ -196,48 +222,36 @@ export function evolveTurn(run: Run | null, turn: StoredTurn): Run {
     folded = evolve(folded, event, turn.seq + index, turn.at);
   });
   invariant(folded, 'a turn has an event');
-  return { ...folded, version: (run?.version ?? 0) + 1 };
+  return afterTurn(folded, run);
 }
+
+/** What a turn as a whole makes of a run: its version, and the state that follows from its steps. */
+export const afterTurn = (folded: Run, before: Run | null): Run => ({
+  ...folded,
+  state: stateOf(folded),
+  version: (before?.version ?? 0) + 1,
+});
 
 /** The whole run from its turns; null when there are none. */
 export const replay = (turns: readonly StoredTurn[]): Run | null => turns.reduce<Run | null>(evolveTurn, null);
 
-/** A step that waited to be tried again when the run ended is what its last try was: unknown, or failed. */
-function settleLast(step: StepRun): StepRun {
-  const last = step.attempts.at(-1);
-  if ((step.state !== 'ready' && step.state !== 'held') || !last) return step;
-  const kept = { ...commonOf(step.id, step), seq: step.seq, at: step.at };
-  if (last.end === 'indeterminate') return { ...kept, state: 'indeterminate', reason: 'run-ended-before-a-retry' };
-  return { ...kept, state: 'failed', error: last.error ?? { class: 'unavailable', message: 'not tried again' } };
+function stateOf(run: Run): RunState {
+  if (run.ended) return run.ended.state;
+  if (run.undo) return 'undoing';
+  const steps = Object.values(run.steps);
+  if (steps.length === 0 || steps.some(isUnderWay)) return run.state === 'pending' ? 'pending' : 'running';
+  return steps.some(isWaiting) ? 'waiting' : 'running';
 }
+/** Somebody other than people and time owes an answer. */
+const isUnderWay = (step: StepRun): boolean =>
+  step.state === 'intended' ||
+  (step.state === 'ready' && step.waitsFor === 'plan') ||
+  (step.state === 'indeterminate' && step.checking) ||
+  (step.state === 'open' && step.waitsFor === 'run');
+const isWaiting = ({ state }: StepRun): boolean =>
+  state === 'ready' || state === 'held' || state === 'indeterminate' || state === 'open';
 
 const mapSteps = (steps: Run['steps'], change: (step: StepRun) => StepRun): Run['steps'] =>
-  Object.fromEntries(Object.values(steps).map((step) => [step.id, change(step)]));
-
-/** What a step takes along from one state to the next; of a step that was not reached yet, what it begins with. */
-function commonOf(id: StepId, step: StepRun | undefined): StepCommon {
-  const { attempt = 0, parameters = {}, plan = null, approval = null, attempts = [] } = step ?? {};
-  const { spent = 0, cutOffs = 0 } = step ?? {};
-  return { id, attempt, parameters, plan, approval, attempts, spent, cutOffs };
-}
-
-function onStep(
-  run: Run,
-  id: StepId,
-  seq: number,
-  at: UnixMs,
-  change: (step: StepCommon) => StepCommon & StepState,
-): Run {
-  const after: StepRun = { ...change(commonOf(id, own(run.steps, id))), seq, at };
-  return { ...run, current: id, steps: { ...run.steps, [id]: after } };
-}
-
-/** Closes the attempt that is open, if one is; a step that failed before its first intent has none. */
-function endAttempt(
-  attempts: readonly Attempt[],
-  end: Exclude<Attempt['end'], null>,
-  endSeq: number,
-  error: Attempt['error'],
-): readonly Attempt[] {
-  return attempts.map((attempt) => (attempt.end === null ? { ...attempt, end, endSeq, error } : attempt));
-}
+  Object.fromEntries(Object.values(steps).map((step) => [step.id, change(step)])) as Readonly<
+    Record<StepRunId, StepRun>
+  >;

@@ -3,8 +3,8 @@ import { kinds, machine, person, step } from '../../test/support/machine.ts';
 import { runView } from '../http/view/run.ts';
 import type { Graph, Step } from '../playbook/graph.ts';
 import { bind } from '../playbook/reference.ts';
-import { scopeOf } from './advance.ts';
 import { replay } from './evolve.ts';
+import { scopeOf } from './scope.ts';
 
 /** No document may name a step like this. Should one come here all the same, its run goes on like any other. */
 const NAMES = Object.getOwnPropertyNames(Object.prototype);
@@ -37,7 +37,7 @@ describe.each(NAMES)('a step with the name %s', (name) => {
 
   test('is reached, done, and there for later steps', () => {
     const m = begin(name, STEPS);
-    const before = bind(`{{ steps.${name}.state }}`, scopeOf(m.run()));
+    const before = bind(`{{ steps.${name}.state }}`, scopeOf(m.run(), { each: [] }, []));
     expect(before).toMatchObject({ ok: false, error: { kind: 'missing' } });
     expect(kinds(m.outcome('ask', { kind: 'succeeded', output: {} }))).toBe(
       'step-succeeded incident-updated step-intended',

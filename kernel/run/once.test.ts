@@ -24,10 +24,10 @@ describe.each(CLASSES)('an error of class %s', (errorClass) => {
   const retried = ERROR_CLASSES[errorClass].transient ? 'step-failed step-retry' : FAILED;
 
   test.each([
-    ['may not be repeated', ONCE],
-    ['is only checked', CHECK],
-  ])('after a request of what %s', (_, action) => {
-    const expected = REFUSALS.includes(errorClass) ? FAILED : 'step-indeterminate';
+    ['may not be repeated', ONCE, 'step-indeterminate'],
+    ['is only checked', CHECK, 'step-indeterminate step-checking'],
+  ] as const)('after a request of what %s', (_, action, unknown) => {
+    const expected = REFUSALS.includes(errorClass) ? FAILED : unknown;
     for (const left of ['answered', 'uncertain'] as const) {
       const m = begin(action);
       expect(kinds(m.outcome('a', { ...failed(errorClass), left }))).toBe(expected);

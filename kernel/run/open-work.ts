@@ -1,50 +1,74 @@
-import type { StepId } from '../base/id.ts';
-import { own } from '../base/own.ts';
+import type { Operation } from '../../sdk/contract/plugin.ts';
+import type { StepRunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
+import { nextLane } from './fork.ts';
 import type { Attempt, Run, StepRun } from './state.ts';
 
 /** What a run waits for from outside, derived from its state, so that it cannot disagree with it. */
-export type OpenCall = { readonly step: StepId; readonly op: 'plan' | 'execute'; readonly attempt: number };
+export type OpenCall = { readonly step: StepRunId; readonly op: Operation | 'run'; readonly attempt: number };
 
-/** Calls whose answer is owed. On restart these are the open intents. */
+/** Calls, and runs, whose answer is owed. On restart these are the open intents. */
 export function openCalls(run: Run): readonly OpenCall[] {
   if (run.ended) return [];
-  const calls: OpenCall[] = [];
-  for (const step of Object.values(run.steps)) {
-    if (step.state === 'intended') calls.push({ step: step.id, op: 'execute', attempt: step.attempt });
-    else if (step.state === 'ready' && step.waitsFor === 'plan')
-      calls.push({ step: step.id, op: 'plan', attempt: step.spent + step.cutOffs + 1 });
-  }
-  return calls;
+  return Object.values(run.steps).flatMap((step): OpenCall[] => {
+    const { id } = step;
+    if (step.state === 'intended') return [{ step: id, op: 'execute', attempt: step.attempt }];
+    if (step.state === 'ready' && step.waitsFor === 'plan')
+      return [{ step: id, op: 'plan', attempt: step.spent + step.cutOffs + 1 }];
+    if (step.state === 'indeterminate' && step.checking) return [{ step: id, op: 'check', attempt: step.attempt }];
+    if (step.state === 'open' && step.waitsFor === 'run') return [{ step: id, op: 'run', attempt: 1 }];
+    if (step.undo?.state === 'intended') return [{ step: id, op: 'rollback', attempt: step.undo.attempts.length }];
+    return [];
+  });
 }
 
-/** The next instant at which something is due: a retry, an expiry, or the run's own deadline (R8: never none). */
-export function nextDue(run: Run): UnixMs | null {
+/** Something that is due at an instant. */
+export type Due =
+  | { readonly kind: 'approval' | 'retry' | 'wait' | 'undo' | 'lanes'; readonly at: UnixMs; readonly step: StepRunId }
+  | { readonly kind: 'deadline'; readonly at: UnixMs };
+
+/** What is due first, down to the run's own deadline (R8: never none). */
+export function firstDue(run: Run): Due | null {
   if (run.ended) return null;
-  let due = run.deadlineAt;
+  let first: Due = { kind: 'deadline', at: run.deadlineAt };
+  const consider = (due: Due) => {
+    if (due.at < first.at) first = due;
+  };
   for (const approval of Object.values(run.approvals))
-    if (approval.state === 'pending' && approval.expiresAt < due) due = approval.expiresAt;
-  const current = run.current ? own(run.steps, run.current) : undefined;
-  if (current?.state === 'ready' && current.waitsFor === 'retry' && current.retryAt < due) due = current.retryAt;
-  return due;
+    if (approval.state === 'pending') consider({ kind: 'approval', at: approval.expiresAt, step: approval.step });
+  for (const step of Object.values(run.steps)) {
+    if (step.state === 'ready' && step.waitsFor === 'retry' && !run.undo)
+      consider({ kind: 'retry', at: step.retryAt, step: step.id });
+    if (step.state === 'open' && (step.waitsFor === 'time' || step.waitsFor === 'event'))
+      consider({ kind: 'wait', at: step.until, step: step.id });
+    // Lanes that may begin now: a turn begins a few, and the next goes on.
+    if (nextLane(run, step.id) !== undefined) consider({ kind: 'lanes', at: step.at, step: step.id });
+    if (step.undo?.state === 'retry' && step.undo.retryAt !== null)
+      consider({ kind: 'undo', at: step.undo.retryAt, step: step.id });
+  }
+  return first;
 }
+
+export const nextDue = (run: Run): UnixMs | null => firstDue(run)?.at ?? null;
 
 export type Closure = 'open' | 'closed' | 'needs_review';
 
 /** A run that ended with something unknown, or stopped after it had changed something, needs a person's eye (S 13.3). */
 export function closureOf(run: Run): Closure {
   if (!run.ended) return 'open';
+  if (run.closed) return 'closed';
   const steps = Object.values(run.steps);
   const unknown = steps.some(
     (step) => step.state === 'indeterminate' || (step.state !== 'succeeded' && step.attempts.some(isUnknown)),
   );
-  if (unknown) return 'needs_review';
-  return isPartial(run) ? 'needs_review' : 'closed';
+  const isLeft = steps.some(({ undo }) => undo?.state === 'failed' || undo?.attempts.some(isUnknown));
+  return unknown || isLeft || isPartial(run) ? 'needs_review' : 'closed';
 }
 
 /** A person can say what became of it: its outcome is unknown, and no later try of it will tell. */
 export const isOpenToSettle = (run: Run, step: StepRun): boolean =>
-  step.state === 'indeterminate' ||
+  (step.state === 'indeterminate' && !step.checking) ||
+  (step.state === 'open' && step.waitsFor === 'person') ||
   (run.ended !== null && step.state === 'failed' && step.attempts.slice(-1).some(isUnknown));
 
 /** A try that may have changed something, and nobody has said whether it did. */

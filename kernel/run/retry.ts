@@ -2,13 +2,13 @@ import type { ErrorClass } from '../../sdk/contract/error.ts';
 import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
 import { digestOf } from '../base/digest.ts';
 import { type DurationMs, durationMs } from '../base/time.ts';
-import type { ActionStep } from '../playbook/graph.ts';
-import type { ActionFacts } from './decision.ts';
+import type { ActionStep, RetryRule } from '../playbook/graph.ts';
+import type { ActionFacts, Outcome } from './decision.ts';
 
-/** Attempts and delays (S 5.3). Only transient errors are tried again, and never more than the budget. */
-export type RetryPolicy = { readonly attempts: number; readonly first: DurationMs; readonly most: DurationMs };
+/** Attempts and delays (S 5.3). What is tried again is never tried more often than the budget. */
+export type RetryPolicy = RetryRule;
 
-const DEFAULT: RetryPolicy = { attempts: 3, first: durationMs(500), most: durationMs(10_000) };
+const DEFAULT: RetryPolicy = { attempts: 3, first: durationMs(500), most: durationMs(10_000), on: undefined };
 
 /** A plan changes nothing, so its repeat is always safe. */
 export const planRetryPolicy = (step: ActionStep): RetryPolicy => step.retry ?? DEFAULT;
@@ -16,20 +16,39 @@ export const planRetryPolicy = (step: ActionStep): RetryPolicy => step.retry ?? 
 /** An action whose repeat nothing makes safe is not repeated by default: one attempt. */
 export function retryPolicy(step: ActionStep, action: ActionFacts): RetryPolicy {
   if (step.retry) return step.retry;
-  return mayRepeat(action) ? DEFAULT : { ...DEFAULT, attempts: 1 };
+  return mayRepeat(action) || action.idempotent === 'check' ? DEFAULT : { ...DEFAULT, attempts: 1 };
 }
 
 /** Whether doing it twice under one key equals doing it once: it changes nothing, or the target honours the key. */
 export const mayRepeat = (action: ActionFacts): boolean => action.effect !== 'write' || action.idempotent === 'key';
 
 /** Whether the error is an answer that refuses the request: what it asked for was not done. */
-export const isRefusal = (error: ErrorClass): boolean => REFUSALS.includes(error);
+const isRefusal = (error: ErrorClass): boolean => REFUSALS.includes(error);
 const REFUSALS: readonly ErrorClass[] = ['invalid_input', 'unauthorized', 'forbidden', 'not_found', 'conflict'];
 
-export const isTransient = (error: ErrorClass): boolean => ERROR_CLASSES[error].transient;
+/** Whether the policy tries again after this error: the classes that its author names, or every transient one. */
+export const isRetriable = ({ on }: Pick<RetryPolicy, 'on'>, error: ErrorClass): boolean =>
+  error !== 'refused_by_policy' && (on ? on.includes(error) : ERROR_CLASSES[error].transient);
+
+/**
+ * The end of what may not be repeated, once a request of it has left. A gateway may give up on what is done all the same,
+ * and a plugin may fail after what it did: only an answer that refuses is a failure, and only what was answered can be a
+ * success. All else is unknown, and so nothing is sent again.
+ */
+export function asOnce(outcome: Outcome): Outcome {
+  if (outcome.kind === 'succeeded' && outcome.left === 'uncertain')
+    return { kind: 'indeterminate', reason: 'unknown-after-no-answer' };
+  if (outcome.kind === 'failed' && outcome.left && !isRefusal(outcome.error.class))
+    return { kind: 'indeterminate', reason: `unknown-after-${outcome.error.class}` };
+  return outcome;
+}
 
 /** Exponential, capped, with up to a quarter of jitter so that many runs do not return at once. `jitter` is 0..1. */
-export function backoff(policy: RetryPolicy, failedAttempts: number, jitter: number): DurationMs {
+export function backoff(
+  policy: Pick<RetryPolicy, 'first' | 'most'>,
+  failedAttempts: number,
+  jitter: number,
+): DurationMs {
   const raw = Math.min(policy.first * 2 ** Math.max(0, failedAttempts - 1), policy.most);
   return durationMs(Math.round(raw * (1 + 0.25 * jitter)));
 }

@@ -1,7 +1,7 @@
 import type { ErrorClass } from '../../sdk/contract/error.ts';
 import type { Plan } from '../../sdk/contract/plugin.ts';
 import type { Approval } from '../approval/approval.ts';
-import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 
@@ -10,7 +10,8 @@ import type { UnixMs } from '../base/time.ts';
  * numbers: the record that says how the run got there.
  */
 export type Terminal = 'completed' | 'failed' | 'cancelled' | 'timed_out' | 'aborted';
-export type RunState = 'running' | 'waiting' | Terminal;
+/** `pending`: it waits for its turn. `undoing`: what it did is being undone, and `undo` says how it will end. */
+export type RunState = 'pending' | 'running' | 'waiting' | 'undoing' | Terminal;
 
 export type Run = {
   readonly id: RunId;
@@ -22,9 +23,13 @@ export type Run = {
   readonly playbook: { readonly name: string; readonly digest: Digest };
   readonly policy: Digest;
   readonly plugins: Readonly<Record<string, Digest>>;
+  /** Versions of the playbooks that its steps may start, at any depth. */
+  readonly playbooks: Readonly<Record<string, Digest>>;
   readonly trigger: string;
   readonly event: EventId;
   readonly requester: PrincipalId;
+  /** The step that started it, for a run that is a step of another. */
+  readonly parent: Parent | null;
   /** W3C trace id, 32 hex digits. */
   readonly trace: string;
   readonly inputs: JsonObject;
@@ -32,18 +37,29 @@ export type Run = {
   readonly startedSeq: number;
   /** The run's timeout as an instant: every wait ends here at the latest (R8). */
   readonly deadlineAt: UnixMs;
-  readonly current: StepId | null;
-  readonly steps: Readonly<Record<StepId, StepRun>>;
+  readonly steps: Readonly<Record<StepRunId, StepRun>>;
   readonly approvals: Readonly<Record<ApprovalId, Approval>>;
-  readonly ended: { readonly at: UnixMs; readonly reason: string; readonly seq: number } | null;
+  /** How it will end, from the moment at which it begins to undo what it did. */
+  readonly undo: Ending | null;
+  readonly ended: (Ending & { readonly at: UnixMs; readonly seq: number; readonly output: JsonObject | null }) | null;
+  /** An analyst has looked at how it ended (S 13.3). */
+  readonly closed: {
+    readonly by: PrincipalId;
+    readonly at: UnixMs;
+    readonly note: string;
+    readonly seq: number;
+  } | null;
 };
+
+export type Parent = { readonly run: RunId; readonly step: StepRunId; readonly depth: number };
+export type Ending = { readonly state: Terminal; readonly reason: string };
 
 /** One execution of one step. `parameters` are bound once, at the first attempt, and never change after. */
 export type StepRun = StepCommon & StepState & { readonly seq: number; readonly at: UnixMs };
 
 /** What every state of a step has. */
 export type StepCommon = {
-  readonly id: StepId;
+  readonly id: StepRunId;
   readonly attempt: number;
   readonly parameters: JsonObject;
   readonly plan: Plan | null;
@@ -53,19 +69,55 @@ export type StepCommon = {
   readonly spent: number;
   /** Tries that an end of the kernel cut off and that were followed by another. They count against no retry budget. */
   readonly cutOffs: number;
+  /** Undoing it, from its first try on. */
+  readonly undo: Undo | null;
+};
+
+/** Of a step that succeeded and whose run did not complete. `parked`: nothing may be sent at present. */
+export type Undo = {
+  readonly state: 'intended' | 'retry' | 'parked' | 'done' | 'failed';
+  /** As of a try of the action. */
+  readonly mayHaveActed: boolean;
+  readonly retryAt: UnixMs | null;
+  readonly attempts: readonly Attempt[];
+  readonly cutOffs: number;
+  readonly error: StepError | null;
 };
 
 /** What only one state has; it is left behind with that state. */
 export type StepState =
   | { readonly state: 'ready'; readonly waitsFor: 'plan' }
   | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly op: 'plan' | 'execute'; readonly retryAt: UnixMs }
+  /** Nothing may be sent at present (the stop switch); it goes on when that is over. */
+  | { readonly state: 'ready'; readonly waitsFor: 'release'; readonly op: 'plan' | 'execute' }
   | { readonly state: 'held' }
   /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
   | { readonly state: 'intended'; readonly mayHaveActed: boolean }
+  | ({ readonly state: 'open' } & Open)
   | { readonly state: 'succeeded'; readonly output: Json }
   | { readonly state: 'failed'; readonly error: StepError }
-  | { readonly state: 'indeterminate'; readonly reason: string }
-  | { readonly state: 'skipped'; readonly reason: string };
+  /** `checking`: the action is being asked whether it happened. */
+  | { readonly state: 'indeterminate'; readonly reason: string; readonly checking: boolean }
+  | { readonly state: 'skipped'; readonly reason: string }
+  | { readonly state: 'rolled_back'; readonly output: Json };
+
+/** What a step under way waits for that is no call of an action. */
+export type Open =
+  /** `most` lanes at a time. */
+  | {
+      readonly waitsFor: 'lanes';
+      readonly most: number;
+      readonly lanes: readonly LaneState[];
+      readonly values: readonly Json[];
+    }
+  | { readonly waitsFor: 'time'; readonly until: UnixMs }
+  /** `key` names what must arrive: playbook, step, fields and values. */
+  | { readonly waitsFor: 'event'; readonly key: Digest; readonly until: UnixMs }
+  | { readonly waitsFor: 'run'; readonly child: RunId }
+  /** A person does by hand what failed, and says what came of it. */
+  | { readonly waitsFor: 'person'; readonly error: StepError };
+
+export type LaneState = 'waiting' | 'open' | 'succeeded' | 'failed' | 'stopped';
 
 export type StepError = { readonly class: ErrorClass; readonly message: string };
 

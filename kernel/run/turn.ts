@@ -1,8 +1,11 @@
 import { invariant } from '../base/assert.ts';
+import type { StepId, StepRunId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Step as GraphStep } from '../playbook/graph.ts';
 import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
-import { evolve } from './evolve.ts';
-import type { Run } from './state.ts';
+import { afterTurn, evolve } from './evolve.ts';
+import type { Run, StepError, Terminal } from './state.ts';
 
 /**
  * A turn in the making: emits events and folds each at once, so that the next rule sees the run as it will be stored.
@@ -13,17 +16,60 @@ export type Turn = {
   run(): Run;
   emit(event: RunEvent): void;
   ask(effect: Effect): void;
+  /** The timer may come later than the instant it is for; nothing sets out in between. */
+  isOverdue(): boolean;
+  /** Whether the run may have one more step run. */
+  mayReachMore(): boolean;
+  /** Whether one more lane may begin in this turn. The next turn goes on with the rest. */
+  mayStartLane(): boolean;
   done(): Decision;
 };
 
-/** What a rule of the machine returns: a judgement it lacks, or undefined when it has said all it has to say. */
-export type Step = Need | undefined;
+/**
+ * What a rule of the machine returns: where the run goes on from there (advance.ts does it), a judgement that it lacks,
+ * or undefined when it has said all it has to say.
+ */
+export type Step = Move | Need | undefined;
+export type Move =
+  | { readonly kind: 'reach'; readonly to: StepId; readonly items: readonly number[] }
+  /** On to the next step of the block, or out of it where `to` is null. */
+  | { readonly kind: 'go-on'; readonly from: GraphStep; readonly items: readonly number[]; readonly to: StepId | null }
+  /** A step failed for good, which is on record. */
+  | {
+      readonly kind: 'fail';
+      readonly step: GraphStep;
+      readonly at: StepRunId;
+      readonly error: StepError;
+      readonly reason: string;
+    }
+  /** The run will not complete. */
+  | { readonly kind: 'stop'; readonly state: Exclude<Terminal, 'completed'>; readonly reason: string };
+
+export const goOn = (from: GraphStep, items: readonly number[], to: StepId | null): Move => ({
+  kind: 'go-on',
+  from,
+  items,
+  to,
+});
+export const stop = (state: Exclude<Terminal, 'completed'>, reason: string): Move => ({ kind: 'stop', state, reason });
+export const fail = (step: GraphStep, at: StepRunId, error: StepError, reason: string): Move => ({
+  kind: 'fail',
+  step,
+  at,
+  error,
+  reason,
+});
+
+/** So that one turn stays short, however many items there are. */
+const LANES_PER_TURN = 8;
+const EVENTS_PER_TURN = 128;
 
 export function beginTurn(run: Run | null, facts: Facts): Turn {
   const events: RunEvent[] = [];
   const befores: (Run | null)[] = [];
   const effects: Effect[] = [];
   let folded = run;
+  let lanes = 0;
   const now = () => {
     invariant(folded, 'a turn begins with a run or with run-started');
     return folded;
@@ -35,8 +81,12 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
       befores.push(folded);
       folded = evolve(folded, event, facts.seq + events.length, facts.now);
       events.push(event);
+      if (event.kind === 'lane-started') lanes++;
     },
     ask: (effect) => void effects.push(effect),
-    done: () => ({ kind: 'turn', run: { ...now(), version: (run?.version ?? 0) + 1 }, events, befores, effects }),
+    isOverdue: () => facts.now >= now().deadlineAt,
+    mayReachMore: () => Object.keys(now().steps).length < LIMITS.stepRunsPerRun.value,
+    mayStartLane: () => events.length < EVENTS_PER_TURN && lanes < LANES_PER_TURN,
+    done: () => ({ kind: 'turn', run: afterTurn(now(), run), events, befores, effects }),
   };
 }

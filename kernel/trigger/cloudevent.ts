@@ -8,10 +8,10 @@ import * as v from 'valibot';
 import type { OrgId } from '../base/id.ts';
 import { isObject, type Json, type JsonBounds, type JsonObject, parseJson } from '../base/json.ts';
 import { ok, type Result } from '../base/result.ts';
-import { unixMs } from '../base/time.ts';
+import { parseTimestamp, unixMs } from '../base/time.ts';
 import { type EventFormat, type IntakeFault, intakeFault, type NormalEvent, toTraceparent } from './event.ts';
 import { findingFromFalco, looksLikeFalco } from './falco.ts';
-import { checkFields, parseTimestamp, text, timestamp, uriReference } from './field.ts';
+import { checkFields, text, timestamp, uriReference } from './field.ts';
 import { isJsonMediaType } from './media-type.ts';
 import { checkFinding, DETECTION_FINDING } from './ocsf.ts';
 

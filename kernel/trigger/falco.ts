@@ -8,9 +8,9 @@ import { parseAddress } from '../../sdk/contract/cidr.ts';
 import { digestOfJson } from '../base/digest.ts';
 import { isObject, type Json, type JsonObject } from '../base/json.ts';
 import { ok, type Result } from '../base/result.ts';
-import type { UnixMs } from '../base/time.ts';
+import { parseTimestamp, type UnixMs } from '../base/time.ts';
 import type { IntakeFault, NormalEvent } from './event.ts';
-import { checkFields, parseTimestamp, text, timestamp } from './field.ts';
+import { checkFields, text, timestamp } from './field.ts';
 import { DETECTION_FINDING } from './ocsf.ts';
 
 /** Falco's priorities (those of syslog, RFC 5424 table 2) as OCSF `severity_id`. */

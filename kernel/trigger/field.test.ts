@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTimestamp } from './field.ts';
+import { parseTimestamp } from '../base/time.ts';
 import { isJsonMediaType } from './media-type.ts';
 
 describe('a timestamp (RFC 3339)', () => {

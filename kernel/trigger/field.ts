@@ -1,7 +1,7 @@
 /** The kinds of field that the intake schemas are made of. Each states its form in words, for whoever must mend it. */
 import * as v from 'valibot';
 import { ok, type Result } from '../base/result.ts';
-import { type UnixMs, unixMs } from '../base/time.ts';
+import { parseTimestamp } from '../base/time.ts';
 import { toSchemaIssues } from '../rule/issue.ts';
 import { type IntakeFault, intakeFault } from './event.ts';
 
@@ -15,20 +15,6 @@ export const uriReference = v.pipe(
   v.regex(/^(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/, 'a URI reference (RFC 3986)'),
   v.maxLength(1_024),
 );
-
-const RFC3339 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,12})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
-
-/** RFC 3339 section 5.6 from 1970 on, cut to milliseconds. A leap second and a day that the month lacks are none. */
-export function parseTimestamp(timestamp: string): UnixMs | undefined {
-  const match = RFC3339.exec(timestamp);
-  if (!match) return undefined;
-  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
-  // Date.parse takes 30 February for 2 March; the last day of a month is day 0 of the next.
-  if (month < 1 || month > 12 || day < 1 || day > new Date(Date.UTC(year, month, 0)).getUTCDate()) return undefined;
-  const instant = Date.parse(timestamp);
-  return instant >= 0 ? unixMs(instant) : undefined;
-}
 
 export const timestamp = v.pipe(
   v.string(),

@@ -10,8 +10,10 @@ import { clean, fields, note, paint, say, sayJson, state, table, when } from './
 import { type Globals, openSession, type Session } from './session.ts';
 
 const STATES: readonly RunSummary['state'][] = [
+  'pending',
   'running',
   'waiting',
+  'undoing',
   'completed',
   'failed',
   'cancelled',
@@ -56,7 +58,10 @@ export function addRun(program: Command): void {
       .command('settle')
       .description('say what became of a step of which nobody knows whether it happened')
       .argument('<id>', 'run_ and 32 hex digits')
-      .requiredOption('--step <step>', 'the step that is indeterminate')
+      .requiredOption(
+        '--step <step>',
+        'the step that is indeterminate, or that waits for a person, e.g. ban or scan[3]',
+      )
       .addOption(
         new Option('--outcome <outcome>', 'as you found it outside')
           .choices(['succeeded', 'failed'])
@@ -66,6 +71,16 @@ export function addRun(program: Command): void {
     ['interlock run settle run_0123... --step ban --outcome succeeded --note "the rule is on the firewall"'],
     'Look at the target first: the run goes on as if your answer were true.',
   ).action((id: string, _options, command: Command) => act(settleRun(id, command.optsWithGlobals())));
+
+  withExamples(
+    run
+      .command('close')
+      .description('say that somebody has looked at how a run ended that needs a review')
+      .argument('<id>', 'run_ and 32 hex digits')
+      .requiredOption('--note <text>', 'what was found; it goes into the history of the run'),
+    ['interlock run close run_0123... --note "the ban was lifted by hand, see case 4711"'],
+    'A run needs a review when something of it is unknown, or was done and could not be finished or undone.',
+  ).action((id: string, _options, command: Command) => act(closeRun(id, command.optsWithGlobals())));
 }
 
 async function listRuns(options: Globals & Listing & { state?: string; playbook?: string }): Promise<Ending> {
@@ -140,6 +155,15 @@ async function settleRun(id: string, options: SettleOptions): Promise<Ending> {
   return fine;
 }
 
+async function closeRun(id: string, options: Globals & { readonly note: string }): Promise<Ending> {
+  const session = await openRunSession(id, options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.closeRun(id, { note: options.note });
+  if (!answer.ok) return complain(answer.error, session.value);
+  sayChanged(answer.value, options);
+  return fine;
+}
+
 async function openRunSession(id: string, options: Globals): Promise<Result<Session>> {
   if (isApprovalOrRunId('run', id)) return openSession(options);
   return cannot('a run is named by run_ and 32 hex digits; `interlock run list` shows them.');
@@ -166,8 +190,10 @@ function sayRun(run: Run): void {
   );
   say('');
   say(table(['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'], run.steps.map(stepRow)));
-  for (const { step, state } of run.steps) {
-    if (state !== 'indeterminate') continue;
+  for (const { step, state, waitsFor } of run.steps) {
+    if (waitsFor === 'person')
+      note(`${step} waits for a person to do it by hand. Then: interlock run settle ${run.run} --step ${step} ...`);
+    if (state !== 'indeterminate' || waitsFor === 'check') continue;
     note(`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
   }
 }

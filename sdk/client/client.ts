@@ -24,6 +24,7 @@ import {
   Approval as ApprovalSchema,
   ApprovalSummary as ApprovalSummarySchema,
   type CancelForm,
+  type CloseForm,
   Run as RunSchema,
   RunSummary as RunSummarySchema,
   type SettleForm,
@@ -124,6 +125,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       ),
     cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
       post(within('runs', id, 'cancel'), form, RunSchema),
+    closeRun: (id: string, form: v.InferInput<typeof CloseForm>) => post(within('runs', id, 'close'), form, RunSchema),
     settleRun: (id: string, form: v.InferInput<typeof SettleForm>) =>
       post(within('runs', id, 'settle'), form, RunSchema),
 

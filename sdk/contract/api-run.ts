@@ -11,18 +11,30 @@ import {
   RunId,
   Sentence,
   Seq,
+  StepRunName,
 } from './api-word.ts';
-import { PlanSchema } from './plugin.ts';
+import { PlanSchema, STEP_TYPES } from './plugin.ts';
 
 /** Runs and approvals, as the API shows them, and what people may say to them. `seq` is a place in the audit log. */
-export const RUN_STATES = ['running', 'waiting', 'completed', 'failed', 'cancelled', 'timed_out', 'aborted'] as const;
+export const RUN_STATES = [
+  'pending',
+  'running',
+  'waiting',
+  'undoing',
+  'completed',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'aborted',
+] as const;
 export const APPROVAL_STATES = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'] as const;
+/** Step types that call no action. */
+const CONTROL_TYPES = ['update_state', 'branch', 'wait', 'approval', 'playbook', 'parallel', 'foreach'] as const;
 const TIERS = ['low', 'moderate', 'high', 'critical'] as const;
 const ROLES = ['source', 'author', 'approver', 'operator', 'auditor', 'admin'] as const;
 
 export const Role = v.picklist(ROLES);
 const Decision = v.picklist(['approve', 'reject']);
-const StepName = Name;
 
 const summary = {
   run: RunId,
@@ -60,19 +72,40 @@ export const Attempt = v.object({
 });
 
 export const Step = v.object({
-  step: StepName,
+  step: StepRunName,
   /** Null only when the pinned version cannot be read any more. */
-  type: v.nullable(v.picklist(['notify', 'enrich', 'open_ticket', 'webhook', 'contain', 'update_state', 'branch'])),
+  type: v.nullable(v.picklist([...STEP_TYPES, ...CONTROL_TYPES])),
   /** plugin/action; null for a step without one. */
   uses: v.nullable(v.string()),
   tier: v.nullable(v.picklist(TIERS)),
-  state: v.picklist(['pending', 'ready', 'held', 'intended', 'succeeded', 'failed', 'indeterminate', 'skipped']),
+  state: v.picklist([
+    'pending',
+    'ready',
+    'held',
+    'intended',
+    'open',
+    'succeeded',
+    'failed',
+    'indeterminate',
+    'skipped',
+    'rolled_back',
+  ]),
   /** Of the latest change; null while the step has not been reached. */
   seq: v.nullable(Seq),
   at: v.nullable(Instant),
-  /** While `ready`: the plan it has asked for, or the time of its next attempt. */
-  waitsFor: v.nullable(v.picklist(['plan', 'retry'])),
+  /**
+   * While `ready`: the plan it has asked for, the time of its next attempt, or the end of a stop. While `open`: its
+   * lanes, a time, an event, a run that it started, or a person who does by hand what failed. While `indeterminate`: the
+   * action, which is being asked.
+   */
+  waitsFor: v.nullable(v.picklist(['plan', 'retry', 'release', 'lanes', 'time', 'event', 'run', 'person', 'check'])),
   retryAt: v.nullable(Instant),
+  /** When the wait for a time, or for an event, is over. */
+  until: v.nullable(Instant),
+  /** How many lanes are in which state, while it waits for them. */
+  lanes: v.nullable(v.record(v.string(), v.pipe(v.number(), v.integer()))),
+  /** The run that it started. */
+  child: v.nullable(RunId),
   parameters: Fields,
   plan: v.nullable(PlanSchema),
   approval: v.nullable(ApprovalId),
@@ -81,6 +114,14 @@ export const Step = v.object({
   error: v.nullable(StepError),
   /** Why it was skipped, or why nobody knows. */
   reason: v.nullable(v.string()),
+  /** Of a step that was, or is to be, undone because its run did not complete. */
+  undo: v.nullable(
+    v.object({
+      state: v.picklist(['intended', 'retry', 'parked', 'done', 'failed']),
+      attempts: v.array(Attempt),
+      error: v.nullable(StepError),
+    }),
+  ),
 });
 export type Step = v.InferOutput<typeof Step>;
 
@@ -88,7 +129,7 @@ export const Vote = v.object({ by: Principal, decision: Decision, rationale: v.s
 
 const approval = {
   approval: ApprovalId,
-  step: StepName,
+  step: StepRunName,
   state: v.picklist(APPROVAL_STATES),
   /** Digest of action, parameters and plan: what exactly is agreed to. */
   subject: Digest,
@@ -108,7 +149,14 @@ export const RunApproval = v.object(approval);
 export const Run = v.object({
   ...summary,
   /** What the run was started with, and keeps. */
-  pins: v.object({ playbook: Digest, policy: Digest, plugins: v.record(v.string(), Digest) }),
+  pins: v.object({
+    playbook: Digest,
+    policy: Digest,
+    plugins: v.record(v.string(), Digest),
+    playbooks: v.record(v.string(), Digest),
+  }),
+  /** The run and the step that started it; null for a run that an event started. */
+  parent: v.nullable(v.object({ run: RunId, step: StepRunName })),
   /** W3C trace id. */
   trace: v.string(),
   inputs: Fields,
@@ -116,7 +164,13 @@ export const Run = v.object({
   deadlineAt: Instant,
   startedSeq: Seq,
   endedSeq: v.nullable(Seq),
-  /** Every step of the pinned playbook, in its order. */
+  /** How it will end, while it undoes what it did. */
+  undoing: v.nullable(v.object({ state: v.picklist(RUN_STATES), reason: v.string() })),
+  /** What its playbook names as outputs, of a run that completed. */
+  output: v.nullable(Fields),
+  /** Who has looked at how it ended, where that was needed. */
+  closed: v.nullable(v.object({ by: Principal, at: Instant, note: v.string(), seq: Seq })),
+  /** Every step of the pinned playbook, in its order; inside of a foreach one for each item that was reached. */
   steps: v.array(Step),
   approvals: v.array(RunApproval),
 });
@@ -152,8 +206,9 @@ export const VoteForm = v.strictObject({
   subject: Digest,
 });
 export const CancelForm = v.strictObject({ reason: Sentence });
+export const CloseForm = v.strictObject({ note: Sentence });
 export const SettleForm = v.strictObject({
-  step: StepName,
+  step: StepRunName,
   /** What became of the attempt, as a person has found out. */
   outcome: v.picklist(['succeeded', 'failed']),
   note: Sentence,

@@ -56,3 +56,12 @@ export const Sentence = v.pipe(
   v.maxLength(SENTENCE_CHARS),
   v.regex(SENTENCE, 'text that is not blank, without control characters'),
 );
+
+/** A step as a run executes it: its id, and inside of a `foreach` the number of the item, `scan[3]`. */
+export const StepRunName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}(?:\[(?:0|[1-9][0-9]{0,3})(?:\.(?:0|[1-9][0-9]{0,3})){0,3}\])?$/,
+    'the id of a step, with the item in brackets inside of a foreach, such as scan[3]',
+  ),
+);

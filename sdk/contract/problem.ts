@@ -49,8 +49,9 @@ export const PROBLEMS = {
   'step-not-indeterminate': kind(
     409,
     'There is nothing to settle',
-    'Only a step in the state indeterminate is settled by a person.',
+    'Only a step that is indeterminate, or that waits for a person, is settled by one.',
   ),
+  'nothing-to-close': kind(409, 'The run needs no review', 'Only a run with the closure needs_review is closed.'),
   'subject-changed': kind(
     409,
     'The approval is about something else than you were shown',

@@ -66,6 +66,7 @@ function advance(step: Step, { kind, attempt, ref }: AuditRecord): string | unde
     case 'step.succeeded':
     case 'step.failed':
     case 'step.indeterminate':
+    case 'step.rolled_back':
       return finish(step, attempt, kind === 'step.indeterminate');
     case 'step.settled':
       if (step.state !== 'indeterminate') return 'settles a try that is not indeterminate';

@@ -48,6 +48,13 @@ describe('each function asks its route and gives what was said', () => {
       { reason: 'x' },
     ],
     [
+      'closeRun',
+      (c) => c.closeRun(RUN_ID, { note: 'x' }),
+      `POST ${ORG}/runs/${RUN_ID}/close`,
+      samples.failedRun,
+      { note: 'x' },
+    ],
+    [
       'settleRun',
       (c) => c.settleRun(RUN_ID, { step: 'ban', outcome: 'failed', note: 'x' }),
       `POST ${ORG}/runs/${RUN_ID}/settle`,

@@ -86,6 +86,13 @@ const rows: Readonly<Record<string, Row>> = {
     says: [`run ${RUN_ID} is waiting\n`],
     json: samples.waitingRun,
   },
+  'run close': {
+    args: ['run', 'close', RUN_ID, '--note', 'looked'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/close`]: data(samples.failedRun) },
+    sent: { note: 'looked' },
+    says: [`run ${RUN_ID} is failed: step ban failed\n`],
+    json: samples.failedRun,
+  },
   'approval list': {
     args: ['approval', 'list'],
     answers: { [`GET ${ORG}/approvals`]: data([samples.approvalRow], null) },

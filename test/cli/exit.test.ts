@@ -38,6 +38,7 @@ const rows: Readonly<Record<string, Row>> = {
     route: `POST ${ORG}/runs/${RUN_ID}/settle`,
     wrong: [RUN_ID, '--step', 'ban', '--outcome', 'perhaps', '--note', 'x'],
   },
+  'run close': { args: [RUN_ID, '--note', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/close`, wrong: [RUN_ID] },
   'approval list': { args: [], route: `GET ${ORG}/approvals`, wrong: ['--state', 'lost'] },
   'approval show': { args: [APPROVAL_ID], route: `GET ${ORG}/approvals/${APPROVAL_ID}`, wrong: ['apr_1'] },
   'approval approve': {

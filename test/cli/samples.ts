@@ -96,6 +96,10 @@ const step = {
   at: AT,
   waitsFor: null,
   retryAt: null,
+  until: null,
+  lanes: null,
+  child: null,
+  undo: null,
   parameters: {},
   plan: null,
   approval: null,
@@ -107,7 +111,11 @@ const step = {
 
 const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   ...head,
-  pins: { playbook: DIGEST, policy: DIGEST, plugins: { 'edge-firewall': DIGEST } },
+  pins: { playbook: DIGEST, policy: DIGEST, plugins: { 'edge-firewall': DIGEST }, playbooks: {} },
+  parent: null,
+  undoing: null,
+  output: null,
+  closed: null,
   trace: '4bf92f3577b34da6a3ce929d0e0e4736',
   inputs: { ip: '203.0.113.77' },
   deadlineAt: '2026-11-23T15:03:40.101Z',

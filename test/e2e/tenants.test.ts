@@ -169,6 +169,13 @@ describe('with the real ids of the other org', () => {
       async () => (await acme.all.run(unknown.run)).data,
       (run) => run.steps[0]?.state === 'indeterminate',
     );
+    // Cancelled while nobody knows what became of its step: somebody has to look at it.
+    const doubtful = await publish(acme, 'lost');
+    await until(
+      async () => (await acme.all.run(doubtful.run)).data,
+      (run) => run.steps[0]?.state === 'indeterminate',
+    );
+    await acme.all.post(`/runs/${doubtful.run}/cancel`, { reason: 'enough' });
     const noted = await held(acme);
     await acme.all.vote(noted.approval, 'approve', noted.subject);
     await acme.all.run(noted.run, '10s');
@@ -188,13 +195,14 @@ describe('with the real ids of the other org', () => {
     };
     const real: Readonly<Record<string, Partial<Call>>> = {
       cancelRun: { path: `/v1/orgs/{org}/runs/${cancelled.run}/cancel` },
+      closeRun: { path: `/v1/orgs/{org}/runs/${doubtful.run}/close` },
       settleStep: { path: `/v1/orgs/{org}/runs/${unknown.run}/settle` },
       vote: { body: { decision: 'approve', rationale: 'not mine', subject: voted.subject } },
       activatePlaybook: { body: { digest: kept.data.active } },
       readPlaybookVersion: { path: `/v1/orgs/{org}/playbooks/lost/versions/${kept.data.active}` },
     };
     calls = callsOf(ids).map((call) => ({ ...call, ...real[call.operation] }));
-    secretsOfOther = [voted, cancelled, unknown, noted].flatMap(({ run, event }) => [run, event]);
+    secretsOfOther = [voted, cancelled, doubtful, unknown, noted].flatMap(({ run, event }) => [run, event]);
     secretsOfOther = [...secretsOfOther, voted.approval, victim.data.tokenId, incident, 'only-there'];
   });
 

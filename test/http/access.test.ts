@@ -40,12 +40,13 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
   source: ['publishEvents'],
   author: [...READS, 'putPlaybook'],
   approver: [...READS, 'vote', 'activatePlaybook'],
-  operator: [...READS, 'publishEvents', 'cancelRun', 'settleStep'],
+  operator: [...READS, 'publishEvents', 'cancelRun', 'settleStep', 'closeRun'],
   auditor: [...READS, 'exportAudit', 'readAuditHead'],
   admin: [
     ...READS,
     'cancelRun',
     'settleStep',
+    'closeRun',
     'createToken',
     'listTokens',
     'revokeToken',
@@ -175,6 +176,7 @@ describe('another org', () => {
     }
     expect(calls.map(({ operation }) => operation).filter((operation) => !done.includes(operation))).toEqual([
       'settleStep',
+      'closeRun',
       'vote',
       'activatePlaybook',
     ]);

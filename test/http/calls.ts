@@ -43,6 +43,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     path: `/v1/orgs/{org}/runs/${ids.run}/settle`,
     body: { step: 'act', outcome: 'failed', note: 'probe' },
   },
+  { operation: 'closeRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/close`, body: { note: 'probe' } },
   { operation: 'listApprovals', method: 'GET', path: '/v1/orgs/{org}/approvals' },
   { operation: 'readApproval', method: 'GET', path: `/v1/orgs/{org}/approvals/${ids.approval}` },
   {

@@ -274,6 +274,21 @@ test('a person settles what nobody knows, once', async () => {
   expect((await settle(form)).json.type).toBe('urn:interlock:problem:step-not-indeterminate');
 });
 
+test('a run that ended with something unknown is open for review until somebody closes it, once', async () => {
+  const id = started(await house.publish('push.seen'));
+  await house.until(async () => (await runOf(id, '')).data.steps[0].state === 'indeterminate' || undefined);
+  const close = (note: string) =>
+    house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${id}/close`, { body: { note } });
+  expect((await close('too early')).json.type).toBe('urn:interlock:problem:nothing-to-close');
+  await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${id}/cancel`, { body: { reason: 'enough' } });
+  expect((await runOf(id, '')).data).toMatchObject({ state: 'cancelled', closure: 'needs_review', closed: null });
+  expect((await close('looked, and mended by hand')).data).toMatchObject({
+    closure: 'closed',
+    closed: { note: 'looked, and mended by hand' },
+  });
+  expect((await close('again')).json.type).toBe('urn:interlock:problem:nothing-to-close');
+});
+
 test('a run is cancelled now; what was under way and changes nothing has failed, and needs no review', async () => {
   const id = started(await house.publish('wait.seen'));
   await house.until(() => (house.cells.stats().busy > 0 ? true : undefined));

@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import { parse } from 'yaml';
 import type { ApprovalMatrix } from '../../kernel/approval/matrix.ts';
 import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
-import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../../kernel/base/id.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../../kernel/base/id.ts';
+import type { JsonObject } from '../../kernel/base/json.ts';
 import { type UnixMs, unixMs } from '../../kernel/base/time.ts';
 import { toGraph } from '../../kernel/playbook/compile.ts';
 import type { Graph } from '../../kernel/playbook/graph.ts';
@@ -22,7 +23,7 @@ import { STEP_TYPES } from '../../sdk/contract/plugin.ts';
 const DIGEST = `sha256:${'0'.repeat(64)}` as Digest;
 const ORG = 'acme' as OrgId;
 const RUN = `run_${'1'.repeat(32)}` as RunId;
-export const step = (name: string) => name as StepId;
+export const step = (name: string) => name as StepRunId;
 export const person = (name: string) => name as PrincipalId;
 
 export type MachineOptions = {
@@ -32,9 +33,14 @@ export type MachineOptions = {
   /** Changes the graph into one that no document makes. */
   readonly graph?: (graph: Graph) => Graph;
   readonly actions?: Readonly<Record<string, Partial<ActionFacts>>>;
-  readonly verdict?: (step: StepId) => Verdict;
-  readonly branch?: (step: StepId) => 'true' | 'false' | 'fault';
-  readonly inputs?: Readonly<Record<string, string>>;
+  readonly verdict?: (step: StepRunId) => Verdict;
+  /** Place of the path that holds, from 0. */
+  readonly branch?: (step: StepRunId) => number | 'fault';
+  readonly stopped?: () => boolean;
+  readonly playbooks?: Readonly<Record<string, Digest>>;
+  readonly outputs?: Readonly<Record<string, string>>;
+  readonly start?: Partial<Extract<Input, { kind: 'start' }>>;
+  readonly inputs?: JsonObject;
   /** What the plugin is granted at present. */
   readonly grant?: () => Digest;
   readonly matrix?: ApprovalMatrix;
@@ -55,6 +61,7 @@ export function machine(options: MachineOptions) {
         triggers: [{ id: 't', on: 'event', where: { fact: 'event', operator: 'equal', value: 1 } }],
         steps: parse(options.steps),
         timeout: options.timeout ?? '30m',
+        ...(options.outputs && { outputs: options.outputs }),
       }),
     ),
   );
@@ -64,8 +71,8 @@ export function machine(options: MachineOptions) {
   const turns: StoredTurn[] = [];
 
   const decideFully = (input: Input): Decision => {
-    const verdicts = new Map<StepId, Verdict>();
-    const branches = new Map<StepId, 'true' | 'false' | 'fault'>();
+    const verdicts = new Map<StepRunId, Verdict>();
+    const branches = new Map<StepRunId, number | 'fault'>();
     for (;;) {
       const facts: Facts = {
         now,
@@ -79,6 +86,7 @@ export function machine(options: MachineOptions) {
               effect: 'write',
               idempotent: 'key',
               plans: false,
+              rollsBack: true,
               types: STEP_TYPES,
               checkInput: () => undefined,
               ...known,
@@ -88,11 +96,12 @@ export function machine(options: MachineOptions) {
         grant: options.grant ?? (() => DIGEST),
         verdicts,
         branches,
+        stopped: options.stopped?.() ?? false,
       };
       const decision = decide(run, input, facts);
       if (decision.kind !== 'needs') return decision;
       const { step: id, kind } = decision.need;
-      if (kind === 'branch') branches.set(id, options.branch?.(id) ?? 'true');
+      if (kind === 'branch') branches.set(id, options.branch?.(id) ?? 0);
       else verdicts.set(id, options.verdict?.(id) ?? { kind: 'allow', by: 'test' });
     }
   };
@@ -132,6 +141,8 @@ export function machine(options: MachineOptions) {
         requester: person(requester),
         trace: '3'.repeat(32),
         inputs: options.inputs ?? { ip: '203.0.113.7' },
+        ...(options.playbooks && { playbooks: options.playbooks }),
+        ...options.start,
       });
     },
     /** Time passes, and the run is told that something may be due. */
@@ -169,7 +180,8 @@ export const kinds = (turn: { events: readonly RunEvent[]; refused?: string }): 
   turn.refused ? `refused: ${turn.refused}` : turn.events.map((event) => event.kind).join(' ');
 export const calls = (turn: { effects: readonly Effect[] }): string =>
   turn.effects
-    .map((effect) =>
-      effect.kind === 'call' ? `${effect.op} ${effect.step} #${effect.attempt}` : `abort ${effect.step}`,
-    )
+    .map((effect) => {
+      if (effect.kind === 'call') return `${effect.op} ${effect.step} #${effect.attempt}`;
+      return effect.kind === 'stop-run' ? 'stop-run' : `${effect.kind} ${effect.step}`;
+    })
     .join(', ');

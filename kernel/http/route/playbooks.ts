@@ -33,8 +33,8 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     access: 'playbook.read',
     body: playbookText,
     answer: { status: 200, description: 'What is wrong with it, if anything.', schema: envelope(Lint) },
-    handle({ by, body }) {
-      const checked = kernel.playbooks.lint(by.org, body);
+    async handle({ by, body }) {
+      const checked = await kernel.playbooks.lint(by.org, body);
       return checked.ok
         ? data({ valid: true, digest: checked.value.digest, issues: [] })
         : data({ valid: false, issues: issuesView(checked.error) });

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
-import { CancelForm, RUN_STATES, Run, RunSummary, SettleForm } from '../../../sdk/contract/api-run.ts';
+import { CancelForm, CloseForm, RUN_STATES, Run, RunSummary, SettleForm } from '../../../sdk/contract/api-run.ts';
 import { Duration, Name } from '../../../sdk/contract/api-word.ts';
-import { type OrgId, stepId, toRunId } from '../../base/id.ts';
+import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
 import { durationMs, isDurationUpTo, parseDuration } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
@@ -102,8 +102,24 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       answer: { status: 200, description: 'The run after it.', schema: envelope(Run) },
       async handle({ by, context, body }) {
         const id = toRunId(context.req.param('run') ?? '');
+        const step = toStepRunId(body.step);
+        if (!id || !step) return problem('not-found');
+        return controlAnswer(await kernel.control.settle(by, id, { ...body, step }), show);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/runs/{run}/close',
+      operation: 'closeRun',
+      summary: 'Say that somebody has looked at how a run ended that needs a review',
+      access: 'run.close',
+      body: form(CloseForm),
+      problems: ['nothing-to-close'],
+      answer: { status: 200, description: 'The run, closed.', schema: envelope(Run) },
+      async handle({ by, context, body }) {
+        const id = toRunId(context.req.param('run') ?? '');
         if (!id) return problem('not-found');
-        return controlAnswer(await kernel.control.settle(by, id, { ...body, step: stepId(body.step) }), show);
+        return controlAnswer(await kernel.control.close(by, id, body.note), show);
       },
     }),
   ];

@@ -1,10 +1,10 @@
 import type * as Api from '../../../sdk/contract/api-run.ts';
-import { own } from '../../base/own.ts';
+import { partsOfStepRun } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
 import type { Graph, Step } from '../../playbook/graph.ts';
-import type { Run, StepRun } from '../../run/state.ts';
+import type { Attempt, Run, StepRun } from '../../run/state.ts';
 import { approvalOf } from './approval.ts';
 
 /** Shows runs: dates as text, nothing left out, nothing judged. Steps come in the order of the playbook. */
@@ -17,18 +17,27 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
 
 /** @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown. */
 export function runView(run: Run, graph: Graph | undefined): Api.Run {
-  const reached = Object.values(run.steps);
+  const reached = Map.groupBy(Object.values(run.steps), ({ id }) => partsOfStepRun(id).step);
   const steps = graph
-    ? [...graph.steps.values()].map((step) => stepView(step.id, step, own(run.steps, step.id)))
-    : reached.map((step) => stepView(step.id, undefined, step));
+    ? [...graph.steps.values()].flatMap((step) => {
+        const runs = reached.get(step.id) ?? [];
+        // One inside of a foreach is there for each item, once it is reached.
+        if (runs.length === 0 && step.each.length === 0) return [stepView(step.id, step, undefined)];
+        return runs.map((one) => stepView(one.id, step, one));
+      })
+    : Object.values(run.steps).map((step) => stepView(step.id, undefined, step));
   return {
     ...summaryView(summaryOf(run)),
-    pins: { playbook: run.playbook.digest, policy: run.policy, plugins: run.plugins },
+    pins: { playbook: run.playbook.digest, policy: run.policy, plugins: run.plugins, playbooks: run.playbooks },
+    parent: run.parent && { run: run.parent.run, step: run.parent.step },
     trace: run.trace,
     inputs: run.inputs,
     deadlineAt: iso(run.deadlineAt),
     startedSeq: run.startedSeq,
     endedSeq: run.ended?.seq ?? null,
+    undoing: run.ended ? null : run.undo,
+    output: run.ended?.output ?? null,
+    closed: run.closed && { ...run.closed, at: iso(run.closed.at) },
     steps,
     approvals: Object.values(run.approvals).map(approvalOf),
   };
@@ -41,16 +50,45 @@ function stepView(id: string, step: Step | undefined, state: StepRun | undefined
     state: state?.state ?? 'pending',
     seq: state?.seq ?? null,
     at: state ? iso(state.at) : null,
-    waitsFor: state?.state === 'ready' ? state.waitsFor : null,
-    retryAt: state?.state === 'ready' && state.waitsFor === 'retry' ? iso(state.retryAt) : null,
+    ...waitOf(state),
     parameters: state?.parameters ?? {},
     plan: state?.plan ?? null,
     approval: state?.approval ?? null,
-    attempts: state?.attempts.map((attempt) => ({ ...attempt, intentAt: iso(attempt.intentAt) })) ?? [],
-    output: state?.state === 'succeeded' ? state.output : null,
-    error: state?.state === 'failed' ? state.error : null,
+    attempts: state?.attempts.map(attemptView) ?? [],
+    output: state?.state === 'succeeded' || state?.state === 'rolled_back' ? state.output : null,
+    error: state?.state === 'failed' || (state?.state === 'open' && state.waitsFor === 'person') ? state.error : null,
     reason: state?.state === 'indeterminate' || state?.state === 'skipped' ? state.reason : null,
+    undo: state?.undo
+      ? { state: state.undo.state, attempts: state.undo.attempts.map(attemptView), error: state.undo.error }
+      : null,
   };
+}
+
+const attemptView = (attempt: Attempt): Api.Step['attempts'][number] => ({
+  ...attempt,
+  intentAt: iso(attempt.intentAt),
+});
+
+/** What a step waits for, and until when. */
+function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryAt' | 'until' | 'lanes' | 'child'> {
+  const none = { waitsFor: null, retryAt: null, until: null, lanes: null, child: null };
+  if (state?.state === 'indeterminate') return { ...none, waitsFor: state.checking ? 'check' : null };
+  if (state?.state === 'ready')
+    return { ...none, waitsFor: state.waitsFor, retryAt: state.waitsFor === 'retry' ? iso(state.retryAt) : null };
+  if (state?.state !== 'open') return none;
+  const open = { ...none, waitsFor: state.waitsFor };
+  switch (state.waitsFor) {
+    case 'lanes': {
+      const counts = Map.groupBy(state.lanes, (lane) => lane);
+      return { ...open, lanes: Object.fromEntries([...counts].map(([lane, list]) => [lane, list.length])) };
+    }
+    case 'run':
+      return { ...open, child: state.child };
+    case 'person':
+      return open;
+    default:
+      return { ...open, until: iso(state.until) };
+  }
 }
 
 function kindOf(step: Step | undefined): Pick<Api.Step, 'type' | 'uses' | 'tier'> {
@@ -59,9 +97,11 @@ function kindOf(step: Step | undefined): Pick<Api.Step, 'type' | 'uses' | 'tier'
       return { type: step.type, uses: `${step.plugin}/${step.action}`, tier: step.tier };
     case 'update':
       return { type: 'update_state', uses: null, tier: null };
-    case 'branch':
-      return { type: 'branch', uses: null, tier: null };
-    case undefined:
-      return { type: null, uses: null, tier: null };
+    case 'playbook':
+      return { type: 'playbook', uses: step.playbook, tier: null };
+    case 'approval':
+      return { type: 'approval', uses: null, tier: step.tier };
+    default:
+      return { type: step?.kind ?? null, uses: null, tier: null };
   }
 }

@@ -1,0 +1,96 @@
+import type { OrgId, RunId, StepRunId } from '../base/id.ts';
+import { partsOfStepRun } from '../base/id.ts';
+import { own } from '../base/own.ts';
+import type { Effect } from '../run/decision.ts';
+import type { Run } from '../run/state.ts';
+import { startRunOf } from '../run/sub.ts';
+import type { Driver, Start } from './drive.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * Runs that are steps of other runs. What one asks for and what the other answers are turns of two runs, so a crash may
+ * lie between them: the open call of the parent stands on the record until the answer is there, and asking twice, or
+ * answering twice, changes nothing.
+ */
+export type Children = ReturnType<typeof openChildren>;
+
+export function openChildren(deps: { driver: Driver; registry: Registry; report: (defect: unknown) => void }) {
+  const { driver, registry, report } = deps;
+
+  const start = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
+    if (driver.load(parent.org, effect.child)) return;
+    const { org, policy, plugins, playbooks, event, requester, trace, startedSeq, deadlineAt } = parent;
+    const depth = (parent.parent?.depth ?? 0) + 1;
+    const first: Start = {
+      kind: 'start',
+      run: effect.child,
+      org,
+      playbook: effect.playbook,
+      policy,
+      plugins,
+      playbooks,
+      trigger: parent.trigger,
+      event,
+      eventSeq: startedSeq,
+      requester,
+      trace,
+      inputs: effect.inputs,
+      parent: { run: parent.id, step: effect.step, depth },
+      until: deadlineAt,
+    };
+    const started = await driver.start(first);
+    // It cannot begin: its pinned version is not there any more.
+    if (!started) await tell(parent.org, parent.id, effect.step, effect.child, undefined);
+  };
+
+  const tell = (org: OrgId, parent: RunId, step: StepRunId, child: RunId, ended: Run | undefined) =>
+    driver.submit(org, parent, {
+      kind: 'child-ended',
+      step,
+      child,
+      completed: ended?.state === 'completed',
+      reason: ended?.ended?.reason ?? 'could-not-start',
+      output: ended?.ended?.output ?? {},
+    });
+
+  const cancel = (org: OrgId, child: RunId) =>
+    driver.submit(org, child, { kind: 'cancel', by: null, reason: 'the run that started it has ended' });
+
+  /** Whether the run that started this one is over: then nobody waits for it any more. */
+  const isOrphan = (run: Run): boolean => {
+    if (!run.parent) return false;
+    const step = own(driver.load(run.org, run.parent.run)?.steps ?? {}, run.parent.step);
+    return !(step?.state === 'open' && step.waitsFor === 'run' && step.child === run.id);
+  };
+
+  return {
+    act(run: Run, effect: Extract<Effect, { kind: 'start-run' | 'stop-run' }>): void {
+      const acted = effect.kind === 'start-run' ? start(run, effect) : cancel(run.org, effect.child);
+      acted.catch(report);
+    },
+
+    /** A turn is durable. The end of a child is told to its parent; whoever has none any more is stopped. */
+    turned(run: Run): void {
+      const { parent, org, id } = run;
+      if (!parent || !run.ended) return;
+      tell(org, parent.run, parent.step, id, run).catch(report);
+    },
+
+    /** After a restart: the open step of a parent. Its child is started, heard, or waited for. */
+    async takeUp(org: OrgId, parent: RunId, step: StepRunId): Promise<void> {
+      const run = driver.load(org, parent);
+      const known = run && registry.graph(org, run.playbook.name, run.playbook.digest);
+      const graph = known?.steps.get(partsOfStepRun(step).step);
+      const effect = run && graph?.kind === 'playbook' ? startRunOf(run, graph, step) : undefined;
+      if (!run || !effect) return;
+      const child = driver.load(org, effect.child);
+      if (!child) await start(run, effect);
+      else if (child.ended) await tell(org, parent, step, child.id, child);
+    },
+
+    /** After a restart: a run that is under way, and that nobody waits for any more. */
+    async takeUpOrphan(run: Run): Promise<void> {
+      if (isOrphan(run)) await cancel(run.org, run.id);
+    },
+  };
+}

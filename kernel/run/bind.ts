@@ -1,0 +1,29 @@
+import type { StepRunId } from '../base/id.ts';
+import type { Json, JsonObject } from '../base/json.ts';
+import { isObject } from '../base/json.ts';
+import type { Step as GraphStep } from '../playbook/graph.ts';
+import { type BindFault, bind } from '../playbook/reference.ts';
+import { scopeOf } from './scope.ts';
+import type { StepError } from './state.ts';
+import { fail, type Step, type Turn } from './turn.ts';
+
+/** Fills the references of a step that is reached, and says where definition and run do not fit together. */
+
+/** @returns the values with their references filled, or why not, in words that hold nothing of them. */
+export function bindAt(turn: Turn, step: GraphStep, items: readonly number[], values: JsonObject): JsonObject | string {
+  const bound = bind(values as Json, scopeOf(turn.run(), step, items));
+  if (!bound.ok) return bindMessage(bound.error);
+  return isObject(bound.value) ? bound.value : 'the bound parameters are no object';
+}
+
+const bindMessage = (fault: BindFault): string =>
+  fault.kind === 'missing' ? `{{ ${fault.reference} }} has no value in this run` : 'the bound parameters are too large';
+
+/** A step that cannot even be tried: its definition and this run do not fit together. */
+export function failDefined(turn: Turn, step: GraphStep, at: StepRunId, message: string): Step {
+  const error = wrong(message);
+  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
+  return fail(step, at, error, 'step-failed');
+}
+
+export const wrong = (message: string): StepError => ({ class: 'invalid_input', message });

@@ -1,0 +1,58 @@
+import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
+import type { JsonObject } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
+import { own } from '../base/own.ts';
+import type { SubPlaybookStep } from '../playbook/graph.ts';
+import { bindAt, failDefined } from './bind.ts';
+import type { Input } from './decision.ts';
+import { childIdOf } from './scope.ts';
+import type { Run } from './state.ts';
+import { fail, goOn, type Step, type Turn } from './turn.ts';
+
+/** A step that starts a run of another playbook, of the version that was pinned when the outermost run began. */
+export function reachSubPlaybook(turn: Turn, step: SubPlaybookStep, items: readonly number[]): Step {
+  const at = stepRunId(step.id, items);
+  const run = turn.run();
+  const digest = own(run.playbooks, step.playbook);
+  if (!digest) return failDefined(turn, step, at, `the playbook ${step.playbook} was not active when the run began`);
+  if ((run.parent?.depth ?? 0) >= LIMITS.subRunDepth.value)
+    return failDefined(turn, step, at, `runs that start runs are at most ${LIMITS.subRunDepth.value} deep`);
+  const inputs = bindAt(turn, step, items, step.with);
+  if (typeof inputs === 'string') return failDefined(turn, step, at, inputs);
+  if (turn.facts.stopped) {
+    turn.emit({ kind: 'step-parked', step: at, parameters: inputs, op: 'execute' });
+    return undefined;
+  }
+  return startChild(turn, step, at, inputs);
+}
+
+export function startChild(turn: Turn, step: SubPlaybookStep, at: StepRunId, inputs: JsonObject): Step {
+  const child = childIdOf(turn.run(), at, turn.facts.now);
+  turn.emit({ kind: 'step-opened', step: at, parameters: inputs, open: { waitsFor: 'run', child } });
+  const effect = startRunOf(turn.run(), step, at);
+  if (effect) turn.ask(effect);
+  return undefined;
+}
+
+/** The effect that starts the child of an open step; the same each time, so it may be asked for again after a crash. */
+export function startRunOf(run: Run, { playbook: name }: Pick<SubPlaybookStep, 'playbook'>, at: StepRunId) {
+  const step = own(run.steps, at);
+  const digest = own(run.playbooks, name);
+  if (step?.state !== 'open' || step.waitsFor !== 'run' || !digest) return undefined;
+  const { child, parameters } = step;
+  return { kind: 'start-run', step: at, child, playbook: { name, digest }, inputs: parameters } as const;
+}
+
+export function endChild(
+  turn: Turn,
+  step: SubPlaybookStep,
+  { step: at, completed, reason, output }: Extract<Input, { kind: 'child-ended' }>,
+): Step {
+  if (completed) {
+    turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output });
+    return goOn(step, partsOfStepRun(at).items, step.next);
+  }
+  const error = { class: 'upstream_error', message: `the run that it started ended: ${reason}` } as const;
+  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
+  return fail(step, at, error, 'sub-run-failed');
+}
