@@ -25,6 +25,8 @@ export function decideTimer(turn: Turn): { readonly refusal: { readonly kind: 's
     const due = firstDue(turn.run());
     if (due === null || due.at > now) break;
     const isLate = turn.isOverdue() && due.kind !== 'approval';
+    // The next turn begins the next few.
+    if (due.kind === 'lanes' && !isLate && !turn.mayStartLane()) break;
     const need = advance(turn, due.kind === 'deadline' || isLate ? endAtDeadline(turn) : fire(turn, due));
     if (need) return need;
   }
