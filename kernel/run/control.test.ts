@@ -168,53 +168,74 @@ describe('retry', () => {
 
 describe('check', () => {
   const CHECKED = { 'p/do': { idempotent: 'check' as const }, 'p/say': {} };
-  const asked = () => {
-    const m = machine({ steps: `- { id: a, type: webhook, uses: p/do }${AFTER}`, actions: CHECKED });
+  const asked = (attempts = 3) => {
+    const m = machine({
+      steps: `- { id: a, type: webhook, uses: p/do, retry: { attempts: ${attempts}, backoff: 1s..1s } }${AFTER}`,
+      actions: CHECKED,
+    });
     m.start();
-    return { m, turn: m.outcome('a', unknown) };
+    const lost = m.outcome('a', unknown);
+    return { m, lost, turn: m.timer(2_000) };
   };
   const answer = (m: ReturnType<typeof machine>, result: CheckResult, attempt = 1) =>
     m.give({ kind: 'checked', step: step('a'), attempt, result });
+  const BROKEN: CheckResult = { kind: 'failed', error: { class: 'internal', message: 'x' } };
 
-  test('is asked before a repeat, under the same key', () => {
-    const { m, turn } = asked();
-    expect([kinds(turn), calls(turn)]).toEqual(['step-indeterminate step-checking', 'check a #1']);
+  test('is asked before a repeat, under the same key, and not at once: an effect may take its time to be seen', () => {
+    const { m, lost, turn } = asked();
+    expect([kinds(lost), calls(lost)]).toEqual(['step-indeterminate step-retry', '']);
+    expect([kinds(turn), calls(turn)]).toEqual(['step-checking', 'check a #1']);
     const intent = m.turns()[0]?.events.find((event) => event.kind === 'step-intended');
     expect(turn.effects[0]).toMatchObject({ key: intent?.kind === 'step-intended' && intent.key });
     expect(openCalls(m.run())).toEqual([{ step: 'a', op: 'check', attempt: 1 }]);
   });
   test.each<[string, CheckResult, string, string]>([
-    ['it happened: the run goes on', { kind: 'done', output: { id: 1 } }, 'step-checked step-intended', 'running'],
-    ['it did not happen: it is tried again', { kind: 'not-done' }, 'step-checked step-retry', 'waiting'],
     [
-      'it cannot say: a person has to',
-      { kind: 'failed', error: { class: 'timeout', message: 'x' } },
-      'step-check-failed',
-      'waiting',
+      'it happened: the run goes on',
+      { kind: 'done', output: { id: 1 } },
+      'step-checked step-intended',
+      'execute after #1',
     ],
-  ])('%s', (_, result, expected, state) => {
+    ['it did not happen: it is tried again', { kind: 'not-done' }, 'step-checked step-intended', 'execute a #2'],
+    [
+      'it cannot say at present: it is asked again',
+      { kind: 'failed', error: { class: 'timeout', message: 'x' } },
+      'step-check-failed step-retry',
+      '',
+    ],
+    ['it cannot say: a person has to', BROKEN, 'step-check-failed', ''],
+  ])('%s', (_, result, expected, next) => {
     const { m } = asked();
-    expect([kinds(answer(m, result)), m.run().state]).toEqual([expected, state]);
+    const turn = answer(m, result);
+    expect([kinds(turn), calls(turn)]).toEqual([expected, next]);
     expect(kinds(answer(m, result))).toBe('refused: stale');
     expect(replay(m.turns())).toEqual(m.run());
+  });
+  test('what did not happen, and may be tried no more, has failed', () => {
+    const { m } = asked(1);
+    expect(kinds(answer(m, { kind: 'not-done' }))).toBe('step-checked steps-skipped run-ended');
   });
   test('after a check that could not say, a person settles it', () => {
     const { m } = asked();
     const settle = { kind: 'settle', step: step('a'), by: person('op'), outcome: 'succeeded', note: 'seen' } as const;
     expect(kinds(m.give(settle))).toBe('refused: not-indeterminate');
-    answer(m, { kind: 'failed', error: { class: 'timeout', message: 'x' } });
+    answer(m, BROKEN);
     expect(kinds(m.give(settle))).toBe('step-settled step-intended');
   });
-  test('cut off by a restart, a person settles it', () => {
+  test('cut off by a restart, it is asked again', () => {
     const { m } = asked();
-    expect(kinds(m.give({ kind: 'recovered', step: step('a'), attempt: 1, op: 'check' }))).toBe('step-check-failed');
+    expect(kinds(m.give({ kind: 'recovered', step: step('a'), attempt: 1, op: 'check' }))).toBe(
+      'step-check-failed step-retry',
+    );
+    expect(calls(m.timer(2_000))).toBe('check a #1');
   });
   test('a call cut off by a restart is checked as well', () => {
     const m = machine({ steps: '- { id: a, type: webhook, uses: p/do }', actions: CHECKED });
     m.start();
     m.give({ kind: 'leaving', step: step('a'), attempt: 1 });
     const turn = m.give({ kind: 'recovered', step: step('a'), attempt: 1, op: 'execute' });
-    expect([kinds(turn), calls(turn)]).toEqual(['step-indeterminate step-checking', 'check a #1']);
+    expect(kinds(turn)).toBe('step-indeterminate step-retry');
+    expect(calls(m.timer(2_000))).toBe('check a #1');
   });
 });
 

@@ -1,7 +1,7 @@
 import { partsOfStepRun } from '../base/id.ts';
 import { after, durationMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
-import { judge } from './action.ts';
+import { askPlan, judge } from './action.ts';
 import type { CheckResult, Outcome, PlanResult } from './decision.ts';
 import {
   asOnce,
@@ -14,7 +14,7 @@ import {
   retryPolicy,
 } from './retry.ts';
 import { keyOf } from './scope.ts';
-import type { StepError, StepRun } from './state.ts';
+import type { StepError, StepRun, TryOp } from './state.ts';
 import { endTry, stopped } from './stop.ts';
 import { fail, goOn, type Step, stop, type Turn } from './turn.ts';
 
@@ -56,7 +56,7 @@ export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun): Step {
   if (run.state === 'intended') endTry(turn, run, 'restart');
   const isSafe = !isUnknown || (action && mayRepeat(action));
   if (policy && isSafe) return scheduleRetry(turn, run, op, policy, true, 0);
-  if (isUnknown) return askCheck(turn, step, run);
+  if (isUnknown) return policy && checks(turn, step) ? scheduleRetry(turn, run, 'check', policy, true, 0) : undefined;
   const error = stopped('restart');
   if (op === 'plan') turn.emit({ kind: 'step-failed', step: run.id, attempt: 0, error });
   return fail(step, run.id, error, op === 'plan' ? 'plan-failed' : 'step-failed');
@@ -81,22 +81,29 @@ function retryOrFail(
 
 /**
  * The rule for an unknown outcome: the same key again where a repeat is safe and the budget allows it; where the action
- * can find out, it is asked; otherwise the step stays indeterminate and a person settles it. The run's deadline bounds
- * the wait (R8).
+ * can find out, it is asked before anything is repeated; otherwise the step stays indeterminate and a person settles it.
+ * The run's deadline bounds the wait (R8).
  */
 function settleByRule(turn: Turn, step: ActionStep, run: StepRun): Step {
   const action = turn.facts.action(step.plugin, step.action);
   const policy = policyOf(turn, step, 'execute');
-  if (action && policy && mayRepeat(action) && run.spent + 1 < policy.attempts)
+  if (!action || !policy) return undefined;
+  if (mayRepeat(action) && run.spent + 1 < policy.attempts)
     return scheduleRetry(turn, run, 'execute', policy, false, 0);
-  return askCheck(turn, step, run);
+  // Not at once: an effect may take its time to be seen.
+  return checks(turn, step) ? scheduleRetry(turn, run, 'check', policy, false, 0) : undefined;
 }
 
-/** Asks the action whether its last try happened, where it offers to say. It changes nothing, like a plan. */
-function askCheck(turn: Turn, step: ActionStep, run: StepRun): Step {
-  const action = turn.facts.action(step.plugin, step.action);
-  if (action?.idempotent !== 'check' || turn.facts.stopped) return undefined;
+const checks = (turn: Turn, { plugin, action }: ActionStep): boolean =>
+  turn.facts.action(plugin, action)?.idempotent === 'check';
+
+/** Asks the action whether its last try happened. It changes nothing, like a plan. */
+function askCheck(turn: Turn, run: StepRun): Step {
   const { id, attempt, parameters, plan } = run;
+  if (turn.facts.stopped) {
+    turn.emit({ kind: 'step-parked', step: id, parameters, op: 'check' });
+    return undefined;
+  }
   turn.emit({ kind: 'step-checking', step: id, attempt });
   const key = keyOf(turn.run(), id);
   turn.ask({
@@ -113,26 +120,35 @@ function askCheck(turn: Turn, step: ActionStep, run: StepRun): Step {
   return undefined;
 }
 
-/** The action says whether an unknown try happened. What did not happen may be tried again, within the budget. */
+/** The action says whether an unknown try happened. What did not happen is tried again at once, within the budget. */
 export function decideChecked(turn: Turn, step: ActionStep, run: StepRun, result: CheckResult): Step {
   const { id, attempt } = run;
+  const policy = policyOf(turn, step, 'execute');
+  const mayTryMore = policy !== undefined && run.spent < policy.attempts;
   if (result.kind === 'failed') {
-    // Nobody but a person can say: asking again and again would hold the run up just as well, and say less.
     turn.emit({ kind: 'step-check-failed', step: id, attempt, error: result.error });
-    return undefined;
+    if (!mayTryMore || !isRetriable(policy, result.error.class)) return undefined;
+    return scheduleRetry(turn, run, 'check', policy, false, 0);
   }
   if (result.kind === 'done') {
     turn.emit({ kind: 'step-checked', step: id, attempt, outcome: 'succeeded', output: result.output });
     return goOn(step, partsOfStepRun(id).items, step.next);
   }
   turn.emit({ kind: 'step-checked', step: id, attempt, outcome: 'failed', output: null });
-  const policy = policyOf(turn, step, 'execute');
-  if (policy && run.spent + 1 < policy.attempts) return scheduleRetry(turn, run, 'execute', policy, false, 0);
+  if (mayTryMore) return judge(turn, step, id, run.parameters, run.plan);
   return fail(step, id, { class: 'upstream_error', message: 'it did not happen' }, 'step-failed');
 }
 
+/** A try that was due, or that had to wait for the stop switch. */
+export function tryAgain(turn: Turn, step: ActionStep, run: Extract<StepRun, { state: 'ready' }>): Step {
+  const { id, parameters, plan } = run;
+  const op = run.waitsFor === 'plan' ? 'plan' : run.op;
+  if (op === 'plan') return askPlan(turn, id, parameters);
+  return op === 'check' ? askCheck(turn, run) : judge(turn, step, id, parameters, plan);
+}
+
 /** Undefined when the action is not installed any more: then nothing is tried again. */
-function policyOf(turn: Turn, step: ActionStep, op: 'plan' | 'execute'): RetryPolicy | undefined {
+function policyOf(turn: Turn, step: ActionStep, op: TryOp): RetryPolicy | undefined {
   const action = turn.facts.action(step.plugin, step.action);
   return action && (op === 'plan' ? planRetryPolicy(step) : retryPolicy(step, action));
 }
@@ -141,7 +157,7 @@ function policyOf(turn: Turn, step: ActionStep, op: 'plan' | 'execute'): RetryPo
 function scheduleRetry(
   turn: Turn,
   run: StepRun,
-  op: 'plan' | 'execute',
+  op: TryOp,
   policy: RetryPolicy,
   cutOff: boolean,
   notBeforeMs: number,

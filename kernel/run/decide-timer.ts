@@ -1,7 +1,7 @@
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
-import { askPlan, judge } from './action.ts';
 import { advance } from './advance.ts';
+import { tryAgain } from './decide-outcome.ts';
 import { denyHeld } from './decide-person.ts';
 import type { Need } from './decision.ts';
 import { startNextLane } from './fork.ts';
@@ -55,9 +55,7 @@ function fire(turn: Turn, due: Exclude<Due, { kind: 'deadline' }>): Step {
       const ready = own(turn.run().steps, id);
       if (step?.kind !== 'action' || ready?.state !== 'ready' || ready.waitsFor !== 'retry')
         return stop('failed', 'step-failed');
-      return ready.op === 'plan'
-        ? askPlan(turn, id, ready.parameters)
-        : judge(turn, step, id, ready.parameters, ready.plan);
+      return tryAgain(turn, step, ready);
     }
   }
 }

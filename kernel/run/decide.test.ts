@@ -261,7 +261,7 @@ describe('errors, retries and unknown outcomes', () => {
     ['the target honours the key', { effect: 'write', idempotent: 'key' }, 'step-indeterminate step-retry', 'waiting'],
     ['it only reads', { effect: 'read', idempotent: 'no' }, 'step-indeterminate step-retry', 'waiting'],
     ['nothing makes a repeat safe', { effect: 'write', idempotent: 'no' }, 'step-indeterminate', 'waiting'],
-    ['only a check can tell', { effect: 'write', idempotent: 'check' }, 'step-indeterminate step-checking', 'running'],
+    ['only a check can tell', { effect: 'write', idempotent: 'check' }, 'step-indeterminate step-retry', 'waiting'],
   ] as const)('an unknown outcome when %s', (_, action, expected, state) => {
     const m = machine({ steps: RETRY, actions: { 'p/do': action } });
     m.start();

@@ -3,9 +3,8 @@ import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { after, unixMs } from '../base/time.ts';
 import type { ActionStep, Step as GraphStep } from '../playbook/graph.ts';
-import { askPlan, judge } from './action.ts';
 import { advance } from './advance.ts';
-import { decideChecked, decideCutOff, decideOutcome, decidePlanned } from './decide-outcome.ts';
+import { decideChecked, decideCutOff, decideOutcome, decidePlanned, tryAgain } from './decide-outcome.ts';
 import { decideByHand, decideClose, decideSettle, decideVote } from './decide-person.ts';
 import { decideTimer } from './decide-timer.ts';
 import type { Decision, Facts, Input, Refusal } from './decision.ts';
@@ -202,7 +201,5 @@ function resume(turn: Turn, run: Run): Answer {
 function goOnWith(turn: Turn, step: GraphStep, run: Extract<StepRun, { state: 'ready' }>): Step {
   if (step.kind === 'playbook') return startChild(turn, step, run.id, run.parameters);
   if (step.kind !== 'action' || run.waitsFor !== 'release') return undefined;
-  return run.op === 'plan'
-    ? askPlan(turn, run.id, run.parameters)
-    : judge(turn, step, run.id, run.parameters, run.plan);
+  return tryAgain(turn, step, run);
 }

@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
 import type { Tier } from '../playbook/step.ts';
-import type { Open, Parent, StepError, Terminal } from './state.ts';
+import type { Open, Parent, StepError, Terminal, TryOp } from './state.ts';
 
 /**
  * The stored facts of a run. Append-only, and every one has exactly one audit record (R5). Changing a member is a
@@ -39,7 +39,7 @@ export type RunEvent =
       readonly kind: 'step-parked';
       readonly step: StepRunId;
       readonly parameters: JsonObject;
-      readonly op: 'plan' | 'execute';
+      readonly op: TryOp;
     }
   /** A step that calls no action is under way. */
   | {
@@ -113,7 +113,7 @@ export type RunEvent =
       readonly attempt: number;
       readonly retryAt: UnixMs;
       /** Not in records from before plans were tried again: those are of `execute`. */
-      readonly op?: 'plan' | 'execute';
+      readonly op?: TryOp;
       readonly cutOff?: boolean;
     }
   /** The action is asked whether an unknown try happened. */

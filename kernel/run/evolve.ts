@@ -161,7 +161,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       return onStep(run, event.step, seq, at, (step, old) => ({
         ...step,
         state: 'indeterminate',
-        reason: old?.state === 'indeterminate' ? old.reason : 'unknown',
+        reason: old?.state === 'indeterminate' ? old.reason : 'unknown-after-a-try',
         checking: event.kind === 'step-checking',
       }));
     case 'step-checked':

@@ -25,14 +25,16 @@ describe.each(CLASSES)('an error of class %s', (errorClass) => {
 
   test.each([
     ['may not be repeated', ONCE, 'step-indeterminate'],
-    ['is only checked', CHECK, 'step-indeterminate step-checking'],
+    ['is only checked', CHECK, 'step-indeterminate step-retry'],
   ] as const)('after a request of what %s', (_, action, unknown) => {
     const expected = REFUSALS.includes(errorClass) ? FAILED : unknown;
     for (const left of ['answered', 'uncertain'] as const) {
       const m = begin(action);
       expect(kinds(m.outcome('a', { ...failed(errorClass), left }))).toBe(expected);
-      // Nothing is due but the run's own deadline.
-      expect(kinds(m.timer(60_000))).toBe(expected === FAILED ? 'refused: ended' : 'refused: stale');
+      // Nothing is due but a check, and the run's own deadline.
+      expect(kinds(m.timer(60_000))).toBe(
+        expected === FAILED ? 'refused: ended' : action === CHECK ? 'step-checking' : 'refused: stale',
+      );
     }
   });
 

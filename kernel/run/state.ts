@@ -84,12 +84,15 @@ export type Undo = {
   readonly error: StepError | null;
 };
 
+/** What a step may be about to ask of its action. */
+export type TryOp = 'plan' | 'execute' | 'check';
+
 /** What only one state has; it is left behind with that state. */
 export type StepState =
   | { readonly state: 'ready'; readonly waitsFor: 'plan' }
-  | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly op: 'plan' | 'execute'; readonly retryAt: UnixMs }
+  | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly op: TryOp; readonly retryAt: UnixMs }
   /** Nothing may be sent at present (the stop switch); it goes on when that is over. */
-  | { readonly state: 'ready'; readonly waitsFor: 'release'; readonly op: 'plan' | 'execute' }
+  | { readonly state: 'ready'; readonly waitsFor: 'release'; readonly op: TryOp }
   | { readonly state: 'held' }
   /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
   | { readonly state: 'intended'; readonly mayHaveActed: boolean }
