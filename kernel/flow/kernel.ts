@@ -18,6 +18,7 @@ import { type Ingest, openIngest } from './ingest.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { buildLists } from './list-build.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
@@ -102,6 +103,8 @@ export function openKernel(ports: Ports): Kernel {
   const waiting = openWaiting({ query, driver });
   const { setUpOrg, load } = openSetUp({ ledger, registry, cells, modules });
   let ticking: NodeJS.Timeout | undefined;
+  let building: Promise<void> = Promise.resolve();
+  let isStopping = false;
 
   const children = openChildren({ driver, registry, report });
   driver.onEffect((run, effect) =>
@@ -134,6 +137,11 @@ export function openKernel(ports: Ports): Kernel {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
       if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
     }
+  };
+
+  /** One org after the other; the kernel serves meanwhile. */
+  const buildAllLists = async () => {
+    for (const org of registry.orgs()) await buildLists({ store, ledger, org, isStopping: () => isStopping });
   };
 
   /** One record in every org: the life of the kernel is part of each org's log. */
@@ -199,6 +207,7 @@ export function openKernel(ports: Ports): Kernel {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
+      building = buildAllLists().catch(report);
       ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
       return recovered;
     },
@@ -209,6 +218,8 @@ export function openKernel(ports: Ports): Kernel {
 
     async stop() {
       clearInterval(ticking);
+      isStopping = true;
+      await building;
       await worker.stop(STOP_GRACE_MS);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);

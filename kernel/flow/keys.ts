@@ -7,6 +7,8 @@ import type { UnixMs } from '../base/time.ts';
  */
 const padded = (value: number, width = 15) => String(value).padStart(width, '0');
 
+export type Listed = 'run' | 'approval';
+
 export const KEYS = {
   org: (org: OrgId) => `!org/${org}`,
   auditHead: '!audit/head',
@@ -30,6 +32,11 @@ export const KEYS = {
   policy: (org: OrgId, digest: Digest) => `${org}/policy/${digest.slice(7)}`,
   auditChunk: (org: OrgId, tseq: number) => `${org}/audit/${padded(tseq)}`,
   orgHead: (org: OrgId) => `${org}/audit-head`,
+
+  /** The runs, or approvals, that have this value in this field: keys with nothing behind them (list-rows.ts). */
+  listed: (org: OrgId, what: Listed, field: string, value: string) => `${org}/${what}-by/${field}/${value}`,
+  /** How far the lists of what was stored before there were any have come. */
+  lists: (org: OrgId) => `${org}/lists`,
 } as const;
 
 /** All keys that begin with `prefix`: from it, to the first key past it. `0` follows `/` in ASCII. */

@@ -7,6 +7,7 @@ import type { RunEvent, StoredTurn } from '../run/event.ts';
 import { type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
 import type { Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
+import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
 
 /**
  * The rows of one turn: the turn itself and every projection that it moves. Projections are derived from the run
@@ -62,7 +63,11 @@ export function turnRows(
   const put = (key: string, value: unknown) => void rows.push({ key, value: JSON.stringify(value) });
 
   // What a summary shows beyond the pins moves only with the state, or after the end.
-  if (before?.state !== after.state || after.ended) put(KEYS.run(org, id), summaryOf(after));
+  if (before?.state !== after.state || after.ended) {
+    const summary = summaryOf(after);
+    put(KEYS.run(org, id), summary);
+    rows.push(...runListRows(before && summaryOf(before), summary));
+  }
 
   const due = nextDue(after);
   const wasDue = before && nextDue(before);
@@ -79,9 +84,11 @@ export function turnRows(
   rows.push(...waitRows(before, after));
 
   for (const approval of Object.values(after.approvals)) {
-    if (before && own(before.approvals, approval.id) === approval) continue;
+    const was = before ? own(before.approvals, approval.id) : undefined;
+    if (was === approval) continue;
     const row: ApprovalRow = { ...approval, run: id, org, uses: usesOf(approval.step) };
     put(KEYS.approval(org, approval.id), row);
+    rows.push(...approvalListRows(was?.state, row));
   }
 
   const updates = turn.events.filter((event) => event.kind === 'incident-updated');
@@ -139,5 +146,8 @@ function incidentRows(
     const timeline = [...(old?.timeline ?? []), { at, run: run.id, state, note }].slice(-TIMELINE);
     moved.set(key, { incident, org: run.org, state, updatedAt: at, timeline });
   }
-  return [...moved].map(([key, value]) => ({ key, value: JSON.stringify(value) }));
+  return [...moved].flatMap(([key, value]) => [
+    { key, value: JSON.stringify(value) },
+    incidentListRow({ org: run.org, run: run.id }, value.incident),
+  ]);
 }

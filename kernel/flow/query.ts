@@ -1,21 +1,35 @@
 import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
+import type { UnixMs } from '../base/time.ts';
 import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
 import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { KEYS, within } from './keys.ts';
+import { areListed } from './list-build.ts';
+import { idsIn, type Lists } from './list-read.ts';
+import { approvalList, listsOf, passes, type RunFilter } from './list-rows.ts';
 import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, Incident, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
 import type { StoredEvent } from './stored-event.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
-export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type RunQuery = RunFilter & {
+  /** Started at this time or later. */
+  readonly since?: UnixMs | undefined;
+  /** Started before this time. */
+  readonly until?: UnixMs | undefined;
+};
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
-/** Rows that one page may look at; a rare filter then gives a short page with a cursor, never a slow answer. */
-const SCANNED = 2_000;
+/** Rows that one page may read; one that needs more is short and has a cursor, and is never a slow answer. */
+const READ = 2_000;
+
+/** An id is made a little before the start that is recorded under it; and clocks are set. */
+const SLACK_MS = 60_000;
+/** Sorts after every id. */
+const NEWEST = '~';
 
 /**
  * Rows in characters that one page by name parses; it ends with the first that goes beyond. A playbook of 1,000 versions
@@ -28,24 +42,20 @@ const STRIDE = 8;
 export type Query = ReturnType<typeof openQuery>;
 
 export function openQuery(store: Store) {
-  /** Newest first. `after` is the last key of the page before: a run id of this org, never a raw key. */
-  const page = <T>(prefix: string, limit: number, after: string | undefined, keep: (row: T) => boolean): Page<T> => {
-    const span = within(prefix);
+  /**
+   * Newest first, what stands in one list of every group. `after` is the last id of the page before.
+   * @param load what an id stands for, or undefined where it is not what is looked for after all.
+   */
+  const page = <T>(lists: Lists, limit: number, load: (id: string) => T | undefined): Page<T> => {
     const items: T[] = [];
-    let to = after === undefined ? span.to : `${prefix}/${after}`;
-    let seen = 0;
-    while (seen < SCANNED) {
-      const rows = store.range({ from: span.from, to, limit: Math.min(SCANNED - seen, 200), reverse: true });
-      for (const { key, value } of rows) {
-        seen++;
-        to = key;
-        const row = JSON.parse(value) as T;
-        if (keep(row)) items.push(row);
-        if (items.length === limit) return { items, next: key.slice(prefix.length + 1) };
-      }
-      if (rows.length === 0) return { items, next: null };
+    const reading = { rows: 0 };
+    for (const { id, isIn } of idsIn(store, lists, reading)) {
+      const item = isIn ? load(id) : undefined;
+      if (isIn) reading.rows++;
+      if (item !== undefined) items.push(item);
+      if (items.length === limit || reading.rows >= READ) return { items, next: id };
     }
-    return { items, next: to.slice(prefix.length + 1) };
+    return { items, next: null };
   };
 
   /** By name or id; a page of large rows is a short one. `after` is that of the last row of the page before; the form of it is the caller's to check. */
@@ -79,20 +89,34 @@ export function openQuery(store: Store) {
           .range({ ...within(`${org}/turn/${id}`), limit: 10_000 })
           .map((row) => JSON.parse(row.value) as StoredTurn),
       ),
-    runs: (org: OrgId, filter: RunFilter, limit: number, after?: string): Page<RunSummary> =>
-      page<RunSummary>(
-        `${org}/run`,
-        limit,
-        after,
-        (row) =>
-          (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
-      ),
+    areListed: (org: OrgId): boolean => areListed(read(KEYS.lists(org))),
+    runs(org: OrgId, query: RunQuery, limit: number, after?: string): Page<RunSummary> {
+      const { since, until } = query;
+      const below = [after ?? NEWEST, until === undefined ? NEWEST : firstRunIdOf(until + SLACK_MS)].sort()[0] ?? '';
+      const from = since === undefined ? '' : firstRunIdOf(since - SLACK_MS);
+      // What was stored before there were lists is found by looking at everything, until they are made.
+      const groups = areListed(read(KEYS.lists(org)))
+        ? listsOf(org, query)
+        : listsOf(org, { incident: query.incident });
+      const lists = { groups: groups.length > 0 ? groups : [[`${org}/run`]], below, from };
+      return page(lists, limit, (id) => {
+        const row = read<RunSummary>(KEYS.run(org, id as RunId));
+        const fits = row && passes(row, query) && row.startedAt >= (since ?? 0) && row.startedAt < (until ?? Infinity);
+        return fits ? row : undefined;
+      });
+    },
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
-    approvals: (org: OrgId, state: string | undefined, limit: number, after?: string): Page<ApprovalRow> =>
-      page<ApprovalRow>(`${org}/approval`, limit, after, (row) => !state || row.state === state),
+    approvals(org: OrgId, state: string | undefined, limit: number, after = NEWEST): Page<ApprovalRow> {
+      const isListed = state !== undefined && areListed(read(KEYS.lists(org)));
+      const groups = [[isListed ? approvalList(org, state) : `${org}/approval`]];
+      return page({ groups, below: after, from: '' }, limit, (id) => {
+        const row = read<ApprovalRow>(KEYS.approval(org, id));
+        return row && (state === undefined || row.state === state) ? row : undefined;
+      });
+    },
     playbooks: (org: OrgId, limit: number, after?: string): Page<PlaybookRecord> =>
       named<PlaybookRecord>(`${org}/playbook`, limit, after),
     tokens: (org: OrgId, limit: number, after?: string): Page<TokenRecord> =>
@@ -101,3 +125,6 @@ export function openQuery(store: Store) {
     incident: (org: OrgId, id: string) => read<Incident>(KEYS.incident(org, id)),
   };
 }
+
+/** Ids begin with the time at which they were made (RFC 9562, version 7). */
+const firstRunIdOf = (at: number): string => `run_${Math.max(0, at).toString(16).padStart(12, '0')}`;

@@ -11,6 +11,7 @@ import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import { LISTED_FROM_THE_START } from './list-build.ts';
 import type { PolicySet, Registry } from './registry.ts';
 
 /**
@@ -74,7 +75,10 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     if (ledger.read(KEYS.org(id)) === undefined)
       await ledger.stage({
         audit: [{ org: id, kind: 'org.created', actor: 'system:kernel' }],
-        rows: [{ key: KEYS.org(id), value: JSON.stringify({ id }) }],
+        rows: [
+          { key: KEYS.org(id), value: JSON.stringify({ id }) },
+          { key: KEYS.lists(id), value: LISTED_FROM_THE_START },
+        ],
       });
     for (const plugin of plugins) {
       const installed = await install(id, plugin);

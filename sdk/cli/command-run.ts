@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
-import type { Run, RunSummary } from '../client/client.ts';
+import type { Run, RunFilter, RunSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
-import { isApprovalOrRunId } from './form.ts';
+import { instant, isApprovalOrRunId } from './form.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
@@ -21,6 +21,8 @@ const STATES: readonly RunSummary['state'][] = [
   'aborted',
 ];
 
+const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
+
 /** `interlock run`: what came of an event, and what a person may do about it. */
 export function addRun(program: Command): void {
   const run = program.command('run').description('see runs, stop them, settle what nobody knows');
@@ -29,8 +31,19 @@ export function addRun(program: Command): void {
   withExamples(
     withListOptions(run.command('list').description('runs of the org, newest first'))
       .addOption(new Option('--state <state>', 'only runs in this state').choices(STATES))
-      .option('--playbook <name>', 'only runs of this playbook'),
-    ['interlock run list', 'interlock run list --state failed --playbook contain-c2 --all --json'],
+      .addOption(new Option('--closure <closure>', 'only these; needs_review: a person has to look').choices(CLOSURES))
+      .option('--partial', 'only runs that carried something out and did not complete')
+      .option('--playbook <name>', 'only runs of this playbook')
+      .option('--trigger <name>', 'only runs that this trigger started')
+      .option('--requester <principal>', 'only runs that this person or service caused')
+      .option('--incident <id>', 'only runs that have updated this incident')
+      .option('--since <time>', 'started at this time or later: 24h ago as 24h, or 2026-01-31T12:00:00Z')
+      .option('--until <time>', 'started before this time'),
+    [
+      'interlock run list',
+      'interlock run list --state failed --playbook contain-c2 --all --json',
+      'interlock run list --closure needs_review --since 7d',
+    ],
   ).action((_options, command: Command) => act(listRuns(command.optsWithGlobals())));
 
   withExamples(
@@ -83,17 +96,44 @@ export function addRun(program: Command): void {
   ).action((id: string, _options, command: Command) => act(closeRun(id, command.optsWithGlobals())));
 }
 
-async function listRuns(options: Globals & Listing & { state?: string; playbook?: string }): Promise<Ending> {
+type ListOptions = Globals &
+  Listing & { readonly [name in Exclude<keyof RunFilter, 'partial'>]?: string } & { readonly partial?: true };
+
+async function listRuns(options: ListOptions): Promise<Ending> {
+  const since = instantOf('--since', options.since, Date.now());
+  if (!since.ok) return since;
+  const until = instantOf('--until', options.until, Date.now());
+  if (!until.ok) return until;
   const session = await openSession(options);
   if (!session.ok) return session;
   const { client } = session.value;
-  const { state: only, playbook } = options;
-  const rows = await readList(session.value, options, (paging) => client.runs({ state: only, playbook }, paging));
+  const { closure, playbook, trigger, requester, incident } = options;
+  const filter: RunFilter = {
+    state: options.state,
+    closure,
+    partial: options.partial && 'true',
+    playbook,
+    trigger,
+    requester,
+    incident,
+    since: since.value,
+    until: until.value,
+  };
+  const rows = await readList(session.value, options, (paging) => client.runs(filter, paging));
   if (!rows.ok) return rows;
   if (options.json) sayJson(rows.value);
   else if (rows.value.length === 0) say('no runs');
   else say(table(['RUN', 'STATE', 'PLAYBOOK', 'STARTED', 'ENDED', 'REMARKS'], rows.value.map(runRow)));
   return fine;
+}
+
+/** @returns what the server takes, or undefined where nothing was given. */
+function instantOf(option: string, text: string | undefined, now: number): Result<string | undefined> {
+  if (text === undefined) return ok(undefined);
+  const time = instant(text, now);
+  return time === undefined
+    ? cannot(`${option} takes a length such as 24h or 7d, or a time such as 2026-01-31T12:00:00Z.`)
+    : ok(time);
 }
 
 const runRow = (row: RunSummary): string[] => [

@@ -24,3 +24,11 @@ export function durationMs(text: string): number | undefined {
   const ms = UNIT_MS[unit];
   return number === undefined || ms === undefined ? undefined : Number(number) * ms;
 }
+
+/** A time as a person says it: so long ago, or RFC 3339. In UTC with milliseconds; undefined when it is none. */
+export function instant(text: string, now: number): string | undefined {
+  const ago = durationMs(text);
+  const isWritten = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
+  const date = new Date(ago === undefined ? (isWritten ? text : Number.NaN) : now - ago);
+  return Number.isFinite(date.getTime()) && date.getUTCFullYear() >= 0 ? date.toISOString() : undefined;
+}

@@ -45,7 +45,18 @@ export type ClientOptions = {
   readonly timeoutMs?: number;
 };
 
-export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type RunFilter = {
+  readonly [name in
+    | 'state'
+    | 'closure'
+    | 'partial'
+    | 'playbook'
+    | 'trigger'
+    | 'requester'
+    | 'incident'
+    | 'since'
+    | 'until']?: string | undefined;
+};
 export type Paging = { readonly limit?: number | undefined; readonly cursor?: string | undefined };
 export type Page<T> = { readonly data: readonly T[]; readonly page: { readonly next: string | null } };
 export type Body = { readonly type: string; readonly content: string | Uint8Array<ArrayBuffer> };

@@ -30,6 +30,7 @@ export const RUN_STATES = [
 export const APPROVAL_STATES = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'] as const;
 /** Step types that call no action. */
 const CONTROL_TYPES = ['update_state', 'branch', 'wait', 'approval', 'playbook', 'parallel', 'foreach'] as const;
+export const CLOSURES = ['open', 'closed', 'needs_review'] as const;
 const TIERS = ['low', 'moderate', 'high', 'critical'] as const;
 const ROLES = ['source', 'author', 'approver', 'operator', 'auditor', 'admin'] as const;
 
@@ -44,7 +45,7 @@ const summary = {
   state: v.picklist(RUN_STATES),
   /** Something was carried out, and the run did not complete. */
   partial: v.boolean(),
-  closure: v.picklist(['open', 'closed', 'needs_review']),
+  closure: v.picklist(CLOSURES),
   trigger: Name,
   event: EventId,
   requester: Principal,

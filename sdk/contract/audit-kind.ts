@@ -74,6 +74,7 @@ export const AUDIT_KINDS = {
   'kernel.started': kind([], 'The kernel opened the log and took it over.'),
   'kernel.stopped': kind([], 'The kernel closed the log in good order.'),
   'kernel.recovered': kind([], 'The kernel found work of an earlier life and took it up.'),
+  'lists.built': kind(['ref'], 'Lists of runs from before there were lists were made; `ref` is of how many runs.'),
   'org.created': kind([], 'The org of this record came to be.'),
 } as const satisfies Record<`${string}.${string}`, Kind>;
 

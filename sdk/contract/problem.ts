@@ -101,6 +101,11 @@ export const PROBLEMS = {
     'The record cannot be written, so nothing is accepted',
     'Send it again when GET /healthz answers 200.',
   ),
+  'lists-unavailable': kind(
+    503,
+    'Runs of an earlier version are still being listed',
+    'Ask again later, or without the parameter incident: the other filters work meanwhile.',
+  ),
   'secrets-unavailable': kind(
     503,
     'The secret store cannot be written',

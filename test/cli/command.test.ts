@@ -25,6 +25,8 @@ type Row = {
   /** What the last request held, where it had a body. */
   readonly sent?: unknown;
   readonly code?: number;
+  /** The last request, where it matters what it asked for. */
+  readonly asks?: string;
   /** Parts of what people read. */
   readonly says: readonly string[];
   /** What programs read. */
@@ -53,6 +55,18 @@ const rows: Readonly<Record<string, Row>> = {
     args: ['run', 'list', '--state', 'waiting', '--limit', '1'],
     answers: { [`GET ${ORG}/runs`]: data([samples.summary], null) },
     says: [`RUN`, `${RUN_ID}  waiting  contain-c2  2026-11-23 14:33:40Z  -\n`],
+    json: [samples.summary],
+  },
+  'run list, by everything': {
+    args: [
+      ...['run', 'list', '--closure', 'needs_review', '--partial', '--trigger', 'c2-seen', '--requester', 'siem'],
+      ...['--incident', 'INC-7', '--since', '2026-01-31', '--until', '2026-02-01T12:00:00+02:00', '--all'],
+    ],
+    answers: { [`GET ${ORG}/runs`]: data([samples.summary], null) },
+    asks:
+      `${ORG}/runs?closure=needs_review&partial=true&trigger=c2-seen&requester=siem&incident=INC-7` +
+      '&since=2026-01-31T00%3A00%3A00.000Z&until=2026-02-01T10%3A00%3A00.000Z&limit=200',
+    says: [RUN_ID],
     json: [samples.summary],
   },
   'run show': {
@@ -237,16 +251,20 @@ const rows: Readonly<Record<string, Row>> = {
 };
 
 describe('each command, for people and for programs', () => {
-  test.each(Object.entries(rows))('%s', async (_name, { args, answers, input = '', sent, code = 0, says, json }) => {
-    server.answers(answers);
-    const [people, programs] = await Promise.all([run(args, { input }), run([...args, '--json'], { input })]);
-    expect(people).toMatchObject({ code });
-    for (const part of says) expect(people.stdout).toContain(part);
-    expect(programs).toMatchObject({ code });
-    expect(JSON.parse(programs.stdout)).toEqual(json);
-    const bodies = server.asked.filter(({ method }) => method !== 'GET').map(({ body }) => body);
-    if (sent !== undefined) expect(bodies.map((body) => JSON.parse(body))).toEqual([sent, sent]);
-  });
+  test.each(Object.entries(rows))(
+    '%s',
+    async (_name, { args, answers, input = '', sent, asks, code = 0, says, json }) => {
+      server.answers(answers);
+      const [people, programs] = await Promise.all([run(args, { input }), run([...args, '--json'], { input })]);
+      expect(people).toMatchObject({ code });
+      for (const part of says) expect(people.stdout).toContain(part);
+      expect(programs).toMatchObject({ code });
+      expect(JSON.parse(programs.stdout)).toEqual(json);
+      const bodies = server.asked.filter(({ method }) => method !== 'GET').map(({ body }) => body);
+      if (asks !== undefined) expect(server.asked.at(-1)?.path).toBe(asks);
+      if (sent !== undefined) expect(bodies.map((body) => JSON.parse(body))).toEqual([sent, sent]);
+    },
+  );
 });
 
 describe('the first digits of a digest', () => {

@@ -54,6 +54,36 @@ test('approvals, too', async () => {
   expect((await get('/v1/orgs/acme/approvals?state=expired')).json).toEqual({ data: [], page: { next: null } });
 });
 
+test('runs are found by everything that is asked for together, and by nothing misspelt', async () => {
+  const id = started(await house.publish('note.seen'));
+  const run = (await get(`/v1/orgs/acme/runs/${id}?wait=10s`)).data;
+  const since = `since=${run.startedAt}`;
+  const until = (ms: number) => `until=${new Date(Date.parse(run.startedAt) + ms).toISOString()}`;
+  const found = async (query: string) => {
+    const { rows } = await readAll(`/v1/orgs/acme/runs?limit=50&${query}`);
+    return rows.some((row) => row.run === id);
+  };
+  const whole = `playbook=note&trigger=seen&state=completed&closure=closed&partial=false&incident=I&requester=${run.requester}`;
+  expect(await found(`${whole}&${since}&${until(1)}`)).toBe(true);
+  for (const other of ['partial=true', 'closure=needs_review', 'state=failed', 'trigger=other', 'requester=nobody'])
+    expect([other, await found(`playbook=note&${other}`)]).toEqual([other, false]);
+  for (const other of ['incident=J', until(0), `since=${new Date(Date.parse(run.startedAt) + 1).toISOString()}`])
+    expect([other, await found(other)]).toEqual([other, false]);
+  for (const wrong of [
+    'partial=yes',
+    'closure=all',
+    'since=yesterday',
+    'since=2026-02-31',
+    'until=1',
+    'incident=',
+    'trigger=A',
+  ])
+    expect([wrong, (await get(`/v1/orgs/acme/runs?${wrong}`)).json.type]).toEqual([
+      wrong,
+      'urn:interlock:problem:invalid-query',
+    ]);
+});
+
 test('a page has 50 rows, or as many as are wanted, and never more than 200', async () => {
   await Promise.all(Array.from({ length: 205 }, () => house.publish('look.seen', GLOBEX)));
   const sizes = [];

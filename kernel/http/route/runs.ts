@@ -1,9 +1,17 @@
 import * as v from 'valibot';
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
-import { CancelForm, CloseForm, RUN_STATES, Run, RunSummary, SettleForm } from '../../../sdk/contract/api-run.ts';
-import { Duration, Name } from '../../../sdk/contract/api-word.ts';
+import {
+  CancelForm,
+  CLOSURES,
+  CloseForm,
+  RUN_STATES,
+  Run,
+  RunSummary,
+  SettleForm,
+} from '../../../sdk/contract/api-run.ts';
+import { Duration, IncidentId, Instant, Name, Principal } from '../../../sdk/contract/api-word.ts';
 import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
-import { durationMs, isDurationUpTo, parseDuration } from '../../base/time.ts';
+import { durationMs, isDurationUpTo, parseDuration, unixMs } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
 import { data, problem } from '../answer.ts';
@@ -17,11 +25,42 @@ import { openWaits } from '../waits.ts';
 /** How long a request may wait for the end of a run. */
 const WAIT_MS = durationMs(60_000);
 
+/** An instant as a filter: one that is on the calendar. */
+const Bound = v.pipe(
+  Instant,
+  v.check((text) => Number.isFinite(Date.parse(text)), 'an instant such as 2026-01-31T12:00:00Z'),
+);
+const instantOf = (text: string | undefined) => (text === undefined ? undefined : unixMs(Date.parse(text)));
+
 const ListQuery = v.strictObject({
   state: v.optional(v.picklist(RUN_STATES)),
+  closure: v.optional(v.picklist(CLOSURES)),
+  /** Whether something was carried out although the run did not complete. */
+  partial: v.optional(v.picklist(['true', 'false'])),
   playbook: v.optional(Name),
+  trigger: v.optional(Name),
+  requester: v.optional(Principal),
+  /** Runs that have updated it. */
+  incident: v.optional(IncidentId),
+  /** Started at this time or later. */
+  since: v.optional(Bound),
+  /** Started before this time. */
+  until: v.optional(Bound),
   ...paging,
 });
+/** What a cursor is bound to, in this order. */
+const FILTERS = [
+  'state',
+  'closure',
+  'partial',
+  'playbook',
+  'trigger',
+  'requester',
+  'incident',
+  'since',
+  'until',
+] as const;
+
 const ReadQuery = v.strictObject({
   /** Answer when the run has ended, or after this long. */
   wait: v.optional(
@@ -54,13 +93,26 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       summary: 'Runs, newest first',
       access: 'run.read',
       query: ListQuery,
-      problems: ['invalid-cursor'],
+      problems: ['invalid-cursor', 'lists-unavailable'],
       answer: { status: 200, description: 'One page.', schema: listOf(RunSummary) },
-      handle: ({ by, query }) => {
-        const { state, playbook } = query;
-        const list = { operation: 'listRuns', org: by.org, filter: [state, playbook], key: /^run_[0-9a-f]{32}$/ };
-        return listPage(list, query, (limit, after) => {
-          const { items, next } = kernel.query.runs(by.org, { state, playbook }, limit, after);
+      handle: ({ by, query: { limit, cursor, ...filter } }) => {
+        const { partial, since, until, ...rest } = filter;
+        if (rest.incident !== undefined && !kernel.query.areListed(by.org))
+          return problem('lists-unavailable', { headers: { 'retry-after': '5' } });
+        const asked = {
+          ...rest,
+          partial: partial === undefined ? undefined : partial === 'true',
+          since: instantOf(since),
+          until: instantOf(until),
+        };
+        const list = {
+          operation: 'listRuns',
+          org: by.org,
+          filter: FILTERS.map((name) => filter[name]),
+          key: /^run_[0-9a-f]{32}$/,
+        };
+        return listPage(list, { limit, cursor }, (most, after) => {
+          const { items, next } = kernel.query.runs(by.org, asked, most, after);
           return { items: items.map(summaryView), next };
         });
       },
