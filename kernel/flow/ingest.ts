@@ -5,6 +5,7 @@ import { type JsonObject, resolvePointer } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { parseDuration, type UnixMs } from '../base/time.ts';
+import { KERNEL_VERSION } from '../base/version.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Write } from '../port/store.ts';
@@ -221,6 +222,7 @@ export function openIngest(deps: {
       requester: by.id,
       trace: event.traceparent?.split('-')[1] ?? entropy.id(),
       inputs,
+      kernel: KERNEL_VERSION,
     };
   }
 }

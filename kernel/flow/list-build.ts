@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type OrgId, toRunId } from '../base/id.ts';
 import type { Store, Write } from '../port/store.ts';
-import type { StoredTurn } from '../run/event.ts';
+import { readTurn } from '../run/upcast.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
@@ -39,7 +39,7 @@ export async function buildLists(deps: {
   /** What never changes of a run is read while others have their turns; what moves, when the rows are staged. */
   const fixedOf = (id: string): Fixed => {
     const rows = store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 });
-    const events = rows.flatMap(({ value }) => (JSON.parse(value) as StoredTurn).events);
+    const events = rows.flatMap(({ value }) => readTurn(value).events);
     return {
       id,
       incidents: [...new Set(events.flatMap((event) => (event.kind === 'incident-updated' ? [event.incident] : [])))],

@@ -2,9 +2,10 @@ import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
-import type { StoredTurn } from '../run/event.ts';
 import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
+import { type Trail, trailOf } from '../run/trail.ts';
+import { readTurn } from '../run/upcast.ts';
 import { KEYS, within } from './keys.ts';
 import { areListed } from './list-build.ts';
 import { idsIn, type Lists } from './list-read.ts';
@@ -82,13 +83,13 @@ export function openQuery(store: Store) {
     return text === undefined ? undefined : (JSON.parse(text) as T);
   };
 
+  const turnsOf = (org: OrgId, id: RunId) =>
+    store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 }).map(({ value }) => readTurn(value));
+
   return {
-    run: (org: OrgId, id: RunId): Run | null =>
-      replay(
-        store
-          .range({ ...within(`${org}/turn/${id}`), limit: 10_000 })
-          .map((row) => JSON.parse(row.value) as StoredTurn),
-      ),
+    run: (org: OrgId, id: RunId): Run | null => replay(turnsOf(org, id)),
+    /** When everything of the run happened, and who did it. */
+    trail: (org: OrgId, id: RunId): Trail => trailOf(turnsOf(org, id)),
     areListed: (org: OrgId): boolean => areListed(read(KEYS.lists(org))),
     runs(org: OrgId, query: RunQuery, limit: number, after?: string): Page<RunSummary> {
       const { since, until } = query;

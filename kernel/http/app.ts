@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { KERNEL_VERSION } from '../base/version.ts';
 import type { Kernel } from '../flow/kernel.ts';
 import { data, newInstance, problem, text } from './answer.ts';
 import { openGuard } from './guard.ts';
@@ -6,6 +7,7 @@ import type { LogEntry } from './log.ts';
 import { toLogEntry } from './log.ts';
 import { methodsOf } from './methods.ts';
 import { OPEN_PATHS, openApiDocument } from './openapi.ts';
+import { openSchemas } from './published.ts';
 import { openRefusals } from './refusal.ts';
 import { approvalRoutes } from './route/approvals.ts';
 import { auditRoutes } from './route/audit.ts';
@@ -32,7 +34,7 @@ export type AppOptions = {
 };
 
 export function createApp(kernel: Kernel, options: AppOptions = {}): Hono {
-  const { now = Date.now, log = logToStderr, version = '0.1.0' } = options;
+  const { now = Date.now, log = logToStderr, version = KERNEL_VERSION } = options;
   const guard = openGuard({ kernel, refusals: openRefusals({ record: kernel.refuseAccess, now }) });
   const routes = routesOf(kernel, now);
   const app = new Hono();
@@ -64,6 +66,12 @@ export function createApp(kernel: Kernel, options: AppOptions = {}): Hono {
     document ??= JSON.stringify(openApiDocument(routes, version));
     return text(document, 200);
   });
+  const schemas = openSchemas();
+  const tagOf = (context: Context) => context.req.header('if-none-match');
+  app.get(OPEN_PATHS.schemas, (context) => schemas.list(tagOf(context)));
+  app.get(OPEN_PATHS.schema.replace('{schema}', ':schema'), (context) =>
+    schemas.one(context.req.param('schema') ?? '', tagOf(context)),
+  );
   app.get(OPEN_PATHS.health, () => (kernel.healthy() ? data({ status: 'ok' }) : fail(undefined, 'readHealth')));
 
   app.notFound((context) => {

@@ -1,7 +1,8 @@
 import type { GenericSchema } from 'valibot';
-import { API_SCHEMAS, envelope } from '../../sdk/contract/api.ts';
+import { API_SCHEMAS, envelope, listOf } from '../../sdk/contract/api.ts';
 import { ApprovalId, Digest, EventId, IncidentId, Name, RunId, TokenId } from '../../sdk/contract/api-word.ts';
 import { PROBLEMS, type ProblemKind } from '../../sdk/contract/problem.ts';
+import { SchemaSummary } from '../../sdk/contract/schema.ts';
 import { invariant } from '../base/assert.ts';
 import { componentSchemas, toSchema } from './openapi-schema.ts';
 import type { Route } from './route.ts';
@@ -22,11 +23,17 @@ const PATH_PARAMETERS: Readonly<Record<string, Parameter>> = {
   version: { schema: Digest, description: 'Digest of a version of the playbook.' },
   incident: { schema: IncidentId, description: 'Id of the incident, percent-encoded.' },
   secret: { schema: Name, description: 'Name of the secret.' },
+  schema: { schema: Name, description: 'Name of the schema.' },
   token: { schema: TokenId, description: 'Id of the token: its middle part, never the token itself.' },
 };
 
 /** Anyone may ask for these; nothing is parsed or authorized there. */
-export const OPEN_PATHS = { health: '/healthz', document: '/openapi.json' } as const;
+export const OPEN_PATHS = {
+  health: '/healthz',
+  document: '/openapi.json',
+  schemas: '/v1/schemas',
+  schema: '/v1/schemas/{schema}',
+} as const;
 
 const DESCRIPTION =
   'Detections in, playbooks run, people approve, every act on a verifiable record. Each path names its org, and a token ' +
@@ -36,6 +43,8 @@ export function openApiDocument(routes: readonly Route[], version: string) {
   const paths: Record<string, Record<string, unknown>> = {
     [OPEN_PATHS.health]: { get: readHealth() },
     [OPEN_PATHS.document]: { get: READ_DOCUMENT },
+    [OPEN_PATHS.schemas]: { get: listSchemas() },
+    [OPEN_PATHS.schema]: { get: readSchema() },
   };
   for (const route of routes)
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) };
@@ -127,6 +136,33 @@ const readHealth = () => ({
       content: { 'application/json': { schema: toSchema(envelope(API_SCHEMAS.Health)) } },
     },
     ...refusalsOf(['record-unavailable']),
+  },
+});
+
+const KNOWN = { 304: { description: 'What `If-None-Match` names is what there is.' } };
+
+const listSchemas = () => ({
+  operationId: 'listSchemas',
+  summary: 'The schemas of what the kernel gives and takes, each with its version',
+  security: [],
+  responses: {
+    200: {
+      description: 'All of them.',
+      content: { 'application/json': { schema: toSchema(listOf(SchemaSummary)) } },
+    },
+    ...KNOWN,
+  },
+});
+
+const readSchema = () => ({
+  operationId: 'readSchema',
+  summary: 'One schema, as JSON Schema 2020-12',
+  security: [],
+  parameters: [pathParameter('schema')],
+  responses: {
+    200: { description: 'The schema.', content: { 'application/schema+json': { schema: { type: 'object' } } } },
+    ...KNOWN,
+    ...refusalsOf(['not-found']),
   },
 });
 

@@ -31,6 +31,8 @@ export type Input =
       readonly until?: UnixMs;
       /** It waits for `release`. */
       readonly queued?: boolean;
+      /** Version of this kernel. */
+      readonly kernel?: string;
     }
   /** A queued run's turn has come. */
   | { readonly kind: 'release' }

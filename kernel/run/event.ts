@@ -30,6 +30,8 @@ export type RunEvent =
       readonly parent?: Parent;
       /** It does nothing before `run-released`. */
       readonly queued?: true;
+      /** Version of the kernel. Not in records from before it was kept. */
+      readonly kernel?: string;
     }
   | { readonly kind: 'run-released' }
   /** The step was reached, its parameters are bound, and its plan has been asked for. */

@@ -46,6 +46,17 @@ const Extension = v.union(
   'a text, a whole number of 32 bits, true or false',
 );
 
+/** An event in structured mode as one schema, for whoever sends them; `readEvent` judges part by part. */
+export const CloudEventSchema = v.objectWithRest(
+  {
+    ...Attributes.entries,
+    /** OCSF or Falco as it is, or any other object. `data_base64` may stand in its place. */
+    data: v.optional(v.record(v.string(), v.unknown())),
+    data_base64: v.optional(v.string()),
+  },
+  Extension,
+);
+
 /** Structured mode: attributes, extensions and data stand side by side in one object. */
 export function readStructured(event: JsonObject, at: Envelope): Result<NormalEvent, IntakeFault> {
   const { data, data_base64, ...context } = event;

@@ -223,8 +223,18 @@ function sayRun(run: Run): void {
       ['trigger', `${run.trigger}, event ${run.event}`],
       ['requester', clean(run.requester)],
       ['started', when(run.startedAt)],
-      run.endedAt === null ? ['ends by', when(run.deadlineAt)] : ['ended', when(run.endedAt)],
+      run.endedAt === null
+        ? ['ends by', when(run.deadlineAt)]
+        : ['ended', `${when(run.endedAt)} by ${clean(run.endedBy ?? 'nobody known')}`],
       ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],
+      ['policy', run.pins.policy],
+      [
+        'plugins',
+        Object.entries(run.pins.plugins)
+          .map(([name, digest]) => `${clean(name, 63)} ${digest}`)
+          .join(', '),
+      ],
+      ['kernel', clean(run.pins.kernel ?? 'not recorded', 40)],
       ['review', run.closure === 'needs_review' ? 'needed' : undefined],
     ]),
   );

@@ -8,6 +8,7 @@ import { addIncident } from './command-incident.ts';
 import { addPlaybook } from './command-playbook.ts';
 import { addPlugin } from './command-plugin.ts';
 import { addRun } from './command-run.ts';
+import { addSchema } from './command-schema.ts';
 import { addSecret } from './command-secret.ts';
 import { addToken, addWhoami } from './command-token.ts';
 import { EXIT, type Exit } from './ending.ts';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
   addPlugin(program);
   program.commandsGroup('Record and access:');
   addAudit(program);
+  addSchema(program);
   addSecret(program);
   addToken(program);
   addWhoami(program);

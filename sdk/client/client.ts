@@ -30,6 +30,8 @@ import {
   type SettleForm,
   type VoteForm,
 } from '../contract/api-run.ts';
+import { Fields } from '../contract/api-word.ts';
+import { SchemaSummary as SchemaSummarySchema } from '../contract/schema.ts';
 import { type Answer, fail, ok } from './answer.ts';
 import { type Ask, askJson, askStream, type Schema, type Target } from './transport.ts';
 
@@ -80,6 +82,7 @@ export type Plugin = v.InferInput<typeof PluginSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
+export type SchemaSummary = v.InferInput<typeof SchemaSummarySchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
 
 export type Client = ReturnType<typeof createClient>;
@@ -187,6 +190,14 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     tokens: (paging: Paging = {}) => list('tokens', TokenSummarySchema, {}, paging),
     createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewTokenSchema),
     revokeToken: (id: string) => call({ method: 'DELETE', path: within('tokens', id) }, TokenName),
+    schemas: () =>
+      askJson<Page<SchemaSummary>>(
+        target,
+        { method: 'GET', path: ['v1', 'schemas'] },
+        listOf(SchemaSummarySchema) as Schema<Page<SchemaSummary>>,
+      ),
+    /** JSON Schema 2020-12. */
+    schema: (name: string) => askJson(target, { method: 'GET', path: ['v1', 'schemas', name] }, Fields),
     whoami: () => get(['v1', 'whoami'], Whoami),
   };
 }

@@ -98,7 +98,7 @@ function startWatch(target: Target, ask: Ask): Watch {
 async function exchange(target: Target, ask: Ask, watch: Watch): Promise<Answer<Response>> {
   const headers: Record<string, string> = {
     authorization: `Bearer ${target.token}`,
-    accept: 'application/json, application/problem+json, application/x-ndjson',
+    accept: 'application/json, application/schema+json, application/problem+json, application/x-ndjson',
   };
   if (ask.body) headers['content-type'] = ask.body.type;
   const address = addressOf(target.url, ask);
@@ -177,7 +177,7 @@ const strange = <T>(response: Response, why: string): Answer<T> =>
 
 async function readJson(response: Response, watch: Watch): Promise<Answer<unknown>> {
   const type = mediaTypeOf(response);
-  if (type !== 'application/json' && type !== 'application/problem+json') {
+  if (type !== 'application/json' && !type.endsWith('+json')) {
     await drop(response, watch);
     return strange(response, 'its answer is not JSON');
   }

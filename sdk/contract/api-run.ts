@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import {
+  Actor,
   Anything,
   ApprovalId,
   Digest,
@@ -11,6 +12,7 @@ import {
   RunId,
   Sentence,
   Seq,
+  says,
   StepRunName,
 } from './api-word.ts';
 import { PlanSchema, STEP_TYPES } from './plugin.ts';
@@ -40,44 +42,57 @@ const Decision = v.picklist(['approve', 'reject']);
 const summary = {
   run: RunId,
   org: Name,
-  playbook: Name,
-  digest: Digest,
+  playbook: says(Name, 'Name of the playbook.'),
+  digest: says(Digest, 'The version of the playbook that the run keeps to its end.'),
   state: v.picklist(RUN_STATES),
-  /** Something was carried out, and the run did not complete. */
-  partial: v.boolean(),
-  closure: v.picklist(CLOSURES),
-  trigger: Name,
-  event: EventId,
-  requester: Principal,
+  partial: says(v.boolean(), 'Something was carried out, and the run did not complete.'),
+  closure: says(
+    v.picklist(CLOSURES),
+    '`needs_review`: it ended with something unknown, or in part; a person has to look.',
+  ),
+  trigger: says(Name, 'The trigger of the playbook that started it.'),
+  event: says(EventId, 'The event that started it.'),
+  requester: says(Principal, 'Who sent the event; may not vote on what the run asks for.'),
   startedAt: Instant,
-  endedAt: v.nullable(Instant),
-  /** Why it ended. */
-  reason: v.nullable(v.string()),
+  endedAt: says(v.nullable(Instant), 'Null while it is under way.'),
+  reason: says(v.nullable(v.string()), 'Why it ended.'),
 };
 export const RunSummary = v.object(summary);
 export type RunSummary = v.InferOutput<typeof RunSummary>;
 
-export const StepError = v.object({ class: v.string(), message: v.string() });
+export const StepError = v.object({
+  class: says(v.string(), 'From the table of error classes.'),
+  message: v.string(),
+});
 
 export const Attempt = v.object({
-  number: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  /** What the action declares: `write` may have changed something outside. */
-  effect: v.picklist(['none', 'read', 'write']),
-  /** On record before anything left. */
-  intentSeq: Seq,
+  number: says(v.pipe(v.number(), v.integer(), v.minValue(1)), 'From 1.'),
+  effect: says(
+    v.picklist(['none', 'read', 'write']),
+    'What the action declares: `write` may have changed something outside.',
+  ),
+  intentSeq: says(Seq, 'The audit record that was on disk before anything left.'),
   intentAt: Instant,
-  /** Null while it is under way. `indeterminate`: nobody knows whether it happened. */
-  end: v.nullable(v.picklist(['succeeded', 'failed', 'indeterminate'])),
-  endSeq: v.nullable(Seq),
+  end: says(
+    v.nullable(v.picklist(['succeeded', 'failed', 'indeterminate'])),
+    'Null while it is under way. `indeterminate`: nobody knows whether it happened.',
+  ),
+  endSeq: says(v.nullable(Seq), 'The audit record of its end.'),
+  endAt: v.nullable(Instant),
+  endBy: says(v.nullable(Actor), 'Who recorded its end.'),
   error: v.nullable(StepError),
 });
 
 export const Step = v.object({
-  step: StepRunName,
-  /** Null only when the pinned version cannot be read any more. */
-  type: v.nullable(v.picklist([...STEP_TYPES, ...CONTROL_TYPES])),
-  /** plugin/action; null for a step without one. */
-  uses: v.nullable(v.string()),
+  step: says(StepRunName, 'Id of the step in the playbook; inside of a foreach with the place of its item, as in `id[3]`.'),
+  type: says(
+    v.nullable(v.picklist([...STEP_TYPES, ...CONTROL_TYPES])),
+    'Null only when the pinned version cannot be read any more.',
+  ),
+  uses: says(
+    v.nullable(v.string()),
+    'plugin/action, or the name of a playbook; null for a step without one. What is behind it is in the pins.',
+  ),
   tier: v.nullable(v.picklist(TIERS)),
   state: v.picklist([
     'pending',
@@ -91,37 +106,38 @@ export const Step = v.object({
     'skipped',
     'rolled_back',
   ]),
-  /** Of the latest change; null while the step has not been reached. */
-  seq: v.nullable(Seq),
-  at: v.nullable(Instant),
-  /**
-   * While `ready`: the plan it has asked for, the time of its next attempt, or the end of a stop. While `open`: its
-   * lanes, a time, an event, a run that it started, or a person who does by hand what failed. While `indeterminate`: the
-   * action, which is being asked.
-   */
-  waitsFor: v.nullable(v.picklist(['plan', 'retry', 'release', 'lanes', 'time', 'event', 'run', 'person', 'check'])),
+  seq: says(v.nullable(Seq), 'The audit record of the latest change; null while the step has not been reached.'),
+  at: says(v.nullable(Instant), 'When the latest change was.'),
+  by: says(v.nullable(Actor), 'Who made the latest change.'),
+  waitsFor: says(
+    v.nullable(v.picklist(['plan', 'retry', 'release', 'lanes', 'time', 'event', 'run', 'person', 'check'])),
+    'While `ready`: the plan it has asked for, the time of its next attempt, or the end of a stop. While `open`: its ' +
+      'lanes, a time, an event, a run that it started, or a person who does by hand what failed. While ' +
+      '`indeterminate`: the action, which is being asked.',
+  ),
   retryAt: v.nullable(Instant),
-  /** When the wait for a time, or for an event, is over. */
-  until: v.nullable(Instant),
-  /** How many lanes are in which state, while it waits for them. */
-  lanes: v.nullable(v.record(v.string(), v.pipe(v.number(), v.integer()))),
-  /** The run that it started. */
-  child: v.nullable(RunId),
-  parameters: Fields,
-  plan: v.nullable(PlanSchema),
+  until: says(v.nullable(Instant), 'When the wait for a time, or for an event, is over.'),
+  lanes: says(
+    v.nullable(v.record(v.string(), v.pipe(v.number(), v.integer()))),
+    'How many lanes are in which state, while it waits for them.',
+  ),
+  child: says(v.nullable(RunId), 'The run that it started.'),
+  parameters: says(Fields, 'Bound when the step was reached; they never change after.'),
+  plan: says(v.nullable(PlanSchema), 'What the action said that it would touch.'),
   approval: v.nullable(ApprovalId),
   attempts: v.array(Attempt),
-  output: Anything,
+  output: says(Anything, 'Of a step that succeeded; else null.'),
   error: v.nullable(StepError),
-  /** Why it was skipped, or why nobody knows. */
-  reason: v.nullable(v.string()),
-  /** Of a step that was, or is to be, undone because its run did not complete. */
-  undo: v.nullable(
-    v.object({
-      state: v.picklist(['intended', 'retry', 'parked', 'done', 'failed']),
-      attempts: v.array(Attempt),
-      error: v.nullable(StepError),
-    }),
+  reason: says(v.nullable(v.string()), 'Why it was skipped, or why nobody knows.'),
+  undo: says(
+    v.nullable(
+      v.object({
+        state: v.picklist(['intended', 'retry', 'parked', 'done', 'failed']),
+        attempts: v.array(Attempt),
+        error: v.nullable(StepError),
+      }),
+    ),
+    'Of a step that was, or is to be, undone because its run did not complete.',
   ),
 });
 export type Step = v.InferOutput<typeof Step>;
@@ -132,47 +148,52 @@ const approval = {
   approval: ApprovalId,
   step: StepRunName,
   state: v.picklist(APPROVAL_STATES),
-  /** Digest of action, parameters and plan: what exactly is agreed to. */
-  subject: Digest,
+  subject: says(Digest, 'Of action, parameters, plan and grant: what exactly is agreed to.'),
   tier: v.picklist(TIERS),
-  /** Holders of this role may vote, except the requester; each once. */
-  role: Role,
-  needed: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  role: says(Role, 'Holders of this role may vote, except the requester; each once.'),
+  needed: says(v.pipe(v.number(), v.integer(), v.minValue(1)), 'Votes that it takes. One rejection decides.'),
   openedAt: Instant,
-  /** Expiry denies. */
-  expiresAt: Instant,
+  expiresAt: says(Instant, 'Expiry denies.'),
   votes: v.array(Vote),
-  /** Null while pending. */
-  decidedSeq: v.nullable(Seq),
+  decidedSeq: says(v.nullable(Seq), 'The audit record of the decision; null while pending.'),
 };
 export const RunApproval = v.object(approval);
 
 export const Run = v.object({
   ...summary,
-  /** What the run was started with, and keeps. */
-  pins: v.object({
-    playbook: Digest,
-    policy: Digest,
-    plugins: v.record(v.string(), Digest),
-    playbooks: v.record(v.string(), Digest),
-  }),
-  /** The run and the step that started it; null for a run that an event started. */
-  parent: v.nullable(v.object({ run: RunId, step: StepRunName })),
-  /** W3C trace id. */
-  trace: v.string(),
+  pins: says(
+    v.object({
+      playbook: says(Digest, 'The version of the playbook.'),
+      policy: says(Digest, 'Guardrails and approval matrix.'),
+      plugins: says(v.record(v.string(), Digest), 'Module and manifest of each plugin, by name.'),
+      playbooks: says(v.record(v.string(), Digest), 'Versions of the playbooks that its steps may start, by name.'),
+      kernel: says(v.nullable(v.string()), 'Version of the kernel that started it; null where that was not kept yet.'),
+    }),
+    'What the run was started with, and keeps.',
+  ),
+  parent: says(
+    v.nullable(v.object({ run: RunId, step: StepRunName })),
+    'The run and the step that started it; null for a run that an event started.',
+  ),
+  trace: says(v.string(), 'W3C trace id.'),
   inputs: Fields,
-  /** The run ends here at the latest. */
-  deadlineAt: Instant,
-  startedSeq: Seq,
-  endedSeq: v.nullable(Seq),
-  /** How it will end, while it undoes what it did. */
-  undoing: v.nullable(v.object({ state: v.picklist(RUN_STATES), reason: v.string() })),
-  /** What its playbook names as outputs, of a run that completed. */
-  output: v.nullable(Fields),
-  /** Who has looked at how it ended, where that was needed. */
-  closed: v.nullable(v.object({ by: Principal, at: Instant, note: v.string(), seq: Seq })),
-  /** Every step of the pinned playbook, in its order; inside of a foreach one for each item that was reached. */
-  steps: v.array(Step),
+  deadlineAt: says(Instant, 'The run ends here at the latest.'),
+  startedSeq: says(Seq, 'The audit record of its start.'),
+  endedSeq: says(v.nullable(Seq), 'The audit record of its end.'),
+  endedBy: says(v.nullable(Actor), 'Who ended it: a person who cancelled it, or the kernel.'),
+  undoing: says(
+    v.nullable(v.object({ state: v.picklist(RUN_STATES), reason: v.string() })),
+    'How it will end, while it undoes what it did.',
+  ),
+  output: says(v.nullable(Fields), 'What its playbook names as outputs, of a run that completed.'),
+  closed: says(
+    v.nullable(v.object({ by: Principal, at: Instant, note: v.string(), seq: Seq })),
+    'Who has looked at how it ended, where that was needed.',
+  ),
+  steps: says(
+    v.array(Step),
+    'Every step of the pinned playbook, in its order; inside of a foreach one for each item that was reached.',
+  ),
   approvals: v.array(RunApproval),
 });
 export type Run = v.InferOutput<typeof Run>;
@@ -181,9 +202,8 @@ export const ApprovalSummary = v.object({
   ...approval,
   org: Name,
   run: RunId,
-  /** plugin/action. */
-  uses: v.string(),
-  requester: Principal,
+  uses: says(v.string(), 'plugin/action.'),
+  requester: says(Principal, 'Who caused the run; may not vote.'),
 });
 export type ApprovalSummary = v.InferOutput<typeof ApprovalSummary>;
 
@@ -192,10 +212,14 @@ export const Approval = v.object({
   ...ApprovalSummary.entries,
   playbook: v.object({ name: Name, digest: Digest }),
   parameters: Fields,
-  /** What the action would touch, and whether that can be undone. Null: the action does not plan. */
-  plan: v.nullable(PlanSchema),
-  /** Who may not vote any more, or never might: the requester, and whoever has voted. */
-  excluded: v.array(Principal),
+  plan: says(
+    v.nullable(PlanSchema),
+    'What the action would touch, and whether that can be undone. Null: the action does not plan.',
+  ),
+  excluded: says(
+    v.array(Principal),
+    'Who may not vote any more, or never might: the requester, and whoever has voted.',
+  ),
   incident: v.object({ event: EventId, title: v.nullable(v.string()), message: v.nullable(v.string()) }),
 });
 export type Approval = v.InferOutput<typeof Approval>;

@@ -43,6 +43,12 @@ export const Duration = v.pipe(
 /** Place in the audit log. */
 export const Seq = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+/** Who did something, as the audit record says it: a person or service, or a part of the kernel. */
+export const Actor = v.pipe(v.string(), v.regex(/^(?:principal|system):/, 'principal: or system: and a name'));
+
+/** With what it means, for whoever reads the schema and not this code. */
+export const says = <const S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
+
 /** Any JSON value. */
 export const Anything = v.unknown();
 export const Fields = v.record(v.string(), Anything);

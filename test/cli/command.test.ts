@@ -69,6 +69,25 @@ const rows: Readonly<Record<string, Row>> = {
     says: [RUN_ID],
     json: [samples.summary],
   },
+  'schema list': {
+    args: ['schema', 'list'],
+    answers: { 'GET /v1/schemas': data(samples.schemas, null) },
+    says: ['NAME  VERSION  USE    OF', 'run   1        given  A run'],
+    json: samples.schemas,
+  },
+  'schema get': {
+    args: ['schema', 'get', 'run'],
+    answers: {
+      'GET /v1/schemas/run': {
+        kind: 'raw',
+        status: 200,
+        headers: { 'content-type': 'application/schema+json' },
+        body: '{"$id":"urn:interlock:schema:run:v1"}',
+      },
+    },
+    says: ['"$id": "urn:interlock:schema:run:v1"'],
+    json: { $id: 'urn:interlock:schema:run:v1' },
+  },
   'run show': {
     args: ['run', 'show', RUN_ID],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },

@@ -9,6 +9,7 @@ import type {
   Receipt,
   Run,
   RunSummary,
+  SchemaSummary,
   TokenSummary,
 } from '../../sdk/client/client.ts';
 
@@ -94,6 +95,7 @@ const step = {
   tier: 'high',
   seq: 9,
   at: AT,
+  by: 'system:engine',
   waitsFor: null,
   retryAt: null,
   until: null,
@@ -111,7 +113,7 @@ const step = {
 
 const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   ...head,
-  pins: { playbook: DIGEST, policy: DIGEST, plugins: { 'edge-firewall': DIGEST }, playbooks: {} },
+  pins: { playbook: DIGEST, policy: DIGEST, plugins: { 'edge-firewall': DIGEST }, playbooks: {}, kernel: '0.1.0' },
   parent: null,
   undoing: null,
   output: null,
@@ -121,6 +123,7 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   deadlineAt: '2026-11-23T15:03:40.101Z',
   startedSeq: 4,
   endedSeq: head.endedAt === null ? null : 20,
+  endedBy: head.endedAt === null ? null : 'system:engine',
   steps,
   approvals: [{ ...ballot, votes: [] }],
 });
@@ -137,6 +140,8 @@ const attempt = {
   intentAt: AT,
   end: 'succeeded',
   endSeq: 8,
+  endAt: AT,
+  endBy: 'system:engine',
   error: null,
 } as const;
 
@@ -151,6 +156,10 @@ export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: tr
     error: { class: 'timeout', message: 'no answer' },
   },
 ]);
+
+export const schemas: SchemaSummary[] = [
+  { name: 'run', version: 1, id: 'urn:interlock:schema:run:v1', title: 'A run', use: 'given' },
+];
 
 export const receipt: Receipt = {
   event: EVENT_ID,

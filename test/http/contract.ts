@@ -1,5 +1,6 @@
 /** Holds every answer against the OpenAPI document that the same server hands out. */
 import { type Schema, Validator } from '@cfworker/json-schema';
+import { own } from '../../kernel/base/own.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a document of that size is read, not typed.
 type AnyJson = any;
@@ -15,7 +16,29 @@ export const operationsOf = (document: AnyJson): readonly Operation[] =>
     })),
   );
 
-export function openContract(document: AnyJson) {
+/** What an operation gives, by the name under which its schema is published; of a list, each row. */
+const GIVES: Readonly<Record<string, string>> = {
+  listRuns: 'run-summary',
+  readRun: 'run',
+  cancelRun: 'run',
+  settleStep: 'run',
+  readApproval: 'approval',
+  vote: 'approval',
+  readEvent: 'event',
+  readIncident: 'incident',
+};
+
+/** The schemas as the server publishes them, by name. */
+export async function publishedOf(read: (path: string) => Promise<AnyJson>): Promise<ReadonlyMap<string, AnyJson>> {
+  const { data } = await read('/v1/schemas');
+  return new Map(
+    await Promise.all(
+      data.map(async ({ name }: { name: string }) => [name, await read(`/v1/schemas/${name}`)] as const),
+    ),
+  );
+}
+
+export function openContract(document: AnyJson, published: ReadonlyMap<string, AnyJson>) {
   const operations = operationsOf(document);
   const components = closed(document.components);
   const validators = new Map<string, Validator>();
@@ -37,6 +60,18 @@ export function openContract(document: AnyJson) {
     return known;
   };
 
+  /** As somebody does who has only the published schemas: as they are, open to what they do not name. */
+  const checkPublished = (name: string, value: unknown) => {
+    const schema = published.get(name);
+    if (!schema) throw new Error(`no schema is published as ${name}`);
+    const validator = validators.get(name) ?? new Validator(schema, '2020-12', false);
+    validators.set(name, validator);
+    for (const one of Array.isArray(value) ? value : [value]) {
+      const { valid, errors } = validator.validate(one);
+      if (!valid) throw new Error(`${name}: ${errors.map((e) => `${e.instanceLocation} ${e.error}`).join('; ')}`);
+    }
+  };
+
   return {
     /** Operations that have given the answer that they are for. */
     seen,
@@ -54,6 +89,8 @@ export function openContract(document: AnyJson) {
       if (!content)
         throw new Error(`${operation.id} answered ${status} as ${media}, which the document does not foresee`);
       if (status < 300) seen.add(operation.id);
+      const name = status < 300 ? own(GIVES, operation.id) : 'problem';
+      if (name) checkPublished(name, status < 300 ? (json as AnyJson).data : json);
       if (!content.schema) return;
       const result = validatorOf(`${operation.id} ${status}`, content.schema).validate(json);
       if (!result.valid)

@@ -419,6 +419,8 @@ test('the audit records come out whole, as they were hashed, and verify', async 
 test('anyone may ask whether the kernel takes work', async () => {
   expect((await house.ask(null, 'GET', '/healthz')).data).toEqual({ status: 'ok' });
   await house.ask(null, 'GET', '/openapi.json');
+  await house.ask(null, 'GET', '/v1/schemas');
+  await house.ask(null, 'GET', '/v1/schemas/run');
 });
 
 test('every operation of the document has given the answer that it is for', () => {

@@ -16,7 +16,7 @@ import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.t
 import type { SecretSource } from '../../kernel/port/secret-source.ts';
 import type { Store } from '../../kernel/port/store.ts';
 import type { CallEnvelope, PluginManifest } from '../../sdk/contract/plugin.ts';
-import { openContract } from './contract.ts';
+import { openContract, publishedOf } from './contract.ts';
 
 export const ACME = 'acme' as OrgId;
 export const GLOBEX = 'globex' as OrgId;
@@ -219,7 +219,8 @@ export async function openHouse(
   const app = createApp(options.alter?.(kernel) ?? kernel, { log: (entry) => void logged.push(entry), ...options.app });
   const { url, close } = await serve(app, { host: '127.0.0.1', port: 0, limits: { graceMs: 200, ...options.limits } });
 
-  const contract = openContract(await (await fetch(`${url}/openapi.json`)).json());
+  const read = async (path: string) => (await fetch(url + path)).json();
+  const contract = openContract(await read('/openapi.json'), await publishedOf(read));
 
   /** Every answer is held against the document. `as` is a principal such as `author@acme`, or null for nobody. */
   const ask = async (as: string | null, method: string, path: string, asked: Asked = {}): Promise<Reply> => {

@@ -46,9 +46,9 @@ test('every operation has a name of its own, names its org, and says what it nee
   const operations = operationsOf(document);
   expect(new Set(operations.map(({ id }) => id)).size).toBe(operations.length);
   const open = operations.filter(({ spec }) => spec.security?.length === 0);
-  expect(open.map(({ path }) => path)).toEqual(['/healthz', '/openapi.json']);
+  expect(open.map(({ path }) => path)).toEqual(['/healthz', '/openapi.json', '/v1/schemas', '/v1/schemas/{schema}']);
   const withoutOrg = operations.filter(({ path }) => !path.startsWith('/v1/orgs/{org}/'));
-  expect(withoutOrg.map(({ id }) => id)).toEqual(['readHealth', 'readOpenApi', 'whoami']);
+  expect(withoutOrg.map(({ id }) => id)).toEqual(['readHealth', 'readOpenApi', 'listSchemas', 'readSchema', 'whoami']);
   expect(operations.filter(({ spec }) => !spec['x-permission']).map(({ id }) => id)).toEqual(
     withoutOrg.map(({ id }) => id),
   );

@@ -5,6 +5,7 @@ import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
 import type { Graph, Step } from '../../playbook/graph.ts';
 import type { Attempt, Run, StepRun } from '../../run/state.ts';
+import type { Trail } from '../../run/trail.ts';
 import { approvalOf } from './approval.ts';
 
 /** Shows runs: dates as text, nothing left out, nothing judged. Steps come in the order of the playbook. */
@@ -15,26 +16,31 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
   return { run, org, playbook, digest, state, partial, closure, trigger, event, requester, startedAt, endedAt, reason };
 }
 
-/** @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown. */
-export function runView(run: Run, graph: Graph | undefined): Api.Run {
+/**
+ * @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown.
+ * @param trail when each thing happened and who did it.
+ */
+export function runView(run: Run, graph: Graph | undefined, trail: Trail): Api.Run {
   const reached = Map.groupBy(Object.values(run.steps), ({ id }) => partsOfStepRun(id).step);
   const steps = graph
     ? [...graph.steps.values()].flatMap((step) => {
         const runs = reached.get(step.id) ?? [];
         // One inside of a foreach is there for each item, once it is reached.
-        if (runs.length === 0 && step.each.length === 0) return [stepView(step.id, step, undefined)];
-        return runs.map((one) => stepView(one.id, step, one));
+        if (runs.length === 0 && step.each.length === 0) return [stepView(step.id, step, undefined, trail)];
+        return runs.map((one) => stepView(one.id, step, one, trail));
       })
-    : Object.values(run.steps).map((step) => stepView(step.id, undefined, step));
+    : Object.values(run.steps).map((step) => stepView(step.id, undefined, step, trail));
+  const { policy, plugins, playbooks } = run;
   return {
     ...summaryView(summaryOf(run)),
-    pins: { playbook: run.playbook.digest, policy: run.policy, plugins: run.plugins, playbooks: run.playbooks },
+    pins: { playbook: run.playbook.digest, policy, plugins, playbooks, kernel: trail.kernel },
     parent: run.parent && { run: run.parent.run, step: run.parent.step },
     trace: run.trace,
     inputs: run.inputs,
     deadlineAt: iso(run.deadlineAt),
     startedSeq: run.startedSeq,
     endedSeq: run.ended?.seq ?? null,
+    endedBy: trail.of(run.ended?.seq ?? null)?.by ?? null,
     undoing: run.ended ? null : run.undo,
     output: run.ended?.output ?? null,
     closed: run.closed && { ...run.closed, at: iso(run.closed.at) },
@@ -43,31 +49,37 @@ export function runView(run: Run, graph: Graph | undefined): Api.Run {
   };
 }
 
-function stepView(id: string, step: Step | undefined, state: StepRun | undefined): Api.Step {
+function stepView(id: string, step: Step | undefined, state: StepRun | undefined, trail: Trail): Api.Step {
   return {
     step: id,
     ...kindOf(step),
     state: state?.state ?? 'pending',
     seq: state?.seq ?? null,
     at: state ? iso(state.at) : null,
+    by: trail.of(state?.seq ?? null)?.by ?? null,
     ...waitOf(state),
     parameters: state?.parameters ?? {},
     plan: state?.plan ?? null,
     approval: state?.approval ?? null,
-    attempts: state?.attempts.map(attemptView) ?? [],
+    attempts: state?.attempts.map((attempt) => attemptView(attempt, trail)) ?? [],
     output: state?.state === 'succeeded' || state?.state === 'rolled_back' ? state.output : null,
     error: state?.state === 'failed' || (state?.state === 'open' && state.waitsFor === 'person') ? state.error : null,
     reason: state?.state === 'indeterminate' || state?.state === 'skipped' ? state.reason : null,
     undo: state?.undo
-      ? { state: state.undo.state, attempts: state.undo.attempts.map(attemptView), error: state.undo.error }
+      ? { state: state.undo.state, attempts: state.undo.attempts.map((attempt) => attemptView(attempt, trail)), error: state.undo.error }
       : null,
   };
 }
 
-const attemptView = (attempt: Attempt): Api.Step['attempts'][number] => ({
-  ...attempt,
-  intentAt: iso(attempt.intentAt),
-});
+function attemptView(attempt: Attempt, trail: Trail): Api.Step['attempts'][number] {
+  const end = trail.of(attempt.endSeq);
+  return {
+    ...attempt,
+    intentAt: iso(attempt.intentAt),
+    endAt: end ? iso(end.at) : null,
+    endBy: end?.by ?? null,
+  };
+}
 
 /** What a step waits for, and until when. */
 function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryAt' | 'until' | 'lanes' | 'child'> {

@@ -1,0 +1,39 @@
+import type { UnixMs } from '../base/time.ts';
+import type { RunEvent, StoredTurn } from './event.ts';
+
+/**
+ * When each thing of a run happened and who did it, by the number of its audit record. A run holds those numbers
+ * wherever something became of it, so what is shown of it can be dated and attributed without being stored twice.
+ */
+export type Moment = {
+  readonly at: UnixMs;
+  /** As in the audit record: `principal:<id>` or `system:<part>`. */
+  readonly by: string;
+};
+export type Trail = {
+  readonly of: (seq: number | null) => Moment | undefined;
+  /** Version of the kernel that started the run; null in records from before it was kept. */
+  readonly kernel: string | null;
+};
+
+const ENGINE = 'system:engine';
+
+export function trailOf(turns: readonly StoredTurn[]): Trail {
+  const moments = new Map<number, Moment>();
+  let kernel: string | null = null;
+  for (const { at, seq, events } of turns) {
+    // What ends a run ends it for whoever asked for that.
+    const cancel = events.find((event) => event.kind === 'run-cancel');
+    events.forEach((event, index) => {
+      if (event.kind === 'run-started') kernel = event.kernel ?? null;
+      const cause = event.kind === 'run-ended' ? (cancel ?? event) : event;
+      moments.set(seq + index, { at, by: actorOf(cause) });
+    });
+  }
+  return { of: (seq) => (seq === null ? undefined : moments.get(seq)), kernel };
+}
+
+function actorOf(event: RunEvent): string {
+  if (event.kind === 'run-started') return `principal:${event.requester}`;
+  return 'by' in event && event.by !== null ? `principal:${event.by}` : ENGINE;
+}

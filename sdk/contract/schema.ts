@@ -1,0 +1,60 @@
+import * as v from 'valibot';
+import { Incident, StoredEvent } from './api.ts';
+import { Approval, Run, RunSummary, Step } from './api-run.ts';
+import { PluginManifestSchema } from './plugin.ts';
+import { ProblemSchema } from './problem.ts';
+import { AuditRecordSchema } from './schema-audit.ts';
+
+/**
+ * The contracts with whoever stands before and behind the kernel (S 2.2, 9.1): each the very schema that it checks with,
+ * under a name and a version, published as JSON Schema at `/v1/schemas`.
+ *
+ * `given`: documents of the kernel. What fits today fits every later schema of the same version, which may say more and
+ * never less. `taken`: documents for the kernel. What was taken goes on to be taken. Any other change is a new version;
+ * test/contract/schemas.test.ts holds each against the one that was published before.
+ */
+export type Published = {
+  readonly version: number;
+  readonly use: 'given' | 'taken';
+  readonly title: string;
+  readonly schema: v.GenericSchema;
+};
+
+const given = (version: number, title: string, schema: v.GenericSchema): Published => ({
+  version,
+  use: 'given',
+  title,
+  schema,
+});
+export const taken = (version: number, title: string, schema: v.GenericSchema): Published => ({
+  version,
+  use: 'taken',
+  title,
+  schema,
+});
+
+export const SCHEMAS = {
+  event: given(1, 'An event as it was taken, and what its triggers said', StoredEvent),
+  run: given(1, 'A run with its pins, steps, attempts and approvals', Run),
+  'run-summary': given(1, 'A run in a list', RunSummary),
+  'step-run': given(1, 'One execution of one step, as a run has it', Step),
+  approval: given(1, 'An approval: what would be done, who asked, who voted', Approval),
+  incident: given(1, 'What runs have made of an incident', Incident),
+  'audit-record': given(1, 'One line of an audit export', AuditRecordSchema),
+  problem: given(1, 'A refusal (RFC 9457)', ProblemSchema),
+  'plugin-manifest': taken(1, 'The manifest of a plugin', PluginManifestSchema),
+} as const satisfies Record<string, Published>;
+
+/** Its `$id`: it names the schema and does not lead anywhere. */
+export const schemaId = (name: string, version: number): string => `urn:interlock:schema:${name}:v${version}`;
+
+/** One row of the list of schemas. */
+export const SchemaSummary = v.object({
+  name: v.string(),
+  version: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  id: v.string(),
+  title: v.string(),
+  /** `given`: of documents that the kernel makes; `taken`: of documents that are made for it. */
+  use: v.picklist(['given', 'taken']),
+});
+export type SchemaSummary = v.InferOutput<typeof SchemaSummary>;
