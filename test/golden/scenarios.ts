@@ -1,0 +1,218 @@
+import type { Row } from '../../kernel/port/store.ts';
+import type { Run } from '../../kernel/run/state.ts';
+import {
+  APPROVER,
+  EVENT,
+  OPERATOR,
+  ORG,
+  openRecord,
+  openStandIn,
+  openTarget,
+  PLAYBOOK,
+  POST_ONCE,
+  SENDER,
+  type StandIn,
+  setUp,
+  type Target,
+} from '../fault/stand-in.ts';
+
+/**
+ * Lives of runs, one for each way that a run can go, lived by a real kernel on a record in memory. What they leave
+ * behind is kept as golden histories; a new kind of step or event gets a new scenario, and no old one is changed.
+ */
+type Life = {
+  readonly kernel: () => StandIn;
+  readonly run: () => Run;
+  /** Waits until the run looks like this. */
+  readonly until: (look: (run: Run) => boolean) => Promise<Run>;
+  /** What the target does from now on. */
+  readonly target: (does: Target['does']) => void;
+  /** Ends the kernel as a crash does, and starts one on what it left. */
+  readonly restart: () => Promise<void>;
+  readonly vote: (decision: 'approve' | 'reject') => Promise<void>;
+};
+type Scenario = {
+  readonly playbook?: string;
+  readonly ip?: string;
+  /** Before the event comes. */
+  readonly before?: (life: Pick<Life, 'target' | 'kernel'>) => void;
+  readonly live: (life: Life) => Promise<unknown>;
+};
+
+const MINUTE = 60_000;
+const ended = (run: Run) => run.ended !== null;
+const held = (run: Run) => Object.values(run.approvals).some(({ state }) => state === 'pending');
+
+const branching = PLAYBOOK.replace(
+  '  - { id: look,',
+  `  - { id: known, type: branch, when: { fact: inputs, path: /ip, operator: equal, value: 203.0.113.7 }, then: look, else: note }
+  - { id: look,`,
+);
+const retrying = POST_ONCE.replace('type: webhook, uses: target/post', 'type: enrich, uses: target/look');
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'approved-and-completed': {
+    async live({ until, vote }) {
+      await until(held);
+      await vote('approve');
+      await until(ended);
+    },
+  },
+  rejected: {
+    async live({ until, vote }) {
+      await until(held);
+      await vote('reject');
+      await until(ended);
+    },
+  },
+  'approval-expired': {
+    playbook: PLAYBOOK.concat('timeout: 3h\n'),
+    async live({ until, kernel }) {
+      await until(held);
+      kernel().clock.advance(61 * MINUTE);
+      await until(ended);
+    },
+  },
+  'timed-out': {
+    async live({ until, kernel }) {
+      await until(held);
+      kernel().clock.advance(31 * MINUTE);
+      await until(ended);
+    },
+  },
+  'cancelled-while-held': {
+    async live({ until, run, kernel }) {
+      await until(held);
+      await kernel().kernel.control.cancel(OPERATOR, run().id, 'false positive');
+      await until(ended);
+    },
+  },
+  'denied-by-a-guardrail': { ip: '10.0.0.7', live: ({ until }) => until(ended) },
+  'retried-and-completed': {
+    playbook: retrying,
+    before: ({ target }) => target('refuses connections'),
+    async live({ until, target, kernel }) {
+      await until((run) => run.state === 'waiting');
+      target('answers');
+      kernel().clock.advance(MINUTE);
+      await until(ended);
+    },
+  },
+  'retried-in-vain': {
+    playbook: retrying,
+    before: ({ target }) => target('refuses connections'),
+    async live({ until, kernel }) {
+      for (let tries = 1; tries < 3; tries++) {
+        await until((run) => run.state === 'waiting' && (Object.values(run.steps)[0]?.attempts.length ?? 0) === tries);
+        kernel().clock.advance(MINUTE);
+      }
+      await until(ended);
+    },
+  },
+  'indeterminate-and-settled-as-succeeded': indeterminate('succeeded'),
+  'indeterminate-and-settled-as-failed': indeterminate('failed'),
+  'indeterminate-and-cancelled': {
+    playbook: POST_ONCE,
+    before: ({ target }) => target('does not answer'),
+    async live({ until, run, kernel }) {
+      await until((now) => Object.values(now.steps).some(({ state }) => state === 'indeterminate'));
+      await kernel().kernel.control.cancel(OPERATOR, run().id, 'nobody knows');
+      await until(ended);
+    },
+  },
+  'branch-then': {
+    playbook: branching,
+    async live({ until, vote }) {
+      await until(held);
+      await vote('approve');
+      await until(ended);
+    },
+  },
+  'branch-else': { playbook: branching, ip: '198.51.100.1', live: ({ until }) => until(ended) },
+  'cut-off-by-a-restart': {
+    async live({ until, vote, kernel, restart }) {
+      await until(held);
+      kernel().holdCalls();
+      await vote('approve');
+      await until((run) => Object.values(run.steps).some(({ state }) => state === 'intended'));
+      await restart();
+      kernel().clock.advance(MINUTE);
+      await until(ended);
+    },
+  },
+};
+
+function indeterminate(outcome: 'succeeded' | 'failed'): Scenario {
+  return {
+    playbook: POST_ONCE,
+    before: ({ target }) => target('does not answer'),
+    async live({ until, run, kernel }) {
+      const now = await until((one) => Object.values(one.steps).some(({ state }) => state === 'indeterminate'));
+      const [step] = Object.values(now.steps);
+      if (!step) throw new Error('no step');
+      await kernel().kernel.control.settle(OPERATOR, run().id, { step: step.id, outcome, note: 'looked' });
+      await until(ended);
+    },
+  };
+}
+
+/** @returns the turns of the run as they are stored, one text each. */
+export async function liveThrough({
+  playbook = PLAYBOOK,
+  ip = '203.0.113.7',
+  before,
+  live,
+}: Scenario): Promise<readonly string[]> {
+  let does: Target['does'] = 'answers';
+  const { arrived, effects } = openTarget();
+  const target: Target = {
+    get does() {
+      return does;
+    },
+    arrived,
+    effects,
+  };
+  let lives = 0;
+  let record = await openRecord();
+  let kernel = await openStandIn(record.store, target);
+  await setUp(kernel, [playbook]);
+  const setTarget = (now: Target['does']) => {
+    does = now;
+  };
+  before?.({ target: setTarget, kernel: () => kernel });
+  const taken = await kernel.kernel.ingest(SENDER, { ...EVENT, data: { kind: 'c2', ip } });
+  const id = taken.ok ? taken.value.triggers[0]?.run : undefined;
+  if (!id) throw new Error('no run was started');
+  const run = () => {
+    const found = kernel.run(id);
+    if (!found) throw new Error('no run');
+    return found;
+  };
+  await live({
+    kernel: () => kernel,
+    run,
+    async until(look) {
+      for (;;) {
+        const now = run();
+        if (look(now)) return now;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    },
+    target: setTarget,
+    async restart() {
+      const rows: readonly Row[] = record.rows();
+      await kernel.kernel.stop();
+      record = await openRecord(rows);
+      kernel = await openStandIn(record.store, target, ++lives);
+      await setUp(kernel, [playbook]);
+    },
+    async vote(decision) {
+      const approval = Object.values(run().approvals).find(({ state }) => state === 'pending');
+      if (!approval) throw new Error('nothing to vote on');
+      const ballot = { decision, rationale: 'as agreed', subject: approval.subject };
+      await kernel.kernel.control.vote(APPROVER, approval.id, ballot);
+    },
+  });
+  await kernel.kernel.stop();
+  return record.rows().flatMap(({ key, value }) => (key.startsWith(`${ORG}/turn/${id}/`) ? [value] : []));
+}
