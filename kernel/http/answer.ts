@@ -35,6 +35,10 @@ export const page = (items: readonly unknown[], next: string | null): Response =
 export const text = (json: string, status: number, headers?: Headers): Response =>
   new Response(json, { status, headers: headers ? { ...JSON_HEADERS, ...headers } : JSON_HEADERS });
 
+/** A text of another kind, whole. */
+export const document = (words: string, media: string): Response =>
+  new Response(words, { status: 200, headers: { ...SECURITY, 'content-type': media } });
+
 /** Whoever asks has it already. */
 export const notModified = (headers: Headers): Response =>
   new Response(null, { status: 304, headers: { ...SECURITY, ...headers } });

@@ -106,12 +106,13 @@ const contentOf = (content: NonNullable<Route['body']>['content']) =>
     Object.entries(content).map(([media, schema]) => [media, { schema: 'kind' in schema ? toSchema(schema) : schema }]),
   );
 
-function answerOf({ description, schema, media, headers = {} }: Route['answer']) {
+function answerOf({ description, schema, media, also = [], headers = {} }: Route['answer']) {
   const named = Object.entries(headers).map(([name, text]) => [
     name,
     { description: text, schema: { type: 'string' } },
   ]);
-  const content = schema ? { 'application/json': { schema: toSchema(schema) } } : media && { [media]: {} };
+  const others = Object.fromEntries(also.map((type) => [type, {}]));
+  const content = schema ? { 'application/json': { schema: toSchema(schema) }, ...others } : media && { [media]: {} };
   return { description, ...(named.length > 0 && { headers: Object.fromEntries(named) }), ...(content && { content }) };
 }
 

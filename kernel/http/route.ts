@@ -42,6 +42,8 @@ type AnswerSpec = {
   /** Of the whole body. Absent: the answer is not JSON, and `media` names what it is. */
   readonly schema?: GenericSchema;
   readonly media?: string;
+  /** Other types that the same may be asked for as. */
+  readonly also?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 };
 

@@ -14,23 +14,27 @@ export type Trail = {
   readonly of: (seq: number | null) => Moment | undefined;
   /** Version of the kernel that started the run; null in records from before it was kept. */
   readonly kernel: string | null;
+  /** Where a branch led; null: to the end of its block. Undefined: it was not decided. */
+  readonly wayOf: (step: string) => string | null | undefined;
 };
 
 const ENGINE = 'system:engine';
 
 export function trailOf(turns: readonly StoredTurn[]): Trail {
   const moments = new Map<number, Moment>();
+  const ways = new Map<string, string | null>();
   let kernel: string | null = null;
   for (const { at, seq, events } of turns) {
     // What ends a run ends it for whoever asked for that.
     const cancel = events.find((event) => event.kind === 'run-cancel');
     events.forEach((event, index) => {
       if (event.kind === 'run-started') kernel = event.kernel ?? null;
+      if (event.kind === 'branch-taken') ways.set(event.step, event.to);
       const cause = event.kind === 'run-ended' ? (cancel ?? event) : event;
       moments.set(seq + index, { at, by: actorOf(cause) });
     });
   }
-  return { of: (seq) => (seq === null ? undefined : moments.get(seq)), kernel };
+  return { of: (seq) => (seq === null ? undefined : moments.get(seq)), kernel, wayOf: (step) => ways.get(step) };
 }
 
 function actorOf(event: RunEvent): string {

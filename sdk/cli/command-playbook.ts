@@ -4,6 +4,7 @@ import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, no, ok, type Result, refuse } from './ending.ts';
 import { digestPrefix, isDigest, isName, shortDigest } from './form.ts';
+import { type Drawing, draw, withFormat } from './graph.ts';
 import { readInput } from './input.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
@@ -33,6 +34,20 @@ export function addPlaybook(program: Command): void {
     'Prints file:line: place: what to mend. Exit codes: 0 all are valid, 1 one of them is not, 2 one cannot be read.\n' +
       'With --json: a list with one entry for each file that was read, the answer of the server and the name of the file.',
   ).action((files: string[], _options, command: Command) => act(lint(files, command.optsWithGlobals())));
+
+  withExamples(
+    withFormat(
+      playbook
+        .command('graph')
+        .description('a playbook as a picture; nothing is stored')
+        .argument('<file>', 'YAML file, or - for standard input'),
+    ),
+    [
+      'interlock playbook graph contain-c2.yaml',
+      'interlock playbook graph contain-c2.yaml --format svg > contain-c2.svg',
+    ],
+    'The server draws it, and checks it first against the plugins of the org.',
+  ).action((file: string, _options, command: Command) => act(graph(file, command.optsWithGlobals())));
 
   withExamples(
     playbook
@@ -129,6 +144,18 @@ function sayLint({ file, valid, digest, issues }: Lint & { readonly file: string
     say(`${place}: ${at === '' ? '' : `${clean(at)}: `}${clean(text)}`);
   }
   if (!valid && issues.length === 0) say(`${name}: ${state('invalid')}`);
+}
+
+async function graph(file: string, options: Drawing): Promise<Ending> {
+  const text = await readInput(file);
+  if (!text.ok) return text;
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const { client } = session.value;
+  return draw(session.value, options, {
+    graph: () => client.drawPlaybook(text.value),
+    as: (format) => client.drawPlaybookAs(text.value, format),
+  });
 }
 
 async function put(file: string, options: Globals): Promise<Ending> {

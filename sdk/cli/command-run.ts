@@ -5,6 +5,7 @@ import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
 import { instant, isApprovalOrRunId } from './form.ts';
+import { type Drawing, draw, withFormat } from './graph.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
@@ -56,6 +57,16 @@ export function addRun(program: Command): void {
     'AUDIT has the numbers of the records of the intent and the end of each try.\n' +
       'Exit codes with --wait: 0 completed, 1 ended in another way, 2 still going on.',
   ).action((id: string, _options, command: Command) => act(showRun(id, command.optsWithGlobals())));
+
+  withExamples(
+    withFormat(
+      run
+        .command('graph')
+        .description('a run as a picture: its steps, their states, and the way that it took')
+        .argument('<id>', 'run_ and 32 hex digits'),
+    ),
+    ['interlock run graph run_0123...', 'interlock run graph run_0123... --format svg > run.svg'],
+  ).action((id: string, _options, command: Command) => act(graph(id, command.optsWithGlobals())));
 
   withExamples(
     run
@@ -168,6 +179,16 @@ async function showRun(id: string, options: Globals & { readonly wait?: string }
   if (waitMs === undefined) return fine;
   if (run.value.endedAt === null) noteStillGoing(run.value);
   return ok(exitOfRuns([run.value]));
+}
+
+async function graph(id: string, options: Drawing): Promise<Ending> {
+  const session = await openRunSession(id, options);
+  if (!session.ok) return session;
+  const { client } = session.value;
+  return draw(session.value, options, {
+    graph: () => client.runGraph(id),
+    as: (format) => client.runGraphAs(id, format),
+  });
 }
 
 async function cancelRun(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {

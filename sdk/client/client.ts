@@ -20,6 +20,7 @@ import {
   TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
+import { GRAPH_MEDIA, type GraphFormat, Graph as GraphSchema } from '../contract/api-graph.ts';
 import {
   Approval as ApprovalSchema,
   ApprovalSummary as ApprovalSummarySchema,
@@ -33,7 +34,7 @@ import {
 import { Fields } from '../contract/api-word.ts';
 import { SchemaSummary as SchemaSummarySchema } from '../contract/schema.ts';
 import { type Answer, fail, ok } from './answer.ts';
-import { type Ask, askJson, askStream, type Schema, type Target } from './transport.ts';
+import { type Ask, askJson, askStream, askText, type Schema, type Target } from './transport.ts';
 
 /**
  * The HTTP API as functions, one for each route. Nothing is retried and nothing is kept: what a function gives is what
@@ -83,6 +84,8 @@ export type Incident = v.InferInput<typeof IncidentSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
 export type SchemaSummary = v.InferInput<typeof SchemaSummarySchema>;
+export type Graph = v.InferInput<typeof GraphSchema>;
+export type DrawnFormat = Exclude<GraphFormat, 'json'>;
 export type Lint = v.InferInput<typeof LintSchema>;
 
 export type Client = ReturnType<typeof createClient>;
@@ -137,6 +140,10 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
         },
         RunSchema,
       ),
+    runGraph: (id: string) => get(within('runs', id, 'graph'), GraphSchema),
+    /** As an image or text in this format. */
+    runGraphAs: (id: string, format: DrawnFormat) =>
+      askText(target, { method: 'GET', path: within('runs', id, 'graph'), query: { format } }, GRAPH_MEDIA[format]),
     cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
       post(within('runs', id, 'cancel'), form, RunSchema),
     closeRun: (id: string, form: v.InferInput<typeof CloseForm>) => post(within('runs', id, 'close'), form, RunSchema),
@@ -150,15 +157,17 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       post(within('approvals', id, 'votes'), form, ApprovalSchema),
 
     lintPlaybook: (yaml: Body['content']) =>
-      call(
-        { method: 'POST', path: within('playbooks', 'lint'), body: { type: 'application/yaml', content: yaml } },
-        LintSchema,
+      call({ method: 'POST', path: within('playbooks', 'lint'), body: yamlBody(yaml) }, LintSchema),
+    drawPlaybook: (yaml: Body['content']) =>
+      call({ method: 'POST', path: within('playbooks', 'graph'), body: yamlBody(yaml) }, GraphSchema),
+    drawPlaybookAs: (yaml: Body['content'], format: DrawnFormat) =>
+      askText(
+        target,
+        { method: 'POST', path: within('playbooks', 'graph'), query: { format }, body: yamlBody(yaml) },
+        GRAPH_MEDIA[format],
       ),
     putPlaybook: (yaml: Body['content']) =>
-      call(
-        { method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } },
-        PutPlaybook,
-      ),
+      call({ method: 'POST', path: within('playbooks'), body: yamlBody(yaml) }, PutPlaybook),
     playbooks: (paging: Paging = {}) => list('playbooks', PlaybookSummarySchema, {}, paging),
     playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
     playbookVersion: (name: string, digest: string) =>
@@ -202,6 +211,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
   };
 }
 
+const yamlBody = (content: Body['content']): Body => ({ type: 'application/yaml', content });
 const jsonBody = (form: unknown): Body => ({ type: 'application/json', content: JSON.stringify(form) });
 
 function readHead(header: string | null): AuditExport['head'] | undefined {

@@ -43,6 +43,16 @@ export async function askJson<T>(target: Target, ask: Ask, schema: Schema<T>): P
   return strange(response.value, 'its answer has another shape than this API gives');
 }
 
+/** The whole exchange: a 2xx with text of this type. */
+export async function askText(target: Target, ask: Ask, type: string): Promise<Answer<string>> {
+  const watch = startWatch(target, ask);
+  const response = await exchange(target, ask, watch);
+  if (!response.ok) return response;
+  if (mediaTypeOf(response.value) === type) return readText(response.value, watch);
+  await drop(response.value, watch);
+  return strange(response.value, `its answer is not ${type}`);
+}
+
 export type Streamed = {
   readonly status: number;
   readonly headers: Headers;
@@ -181,6 +191,18 @@ async function readJson(response: Response, watch: Watch): Promise<Answer<unknow
     await drop(response, watch);
     return strange(response, 'its answer is not JSON');
   }
+  const json = await readText(response, watch);
+  if (!json.ok) return json;
+  if (nesting(json.value) > ANSWER_DEPTH)
+    return strange(response, `its answer is nested deeper than ${ANSWER_DEPTH} levels`);
+  try {
+    return ok(JSON.parse(json.value));
+  } catch {
+    return strange(response, 'its answer is not JSON');
+  }
+}
+
+async function readText(response: Response, watch: Watch): Promise<Answer<string>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
@@ -196,12 +218,9 @@ async function readJson(response: Response, watch: Watch): Promise<Answer<unknow
     watch.stop();
   }
   try {
-    const json = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-    if (nesting(json) > ANSWER_DEPTH)
-      return strange(response, `its answer is nested deeper than ${ANSWER_DEPTH} levels`);
-    return ok(JSON.parse(json));
+    return ok(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
   } catch {
-    return strange(response, 'its answer is not JSON');
+    return strange(response, 'its answer is not text');
   }
 }
 

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { Graph, GraphEdge, GraphNode } from './api-graph.ts';
 import {
   Approval,
   ApprovalSummary,
@@ -232,6 +233,9 @@ export const API_SCHEMAS = {
   CancelForm,
   CloseForm,
   Finding,
+  Graph,
+  GraphEdge,
+  GraphNode,
   Health,
   Incident,
   Lint,

@@ -1,7 +1,9 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
+import { Graph } from '../../sdk/contract/api-graph.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
+import { SchemaSummary } from '../../sdk/contract/schema.ts';
 import * as samples from './samples.ts';
 
 test.each<[string, v.GenericSchema, unknown]>([
@@ -13,6 +15,8 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a waiting run', apiRun.Run, samples.waitingRun],
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
+  ['a graph', Graph, samples.graph],
+  ['a row of schemas', SchemaSummary, samples.schemas[0]],
   ['a receipt', api.Receipt, samples.receipt],
   ['a playbook', api.Playbook, samples.playbook],
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],

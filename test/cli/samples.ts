@@ -1,6 +1,7 @@
 import type {
   Approval,
   ApprovalSummary,
+  Graph,
   Incident,
   NewToken,
   Playbook,
@@ -160,6 +161,16 @@ export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: tr
 export const schemas: SchemaSummary[] = [
   { name: 'run', version: 1, id: 'urn:interlock:schema:run:v1', title: 'A run', use: 'given' },
 ];
+
+export const graph: Graph = {
+  playbook: 'contain-c2',
+  digest: DIGEST,
+  run: null,
+  state: null,
+  nodes: [{ id: 'ban', kind: 'step', label: 'ban', detail: '', state: null, parent: null }],
+  edges: [],
+  path: [],
+};
 
 export const receipt: Receipt = {
   event: EVENT_ID,

@@ -36,6 +36,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   { operation: 'readEvent', method: 'GET', path: `/v1/orgs/{org}/events/${ids.event}` },
   { operation: 'listRuns', method: 'GET', path: '/v1/orgs/{org}/runs' },
   { operation: 'readRun', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}` },
+  { operation: 'readRunGraph', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}/graph` },
   { operation: 'cancelRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/cancel`, body: { reason: 'probe' } },
   {
     operation: 'settleStep',
@@ -51,6 +52,18 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     method: 'POST',
     path: `/v1/orgs/{org}/approvals/${ids.approval}/votes`,
     body: { decision: 'reject', rationale: 'probe', subject: SUBJECT },
+  },
+  {
+    operation: 'readPlaybookGraph',
+    method: 'GET',
+    path: `/v1/orgs/{org}/playbooks/${ids.playbook}/versions/${ids.version ?? SUBJECT}/graph`,
+  },
+  {
+    operation: 'drawPlaybook',
+    method: 'POST',
+    path: '/v1/orgs/{org}/playbooks/graph',
+    body: ids.text,
+    type: 'text/yaml',
   },
   {
     operation: 'lintPlaybook',

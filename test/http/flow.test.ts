@@ -423,6 +423,17 @@ test('anyone may ask whether the kernel takes work', async () => {
   await house.ask(null, 'GET', '/v1/schemas/run');
 });
 
+test('runs and playbooks as pictures', async () => {
+  const { data } = await house.ask('operator@acme', 'GET', '/v1/orgs/acme/runs?limit=1');
+  const [{ run, playbook: name, digest }] = data;
+  const drawn = await house.ask('operator@acme', 'GET', `/v1/orgs/acme/runs/${run}/graph`);
+  expect(drawn.data).toMatchObject({ run, playbook: name, digest });
+  const version = await house.ask('author@acme', 'GET', `/v1/orgs/acme/playbooks/${name}/versions/${digest}/graph`);
+  expect(version.data).toMatchObject({ run: null, playbook: name, digest });
+  const body = { body: playbook('drawn'), type: 'text/yaml' };
+  expect((await house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks/graph', body)).data.playbook).toBe('drawn');
+});
+
 test('every operation of the document has given the answer that it is for', () => {
   expect([...house.contract.seen].sort()).toEqual(house.contract.operations.map(({ id }) => id).sort());
 });

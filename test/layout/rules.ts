@@ -17,6 +17,7 @@ export const PURE = [
   'kernel/secret',
   'kernel/cell',
   'kernel/run',
+  'kernel/view',
   'kernel/port',
   'sdk/contract',
 ] as const;
@@ -42,6 +43,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'kernel/secret': ['kernel/base', 'sdk/contract'],
   'kernel/cell': ['kernel/base', 'sdk/contract'],
   'kernel/run': ['kernel/base', 'kernel/org', 'kernel/playbook', 'kernel/approval', 'kernel/audit', 'sdk/contract'],
+  'kernel/view': ['kernel/base', 'kernel/playbook', 'kernel/run', 'sdk/contract'],
   'kernel/port': ['kernel/base', 'sdk/contract'],
   'kernel/adapter/lmdb': ['kernel/base', 'kernel/port'],
   'kernel/adapter/memory': ['kernel/base', 'kernel/port'],
@@ -59,6 +61,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'kernel/approval',
     'kernel/playbook',
     'kernel/run',
+    'kernel/view',
     'kernel/secret',
     'sdk/contract',
   ],

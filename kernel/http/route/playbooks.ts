@@ -16,9 +16,12 @@ import { LIMITS } from '../../base/limits.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { PlaybookFault } from '../../flow/playbooks.ts';
+import { toGraph } from '../../playbook/graph.ts';
 import { isJsonMediaType, parseMediaType } from '../../trigger/media-type.ts';
+import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
 import { BODY_PROBLEMS, form, readBytes, readJson } from '../body.ts';
+import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
 import { listPage, paging } from '../paging.ts';
 import { type BodyReader, type Route, route } from '../route.ts';
 import { issuesAsErrors, issuesView, playbookSummary, playbookView } from '../view/playbook.ts';
@@ -102,6 +105,50 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
       const digest = toDigest(context.req.param('version') ?? '');
       const version = isName(name) && digest ? kernel.query.version(by.org, name, digest) : undefined;
       return version ? data({ name, digest: version.digest, text: version.text }) : problem('not-found');
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/playbooks/{playbook}/versions/{version}/graph',
+    operation: 'readPlaybookGraph',
+    summary: 'One version as a picture',
+    access: 'playbook.read',
+    query: GraphQuery,
+    answer: GRAPH_ANSWER,
+    handle({ by, context, query }) {
+      const name = context.req.param('playbook') ?? '';
+      const digest = toDigest(context.req.param('version') ?? '');
+      const graph = isName(name) && digest ? kernel.playbooks.graph(by.org, name, digest) : undefined;
+      if (!graph || !digest) return problem('not-found');
+      return graphAnswer(
+        { name, digest, run: null },
+        diagramOf(name, graph, null),
+        query.format,
+        context.req.header('accept'),
+      );
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/orgs/{org}/playbooks/graph',
+    operation: 'drawPlaybook',
+    summary: 'A playbook as a picture, before it is stored. It is checked like one that is put',
+    access: 'playbook.read',
+    query: GraphQuery,
+    body: playbookText,
+    problems: ['invalid-playbook'],
+    answer: GRAPH_ANSWER,
+    handle({ by, context, query, body }) {
+      const checked = kernel.playbooks.lint(by.org, body);
+      if (!checked.ok) return faultAnswer({ kind: 'lint', issues: checked.error });
+      const { playbook, digest } = checked.value;
+      const diagram = diagramOf(playbook.name, toGraph(playbook), null);
+      return graphAnswer(
+        { name: playbook.name, digest, run: null },
+        diagram,
+        query.format,
+        context.req.header('accept'),
+      );
     },
   }),
   route({

@@ -14,9 +14,11 @@ import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
 import { durationMs, isDurationUpTo, parseDuration, unixMs } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
+import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
 import { controlAnswer } from '../control.ts';
+import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
 import { listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
 import { runView, summaryView } from '../view/run.ts';
@@ -133,6 +135,24 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       problems: ['too-many-waits'],
       answer: { status: 200, description: 'The run as it is on disk.', schema: envelope(Run) },
       handle: ({ by, context, query }) => read(by.org, context.req.param('run'), query.wait),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/orgs/{org}/runs/{run}/graph',
+      operation: 'readRunGraph',
+      summary: 'A run as a picture of its playbook, with the way that it took',
+      access: 'run.read',
+      query: GraphQuery,
+      answer: GRAPH_ANSWER,
+      handle({ by, context, query }) {
+        const id = toRunId(context.req.param('run') ?? '');
+        const run = id && kernel.query.run(by.org, id);
+        const graph = run && kernel.playbooks.graph(by.org, run.playbook.name, run.playbook.digest);
+        if (!run || !graph) return problem('not-found');
+        const { name, digest } = run.playbook;
+        const diagram = diagramOf(`${name} · ${run.id}`, graph, { run, trail: kernel.query.trail(by.org, run.id) });
+        return graphAnswer({ name, digest, run }, diagram, query.format, context.req.header('accept'));
+      },
     }),
     route({
       method: 'POST',
