@@ -1,6 +1,7 @@
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
+import { KERNEL_VERSION } from '../base/version.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import { startRunOf } from '../run/sub.ts';
@@ -23,6 +24,7 @@ export function openChildren(deps: { driver: Driver; registry: Registry; report:
     const depth = (parent.parent?.depth ?? 0) + 1;
     const first: Start = {
       kind: 'start',
+      kernel: KERNEL_VERSION,
       run: effect.child,
       org,
       playbook: effect.playbook,

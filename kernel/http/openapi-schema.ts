@@ -2,6 +2,7 @@ import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs 
 import type { GenericSchema } from 'valibot';
 import { API_SCHEMAS } from '../../sdk/contract/api.ts';
 import { RuleSchema } from '../../sdk/contract/rule.ts';
+import { StepSchema } from '../playbook/step.ts';
 
 /** Prints schemas of the contract as JSON Schema. The one file that knows the converter. */
 const CONFIG: ConversionConfig = {
@@ -41,7 +42,7 @@ export function toSchema(schema: GenericSchema) {
 /** One schema that stands alone: what it refers to is in its `$defs`. */
 export function toWholeSchema(schema: GenericSchema): JsonSchema {
   const definitions = Object.fromEntries(
-    Object.entries({ ...API_SCHEMAS, Rule: RuleSchema }).filter(([, one]) => one !== schema),
+    Object.entries({ ...API_SCHEMAS, PlaybookStep: StepSchema, Rule: RuleSchema }).filter(([, one]) => one !== schema),
   );
   const { $defs = {}, ...json } = toJsonSchema(schema, { ...CONFIG, definitions });
   const used = new Map<string, JsonSchema | true>();

@@ -214,7 +214,13 @@ const AnyStep = v.variant('type', [
   ForeachStep,
 ]);
 
-/** A branch with `paths` is of the one form, any other of the other. */
+const EveryStep = v.union([AnyStep, ManyWays]);
+
+/** A branch with `paths` is of the one form, any other of the other. Without a value (JSON Schema) it is both. */
 export const StepSchema: v.GenericSchema<unknown, PlaybookStep> = v.lazy((input) =>
-  typeof input === 'object' && input !== null && 'paths' in input ? ManyWays : AnyStep,
+  input === undefined
+    ? EveryStep
+    : typeof input === 'object' && input !== null && 'paths' in input
+      ? ManyWays
+      : AnyStep,
 );

@@ -1,75 +1,170 @@
 import type { Rule } from '../../sdk/contract/rule.ts';
-import type { StepId } from '../base/id.ts';
+import { partsOfStepRun, type StepId, stepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
-import type { Graph, Step } from '../playbook/graph.ts';
+import type { Graph, Join, Step } from '../playbook/graph.ts';
 import type { Run, StepRun } from '../run/state.ts';
 import type { Trail } from '../run/trail.ts';
 import type { Diagram, DiagramEdge, DiagramNode } from './diagram.ts';
 
 /**
  * The picture of a version of a playbook, and of what a run has made of it: the one place that knows both the steps and
- * the boxes. A way was taken when its step came to an end that leads there and what follows was reached.
+ * the boxes. A step inside of a foreach is one box, whatever the number of its items. A way was taken when, for some
+ * item, its step came to an end that leads there and what follows was reached.
  */
 export type Told = { readonly run: Run; readonly trail: Trail };
 
+/** No step has such a name. */
 const START = 'start!';
-const END = 'end!';
+const endOf = (parent: string | null): string => (parent === null ? 'end!' : `${parent}/end!`);
+const blockOf = (fork: string, lane: string): string => `${fork}/${lane}`;
 
 export function diagramOf(name: string, graph: Graph, told: Told | null): Diagram {
   const steps = [...graph.steps.values()];
-  const { run = null } = told ?? {};
-  const ways = steps.flatMap((step) => waysOf(step, told));
-  const isDone = run?.state === 'completed';
-  const nodes: DiagramNode[] = [
-    { id: START, kind: 'start', label: '', detail: '', state: run && 'succeeded', parent: null },
-    ...steps.map((step) => nodeOf(step, run)),
-    { id: END, kind: 'end', label: '', detail: '', state: run && (isDone ? 'succeeded' : 'pending'), parent: null },
-  ];
+  const run = told?.run ?? null;
+  const runs = Map.groupBy(Object.values(run?.steps ?? {}), ({ id }) => partsOfStepRun(id).step);
+  const runsOf = (id: StepId): readonly StepRun[] => runs.get(id) ?? [];
+  const parents = new Map(steps.map((step) => [step.id, parentOf(step, graph)]));
+  const ways = steps.flatMap((step) => waysOf(step, parents.get(step.id) ?? null, told, runsOf));
+  const stateOf = (id: StepId) => run && comeTo(runsOf(id));
+  const nodes: DiagramNode[] = [dot(START, 'start', null, run !== null, run)];
+  for (const step of steps) {
+    const parent = parents.get(step.id) ?? null;
+    nodes.push({ id: step.id, label: step.id, state: stateOf(step.id), parent, ...shapeOf(step) });
+    if (step.kind === 'parallel')
+      for (const lane of step.lanes)
+        nodes.push({
+          id: blockOf(step.id, lane.name),
+          kind: 'block',
+          label: lane.name,
+          detail: '',
+          state: null,
+          parent: step.id,
+        });
+  }
+  // A block needs an end of its own only where a way leads there that is none of its last step.
+  for (const [end, parent] of new Map(
+    ways.flatMap(({ to, parent }) => (to === endOf(parent) ? [[to, parent] as const] : [])),
+  ))
+    nodes.push(
+      dot(
+        end,
+        'end',
+        parent,
+        ways.some((way) => way.to === end && way.taken),
+        run,
+      ),
+    );
   const first: DiagramEdge = {
     from: START,
     to: graph.entry,
     label: '',
-    taken: run !== null && own(run.steps, graph.entry) !== undefined,
+    taken: runsOf(graph.entry).some(isReached),
     onFailure: false,
   };
-  return { title: name, state: run?.state ?? null, nodes, edges: [first, ...merged(ways)] };
+  const edges = merged(ways.map(({ parent: _, ...edge }) => edge));
+  return { title: name, state: run?.state ?? null, nodes, edges: [first, ...edges] };
 }
 
-function nodeOf(step: Step, run: Run | null): DiagramNode {
-  const { id } = step;
-  const state = run && (own(run.steps, id)?.state ?? 'pending');
-  const common = { id, label: id, state, parent: null };
+const dot = (
+  id: string,
+  kind: 'start' | 'end',
+  parent: string | null,
+  isReached: boolean,
+  run: Run | null,
+): DiagramNode => ({
+  id,
+  kind,
+  label: '',
+  detail: '',
+  state: run && (isReached ? 'succeeded' : 'pending'),
+  parent,
+});
+
+function parentOf({ within }: Step, graph: Graph): string | null {
+  if (within === null) return null;
+  const fork = graph.steps.get(within.fork);
+  if (fork?.kind !== 'parallel') return within.fork;
+  return blockOf(within.fork, fork.lanes[within.lane]?.name ?? '');
+}
+
+function shapeOf(step: Step): Pick<DiagramNode, 'kind' | 'detail'> {
   switch (step.kind) {
     case 'action':
-      return { ...common, kind: 'step', detail: `${step.type}: ${step.plugin}/${step.action}` };
+      return { kind: 'step', detail: `${step.type}: ${step.plugin}/${step.action}` };
     case 'update':
-      return { ...common, kind: 'step', detail: `set the incident to ${step.set.state}` };
-    case 'branch':
-      return { ...common, kind: 'branch', detail: wordsOf(step.when) };
+      return { kind: 'step', detail: `set the incident to ${step.set.state}` };
+    case 'branch': {
+      const [only, ...more] = step.paths;
+      return {
+        kind: 'branch',
+        detail: only && more.length === 0 ? wordsOf(only.when) : `one of ${step.paths.length + 1} ways`,
+      };
+    }
+    case 'wait':
+      return { kind: 'step', detail: `wait for ${step.wait.kind === 'event' ? 'an event' : 'a time'}` };
+    case 'approval':
+      return { kind: 'step', detail: `approval: tier ${step.tier}` };
+    case 'playbook':
+      return { kind: 'step', detail: `playbook: ${step.playbook}` };
+    case 'parallel':
+      return { kind: 'group', detail: `in parallel, ${joinOf(step.join, 'lanes')}` };
+    case 'foreach':
+      return { kind: 'group', detail: `for each of ${step.over}, ${joinOf(step.join, 'items')}` };
   }
 }
 
-function waysOf(step: Step, told: Told | null): readonly DiagramEdge[] {
-  const way = (to: StepId | null, label: string): DiagramEdge => ({
+const joinOf = ({ need }: Join, what: string): string => `${need === 'all' ? 'all' : need} ${what} must succeed`;
+
+/** What one step run has come to; of several, how many to what. */
+function comeTo(runs: readonly StepRun[]): string {
+  const [first] = runs;
+  if (!first) return 'pending';
+  const counts = Map.groupBy(runs, ({ state }) => state);
+  if (counts.size === 1 && runs.length === 1) return first.state;
+  return [...counts].map(([state, list]) => `${list.length} ${state}`).join(', ');
+}
+
+type Way = DiagramEdge & { readonly parent: string | null };
+
+function waysOf(
+  step: Step,
+  parent: string | null,
+  told: Told | null,
+  runsOf: (id: StepId) => readonly StepRun[],
+): readonly Way[] {
+  const way = (to: StepId | null, label: string, leads: (state: StepRun) => boolean, onFailure = false): Way => ({
     from: step.id,
-    to: to ?? END,
+    to: to ?? endOf(parent),
     label,
-    taken: told !== null && wasTaken(step, to, told),
-    onFailure: false,
+    taken: told !== null && runsOf(step.id).some((state) => leads(state) && isFollowed(state, to, parent, told)),
+    onFailure,
+    parent,
   });
-  if (step.kind === 'branch') return [way(step.whenTrue, 'then'), way(step.whenFalse, 'else')];
-  return [way(step.next, '')];
+  const isPast = ({ state }: StepRun) => state === 'succeeded' || state === 'rolled_back';
+  if (step.kind === 'branch') {
+    const goes = (to: StepId | null) => (state: StepRun) => isPast(state) && told?.trail.wayOf(state.id) === to;
+    const isTwo = step.paths.length === 1;
+    return [
+      ...step.paths.map(({ when, to }) => way(to, isTwo ? 'then' : wordsOf(when), goes(to))),
+      way(step.otherwise, 'else', goes(step.otherwise)),
+    ];
+  }
+  const failure = step.kind === 'update' ? ({ kind: 'fail' } as const) : step.onFailure;
+  const goesOn = (state: StepRun) => isPast(state) || (failure.kind === 'continue' && state.state === 'failed');
+  // The last step of a block leads nowhere that need be shown; the box itself is its end.
+  const on = step.next === null && parent !== null ? [] : [way(step.next, '', goesOn)];
+  if (failure.kind !== 'goto') return on;
+  return [...on, way(failure.to, 'on failure', ({ state }) => state === 'failed', true)];
 }
 
-function wasTaken(step: Step, to: StepId | null, { run, trail }: Told): boolean {
-  const state = own(run.steps, step.id);
-  if (!isPast(state)) return false;
-  if (step.kind === 'branch') return trail.wayOf(step.id) === to;
-  return to === null ? run.state === 'completed' : isReached(own(run.steps, to));
+/** For the same items. */
+function isFollowed(from: StepRun, to: StepId | null, parent: string | null, { run }: Told): boolean {
+  if (to === null) return parent !== null || run.state === 'completed';
+  const state = own(run.steps, stepRunId(to, partsOfStepRun(from.id).items));
+  return state !== undefined && isReached(state);
 }
 
-const isPast = (state: StepRun | undefined): boolean => state?.state === 'succeeded';
-const isReached = (state: StepRun | undefined): boolean => state !== undefined && state.state !== 'skipped';
+const isReached = ({ state }: StepRun): boolean => state !== 'skipped';
 
 /** Two ways from one step to another are one, with both their names. */
 function merged(ways: readonly DiagramEdge[]): readonly DiagramEdge[] {

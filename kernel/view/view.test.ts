@@ -144,7 +144,7 @@ describe('a run', () => {
 - { id: bad, type: branch, when: { fact: steps.ask, path: /score, operator: greaterThan, value: 70 }, then: act, else: note }
 - { id: act, type: webhook, uses: p/act, next: end }
 - { id: note, type: update_state, incident: inc-1, set: { state: triaged } }`;
-  const lived = (branch: 'true' | 'false') => {
+  const lived = (branch: 0 | 1) => {
     const m = machine({ steps: STEPS, actions: { 'p/ask': { effect: 'read' }, 'p/act': {} }, branch: () => branch });
     m.start();
     return m;
@@ -152,7 +152,7 @@ describe('a run', () => {
   const taken = ({ edges }: Diagram) => edges.filter((edge) => edge.taken).map(({ from, to }) => `${from}>${to}`);
 
   test('of a playbook alone nothing is taken and nothing has a state', () => {
-    const picture = diagramOf('test', lived('true').graph, null);
+    const picture = diagramOf('test', lived(0).graph, null);
     expect([taken(picture), picture.nodes.every(({ state }) => state === null)]).toEqual([[], true]);
     expect(picture.nodes.map(({ id }) => id)).toEqual(['start!', 'ask', 'bad', 'act', 'note', 'end!']);
     expect(picture.edges.map(({ from, to, label }) => [from, to, label].join(' '))).toEqual([
@@ -167,7 +167,7 @@ describe('a run', () => {
   });
 
   test('shows the way that it took', () => {
-    const m = lived('false');
+    const m = lived(1);
     m.outcome('ask', { kind: 'succeeded', output: { score: 1 } });
     const picture = diagramOf('test', m.graph, { run: m.run(), trail: trailOf(m.turns()) });
     expect(taken(picture)).toEqual(['start!>ask', 'ask>bad', 'bad>note', 'note>end!']);

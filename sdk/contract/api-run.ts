@@ -12,8 +12,8 @@ import {
   RunId,
   Sentence,
   Seq,
-  says,
   StepRunName,
+  says,
 } from './api-word.ts';
 import { PlanSchema, STEP_TYPES } from './plugin.ts';
 
@@ -84,7 +84,10 @@ export const Attempt = v.object({
 });
 
 export const Step = v.object({
-  step: says(StepRunName, 'Id of the step in the playbook; inside of a foreach with the place of its item, as in `id[3]`.'),
+  step: says(
+    StepRunName,
+    'Id of the step in the playbook; inside of a foreach with the place of its item, as in `id[3]`.',
+  ),
   type: says(
     v.nullable(v.picklist([...STEP_TYPES, ...CONTROL_TYPES])),
     'Null only when the pinned version cannot be read any more.',

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { Incident, StoredEvent } from './api.ts';
 import { Approval, Run, RunSummary, Step } from './api-run.ts';
+import { says } from './api-word.ts';
 import { PluginManifestSchema } from './plugin.ts';
 import { ProblemSchema } from './problem.ts';
 import { AuditRecordSchema } from './schema-audit.ts';
@@ -33,6 +34,15 @@ export const taken = (version: number, title: string, schema: v.GenericSchema): 
   schema,
 });
 
+/** There are more kinds in later versions, so that for readers they are no closed list. */
+const AnyProblem = v.object({
+  ...ProblemSchema.entries,
+  type: says(
+    v.pipe(v.string(), v.regex(/^urn:interlock:problem:[a-z]+(?:-[a-z]+)*$/)),
+    'Names the kind. There are more in later versions: go by the status where you do not know it.',
+  ),
+});
+
 export const SCHEMAS = {
   event: given(1, 'An event as it was taken, and what its triggers said', StoredEvent),
   run: given(1, 'A run with its pins, steps, attempts and approvals', Run),
@@ -41,7 +51,7 @@ export const SCHEMAS = {
   approval: given(1, 'An approval: what would be done, who asked, who voted', Approval),
   incident: given(1, 'What runs have made of an incident', Incident),
   'audit-record': given(1, 'One line of an audit export', AuditRecordSchema),
-  problem: given(1, 'A refusal (RFC 9457)', ProblemSchema),
+  problem: given(1, 'A refusal (RFC 9457)', AnyProblem),
   'plugin-manifest': taken(1, 'The manifest of a plugin', PluginManifestSchema),
 } as const satisfies Record<string, Published>;
 

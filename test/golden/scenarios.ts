@@ -50,6 +50,28 @@ const branching = PLAYBOOK.replace(
 );
 const retrying = POST_ONCE.replace('type: webhook, uses: target/post', 'type: enrich, uses: target/look');
 
+/** A playbook of these steps, started by the same event. */
+const of = (steps: string, more = '') => `${POST_ONCE.slice(0, POST_ONCE.indexOf('steps:'))}steps:\n${steps}\n${more}`;
+
+const LANES = of(`
+  - id: both
+    type: parallel
+    join: any
+    rest: finish
+    lanes:
+      ask: [{ id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" } }]
+      note: [{ id: note, type: update_state, incident: "inc-2", set: { state: triaged } }]
+  - { id: last, type: update_state, incident: "inc-2", set: { state: contained } }`);
+const WAITING = of(`
+  - { id: pause, type: wait, for: 10m }
+  - { id: note, type: update_state, incident: "inc-3", set: { state: triaged } }`);
+const GATE = of(`
+  - { id: gate, type: approval, ask: "Go on with {{ inputs.ip }}?" }
+  - { id: note, type: update_state, incident: "inc-4", set: { state: triaged } }`);
+const BY_HAND = of(`
+  - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }, retry: { attempts: 1 }, onFailure: manual }
+  - { id: note, type: update_state, incident: "inc-5", set: { state: triaged } }`);
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'approved-and-completed': {
     async live({ until, vote }) {
@@ -129,6 +151,48 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
   },
   'branch-else': { playbook: branching, ip: '198.51.100.1', live: ({ until }) => until(ended) },
+  'lanes-of-which-one-is-enough': { playbook: LANES, live: ({ until }) => until(ended) },
+  'waited-for-a-time': {
+    playbook: WAITING,
+    async live({ until, kernel }) {
+      await until(({ state }) => state === 'waiting');
+      kernel().clock.advance(11 * MINUTE);
+      await until(ended);
+    },
+  },
+  'asked-at-a-gate': {
+    playbook: GATE,
+    async live({ until, vote }) {
+      await until(held);
+      await vote('approve');
+      await until(ended);
+    },
+  },
+  'done-by-hand': {
+    playbook: BY_HAND,
+    before: ({ target }) => target('refuses connections'),
+    async live({ until, run, kernel }) {
+      const now = await until(({ steps }) => Object.values(steps).some(({ state }) => state === 'open'));
+      const [step] = Object.values(now.steps);
+      if (!step) throw new Error('no step');
+      await kernel().kernel.control.settle(OPERATOR, run().id, {
+        step: step.id,
+        outcome: 'succeeded',
+        note: 'by hand',
+      });
+      await until(ended);
+    },
+  },
+  'ended-unknown-and-closed': {
+    playbook: POST_ONCE,
+    before: ({ target }) => target('does not answer'),
+    async live({ until, run, kernel }) {
+      await until((now) => Object.values(now.steps).some(({ state }) => state === 'indeterminate'));
+      await kernel().kernel.control.cancel(OPERATOR, run().id, 'nobody knows');
+      await kernel().kernel.control.close(OPERATOR, run().id, 'looked: it did not happen');
+      await until(({ closed }) => closed !== null);
+    },
+  },
   'cut-off-by-a-restart': {
     async live({ until, vote, kernel, restart }) {
       await until(held);

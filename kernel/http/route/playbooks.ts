@@ -16,7 +16,6 @@ import { LIMITS } from '../../base/limits.ts';
 import { err, ok } from '../../base/result.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { PlaybookFault } from '../../flow/playbooks.ts';
-import { toGraph } from '../../playbook/graph.ts';
 import { isJsonMediaType, parseMediaType } from '../../trigger/media-type.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
@@ -138,11 +137,11 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     body: playbookText,
     problems: ['invalid-playbook'],
     answer: GRAPH_ANSWER,
-    handle({ by, context, query, body }) {
-      const checked = kernel.playbooks.lint(by.org, body);
+    async handle({ by, context, query, body }) {
+      const checked = await kernel.playbooks.lint(by.org, body);
       if (!checked.ok) return faultAnswer({ kind: 'lint', issues: checked.error });
-      const { playbook, digest } = checked.value;
-      const diagram = diagramOf(playbook.name, toGraph(playbook), null);
+      const { playbook, graph, digest } = checked.value;
+      const diagram = diagramOf(playbook.name, graph, null);
       return graphAnswer(
         { name: playbook.name, digest, run: null },
         diagram,

@@ -66,7 +66,11 @@ function stepView(id: string, step: Step | undefined, state: StepRun | undefined
     error: state?.state === 'failed' || (state?.state === 'open' && state.waitsFor === 'person') ? state.error : null,
     reason: state?.state === 'indeterminate' || state?.state === 'skipped' ? state.reason : null,
     undo: state?.undo
-      ? { state: state.undo.state, attempts: state.undo.attempts.map((attempt) => attemptView(attempt, trail)), error: state.undo.error }
+      ? {
+          state: state.undo.state,
+          attempts: state.undo.attempts.map((attempt) => attemptView(attempt, trail)),
+          error: state.undo.error,
+        }
       : null,
   };
 }
