@@ -145,7 +145,7 @@ function waysOf(
     const goes = (to: StepId | null) => (state: StepRun) => isPast(state) && told?.trail.wayOf(state.id) === to;
     const isTwo = step.paths.length === 1;
     return [
-      ...step.paths.map(({ when, to }) => way(to, isTwo ? 'then' : wordsOf(when), goes(to))),
+      ...step.paths.map(({ when, to }) => way(to, isTwo ? 'then' : wordsOf(when, true), goes(to))),
       way(step.otherwise, 'else', goes(step.otherwise)),
     ];
   }
@@ -193,11 +193,20 @@ const SIGNS: Readonly<Record<string, string>> = {
   greaterThanInclusive: '≥',
 };
 
-/** A rule in a few words; a tree of conditions says how many it has. */
-function wordsOf(rule: Rule): string {
-  if ('all' in rule) return rule.all.length === 1 && rule.all[0] ? wordsOf(rule.all[0]) : `all of ${rule.all.length}`;
-  if ('any' in rule) return rule.any.length === 1 && rule.any[0] ? wordsOf(rule.any[0]) : `any of ${rule.any.length}`;
-  if ('not' in rule) return `not ${wordsOf(rule.not)}`;
+/**
+ * A rule in a few words; a tree of conditions says how many it has.
+ * @param isShort only the last part of where the value stands: for a label.
+ */
+function wordsOf(rule: Rule, isShort = false): string {
+  if ('all' in rule) return manyOf('all', rule.all, isShort);
+  if ('any' in rule) return manyOf('any', rule.any, isShort);
+  if ('not' in rule) return `not ${wordsOf(rule.not, isShort)}`;
   const { fact, path = '', operator, value } = rule;
-  return `${fact}${path} ${own(SIGNS, operator) ?? operator} ${Array.isArray(value) ? value.join(' | ') : String(value)}`;
+  const place = isShort ? (path.split('/').at(-1) ?? '') || fact : `${fact}${path}`;
+  return `${place} ${own(SIGNS, operator) ?? operator} ${Array.isArray(value) ? value.join(' | ') : String(value)}`;
+}
+
+function manyOf(word: string, rules: readonly Rule[], isShort: boolean): string {
+  const [only, ...more] = rules;
+  return only && more.length === 0 ? wordsOf(only, isShort) : `${word} of ${rules.length}`;
 }

@@ -194,6 +194,8 @@ function line({ taken, onFailure }: DiagramEdge, points: readonly Point[]): stri
   );
 }
 
+const LABEL_CHARS = 18;
+
 /** In the middle of where each way first turns aside, so that ways from one box are told apart. */
 function labels(edges: readonly (readonly [number, DiagramEdge])[], { routes }: Layout): readonly string[] {
   return edges.flatMap(([index, { label, taken }]) => {
@@ -202,11 +204,11 @@ function labels(edges: readonly (readonly [number, DiagramEdge])[], { routes }: 
     const [from, to] = parts.find(([a, b]) => a.x !== b.x) ?? parts.find(([a, b]) => a.y !== b.y) ?? [];
     if (label === '' || !from || !to) return [];
     const [x, y] = [(from.x + to.x) / 2, (from.y + to.y) / 2];
-    const width = Math.min(label.length, 26) * 6.2 + 8;
+    const width = Math.min(label.length, LABEL_CHARS) * 6.2 + 8;
     const ink = taken ? { fill: INK.text, weight: 600 } : { fill: INK.soft, weight: 400 };
     return [
       `<rect x="${number(x - width / 2)}" y="${number(y - 8)}" width="${number(width)}" height="16" rx="4" fill="${INK.paper}"/>` +
-        text(label, { x, y: y + 4, size: 11, chars: 26, anchor: 'middle', ...ink }),
+        text(label, { x, y: y + 4, size: 11, chars: LABEL_CHARS, anchor: 'middle', ...ink }),
     ];
   });
 }

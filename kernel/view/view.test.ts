@@ -184,4 +184,58 @@ describe('a run', () => {
     expect(svg).toContain('>skipped</text>');
     expect(toMermaid(picture)).toContain('==>|"else"|');
   });
+
+  test('boxes in boxes: a step inside of a foreach is one, whatever the number of its items', () => {
+    const m = machine({
+      steps: `
+- id: pick
+  type: branch
+  paths:
+    - { when: { fact: inputs, path: /ip, operator: equal, value: a }, then: both }
+    - { when: { all: [{ fact: inputs, path: /ip, operator: equal, value: b }, { fact: inputs, path: /ip, operator: equal, value: c }] }, then: both }
+  else: end
+- id: both
+  type: parallel
+  lanes:
+    one: [{ id: note, type: update_state, incident: i, set: { state: triaged } }]
+    two:
+      - id: each
+        type: foreach
+        over: "{{ inputs.hosts }}"
+        steps:
+          - { id: act, type: webhook, uses: p/act }
+          - { id: fine, type: branch, when: { fact: steps.act, path: /ok, operator: equal, value: true }, then: told, else: end }
+          - { id: told, type: update_state, incident: i, set: { state: contained } }`,
+      actions: { 'p/act': {} },
+      inputs: { ip: 'a', hosts: ['x', 'y', 'z'] } as never,
+      branch: (step) => (step === 'fine[1]' ? 1 : 0),
+    });
+    m.start();
+    for (const act of ['act[0]', 'act[1]']) m.outcome(act, { kind: 'succeeded', output: { ok: true } });
+    const picture = diagramOf('test', m.graph, { run: m.run(), trail: trailOf(m.turns()) });
+    expect(picture.nodes.map(({ id, kind, parent, state }) => [id, kind, parent, state])).toEqual([
+      ['start!', 'start', null, 'succeeded'],
+      ['pick', 'branch', null, 'succeeded'],
+      ['both', 'group', null, 'open'],
+      ['both/one', 'block', 'both', null],
+      ['both/two', 'block', 'both', null],
+      ['note', 'step', 'both/one', 'succeeded'],
+      ['each', 'group', 'both/two', 'open'],
+      ['act', 'step', 'each', '2 succeeded, 1 intended'],
+      ['fine', 'branch', 'each', '2 succeeded'],
+      ['told', 'step', 'each', 'succeeded'],
+      ['end!', 'end', null, 'pending'],
+      ['each/end!', 'end', 'each', 'succeeded'],
+    ]);
+    expect(picture.edges.map(({ from, to, label, taken }) => [`${from}>${to}`, label, taken])).toEqual([
+      ['start!>pick', '', true],
+      ['pick>both', 'ip = a, all of 2', true],
+      ['pick>end!', 'else', false],
+      ['both>end!', '', false],
+      ['act>fine', '', true],
+      ['fine>told', 'then', true],
+      ['fine>each/end!', 'else', true],
+    ]);
+    expect(toMermaid(picture).match(/subgraph/g)).toHaveLength(4);
+  });
 });
