@@ -1,5 +1,5 @@
 import type { Approval } from '../approval/approval.ts';
-import type { OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
+import type { Digest, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
@@ -89,25 +89,27 @@ export function turnRows(
   return rows;
 }
 
-/** Steps that wait for an event, each under the key of the event that it waits for. */
+/** Steps that wait for an event: each under the key of the event, and under its run. */
 function waitRows(before: Run | null, after: Run): Write[] {
   const { org, id } = after;
-  const waits = (run: Run | null) =>
-    new Map(
-      Object.values(run?.ended ? {} : (run?.steps ?? {})).flatMap((step) =>
-        step.state === 'open' && step.waitsFor === 'event' ? [[KEYS.wait(org, step.key, id, step.id), step.id]] : [],
-      ),
-    );
-  const now = waits(after);
-  const gone = [...waits(before)].filter(([key]) => !now.has(key));
+  const [was, is] = [waitsOf(before), waitsOf(after)];
+  const keysOf = (step: StepRunId, key: Digest) => [KEYS.wait(org, key, id, step), KEYS.waiting(org, id, step)];
+  const begun = [...is].filter(([step]) => !was.has(step));
+  const over = [...was].filter(([step]) => !is.has(step));
   return [
-    ...[...now.keys()].filter((key) => !waits(before).has(key)).map((key) => ({ key, value: '{}' })),
-    ...gone.flatMap(([key, step]) => [
-      { key, value: null },
-      { key: KEYS.wake(org, id, step), value: null },
-    ]),
+    ...begun.flatMap(([step, key]) => keysOf(step, key).map((row) => ({ key: row, value: '{}' }))),
+    ...over.flatMap(([step, key]) =>
+      [...keysOf(step, key), KEYS.wake(org, id, step)].map((row) => ({ key: row, value: null })),
+    ),
   ];
 }
+
+const waitsOf = (run: Run | null): ReadonlyMap<StepRunId, Digest> =>
+  new Map(
+    Object.values(run && !run.ended ? run.steps : {}).flatMap((step) =>
+      step.state === 'open' && step.waitsFor === 'event' ? [[step.id, step.key] as const] : [],
+    ),
+  );
 
 export const summaryOf = (run: Run): RunSummary => ({
   run: run.id,
