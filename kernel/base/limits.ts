@@ -15,6 +15,7 @@ export const LIMITS = {
   rulesPerOrg: limit(1_000, 'triggers', 'every trigger is judged, and told, for every event', '422 on activate'),
   ruleConditions: limit(128, 'conditions', 'one rule is judged in well under a millisecond', '422 on lint'),
   ruleDepth: limit(8, 'levels', 'readable by a person', '422 on lint'),
+  ratesPerTrigger: limit(4, 'rates', 'each is a few numbers in the one row of a trigger', '422 on lint'),
   guardrailRules: limit(256, 'rules', 'deny, hold and allow rules of one set, each; judged before every action', '422'),
   stepsPerPlaybook: limit(128, 'steps', 'a graph a reviewer can read', '422 on lint'),
   blockDepth: limit(4, 'levels', 'blocks of parallel and foreach, one in another', '422 on lint'),
@@ -37,6 +38,14 @@ export const LIMITS = {
   ),
   playbookBytes: limit(65_536, 'bytes', 'bounds the YAML parser', '413'),
   runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
+  pendingPerPlaybook: limit(
+    1_000,
+    'runs',
+    'what waits for a place is looked at whenever a run ends; older than this a detection is no news',
+    'suppressed, reason queue_full',
+  ),
+  pendingPerKey: limit(8, 'runs', 'repeats of one thing that wait for each other (repeat: queue)', 'as above'),
+  missedFirings: limit(24, 'times', 'what missed: all makes up for after a stop, the latest of them', 'passed over'),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
   runDays: limit(
     30,

@@ -11,6 +11,7 @@ import type { Graph } from '../playbook/graph.ts';
 import type { Playbook } from '../playbook/schema.ts';
 import type { Store } from '../port/store.ts';
 import type { ActiveTrigger } from '../trigger/evaluate.ts';
+import type { ScheduledTrigger } from '../trigger/schema.ts';
 import { KEYS, within } from './keys.ts';
 
 /**
@@ -32,12 +33,17 @@ export type Org = {
   readonly egress: EgressPolicy;
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
+  /** Those that are asked about every event, by playbook. */
   triggers: readonly ActiveTrigger[];
+  /** Those that are due by the clock. Another list whenever another version came into force. */
+  schedules: readonly ActiveSchedule[];
   /** Active versions of playbooks by name. */
   readonly active: Map<string, Digest>;
   /** How many names of playbooks there are. */
   playbooks: number;
 };
+
+export type ActiveSchedule = Omit<ActiveTrigger, 'trigger'> & { readonly trigger: ScheduledTrigger };
 
 export type StoredVersion = { readonly digest: Digest; readonly text: string; readonly playbook: Playbook };
 
@@ -71,7 +77,9 @@ export function openRegistry(store: Store) {
     return made;
   };
   const triggersOf = (name: string, digest: Digest, playbook: Playbook): readonly ActiveTrigger[] =>
-    playbook.triggers.map((trigger) => ({ playbook: name, digest, trigger }));
+    playbook.triggers.flatMap((trigger) => (trigger.on === 'schedule' ? [] : [{ playbook: name, digest, trigger }]));
+  const schedulesOf = (name: string, digest: Digest, playbook: Playbook): readonly ActiveSchedule[] =>
+    playbook.triggers.flatMap((trigger) => (trigger.on === 'schedule' ? [{ playbook: name, digest, trigger }] : []));
 
   return {
     org: (id: OrgId) => orgs.get(id),
@@ -85,8 +93,8 @@ export function openRegistry(store: Store) {
       if (grant) grantDigests.set(grant, digest);
       return digest;
     },
-    addOrg: (org: Omit<Org, 'triggers' | 'playbooks' | 'active'>) =>
-      void orgs.set(org.id, { ...org, triggers: [], playbooks: 0, active: new Map() }),
+    addOrg: (org: Omit<Org, 'triggers' | 'schedules' | 'playbooks' | 'active'>) =>
+      void orgs.set(org.id, { ...org, triggers: [], schedules: [], playbooks: 0, active: new Map() }),
 
     /** How many playbooks the org has; counted with the staging of each, so that two at once cannot pass the bound. */
     playbooks: (id: OrgId): number => orgs.get(id)?.playbooks ?? 0,
@@ -142,6 +150,7 @@ export function openRegistry(store: Store) {
       const others = org.triggers.filter((one) => one.playbook !== name);
       const all = [...others, ...triggersOf(name, digest, playbook)];
       org.triggers = all.sort((a, b) => (a.playbook < b.playbook ? -1 : a.playbook > b.playbook ? 1 : 0));
+      org.schedules = [...org.schedules.filter((one) => one.playbook !== name), ...schedulesOf(name, digest, playbook)];
     },
 
     /** Reads which playbooks there are, and which versions are active. Called at start. */
@@ -149,6 +158,7 @@ export function openRegistry(store: Store) {
       const org = orgs.get(id);
       if (!org) return;
       const active: ActiveTrigger[] = [];
+      const schedules: ActiveSchedule[] = [];
       const rows = store.range({ ...within(`${id}/playbook`), limit: 100_000 });
       org.playbooks = rows.length;
       for (const { value } of rows) {
@@ -157,8 +167,10 @@ export function openRegistry(store: Store) {
         if (!found || !record.active) continue;
         org.active.set(record.name, record.active);
         active.push(...triggersOf(record.name, record.active, found.playbook));
+        schedules.push(...schedulesOf(record.name, record.active, found.playbook));
       }
       org.triggers = active;
+      org.schedules = schedules;
     },
   };
 }

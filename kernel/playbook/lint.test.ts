@@ -86,7 +86,7 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     [
       'a rule over a fact that is not there',
       minimal(GET).replace('fact: event', 'fact: alert'),
-      /\/where:\d+ expected a rule over the facts that exist here: event, envelope$/,
+      /\/where:\d+ expected a rule over the facts that exist here: event, envelope, incident$/,
     ],
     [
       'a reference on a line of its own',

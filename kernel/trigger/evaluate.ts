@@ -11,10 +11,10 @@ import type { Finding } from '../rule/explain.ts';
 import { judge, type NamedRule, type RuleResult } from '../rule/judge.ts';
 import { inTurns } from '../rule/turns.ts';
 import type { NormalEvent } from './event.ts';
-import type { Trigger } from './schema.ts';
+import { type JudgedTrigger, neededBy } from './schema.ts';
 
 /** A trigger of an active playbook version; `digest` pins the version. */
-export type ActiveTrigger = { readonly playbook: string; readonly digest: string; readonly trigger: Trigger };
+export type ActiveTrigger = { readonly playbook: string; readonly digest: string; readonly trigger: JudgedTrigger };
 
 export type TriggerEvaluation = {
   readonly playbook: string;
@@ -40,11 +40,12 @@ export type TriggerEvaluation = {
 export async function evaluateTriggers(
   triggers: readonly ActiveTrigger[],
   event: NormalEvent,
+  incidentOf: IncidentOf = () => undefined,
 ): Promise<readonly TriggerEvaluation[]> {
   const facts = factsOf(event);
   const evaluations: TriggerEvaluation[] = [];
   for await (const group of inTurns(triggers, ({ trigger }) => trigger.where)) {
-    const results = await judgeGroup(group, facts);
+    const results = await judgeGroup(group, facts, incidentOf);
     evaluations.push(...group.map((active, index) => evaluationOf(active, results[index], event)));
   }
   return evaluations;
@@ -52,13 +53,35 @@ export async function evaluateTriggers(
 
 type Facts = Readonly<Record<string, Json>>;
 
+/** What is known of the incident of this id, as the fact `incident`; undefined where there is none. */
+export type IncidentOf = (id: Json) => Json | undefined;
+
 const factsOf = ({ source, type, subject, receivedFormat, data }: NormalEvent): Facts => ({
   event: data,
   envelope: { source, type, subject, format: receivedFormat },
 });
 
 /** A place in the answer is undefined where the rule could not be judged. */
-async function judgeGroup(group: readonly ActiveTrigger[], facts: Facts): Promise<readonly (RuleResult | undefined)[]> {
+async function judgeGroup(
+  group: readonly ActiveTrigger[],
+  facts: Facts,
+  incidentOf: IncidentOf,
+): Promise<readonly (RuleResult | undefined)[]> {
+  const answers = new Map<ActiveTrigger, RuleResult | undefined>();
+  // Those that ask about an incident have a fact of their own; mostly there are none.
+  for (const [pointer, members] of Map.groupBy(group, ({ trigger }) => trigger.incident)) {
+    const id = pointer === undefined ? undefined : resolvePointer(facts.event, pointer);
+    const incident = id === undefined ? undefined : incidentOf(id);
+    const results = await judgeTogether(members, incident === undefined ? facts : { ...facts, incident });
+    for (const [index, member] of members.entries()) answers.set(member, results[index]);
+  }
+  return group.map((active) => answers.get(active));
+}
+
+async function judgeTogether(
+  group: readonly ActiveTrigger[],
+  facts: Facts,
+): Promise<readonly (RuleResult | undefined)[]> {
   // Two playbooks may use the same trigger id, so the place in the group is the name.
   const rules: NamedRule[] = group.map(({ trigger }, index) => ({ id: String(index), rule: trigger.where }));
   const together = await judge(rules, facts);
@@ -76,9 +99,8 @@ function evaluationOf(
   const name = { playbook, digest, trigger: trigger.id, dedupKey: null };
   if (!result) return { ...name, outcome: 'error', why: [] };
   if (!result.matched) return { ...name, outcome: 'not_matched', why: result.why };
-  const needed = new Set([...(trigger.requires ?? []), ...(trigger.dedup?.key ?? [])]);
   // Null counts as absent: events without an identity must not be repeats of each other.
-  const absent = [...needed].filter((pointer) => (resolvePointer(data, pointer) ?? null) === null);
+  const absent = [...neededBy(trigger)].filter((pointer) => (resolvePointer(data, pointer) ?? null) === null);
   if (absent.length > 0) return { ...name, outcome: 'missing_fields', why: absent.map(missing) };
   return { ...name, outcome: 'matched', why: result.why, dedupKey: dedupKeyOf(playbook, trigger, data) };
 }
@@ -95,7 +117,7 @@ const missing = (path: string): Finding => ({
  * Binds playbook, trigger and the values of the key fields; not the version, so that promoting a new one does not start
  * second runs. The pointers are part of it: another key is another notion of a repeat. The org is the caller's to add.
  */
-function dedupKeyOf(playbook: string, { id, dedup }: Trigger, data: NormalEvent['data']): string | null {
+function dedupKeyOf(playbook: string, { id, dedup }: JudgedTrigger, data: NormalEvent['data']): string | null {
   if (!dedup) return null;
   const values = dedup.key.map((pointer) => resolvePointer(data, pointer) ?? null);
   return digestOfJson('dedup', { playbook, trigger: id, key: dedup.key, values });

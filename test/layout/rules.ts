@@ -87,6 +87,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   binaryen: 'sdk/build',
   canonicalize: 'kernel/base',
   commander: 'sdk/cli',
+  croner: 'kernel/trigger',
   esbuild: 'sdk/build',
   hono: 'kernel/http',
   'ipaddr.js': 'kernel/egress',
