@@ -32,6 +32,13 @@ export const PlaybookSchema = closedObject({
   /** What a run leaves for whoever started it as a step: a name for a reference, as seen from its end. */
   outputs: v.optional(v.pipe(v.unknown(), noKeyTaken, v.record(inputName, oneReference), v.maxEntries(64))),
   timeout: v.optional(waitLength, '30m'),
+  /** How many runs may be under way at once, and what becomes of one more: it waits (so without `over`), or is none. */
+  concurrency: v.optional(
+    closedObject({
+      limit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.runsInFlightPerOrg.value)),
+      over: v.optional(v.picklist(['queue', 'drop'])),
+    }),
+  ),
 });
 
 export type Playbook = v.InferOutput<typeof PlaybookSchema>;
