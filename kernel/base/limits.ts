@@ -45,7 +45,7 @@ export const LIMITS = {
     'suppressed, reason queue_full',
   ),
   pendingPerKey: limit(8, 'runs', 'repeats of one thing that wait for each other (repeat: queue)', 'as above'),
-  missedFirings: limit(24, 'times', 'what missed: all makes up for after a stop, the latest of them', 'passed over'),
+  missedFirings: limit(24, 'times', 'what `missed: all` makes up for after a stop', 'the rest is passed over'),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
   runDays: limit(
     30,

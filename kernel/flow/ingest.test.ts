@@ -10,6 +10,7 @@ import { PlaybookSchema } from '../playbook/schema.ts';
 import type { Driver, Start } from './drive.ts';
 import { openIngest } from './ingest.ts';
 import { openLedger } from './ledger.ts';
+import { openPending } from './pending.ts';
 import { openRegistry } from './registry.ts';
 
 const ORG = 'acme' as OrgId;
@@ -54,14 +55,26 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     },
     prepareStart(start: Start) {
       fail(start, 'prepare');
-      return { run: { id: start.playbook.name }, rows: [], audit: [], effects: [] };
+      return { run: { id: start.playbook.name, org: ORG, playbook: start.playbook }, rows: [], audit: [], effects: [] };
     },
     keep: () => undefined,
     adopt: ({ run }: { run: { id: string } }) => void adopted.push(run.id),
   } as unknown as Driver;
   const report = (defect: unknown) => void reported.push(defect);
-  const ingest = openIngest({ ledger, driver, registry, clock, entropy, runsInFlight: () => 0, report });
-  return { ingest, reported, adopted };
+  const pending = openPending({ store, ledger, driver, report });
+  const runsInFlight = () => 0;
+  const { take } = openIngest({
+    store,
+    ledger,
+    driver,
+    registry,
+    pending,
+    clock,
+    entropy,
+    runsInFlight,
+    report,
+  });
+  return { ingest: take, reported, adopted };
 }
 
 describe('a playbook that cannot start keeps neither the event nor other playbooks from it', () => {

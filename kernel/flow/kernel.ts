@@ -18,10 +18,12 @@ import { type Ingest, openIngest } from './ingest.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { openPending } from './pending.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
+import { openSchedule } from './schedule.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
@@ -97,8 +99,21 @@ export function openKernel(ports: Ports): Kernel {
     report,
   });
   const timers = openTimers({ store, ledger, driver, clock, report });
+  const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
   const inFlight = new Map<OrgId, Set<RunId>>();
+  const { take, fire } = openIngest({
+    store,
+    ledger,
+    driver,
+    registry,
+    pending,
+    clock,
+    entropy,
+    runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    report,
+  });
+  const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
   const waiting = openWaiting({ query, driver });
   const { setUpOrg, load } = openSetUp({ ledger, registry, cells, modules });
   let ticking: NodeJS.Timeout | undefined;
@@ -114,10 +129,12 @@ export function openKernel(ports: Ports): Kernel {
     inFlight.set(run.org, open);
     if (isEnded(run)) waiting.ended(run);
     children.turned(run);
+    pending.turned(run);
   });
 
   /** Takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
   const takeUpRuns = async () => {
+    for (const org of registry.orgs()) pending.takeUp(org);
     // Every run that has not ended has a timer row, and only those do.
     for (const { key } of store.range({ ...within('!timer'), limit: Number.MAX_SAFE_INTEGER })) {
       const [, , org, id] = key.split('/') as [string, string, OrgId, RunId];
@@ -129,6 +146,7 @@ export function openKernel(ports: Ports): Kernel {
     const run = registry.org(org) && driver.load(org, id);
     if (!run) return;
     inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
+    pending.turned(run);
     await children.takeUpOrphan(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
@@ -143,15 +161,7 @@ export function openKernel(ports: Ports): Kernel {
   };
 
   return {
-    ingest: openIngest({
-      ledger,
-      driver,
-      registry,
-      clock,
-      entropy,
-      runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
-      report,
-    }),
+    ingest: take,
     control: openControl({ driver, ledger }),
     query,
     playbooks: openPlaybooks({ ledger, registry, clock }),
@@ -199,7 +209,11 @@ export function openKernel(ports: Ports): Kernel {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
-      ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
+      pending.resume();
+      ticking = setInterval(() => {
+        void timers.sweep().catch(report);
+        void schedule.sweep().catch(report);
+      }, SWEEP_MS);
       return recovered;
     },
 

@@ -13,6 +13,7 @@ import type { Store } from '../port/store.ts';
 import type { ActiveTrigger } from '../trigger/evaluate.ts';
 import type { ScheduledTrigger } from '../trigger/schema.ts';
 import { KEYS, within } from './keys.ts';
+import type { Concurrency } from './pending.ts';
 
 /**
  * What the kernel knows of each org while it runs: policies, plugins, active playbooks. Everything a run pins is found
@@ -135,6 +136,12 @@ export function openRegistry(store: Store) {
     },
 
     graph: (org: OrgId, name: string, digest: Digest) => version(org, name, digest)?.graph,
+
+    /** How many runs of a playbook may be under way at once, as this version of it says. */
+    concurrency(org: OrgId, name: string, digest: Digest): Concurrency | undefined {
+      const said = version(org, name, digest)?.playbook.concurrency;
+      return said && { limit: said.limit, over: said.over ?? 'queue' };
+    },
 
     /**
      * Makes a version the active one for whatever is decided from now on. Called with the staging of the change, so that

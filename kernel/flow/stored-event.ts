@@ -1,3 +1,4 @@
+import type { Suppressed } from '../../sdk/contract/api-trigger.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
@@ -6,9 +7,11 @@ import type { NormalEvent } from '../trigger/event.ts';
 
 /** An event as it is kept, and what makes two deliveries the same event. */
 export type TriggerOutcome = Omit<TriggerEvaluation, 'outcome' | 'dedupKey'> & {
-  readonly outcome: TriggerEvaluation['outcome'] | 'absorbed';
-  /** The run that this event started, or that absorbed it. */
+  readonly outcome: TriggerEvaluation['outcome'] | 'queued' | 'absorbed' | 'suppressed' | 'not_crossed';
+  /** The run that this event started, that absorbed it, or that stands for the one which was not started. */
   readonly run: RunId | null;
+  /** Of `suppressed`. */
+  readonly reason?: Suppressed;
 };
 
 export type StoredEvent = {

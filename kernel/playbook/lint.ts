@@ -87,7 +87,7 @@ function schemaText(issue: v.BaseIssue<unknown>): string {
 
 function ruleIssues({ triggers, steps }: Parts): Unplaced[] {
   const rules = [
-...triggers.flatMap((trigger, i) =>
+    ...triggers.flatMap((trigger, i) =>
       trigger && trigger.on !== 'schedule' ? [{ at: `/triggers/${i}/where`, rule: trigger.where }] : [],
     ),
     ...steps.flatMap(({ step, at }) =>

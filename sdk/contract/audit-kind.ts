@@ -10,6 +10,18 @@ const kind = (needs: readonly Need[], means: string): Kind => ({ needs, means })
 export const AUDIT_KINDS = {
   'event.accepted': kind(['ref'], 'An event came in and its triggers were judged; `ref` is the event.'),
   'event.repeated': kind(['ref'], 'An event came in again and changed nothing.'),
+  'trigger.absorbed': kind(
+    ['run', 'ref', 'outcome'],
+    'A trigger (`ref`) matched, and a run that is there takes the event in; `outcome` is its policy of repeats.',
+  ),
+  'trigger.queued': kind(['run', 'ref', 'outcome'], 'A run was made that waits; `outcome` says for what.'),
+  'trigger.suppressed': kind(['ref', 'outcome'], 'A trigger matched and started nothing; `outcome` says why.'),
+  'trigger.burst': kind(['ref', 'outcome'], 'More matches than a trigger may have: `began`, or `over`.'),
+  'trigger.scheduled': kind(['ref'], 'A schedule came into force or was changed; its next time is set.'),
+  'trigger.unscheduled': kind(['ref'], 'A schedule is not in force any more; nothing of it is due.'),
+  'trigger.missed': kind(['ref', 'outcome'], 'Times of a schedule were passed over; `outcome` is its policy.'),
+  'trigger.stopped': kind(['ref', 'act'], 'Somebody stopped a trigger; `act` is the digest of the reason.'),
+  'trigger.resumed': kind(['ref', 'act'], 'Somebody let a trigger go on; `act` is the digest of the reason.'),
   'run.started': kind(['run'], 'A run began, with every version it rests on pinned in `act`.'),
   'run.released': kind(['run'], 'A run that waited for its turn began.'),
   'step.ready': kind(['run', 'step'], 'A step was reached: its parameters are bound and its plan is asked for.'),
