@@ -27,6 +27,7 @@ import { openSchedule } from './schedule.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
+import { openTriggers, type Triggers } from './triggers.ts';
 import { openWaiting } from './waiting.ts';
 import { openWorker } from './worker.ts';
 
@@ -51,6 +52,7 @@ export type Kernel = {
   readonly control: Control;
   readonly query: Query;
   readonly playbooks: Playbooks;
+  readonly triggers: Triggers;
   readonly tokens: Tokens;
   readonly secrets: {
     put(by: Principal, name: string, value: string): Promise<void>;
@@ -165,6 +167,7 @@ export function openKernel(ports: Ports): Kernel {
     control: openControl({ driver, ledger }),
     query,
     playbooks: openPlaybooks({ ledger, registry, clock }),
+    triggers: openTriggers({ store, ledger, registry, clock }),
     tokens: openTokens({ store, ledger, clock, entropy }),
     plugins(id) {
       const org = registry.org(id);

@@ -8,6 +8,7 @@ import { KEYS, within } from './keys.ts';
 import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, Incident, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
+import type { Absorbed } from './repeat.ts';
 import type { StoredEvent } from './stored-event.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
@@ -88,6 +89,7 @@ export function openQuery(store: Store) {
           (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
       ),
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
+    absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),

@@ -16,6 +16,7 @@ import { pluginRoutes } from './route/plugins.ts';
 import { runRoutes } from './route/runs.ts';
 import { secretRoutes } from './route/secrets.ts';
 import { tokenRoutes } from './route/tokens.ts';
+import { triggerRoutes } from './route/triggers.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -81,6 +82,7 @@ const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...runRoutes({ kernel }),
   ...approvalRoutes({ kernel }),
   ...playbookRoutes({ kernel }),
+  ...triggerRoutes({ kernel }),
   ...pluginRoutes({ kernel }),
   ...incidentRoutes({ kernel }),
   ...auditRoutes({ kernel }),

@@ -22,16 +22,19 @@ export const paging = {
   cursor: v.optional(v.pipe(v.string(), v.maxLength(CURSOR_CHARS))),
 };
 
+/** As many rows as were asked for, within what a page may hold. */
+export const rowsOf = (limit: number | undefined): number => Math.min(limit ?? DEFAULT_ROWS, LIMITS.pageSize.value);
+
 /**
  * @param read gives at most `limit` rows behind the row that `after` names; its `next` names a row.
  */
 export function listPage(
   list: List,
-  { limit = DEFAULT_ROWS, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
+  { limit, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
   read: (limit: number, after: string | undefined) => Page<unknown>,
 ): Response {
   const after = cursor === undefined ? undefined : fromCursor(list, cursor);
   if (cursor !== undefined && after === undefined) return problem('invalid-cursor');
-  const { items, next } = read(Math.min(limit, LIMITS.pageSize.value), after);
+  const { items, next } = read(rowsOf(limit), after);
   return page(items, next === null ? null : toCursor(list, next));
 }

@@ -16,6 +16,7 @@ export const PERMISSIONS = [
   'playbook.read',
   'playbook.write',
   'playbook.activate',
+  'trigger.stop',
   'incident.read',
   'audit.read',
   'secret.manage',
@@ -30,9 +31,9 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   source: ['event.publish'],
   author: [...READS, 'playbook.write'],
   approver: [...READS, 'approval.vote', 'playbook.activate'],
-  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close'],
+  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close', 'trigger.stop'],
   auditor: [...READS, 'audit.read'],
-  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'secret.manage', 'token.manage'],
+  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', 'secret.manage', 'token.manage'],
 };
 
 export const mayDo = (roles: readonly Role[], permission: Permission): boolean =>

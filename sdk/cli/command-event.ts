@@ -123,17 +123,37 @@ function sayReceipt({ event, repeat, triggers }: Receipt): void {
 const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
   runState !== null && !['running', 'waiting', 'completed'].includes(runState);
 
-const triggerRow = ({ playbook, trigger, outcome, run, runState, why }: TriggerOutcome): string[] => [
+const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: TriggerOutcome): string[] => [
   `${clean(playbook, 63)}/${clean(trigger, 63)}`,
   state(outcome),
   run === null ? '-' : clean(run, 64),
-  runState === null ? whyText(outcome, why) : `taken in by this run, which is ${state(runState)}`,
+  reason !== null
+    ? heldText(reason)
+    : runState === null
+      ? whyText(outcome, why)
+      : `taken in by this run, which is ${state(runState)}`,
 ];
+
+/** Why a match started nothing; a server may know reasons that this version does not. */
+const heldText = (reason: string): string => {
+  const text = Object.hasOwn(HELD, reason) ? HELD[reason] : undefined;
+  return text ?? clean(reason, 40);
+};
+const HELD: Readonly<Record<string, string>> = {
+  stopped: 'the trigger is stopped: interlock trigger list says by whom',
+  burst: 'more matches than its burst limit allows',
+  cooldown: 'a run for the same thing was started a short time ago',
+  rate: 'as many runs as its rate allows were started',
+  concurrency: 'as many runs of the playbook are under way as may be',
+  queue_full: 'as many runs wait already as may wait',
+};
 
 const REASONS = 3;
 
 /** Only what stood in the way: for a match, all its conditions held. */
 function whyText(outcome: string, why: TriggerOutcome['why']): string {
+  if (outcome === 'queued') return 'waits for its turn';
+  if (outcome === 'not_crossed') return 'the condition held for this before';
   if (outcome === 'matched' || outcome === 'absorbed') return '';
   const reasons = why.slice(0, REASONS).map(({ path, operator, expected, reason }) => {
     const field = clean(path, 120) || 'the event';

@@ -105,6 +105,9 @@ const runRow = (row: RunSummary): string[] => [
   remarks(row),
 ];
 
+const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
+  `${events} more ${events === 1 ? 'event' : 'events'}, the last ${clean(last, 64)} at ${when(at)}`;
+
 const remarks = ({ partial, closure, reason, state: end }: RunSummary): string =>
   [
     partial ? 'in part' : '',
@@ -182,6 +185,7 @@ function sayRun(run: Run): void {
       ['playbook', `${run.playbook}  ${run.digest}`],
       ['trigger', `${run.trigger}, event ${run.event}`],
       ['requester', clean(run.requester)],
+      ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
       ['started', when(run.startedAt)],
       run.endedAt === null ? ['ends by', when(run.deadlineAt)] : ['ended', when(run.endedAt)],
       ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],

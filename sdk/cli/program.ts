@@ -10,6 +10,7 @@ import { addPlugin } from './command-plugin.ts';
 import { addRun } from './command-run.ts';
 import { addSecret } from './command-secret.ts';
 import { addToken, addWhoami } from './command-token.ts';
+import { addTrigger } from './command-trigger.ts';
 import { EXIT, type Exit } from './ending.ts';
 import { note } from './print.ts';
 import { DEFAULT_URL } from './session.ts';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   addIncident(program);
   program.commandsGroup('Playbooks and plugins:');
   addPlaybook(program);
+  addTrigger(program);
   addPlugin(program);
   program.commandsGroup('Record and access:');
   addAudit(program);

@@ -30,6 +30,11 @@ import {
   type SettleForm,
   type VoteForm,
 } from '../contract/api-run.ts';
+import {
+  NoisyTrigger as NoisyTriggerSchema,
+  type TriggerForm,
+  Trigger as TriggerSchema,
+} from '../contract/api-trigger.ts';
 import { type Answer, fail, ok } from './answer.ts';
 import { type Ask, askJson, askStream, type Schema, type Target } from './transport.ts';
 
@@ -66,6 +71,8 @@ export type ApprovalSummary = v.InferInput<typeof ApprovalSummarySchema>;
 export type Playbook = v.InferInput<typeof PlaybookSchema>;
 export type PlaybookSummary = v.InferInput<typeof PlaybookSummarySchema>;
 export type Plugin = v.InferInput<typeof PluginSchema>;
+export type Trigger = v.InferInput<typeof TriggerSchema>;
+export type NoisyTrigger = v.InferInput<typeof NoisyTriggerSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
@@ -91,7 +98,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
   const post = <T>(path: readonly string[], form: unknown, data: Schema<T>): Promise<Answer<T>> =>
     call({ method: 'POST', path, body: jsonBody(form) }, data);
   const list = <T>(
-    path: string,
+    path: string | readonly string[],
     item: Schema<T>,
     query: Readonly<Record<string, string | undefined>>,
     paging: Paging,
@@ -100,7 +107,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       target,
       {
         method: 'GET',
-        path: within(path),
+        path: within(...[path].flat()),
         query: { ...query, limit: paging.limit?.toString(), cursor: paging.cursor },
       },
       listOf(item) as Schema<Page<T>>,
@@ -151,6 +158,11 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       get(within('playbooks', name, 'versions', digest), PlaybookVersionSchema),
     activatePlaybook: (name: string, digest: string) =>
       post(within('playbooks', name, 'activate'), { digest }, PlaybookSchema),
+
+    triggers: (paging: Paging = {}) => list('triggers', TriggerSchema, {}, paging),
+    noisyTriggers: (limit: number) => list(['triggers', 'noisy'], NoisyTriggerSchema, {}, { limit }),
+    turnTrigger: (verb: 'stop' | 'resume', playbook: string, trigger: string, form: v.InferInput<typeof TriggerForm>) =>
+      post(within('triggers', playbook, trigger, verb), form, TriggerSchema),
 
     plugins: () => list('plugins', PluginSchema, {}, {}),
 

@@ -164,6 +164,8 @@ export const Run = v.object({
   deadlineAt: Instant,
   startedSeq: Seq,
   endedSeq: v.nullable(Seq),
+  /** Events that it took in beside the one that started it, where its trigger says `coalesce`; null: none. */
+  absorbed: v.nullable(v.object({ events: Seq, last: EventId, at: Instant })),
   /** How it will end, while it undoes what it did. */
   undoing: v.nullable(v.object({ state: v.picklist(RUN_STATES), reason: v.string() })),
   /** What its playbook names as outputs, of a run that completed. */

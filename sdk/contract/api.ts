@@ -16,6 +16,7 @@ import {
   Vote,
   VoteForm,
 } from './api-run.ts';
+import { NoisyTrigger, SUPPRESSED, Trigger, TriggerForm } from './api-trigger.ts';
 import {
   Anything,
   Digest,
@@ -59,7 +60,23 @@ export const TriggerOutcome = v.object({
   playbook: Name,
   trigger: Name,
   /** `matched`: a run was started. `absorbed`: a run that is going on takes it in, or the event was known already. */
-  outcome: v.picklist(['matched', 'absorbed', 'not_matched', 'missing_fields', 'error']),
+  /**
+   * `queued`: a run was made that waits. `suppressed`: it matched and started nothing. `not_crossed`: the condition held
+   * before.
+   */
+  outcome: v.picklist([
+    'matched',
+    'queued',
+    'absorbed',
+    'suppressed',
+    'not_crossed',
+    'not_matched',
+    'missing_fields',
+    'error',
+  ]),
+  /** Of `suppressed`: why. */
+  reason: v.nullable(v.picklist(SUPPRESSED)),
+  /** The run that was made, that absorbed the event, or that stands for the one which was not started. */
   run: v.nullable(RunId),
   /** What has become of the run that absorbed the event, as of this answer; null where nothing was absorbed. */
   runState: v.nullable(v.picklist(RUN_STATES)),
@@ -237,6 +254,7 @@ export const API_SCHEMAS = {
   Lint,
   LintIssue,
   NewToken,
+  NoisyTrigger,
   Page,
   Plan: PlanSchema,
   Playbook,
@@ -262,6 +280,8 @@ export const API_SCHEMAS = {
   TokenForm,
   TokenName,
   TokenSummary,
+  Trigger,
+  TriggerForm,
   TriggerOutcome,
   Version,
   Vote,

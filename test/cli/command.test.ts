@@ -61,6 +61,7 @@ const rows: Readonly<Record<string, Row>> = {
     says: [
       'failed in part\n',
       'reason     step ban failed\n',
+      `took in    3 more events, the last ${EVENT_ID} at 2026-11-23 14:33:40Z\n`,
       'edge-firewall/block  1      7-8    timeout: no answer\n',
     ],
     json: samples.failedRun,
@@ -144,6 +145,36 @@ const rows: Readonly<Record<string, Row>> = {
     answers: { [`GET ${ORG}/playbooks`]: data([samples.playbookRow], null) },
     says: [`contain-c2  ${DIGEST.slice(7, 19)}  2026-11-23 14:33:40Z  2         ${SUBJECT.slice(7, 19)}  Block a`],
     json: [samples.playbookRow],
+  },
+  'trigger list': {
+    args: ['trigger', 'list'],
+    answers: { [`GET ${ORG}/triggers`]: data([samples.trigger, samples.schedule], null) },
+    says: [
+      'contain-c2/c2-seen  event     -                     2026-11-23 14:33:40Z  ' +
+        'stopped by ann: noise of the new sensor; burst since 2026-11-23 14:33:40Z\n',
+      'contain-c2/morning  schedule  2026-11-24 05:00:00Z  -\n',
+    ],
+    json: [samples.trigger, samples.schedule],
+  },
+  'trigger noisy': {
+    args: ['trigger', 'noisy', '--limit', '5'],
+    answers: { [`GET ${ORG}/triggers/noisy`]: data([samples.noisy], null) },
+    says: ['contain-c2/c2-seen  40       4     30        burst 5, rate 1  90 %\n'],
+    json: [samples.noisy],
+  },
+  'trigger stop': {
+    args: ['trigger', 'stop', 'contain-c2/c2-seen', '--reason', 'noise'],
+    answers: { [`POST ${ORG}/triggers/contain-c2/c2-seen/stop`]: data(samples.trigger) },
+    sent: { reason: 'noise' },
+    says: ['contain-c2/c2-seen is stopped\n'],
+    json: samples.trigger,
+  },
+  'trigger resume': {
+    args: ['trigger', 'resume', 'contain-c2/morning', '--reason', 'mended'],
+    answers: { [`POST ${ORG}/triggers/contain-c2/morning/resume`]: data(samples.schedule) },
+    sent: { reason: 'mended' },
+    says: ['contain-c2/morning may start runs\n'],
+    json: samples.schedule,
   },
   'plugin list': {
     args: ['plugin', 'list'],

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
+import * as apiTrigger from '../../sdk/contract/api-trigger.ts';
 import * as samples from './samples.ts';
 
 test.each<[string, v.GenericSchema, unknown]>([
@@ -14,6 +15,9 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
   ['a receipt', api.Receipt, samples.receipt],
+  ['a trigger', apiTrigger.Trigger, samples.trigger],
+  ['a schedule', apiTrigger.Trigger, samples.schedule],
+  ['a noisy trigger', apiTrigger.NoisyTrigger, samples.noisy],
   ['a playbook', api.Playbook, samples.playbook],
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],
   ['a plugin', api.Plugin, samples.plugin],

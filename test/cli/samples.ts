@@ -3,6 +3,7 @@ import type {
   ApprovalSummary,
   Incident,
   NewToken,
+  NoisyTrigger,
   Playbook,
   PlaybookSummary,
   Plugin,
@@ -10,6 +11,7 @@ import type {
   Run,
   RunSummary,
   TokenSummary,
+  Trigger,
 } from '../../sdk/client/client.ts';
 
 /** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
@@ -121,6 +123,7 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   deadlineAt: '2026-11-23T15:03:40.101Z',
   startedSeq: 4,
   endedSeq: head.endedAt === null ? null : 20,
+  absorbed: { events: 3, last: EVENT_ID, at: AT },
   steps,
   approvals: [{ ...ballot, votes: [] }],
 });
@@ -161,6 +164,7 @@ export const receipt: Receipt = {
       playbook: 'contain-c2',
       trigger: 'c2-seen',
       outcome: 'matched',
+      reason: null,
       run: RUN_ID,
       runState: null,
       why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' }],
@@ -169,6 +173,7 @@ export const receipt: Receipt = {
       playbook: 'isolate-host',
       trigger: 'ransomware',
       outcome: 'not_matched',
+      reason: null,
       run: null,
       runState: null,
       why: [
@@ -177,6 +182,38 @@ export const receipt: Receipt = {
       ],
     },
   ],
+};
+
+export const trigger: Trigger = {
+  playbook: 'contain-c2',
+  trigger: 'c2-seen',
+  on: 'event',
+  digest: DIGEST,
+  burstSince: AT,
+  stopped: { by: 'ann', at: AT, reason: 'noise of the new sensor' },
+  next: null,
+  last: { at: AT, event: EVENT_ID, run: RUN_ID },
+};
+
+export const schedule: Trigger = {
+  ...trigger,
+  trigger: 'morning',
+  on: 'schedule',
+  burstSince: null,
+  stopped: null,
+  next: '2026-11-24T05:00:00.000Z',
+  last: null,
+};
+
+export const noisy: NoisyTrigger = {
+  playbook: 'contain-c2',
+  trigger: 'c2-seen',
+  matched: 40,
+  started: 4,
+  absorbed: 30,
+  suppressed: { stopped: 0, burst: 5, cooldown: 0, rate: 1, concurrency: 0, queue_full: 0 },
+  failed: 0,
+  inVain: 0.9,
 };
 
 export const playbook: Playbook = {

@@ -62,6 +62,14 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   { operation: 'putPlaybook', method: 'POST', path: '/v1/orgs/{org}/playbooks', body: ids.text, type: 'text/yaml' },
   { operation: 'readPlaybook', method: 'GET', path: `/v1/orgs/{org}/playbooks/${ids.playbook}` },
   { operation: 'listPlaybooks', method: 'GET', path: '/v1/orgs/{org}/playbooks' },
+  { operation: 'listTriggers', method: 'GET', path: '/v1/orgs/{org}/triggers' },
+  { operation: 'listNoisyTriggers', method: 'GET', path: '/v1/orgs/{org}/triggers/noisy' },
+  ...['stop', 'resume'].map((verb) => ({
+    operation: `${verb}Trigger`,
+    method: 'POST',
+    path: `/v1/orgs/{org}/triggers/${ids.playbook}/seen/${verb}`,
+    body: { reason: 'probe' },
+  })),
   { operation: 'listPlugins', method: 'GET', path: '/v1/orgs/{org}/plugins' },
   {
     operation: 'readPlaybookVersion',

@@ -35,7 +35,13 @@ const ReadQuery = v.strictObject({
 export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Route[] {
   const waits = openWaits();
   const show = (run: RunValue): Response =>
-    data(runView(run, kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest)));
+    data(
+      runView(
+        run,
+        kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest),
+        kernel.query.absorbed(run.org, run.id),
+      ),
+    );
   const read = (org: OrgId, name: string | undefined, wait: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
     if (!id) return problem('not-found');

@@ -20,14 +20,15 @@ type StateOf = (run: RunId) => Api.TriggerOutcome['runState'];
 
 /** A run that was started is only just beginning; what is asked about is the one that stood in its way. */
 const triggerView = (
-  { playbook, trigger, outcome, run, why }: TriggerOutcome,
+  { playbook, trigger, outcome, reason, run, why }: TriggerOutcome,
   stateOf: StateOf,
 ): Api.TriggerOutcome => ({
   playbook,
   trigger,
   outcome,
+  reason: reason ?? null,
   run,
-  runState: outcome === 'absorbed' && run !== null ? stateOf(run) : null,
+  runState: (outcome === 'absorbed' || outcome === 'suppressed') && run !== null ? stateOf(run) : null,
   why: [...why],
 });
 

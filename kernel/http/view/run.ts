@@ -3,6 +3,7 @@ import { partsOfStepRun } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
+import type { Absorbed } from '../../flow/repeat.ts';
 import type { Graph, Step } from '../../playbook/graph.ts';
 import type { Attempt, Run, StepRun } from '../../run/state.ts';
 import { approvalOf } from './approval.ts';
@@ -16,7 +17,7 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
 }
 
 /** @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown. */
-export function runView(run: Run, graph: Graph | undefined): Api.Run {
+export function runView(run: Run, graph: Graph | undefined, absorbed?: Absorbed): Api.Run {
   const reached = Map.groupBy(Object.values(run.steps), ({ id }) => partsOfStepRun(id).step);
   const steps = graph
     ? [...graph.steps.values()].flatMap((step) => {
@@ -35,6 +36,7 @@ export function runView(run: Run, graph: Graph | undefined): Api.Run {
     deadlineAt: iso(run.deadlineAt),
     startedSeq: run.startedSeq,
     endedSeq: run.ended?.seq ?? null,
+    absorbed: absorbed ? { ...absorbed, at: iso(absorbed.at) } : null,
     undoing: run.ended ? null : run.undo,
     output: run.ended?.output ?? null,
     closed: run.closed && { ...run.closed, at: iso(run.closed.at) },
