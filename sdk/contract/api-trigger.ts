@@ -11,7 +11,7 @@ const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const name = { playbook: Name, trigger: Name };
 
 /** What became of the matches of the last 24 hours; a schedule's times count as matches. */
-export const TriggerCounts = v.object({
+const counts = {
   matched: Count,
   /** Runs that began, at once or after they had waited. */
   started: Count,
@@ -21,7 +21,7 @@ export const TriggerCounts = v.object({
   ),
   /** Matches whose run could not be made. */
   failed: Count,
-});
+};
 
 export const Trigger = v.object({
   ...name,
@@ -42,7 +42,7 @@ export type Trigger = v.InferOutput<typeof Trigger>;
 /** In the noisy list: those first of which the most came to nothing. */
 export const NoisyTrigger = v.object({
   ...name,
-  ...TriggerCounts.entries,
+  ...counts,
   /** Part of the matches, from 0 to 1, that started no run. */
   inVain: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
 });

@@ -21,7 +21,7 @@ import { personOf } from './org-files.ts';
  * each goes on until the test ends it. Everything else is what the kernel runs.
  */
 export const ORG = 'acme' as OrgId;
-export const START = Date.UTC(2026, 10, 27, 12, 0, 0);
+const START = Date.UTC(2026, 10, 27, 12, 0, 0);
 const SENDER = personOf(ORG, 'pipeline', ['source']);
 
 type Standing = 'running' | 'pending' | 'ended';
