@@ -96,6 +96,14 @@ describe('repeats', () => {
   });
 });
 
+test('a row that is written anew is not taken for the old one, also before it is on disk', async () => {
+  const world = await openTriggerWorld([playbookOf([seen(dedup('drop'))])]);
+  await world.send({ host: 'a' });
+  world.clock.advance(31 * 60_000);
+  await Promise.all([world.send({ host: 'a' }), world.send({ host: 'b' })]);
+  expect(await world.send({ host: 'a' })).toBe('absorbed');
+});
+
 describe('limits', () => {
   test('rate: no more than so many runs in any such time, and each that is held back says so', async () => {
     const world = await openTriggerWorld([playbookOf([seen({ limits: { rate: ['2/m', '3/h'] } })])]);
@@ -189,6 +197,14 @@ describe('places among the runs of a playbook', () => {
     expect([await world.send(), await world.send()]).toEqual(['matched', 'suppressed concurrency']);
     await world.end(0);
     expect(await world.send()).toBe('matched');
+  });
+
+  test('a place that becomes free while an event is looked at is taken', async () => {
+    const once = { concurrency: { limit: 1, over: 'drop' } };
+    const world = await openTriggerWorld([playbookOf([seen()], once), playbookOf([seen()], {}, 'later')]);
+    await world.send();
+    world.meanwhile(() => world.end(0));
+    expect(await world.send()).toBe('matched, matched');
   });
 
   test('two triggers of one event count one after the other', async () => {

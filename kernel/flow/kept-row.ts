@@ -41,8 +41,9 @@ export function forgetRows(store: Store, read: Read, org: OrgId, now: UnixMs, li
   return due.flatMap(({ key: forget }) => {
     // The disk is behind what is staged: the row may have got a longer life, or be gone.
     if (read(forget) === undefined) return [];
-    const key = `${org}/${forget.split('/').slice(3).join('/')}`;
-    const row = readKept(read, key);
-    return [{ key: forget, value: null }, ...(row && row.until <= now ? [{ key, value: null }] : [])];
+    return [
+      { key: forget, value: null },
+      { key: `${org}/${forget.split('/').slice(3).join('/')}`, value: null },
+    ];
   });
 }

@@ -152,6 +152,17 @@ describe('no time fires twice', () => {
     expect(fired(again)).toEqual(['13:00', '14:00']);
   });
 
+  test('nor when the clock was set back and another version has the same times among others', async () => {
+    const world = await openTriggerWorld([playbookOf([hourly()])]);
+    await world.sweep();
+    await go(world, HOUR);
+    world.clock.advance(-90 * MINUTE);
+    await world.activate(playbookOf([hourly({ cron: '*/30 * * * *' })]));
+    for (let i = 0; i < 12; i++) await go(world, 10 * MINUTE);
+    expect(fired(world)).toEqual(['13:00', '13:30']);
+    expect(world.records().filter(({ kind }) => kind === 'event.repeated')).toEqual([]);
+  });
+
   test('an event that has its name already is a repeat, and the schedule goes on', async () => {
     const world = await openTriggerWorld([playbookOf([hourly()])]);
     await world.sweep();
@@ -194,7 +205,10 @@ describe('no time fires twice', () => {
         await world.sweep();
         for (const [i, { kind, minutes }] of steps.entries()) {
           if (kind === 'restart') world = await world.restart();
-          if (kind === 'version') await world.activate(playbookOf([hourly({ missed })], { description: `v${i}` }));
+          // Other times in another version, of which some have fired already.
+          const cron = i % 2 === 0 ? '*/30 * * * *' : '0 * * * *';
+          if (kind === 'version')
+            await world.activate(playbookOf([hourly({ missed, cron })], { description: `v${i}` }));
           await go(world, (kind === 'back' ? -1 : 1) * minutes * MINUTE);
         }
         // Every run was started by a time of its own.

@@ -68,6 +68,7 @@ export async function openTriggerWorld(
   const report = (defect: unknown) => void reported.push(defect);
   const runs = new Map<RunId, Kept>();
   let turned: (run: Run) => void = () => undefined;
+  let meanwhile: () => Promise<unknown> = async () => undefined;
 
   const keyOf = (id: RunId) => `${ORG}/double/${id}`;
   const asRun = ({ id, playbook, standing }: Kept): Run =>
@@ -88,7 +89,12 @@ export async function openTriggerWorld(
     turned(asRun(kept));
   };
   const driver = {
-    prefetchStart: async () => ({ verdicts: new Map(), branches: new Map() }),
+    async prefetchStart() {
+      const work = meanwhile;
+      meanwhile = async () => undefined;
+      await work();
+      return { verdicts: new Map(), branches: new Map() };
+    },
     prepareStart(start: Start & { readonly queued?: boolean }): Prepared {
       const standing: Standing = start.queued ? 'pending' : 'running';
       const kept: Kept = { id: start.run, playbook: start.playbook.name, standing, reason: null };
@@ -199,6 +205,10 @@ export async function openTriggerWorld(
     async send(data: Readonly<Record<string, Json>> = {}, id?: string): Promise<string> {
       const { triggers } = await this.receive(data, id);
       return triggers.map(({ outcome, reason }) => (reason ? `${outcome} ${reason}` : outcome)).join(', ');
+    },
+    /** Done once, while the next event that would start a run is being looked at. */
+    meanwhile(work: () => Promise<unknown>) {
+      meanwhile = work;
     },
     async sweep(times = 1) {
       for (let i = 0; i < times; i++) await schedule.sweep();
