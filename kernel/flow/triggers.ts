@@ -9,6 +9,7 @@ import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import type { Trigger } from '../trigger/schema.ts';
 import { sumOf } from '../trigger/tally.ts';
+import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
 import { readState, refOf, stateRows, type TriggerName, type TriggerState } from './trigger-state.ts';
@@ -34,6 +35,8 @@ export type NoisyTrigger = TriggerName & {
   readonly failed: number;
   readonly inVain: number;
 };
+
+const ROWS_PER_TURN = 500;
 
 export type Triggers = ReturnType<typeof openTriggers>;
 
@@ -94,14 +97,24 @@ export function openTriggers(deps: { store: Store; ledger: Ledger; registry: Reg
       };
     },
 
-    /** Those that matched in the last 24 hours; first the one of which the most matches started nothing. */
-    noisy(org: OrgId, limit: number): readonly NoisyTrigger[] {
+    /**
+     * Those that matched in the last 24 hours, in force or not any more; first the one of which the most matches started
+     * nothing. Looks at every trigger that ever matched, a page at a time, and lets others have their turn in between.
+     */
+    async noisy(org: OrgId, limit: number): Promise<readonly NoisyTrigger[]> {
       const now = clock.now();
-      return named(org)
-        .map(({ name }) => countsOf(name, readState(store.get, org, name), now))
-        .filter(({ matched }) => matched > 0)
-        .sort((a, b) => b.matched - b.started - (a.matched - a.started) || b.matched - a.matched)
-        .slice(0, limit);
+      const span = within(`${org}/trigger`);
+      let most: readonly NoisyTrigger[] = [];
+      for (let from = span.from; ; ) {
+        const rows = store.range({ from, to: span.to, limit: ROWS_PER_TURN });
+        const counted = rows.map(({ key, value }) => countsOf(nameAt(key), JSON.parse(value) as TriggerState, now));
+        const found = counted.filter(({ matched }) => matched > 0);
+        most = [...most, ...found].sort(byNoise).slice(0, limit);
+        const last = rows.at(-1);
+        if (!last || rows.length < ROWS_PER_TURN) return most;
+        from = `${last.key}\0`;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
     },
 
     /** From now on it starts nothing; runs that are under way go on. */
@@ -110,7 +123,15 @@ export function openTriggers(deps: { store: Store; ledger: Ledger; registry: Reg
   };
 }
 
-function countsOf(name: TriggerName, { hours }: TriggerState, now: UnixMs): NoisyTrigger {
+const nameAt = (key: string): TriggerName => {
+  const [, , playbook = '', trigger = ''] = key.split('/');
+  return { playbook, trigger };
+};
+
+const byNoise = (a: NoisyTrigger, b: NoisyTrigger): number =>
+  b.matched - b.started - (a.matched - a.started) || b.matched - a.matched;
+
+function countsOf(name: TriggerName, { hours = [] }: Partial<TriggerState>, now: UnixMs): NoisyTrigger {
   const sums = sumOf(hours, now);
   const matched = Object.values(sums).reduce((total, count) => total + count, 0);
   const started = (sums.started ?? 0) + (sums.queued ?? 0);

@@ -34,7 +34,7 @@ export const triggerRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly
     access: 'playbook.read',
     query: v.strictObject({ limit: paging.limit }),
     answer: { status: 200, description: 'Triggers that matched.', schema: listOf(NoisyTrigger) },
-    handle: ({ by, query }) => page(kernel.triggers.noisy(by.org, rowsOf(query.limit)), null),
+    handle: async ({ by, query }) => page(await kernel.triggers.noisy(by.org, rowsOf(query.limit)), null),
   }),
   ...(['stop', 'resume'] as const).map((verb) =>
     route({
