@@ -1,5 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { openTriggerWorld, playbookOf, seen } from '../../test/support/trigger-world.ts';
+import { openLmdbStore } from '../adapter/lmdb/store.ts';
 
 const dedup = (repeat: string) => ({ dedup: { key: ['/host'], window: '30m', repeat } });
 const kinds = (world: { records(): readonly Record<string, unknown>[] }, prefix: string) =>
@@ -221,6 +225,35 @@ describe('places among the runs of a playbook', () => {
     await world.end(0);
     expect(world.standings()).toEqual(['ended', 'running', 'pending']);
     expect(await world.send()).toBe('queued');
+  });
+
+  test('on disk too, beside repeats, cooldowns and things above', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'interlock-admission-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const risky = {
+      id: 'risky',
+      on: 'condition',
+      where: { fact: 'event', path: '/score', operator: 'greaterThan', value: 80 },
+      crosses: { key: ['/host'] },
+    };
+    const texts = [
+      playbookOf([seen(dedup('coalesce'))], { concurrency: { limit: 1 } }),
+      playbookOf([risky], {}, 'later'),
+      playbookOf([seen({ limits: { cooldown: { key: ['/host'], for: '1d' } } })], {}, 'once'),
+    ];
+    const first = openLmdbStore(folder);
+    const before = await openTriggerWorld(texts, { store: first });
+    expect(await before.send({ host: 'a', score: 90 })).toBe('matched, matched, matched');
+    expect(await before.send({ host: 'b', score: 90 })).toBe('queued, matched, matched');
+    await first.close();
+    const second = openLmdbStore(folder);
+    onTestFinished(() => second.close());
+    const world = await openTriggerWorld([], { store: second, clock: before.clock, life: 1 });
+    expect(await world.send({ host: 'b', score: 90 })).toBe('absorbed, not_crossed, suppressed cooldown');
+    const waiting = world.runs().findIndex(({ standing }) => standing === 'pending');
+    const running = world.runs().findIndex(({ playbook }) => playbook === 'answer');
+    await world.end(running);
+    expect(world.standings()[waiting]).toBe('running');
   });
 
   test('what was owed when the kernel stopped is done at its start', async () => {
