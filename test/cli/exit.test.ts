@@ -61,6 +61,18 @@ const rows: Readonly<Record<string, Row>> = {
     route: `POST ${ORG}/playbooks/contain-c2/activate`,
     wrong: ['contain-c2', 'newest'],
   },
+  'trigger list': { args: [], route: `GET ${ORG}/triggers`, wrong: ['--limit', '0'] },
+  'trigger noisy': { args: [], route: `GET ${ORG}/triggers/noisy`, wrong: ['--limit', '0'] },
+  'trigger stop': {
+    args: ['contain-c2/c2-seen', '--reason', 'x'],
+    route: `POST ${ORG}/triggers/contain-c2/c2-seen/stop`,
+    wrong: ['c2-seen', '--reason', 'x'],
+  },
+  'trigger resume': {
+    args: ['contain-c2/c2-seen', '--reason', 'x'],
+    route: `POST ${ORG}/triggers/contain-c2/c2-seen/resume`,
+    wrong: ['contain-c2/c2-seen'],
+  },
   'plugin list': { args: [], route: `GET ${ORG}/plugins`, wrong: ['edge-firewall'] },
   'audit export': { args: ['--out', '@/out', '--force'], route: `GET ${ORG}/audit/export`, wrong: ['--out', '@'] },
   'secret list': { args: [], route: `GET ${ORG}/secrets`, wrong: ['edge'] },

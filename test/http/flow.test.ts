@@ -351,6 +351,21 @@ test('a playbook is checked, stored and activated by two people', async () => {
   expect(plugins).toMatchObject([{ name: 'probe', granted: true }]);
 });
 
+test('triggers are listed, the noisy ones first, and one that is stopped starts nothing', async () => {
+  const names = (await house.ask('author@acme', 'GET', '/v1/orgs/acme/triggers')).data.map(
+    ({ playbook, trigger }: { playbook: string; trigger: string }) => `${playbook}/${trigger}`,
+  );
+  expect(names).toContain('look/seen');
+  const turn = (verb: string) =>
+    house.ask('operator@acme', 'POST', `/v1/orgs/acme/triggers/look/seen/${verb}`, { body: { reason: 'noise' } });
+  expect((await turn('stop')).data.stopped).toMatchObject({ by: 'operator@acme', reason: 'noise' });
+  const { triggers } = await house.publish('look.seen');
+  expect(outcomes({ triggers })).toMatchObject({ look: 'suppressed' });
+  expect((await turn('resume')).data.stopped).toBeNull();
+  const { data: noisy } = await house.ask('author@acme', 'GET', '/v1/orgs/acme/triggers/noisy?limit=1');
+  expect(noisy).toHaveLength(1);
+});
+
 test('secrets go in and never come out', async () => {
   const value = 'correct-horse-battery';
   const path = '/v1/orgs/acme/secrets/edge-token';
