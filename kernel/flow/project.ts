@@ -76,6 +76,10 @@ export function turnRows(
   for (const call of before ? openCalls(before) : [])
     if (!open.some((other) => other.step === call.step)) rows.push({ key: KEYS.call(org, id, call.step), value: null });
 
+  // It has begun, or ended while it waited: either way it waits no more.
+  if (before?.state === 'pending' && after.state !== 'pending')
+    rows.push({ key: KEYS.pending(org, after.playbook.name, id), value: null });
+
   rows.push(...waitRows(before, after));
 
   for (const approval of Object.values(after.approvals)) {

@@ -86,6 +86,48 @@ test('the noisiest comes first', async () => {
   expect((await read(`${TRIGGERS}/noisy?limit=1`)).data).toHaveLength(1);
 });
 
+describe('runs that wait', () => {
+  const waits = (name: string, more: string, top = '') => `
+apiVersion: interlock/v1
+kind: Playbook
+name: ${name}
+title: ${name}
+owners: { technical: a, operational: b }
+triggers:
+  - { id: seen, on: event, where: { fact: envelope, path: /type, operator: equal, value: ${name}.seen }${more} }
+steps: [{ id: act, type: enrich, uses: probe/wait, timeout: 1m }]
+${top}`;
+  const stateOf = async (run: string) => (await read(`/v1/orgs/acme/runs/${run}`)).data.state;
+  const becomes = (run: string, state: string) =>
+    house.until(async () => ((await stateOf(run)) === state ? true : undefined));
+  const pendingRows = () => house.store.range({ from: 'acme/pending/', to: 'acme/pending0', limit: 9 });
+
+  test('for a place: pending until a run of the playbook has ended', async () => {
+    await house.activate(waits('single', '', 'concurrency: { limit: 1 }'));
+    const first = started(await house.publish('single.seen'));
+    const answer = await house.publish('single.seen');
+    const second = started(answer);
+    expect(of(answer, 'single')).toMatchObject({ outcome: 'queued', reason: null });
+    expect([await stateOf(second), pendingRows().length]).toEqual(['pending', 1]);
+    await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${first}/cancel`, { body: { reason: 'enough' } });
+    await becomes(second, 'running');
+    expect(pendingRows()).toEqual([]);
+    const third = started(await house.publish('single.seen'));
+    await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${third}/cancel`, { body: { reason: 'not needed' } });
+    expect([await stateOf(third), pendingRows().length]).toEqual(['cancelled', 0]);
+  });
+
+  test('for the end of the run that they supersede, which the trigger cancels', async () => {
+    await house.activate(waits('again', ', dedup: { key: [/host], window: 1h, repeat: restart }'));
+    const first = started(await house.publish('again.seen'));
+    const second = started(await house.publish('again.seen'));
+    await becomes(second, 'running');
+    expect((await read(`/v1/orgs/acme/runs/${first}`)).data).toMatchObject({ state: 'cancelled' });
+    const cancel = house.records(ACME).find(({ kind, run }) => kind === 'run.cancel' && run === first);
+    expect(cancel).toMatchObject({ actor: 'system:trigger' });
+  });
+});
+
 describe('the switch of a trigger', () => {
   const turn = (verb: string, path = 'noisy/seen', as = 'operator@acme') =>
     house.ask(as, 'POST', `${TRIGGERS}/${path}/${verb}`, { body: { reason: 'noise, see case 4711' } });
