@@ -69,8 +69,12 @@ test('for a place', async () => {
     (now) => now !== null && isEnded(now),
   );
   expect(runs.map((id) => run(id)?.state)).toEqual(['completed', 'completed', 'completed']);
-  const begun = runs.map((id) => run(id)?.steps['look' as never]).map((step) => (step as { seq: number }).seq);
-  expect(begun).toEqual(begun.toSorted((a, b) => a - b));
+  // Each began when the one before had ended.
+  const places = runs.flatMap((id) => {
+    const found = run(id);
+    return [Object.values(found?.steps ?? {})[0]?.attempts[0]?.intentSeq ?? 0, found?.ended?.seq ?? 0];
+  });
+  expect(places).toEqual(places.toSorted((one, other) => one - other));
   expect([pending(), reported]).toEqual([[], []]);
   expect(auditVerdict(store).verdict).toBe('valid');
 });
