@@ -79,6 +79,24 @@ test('for a place', async () => {
   expect(auditVerdict(store).verdict).toBe('valid');
 });
 
+test('for a place that is taken by a run which only waits', async () => {
+  const look = 'type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }';
+  const text = playbook('', 'concurrency: { limit: 1 }').replace(look, 'type: wait, for: 10m');
+  const { rows, runs } = await diedAfter(text, 2);
+  const { clock, run } = await nextKernel(rows, text);
+  const states = () => runs.map((id) => run(id)?.state);
+  expect(states()).toEqual(['waiting', 'pending']);
+  clock.advance(600_000);
+  await until(
+    async () => states(),
+    ([first]) => first === 'completed',
+  );
+  await until(
+    async () => states(),
+    ([, second]) => second === 'waiting',
+  );
+});
+
 test('for the end of the run before them', async () => {
   const text = playbook(', dedup: { key: [/ip], window: 1h, repeat: queue }');
   const { rows, runs } = await diedAfter(text, 2);
