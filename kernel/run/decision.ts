@@ -31,6 +31,8 @@ export type Input =
       readonly until?: UnixMs;
       /** It waits for `release`. */
       readonly queued?: boolean;
+      /** The incident that the run belongs to, if any. */
+      readonly incident?: string;
     }
   /** A queued run's turn has come. */
   | { readonly kind: 'release' }
