@@ -61,6 +61,12 @@ export const LIMITS = {
   ),
   stepAttempts: limit(10, 'attempts', 'a retry budget is bounded', '422 on lint'),
   rationaleChars: limit(2_000, 'characters', 'a reason, not a report', '422'),
+  incidentEntries: limit(
+    10_000,
+    'entries',
+    'a source that repeats itself must not fill the disk; the audit log keeps all',
+    'the oldest makes room',
+  ),
   auditRecordBytes: limit(65_535, 'bytes', 'C2SP tlog-tiles: the length of an entry is a uint16', 'invariant'),
   connections: limit(
     4_096,

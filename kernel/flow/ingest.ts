@@ -4,6 +4,8 @@ import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
+import { findingOf } from '../incident/finding.ts';
+import type { Change as IncidentChange } from '../incident/incident.ts';
 import { actorOf, type Principal, SCHEDULE } from '../org/principal.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
@@ -11,6 +13,7 @@ import { type ActiveTrigger, evaluateTriggers, type TriggerEvaluation } from '..
 import type { NormalEvent } from '../trigger/event.ts';
 import { type Admission, type Ask, admit, type Change } from './admission.ts';
 import type { Driver, Judgements, Prepared, Start } from './drive.ts';
+import { gather } from './gather.ts';
 import { openIncidentFacts } from './incident-fact.ts';
 import { forgetRows } from './kept-row.ts';
 import { KEYS } from './keys.ts';
@@ -19,6 +22,7 @@ import type { Pending, PendingRow } from './pending.ts';
 import type { ActiveSchedule, Registry } from './registry.ts';
 import { startOf } from './start-of.ts';
 import { contentOf, eventIdOf, type StoredEvent, type TriggerOutcome } from './stored-event.ts';
+import { incidentRows } from './tell.ts';
 import { readState, stateRows } from './trigger-state.ts';
 import { watch } from './watch.ts';
 
@@ -196,12 +200,18 @@ export function openIngest(deps: {
     if (mayStart && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
       return Promise.resolve(err({ kind: 'too_many_runs' }));
 
-    const rows: Write[] = [];
+    const gathered = gather(read);
     const audit: AuditDraft[] = [];
+    const reported = reportedBy(by, id, event, seq, now);
+    if (reported) {
+      // Before the runs that the event starts: they stand on what it says.
+      audit.push(reported.audit);
+      gathered.push(incidentRows(by.org, [reported.change], read));
+    }
     const begun: Begun[] = [];
     const results = new Map<TriggerEvaluation, Pick<TriggerOutcome, 'outcome' | 'run' | 'reason'>>();
     const put = (change: Change) => {
-      rows.push(...change.rows);
+      gathered.push(change.rows);
       audit.push(...change.audit);
     };
     for (const match of matches) {
@@ -211,7 +221,7 @@ export function openIngest(deps: {
         results.set(match.evaluation, resultOf(admission));
         continue;
       }
-      const made = makeRun(match, admission.row, seq, audit.length);
+      const made = makeRun(match, admission.row, seq, audit.length, gathered.read);
       if (made) {
         put(made.prepared);
         begun.push(made);
@@ -225,7 +235,7 @@ export function openIngest(deps: {
     for (const [index, evaluation] of evaluations.entries()) {
       const active = triggers[index];
       if (active?.trigger.on === 'condition' && evaluation.outcome === 'not_matched')
-        rows.push(...watch(read, by.org, evaluation, active.trigger, evaluation, event.data, now).rows);
+        gathered.push(watch(read, by.org, evaluation, active.trigger, evaluation, event.data, now).rows);
     }
     const outcomes = evaluations.map(({ dedupKey: _, why, ...rest }, index): TriggerOutcome => {
       // An event keeps the first reasons of each trigger: enough to see why, whatever the size of the rule.
@@ -234,7 +244,8 @@ export function openIngest(deps: {
     });
     const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers: outcomes };
     const text = JSON.stringify(stored);
-    rows.push({ key: KEYS.event(by.org, id), value: text });
+    gathered.push([{ key: KEYS.event(by.org, id), value: text }]);
+    const { rows } = gathered;
     const actor = actorOf(by.id);
     const accepted: AuditDraft = { org: by.org, kind: 'event.accepted', actor, ref: id, act: digestOf(text) };
     // What is too old goes first, so that a row which is written anew stays.
@@ -249,13 +260,37 @@ export function openIngest(deps: {
     });
   }
 
+  /** The finding that the event carries, as a change of its incident; recorded right behind the event. */
+  function reportedBy({ org, id: principal }: Principal, id: EventId, event: NormalEvent, seq: number, at: UnixMs) {
+    const policy = registry.org(org)?.incidents;
+    const finding = policy && findingOf(policy, event.data);
+    if (!finding) return undefined;
+    const { incident, asked } = finding;
+    const actor = actorOf(principal);
+    const outcome = asked.state && { outcome: asked.state };
+    const audit: AuditDraft = { org, kind: 'incident.updated', actor, ref: incident, cause: seq, ...outcome };
+    const entry: IncidentChange['entry'] = { at, seq: seq + 1, kind: 'reported', by: actor, event: id };
+    return { audit, change: { incident, entry, asked: { ...asked, source: event.source } } };
+  }
+
   /** As in the prefetch: one that cannot start keeps no other from it. */
-  function makeRun({ start, judgements }: Match, row: PendingRow | undefined, seq: number, before: number) {
+  function makeRun(
+    { start, judgements }: Match,
+    row: PendingRow | undefined,
+    seq: number,
+    before: number,
+    staged: Ledger['read'],
+  ) {
     try {
       const prepared =
         start &&
         judgements &&
-        driver.prepareStart({ ...start, eventSeq: seq, ...(row && { queued: true }) }, judgements, seq + 1 + before);
+        driver.prepareStart(
+          { ...start, eventSeq: seq, ...(row && { queued: true }) },
+          judgements,
+          seq + 1 + before,
+          staged,
+        );
       return prepared && { prepared, row };
     } catch (defect) {
       report(defect);

@@ -14,6 +14,7 @@ import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
 import { type AuditExport, openExport } from './export.ts';
+import { type Incidents, openIncidents } from './incidents.ts';
 import { type Ingest, openIngest } from './ingest.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
@@ -50,6 +51,7 @@ export type Ports = {
 export type Kernel = {
   readonly ingest: Ingest;
   readonly control: Control;
+  readonly incidents: Incidents;
   readonly query: Query;
   readonly playbooks: Playbooks;
   readonly triggers: Triggers;
@@ -165,6 +167,7 @@ export function openKernel(ports: Ports): Kernel {
   return {
     ingest: take,
     control: openControl({ driver, ledger }),
+    incidents: openIncidents({ ledger, clock }),
     query,
     playbooks: openPlaybooks({ ledger, registry, clock }),
     triggers: openTriggers({ store, ledger, registry, clock }),

@@ -3,7 +3,7 @@ import type { Digest, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
-import type { RunEvent, StoredTurn } from '../run/event.ts';
+import type { StoredTurn } from '../run/event.ts';
 import { type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
 import type { Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
@@ -30,32 +30,10 @@ export type RunSummary = {
 
 export type ApprovalRow = Approval & { readonly run: RunId; readonly org: OrgId; readonly uses: string };
 
-export type Incident = {
-  readonly incident: string;
-  readonly org: OrgId;
-  readonly state: string;
-  readonly updatedAt: UnixMs;
-  readonly timeline: readonly {
-    readonly at: UnixMs;
-    readonly run: RunId;
-    readonly state: string;
-    readonly note: string | null;
-  }[];
-};
-
-/** Entries that an incident's row keeps; the whole history is in the runs. */
-const TIMELINE = 100;
-
 /** A turn, with the text of each event as it is stored and as its audit record's digest names it. */
 export type TurnText = Omit<StoredTurn, 'v'> & { readonly texts: readonly string[] };
 
-export function turnRows(
-  before: Run | null,
-  after: Run,
-  turn: TurnText,
-  usesOf: (step: StepRunId) => string,
-  read: (key: string) => string | undefined,
-): Write[] {
+export function turnRows(before: Run | null, after: Run, turn: TurnText, usesOf: (step: StepRunId) => string): Write[] {
   const { org, id } = after;
   const stored = `{"v":1,"at":${turn.at},"seq":${turn.seq},"events":[${turn.texts.join(',')}]}`;
   const rows: Write[] = [{ key: KEYS.turn(org, id, after.version), value: stored }];
@@ -88,8 +66,6 @@ export function turnRows(
     put(KEYS.approval(org, approval.id), row);
   }
 
-  const updates = turn.events.filter((event) => event.kind === 'incident-updated');
-  if (updates.length > 0) rows.push(...incidentRows(after, updates, turn.at, read));
   return rows;
 }
 
@@ -130,20 +106,3 @@ export const summaryOf = (run: Run): RunSummary => ({
   endedAt: run.ended?.at ?? null,
   reason: run.ended?.reason ?? null,
 });
-
-function incidentRows(
-  run: Run,
-  updates: readonly Extract<RunEvent, { kind: 'incident-updated' }>[],
-  at: UnixMs,
-  read: (key: string) => string | undefined,
-): Write[] {
-  const moved = new Map<string, Incident>();
-  for (const { incident, state, note } of updates) {
-    const key = KEYS.incident(run.org, incident);
-    const text = read(key);
-    const old = moved.get(key) ?? (text ? (JSON.parse(text) as Incident) : undefined);
-    const timeline = [...(old?.timeline ?? []), { at, run: run.id, state, note }].slice(-TIMELINE);
-    moved.set(key, { incident, org: run.org, state, updatedAt: at, timeline });
-  }
-  return [...moved].map(([key, value]) => ({ key, value: JSON.stringify(value) }));
-}

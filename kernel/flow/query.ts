@@ -1,4 +1,6 @@
 import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
+import type { Entry, Incident } from '../incident/incident.ts';
+import { readIncident, type StoredIncident } from '../incident/stored.ts';
 import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
@@ -6,13 +8,14 @@ import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { KEYS, within } from './keys.ts';
 import type { PlaybookRecord } from './playbooks.ts';
-import type { ApprovalRow, Incident, RunSummary } from './project.ts';
+import type { ApprovalRow, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
 import type { Absorbed } from './repeat.ts';
 import type { StoredEvent } from './stored-event.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
 export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
 /** Rows that one page may look at; a rare filter then gives a short page with a cursor, never a slow answer. */
@@ -72,6 +75,10 @@ export function openQuery(store: Store) {
     const text = store.get(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
   };
+  const incident = (org: OrgId, id: string): StoredIncident | undefined => {
+    const text = store.get(KEYS.incident(org, id));
+    return text === undefined ? undefined : readIncident(text);
+  };
 
   return {
     run: (org: OrgId, id: RunId): Run | null =>
@@ -100,6 +107,26 @@ export function openQuery(store: Store) {
     tokens: (org: OrgId, limit: number, after?: string): Page<TokenRecord> =>
       named<TokenRecord>(`${org}/token`, limit, after),
     playbook: (org: OrgId, name: string) => read<PlaybookRecord>(KEYS.playbook(org, name)),
-    incident: (org: OrgId, id: string) => read<Incident>(KEYS.incident(org, id)),
+    incident: (org: OrgId, id: string) => incident(org, id)?.incident,
+    incidents(org: OrgId, { state, severity }: IncidentFilter, limit: number, after?: string): Page<Incident> {
+      const items: Incident[] = [];
+      const { next } = page<{ readonly incident: string }>(`${org}/incident-list`, limit, after, (row) => {
+        const found = incident(org, row.incident)?.incident;
+        const fits = found && (!state || found.state === state) && (!severity || found.severity === severity);
+        if (fits) items.push(found);
+        return fits === true;
+      });
+      return { items, next };
+    },
+    /** Newest first. `after` is the number of the last entry of the page before. */
+    timeline(org: OrgId, id: string, limit: number, after?: string): Page<Entry> {
+      const former = incident(org, id)?.former ?? [];
+      if (former.length === 0)
+        return page<Entry>(`${org}/incident-at/${encodeURIComponent(id)}`, limit, after, () => true);
+      // They are few, and become rows with the next change.
+      const older = former.slice(0, after === undefined ? undefined : Number(after));
+      const from = Math.max(0, older.length - limit);
+      return { items: older.slice(from).toReversed(), next: from === 0 ? null : String(from).padStart(15, '0') };
+    },
   };
 }

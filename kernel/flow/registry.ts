@@ -1,4 +1,5 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
 import { digestOfJson } from '../base/digest.ts';
@@ -32,6 +33,8 @@ export type Org = {
   readonly id: OrgId;
   readonly policy: Digest;
   readonly egress: EgressPolicy;
+  /** How incidents are read out of events. */
+  readonly incidents: IncidentPolicy;
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
   /** Those that are asked about every event, by playbook. */

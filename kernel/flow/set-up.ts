@@ -1,5 +1,7 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import type { AuditDraft } from '../audit/record.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
@@ -7,6 +9,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import { admit } from '../cell/admit.ts';
 import { pluginDigest } from '../cell/parameters.ts';
 import { faultOfManifest } from '../cell/sealed-manifest.ts';
+import { OCSF_FINDINGS } from '../incident/finding.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import { KEYS } from './keys.ts';
@@ -21,6 +24,8 @@ export type OrgSetup = {
   readonly id: OrgId;
   readonly policy: PolicySet;
   readonly egress: EgressPolicy;
+  /** How incidents are read out of events; absent: out of OCSF findings. */
+  readonly incidents?: IncidentPolicy | undefined;
   readonly plugins: readonly {
     readonly manifest: PluginManifest;
     readonly wasm: Uint8Array;
@@ -69,7 +74,7 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     return ok(digest);
   };
 
-  async function setUpOrg({ id, policy, egress: grants, plugins }: OrgSetup): Promise<Result<void, string>> {
+  async function setUpOrg({ id, policy, egress: grants, incidents, plugins }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
     if (ledger.read(KEYS.org(id)) === undefined)
       await ledger.stage({
@@ -84,12 +89,25 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     const digest = registry.addPolicy(policy);
     const key = KEYS.policy(id, digest);
     const egressDigest = digestOfJson('egress', grants as unknown as Json);
-    const inForce = JSON.stringify({ policy: digest, egress: egressDigest });
+    const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
+    const inForce = JSON.stringify({
+      policy: digest,
+      egress: egressDigest,
+      ...(incidentsDigest && { incidents: incidentsDigest }),
+    });
+    const put = (ref: string, act: Digest): AuditDraft => ({
+      org: id,
+      kind: 'policy.put',
+      actor: 'system:kernel',
+      ref,
+      act,
+    });
     if (ledger.read(`${id}/policies`) !== inForce)
       await ledger.stage({
         audit: [
-          { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'guardrails-and-approvals', act: digest },
-          { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'egress', act: egressDigest },
+          put('guardrails-and-approvals', digest),
+          put('egress', egressDigest),
+          ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
         ],
         rows: [
           { key, value: JSON.stringify(policy) },
@@ -102,7 +120,7 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
         return plugin ? [[name, plugin] as const] : [];
       }),
     );
-    registry.addOrg({ id, policy: digest, egress: grants, plugins: active });
+    registry.addOrg({ id, policy: digest, egress: grants, incidents: incidents ?? OCSF_FINDINGS, plugins: active });
     registry.refreshPlaybooks(id);
     return ok(undefined);
   }

@@ -1,5 +1,7 @@
 import type { Digest, EventId, RunId } from '../base/id.ts';
 import { type JsonObject, resolvePointer } from '../base/json.ts';
+import { findingOf } from '../incident/finding.ts';
+import { incidentOfRun } from '../incident/of-run.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Entropy } from '../port/clock.ts';
 import type { NormalEvent } from '../trigger/event.ts';
@@ -28,6 +30,7 @@ export function startOf(
   const inputs = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
   // Many inputs may point at the same large field; what a run carries is bounded all the same.
   if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
+  const incident = incidentOfRun(graph.incident, inputs, findingOf(org.incidents, event.data)?.incident);
   return {
     kind: 'start',
     run,
@@ -41,5 +44,6 @@ export function startOf(
     requester: by.id,
     trace: event.traceparent?.split('-')[1] ?? entropy.id(),
     inputs,
+    ...(incident !== undefined && { incident }),
   };
 }

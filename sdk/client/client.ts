@@ -2,7 +2,6 @@ import * as v from 'valibot';
 import {
   AuditHead,
   envelope,
-  Incident as IncidentSchema,
   Lint as LintSchema,
   listOf,
   NewToken as NewTokenSchema,
@@ -20,6 +19,12 @@ import {
   TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
+import {
+  Incident as IncidentSchema,
+  IncidentSummary as IncidentSummarySchema,
+  type NoteForm,
+  TimelineEntry as TimelineEntrySchema,
+} from '../contract/api-incident.ts';
 import {
   Approval as ApprovalSchema,
   ApprovalSummary as ApprovalSummarySchema,
@@ -74,6 +79,8 @@ export type Plugin = v.InferInput<typeof PluginSchema>;
 export type Trigger = v.InferInput<typeof TriggerSchema>;
 export type NoisyTrigger = v.InferInput<typeof NoisyTriggerSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
+export type IncidentSummary = v.InferInput<typeof IncidentSummarySchema>;
+export type TimelineEntry = v.InferInput<typeof TimelineEntrySchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
@@ -118,7 +125,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     sendEvents: (body: Body) => call({ method: 'POST', path: within('events'), body }, Published),
     event: (id: string) => get(within('events', id), StoredEvent),
 
-    runs: (filter: RunFilter, paging: Paging = {}) => list('runs', RunSummarySchema, filter, paging),
+    runs: (filter: RunFilter, paging: Paging = {}) => list(['runs'], RunSummarySchema, filter, paging),
     /** @param waitMs the server answers when the run ends, or after this time. */
     run: (id: string, waitMs = 0) =>
       call(
@@ -137,7 +144,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       post(within('runs', id, 'settle'), form, RunSchema),
 
     approvals: (filter: { readonly state?: string | undefined }, paging: Paging = {}) =>
-      list('approvals', ApprovalSummarySchema, filter, paging),
+      list(['approvals'], ApprovalSummarySchema, filter, paging),
     approval: (id: string) => get(within('approvals', id), ApprovalSchema),
     vote: (id: string, form: v.InferInput<typeof VoteForm>) =>
       post(within('approvals', id, 'votes'), form, ApprovalSchema),
@@ -152,7 +159,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
         { method: 'POST', path: within('playbooks'), body: { type: 'application/yaml', content: yaml } },
         PutPlaybook,
       ),
-    playbooks: (paging: Paging = {}) => list('playbooks', PlaybookSummarySchema, {}, paging),
+    playbooks: (paging: Paging = {}) => list(['playbooks'], PlaybookSummarySchema, {}, paging),
     playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
     playbookVersion: (name: string, digest: string) =>
       get(within('playbooks', name, 'versions', digest), PlaybookVersionSchema),
@@ -166,7 +173,14 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
 
     plugins: () => list('plugins', PluginSchema, {}, {}),
 
+    incidents: (
+      filter: { readonly state?: string | undefined; readonly severity?: string | undefined },
+      paging: Paging = {},
+    ) => list(['incidents'], IncidentSummarySchema, filter, paging),
     incident: (id: string) => get(within('incidents', id), IncidentSchema),
+    timeline: (id: string, paging: Paging = {}) => list(['incidents', id, 'timeline'], TimelineEntrySchema, {}, paging),
+    noteIncident: (id: string, form: v.InferInput<typeof NoteForm>) =>
+      post(within('incidents', id, 'notes'), form, IncidentSchema),
 
     async auditExport(): Promise<Answer<AuditExport>> {
       const answer = await askStream(target, { method: 'GET', path: within('audit', 'export') });
@@ -180,12 +194,12 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     /** Where the record of the org ends now. */
     auditHead: () => get(within('audit', 'head'), AuditHead),
 
-    secrets: () => list('secrets', Secret, {}, {}),
+    secrets: () => list(['secrets'], Secret, {}, {}),
     setSecret: (name: string, value: string) =>
       call({ method: 'PUT', path: within('secrets', name), body: jsonBody({ value }) }, SecretName),
     removeSecret: (name: string) => call({ method: 'DELETE', path: within('secrets', name) }, SecretName),
 
-    tokens: (paging: Paging = {}) => list('tokens', TokenSummarySchema, {}, paging),
+    tokens: (paging: Paging = {}) => list(['tokens'], TokenSummarySchema, {}, paging),
     createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewTokenSchema),
     revokeToken: (id: string) => call({ method: 'DELETE', path: within('tokens', id) }, TokenName),
     whoami: () => get(['v1', 'whoami'], Whoami),

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
 import {
   Approval,
   ApprovalSummary,
@@ -23,7 +24,6 @@ import {
   Duration,
   EventId,
   Fields,
-  IncidentId,
   Instant,
   Name,
   Principal,
@@ -174,15 +174,6 @@ export const Plugin = v.object({
 });
 export type Plugin = v.InferOutput<typeof Plugin>;
 
-export const Incident = v.object({
-  incident: IncidentId,
-  org: Name,
-  state: v.string(),
-  updatedAt: Instant,
-  timeline: v.array(v.object({ at: Instant, run: RunId, state: v.string(), note: v.nullable(v.string()) })),
-});
-export type Incident = v.InferOutput<typeof Incident>;
-
 /** As `AuditHead` in audit.ts says. */
 export const AuditHead = v.object({
   format: v.literal('interlock/audit-head/v1'),
@@ -251,10 +242,12 @@ export const API_SCHEMAS = {
   Finding,
   Health,
   Incident,
+  IncidentSummary,
   Lint,
   LintIssue,
   NewToken,
   NoisyTrigger,
+  NoteForm,
   Page,
   Plan: PlanSchema,
   Playbook,
@@ -277,6 +270,7 @@ export const API_SCHEMAS = {
   Step,
   StepError,
   StoredEvent,
+  TimelineEntry,
   TokenForm,
   TokenName,
   TokenSummary,

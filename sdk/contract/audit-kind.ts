@@ -57,7 +57,10 @@ export const AUDIT_KINDS = {
   'approval.voted': kind(['ref', 'outcome'], 'A vote that counts: `approved` or `rejected`.'),
   'approval.refused': kind(['ref', 'outcome'], 'A vote that does not count; `outcome` says why.'),
   'approval.decided': kind(['ref', 'outcome'], 'An approval ended: `approved`, `rejected` or `expired`.'),
-  'incident.updated': kind([], 'The timeline of an incident was changed.'),
+  'incident.updated': kind(
+    [],
+    'An event, a step or a person told of an incident (`ref`); `outcome` is the state asked for.',
+  ),
   'run.cancel': kind(['run'], 'An operator asked for the run to stop.'),
   'run.undoing': kind(
     ['run', 'outcome'],

@@ -5,3 +5,19 @@ export type IncidentState = (typeof INCIDENT_STATES)[number];
 /** As OCSF names them, from its `severity_id`. */
 export const SEVERITIES = ['unknown', 'informational', 'low', 'medium', 'high', 'critical', 'fatal'] as const;
 export type Severity = (typeof SEVERITIES)[number];
+
+/** What an entry of an incident's timeline tells of. */
+export const ENTRY_KINDS = [
+  /** An event carried the finding. */
+  'reported',
+  /** A step of a run set its state. */
+  'updated',
+  'run_started',
+  'run_ended',
+  /** What became of a step that contains. */
+  'containment',
+  'approval',
+  /** A person's note, or change of state. */
+  'note',
+] as const;
+export type EntryKind = (typeof ENTRY_KINDS)[number];

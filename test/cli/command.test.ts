@@ -137,7 +137,30 @@ const rows: Readonly<Record<string, Row>> = {
   'incident show': {
     args: ['incident', 'show', 'INC-4711'],
     answers: { [`GET ${ORG}/incidents/INC-4711`]: data(samples.incident) },
-    says: ['INC-4711  contained\n', `2026-11-23 14:33:40Z  contained  ${RUN_ID}  blocked at the edge\n`],
+    says: [
+      'INC-4711  contained\n',
+      'confidence  82\n',
+      `2026-11-23 14:33:40Z  updated contained  system:engine  note ${RUN_ID}  17     blocked at the edge\n`,
+    ],
+    json: samples.incident,
+  },
+  'incident list': {
+    args: ['incident', 'list', '--severity', 'high', '--limit', '1'],
+    answers: { [`GET ${ORG}/incidents`]: data([samples.incidentRow], null) },
+    says: ['INC-4711  contained  high      2026-11-23 14:33:40Z  2026-11-23 14:33:40Z  Outbound connection to C2\n'],
+    json: [samples.incidentRow],
+  },
+  'incident timeline': {
+    args: ['incident', 'timeline', 'INC-4711'],
+    answers: { [`GET ${ORG}/incidents/INC-4711/timeline`]: data(samples.incident.timeline, null) },
+    says: ['updated contained  system:engine'],
+    json: samples.incident.timeline,
+  },
+  'incident note': {
+    args: ['incident', 'note', 'INC-4711', '--state', 'contained', '--note', 'blocked'],
+    answers: { [`POST ${ORG}/incidents/INC-4711/notes`]: data(samples.incident) },
+    sent: { state: 'contained', note: 'blocked' },
+    says: ['INC-4711  contained\n'],
     json: samples.incident,
   },
   'playbook list': {

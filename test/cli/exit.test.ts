@@ -51,6 +51,13 @@ const rows: Readonly<Record<string, Row>> = {
     route: `POST ${ORG}/approvals/${APPROVAL_ID}/votes`,
     wrong: [APPROVAL_ID, '--rationale', 'x', '--subject', 'this'],
   },
+  'incident list': { args: [], route: `GET ${ORG}/incidents`, wrong: ['--state', 'lost'] },
+  'incident timeline': { args: ['INC-1'], route: `GET ${ORG}/incidents/INC-1/timeline`, wrong: ['INC 1'] },
+  'incident note': {
+    args: ['INC-1', '--note', 'x'],
+    route: `POST ${ORG}/incidents/INC-1/notes`,
+    wrong: ['INC-1'],
+  },
   'incident show': { args: ['INC-1'], route: `GET ${ORG}/incidents/INC-1`, wrong: ['INC 1'] },
   'playbook list': { args: [], route: `GET ${ORG}/playbooks`, wrong: ['--limit', '0'] },
   'playbook lint': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/lint`, wrong: ['@', '@/nothing.yaml'] },

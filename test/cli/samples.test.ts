@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
+import * as apiIncident from '../../sdk/contract/api-incident.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
 import * as apiTrigger from '../../sdk/contract/api-trigger.ts';
 import * as samples from './samples.ts';
@@ -21,7 +22,8 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a playbook', api.Playbook, samples.playbook],
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],
   ['a plugin', api.Plugin, samples.plugin],
-  ['an incident', api.Incident, samples.incident],
+  ['an incident', apiIncident.Incident, samples.incident],
+  ['an incident row', apiIncident.IncidentSummary, samples.incidentRow],
   ['a token row', api.TokenSummary, samples.tokenRow],
   ['the holder of a token', api.Whoami, samples.whoami],
   ['a new token', api.NewToken, samples.newToken],

@@ -2,6 +2,7 @@ import type {
   Approval,
   ApprovalSummary,
   Incident,
+  IncidentSummary,
   NewToken,
   NoisyTrigger,
   Playbook,
@@ -254,12 +255,38 @@ export const plugin: Plugin = {
   ],
 };
 
-export const incident: Incident = {
+export const incidentRow: IncidentSummary = {
   incident: 'INC-4711',
   org: 'acme',
   state: 'contained',
+  severity: 'high',
+  title: 'Outbound connection to C2',
+  source: 'urn:siem',
+  confidence: 82,
+  uncertainty: null,
+  createdAt: AT,
   updatedAt: AT,
-  timeline: [{ at: AT, run: RUN_ID, state: 'contained', note: 'blocked at the edge' }],
+};
+
+export const incident: Incident = {
+  ...incidentRow,
+  timeline: [
+    {
+      at: AT,
+      seq: 17,
+      kind: 'updated',
+      by: 'system:engine',
+      event: null,
+      run: RUN_ID,
+      playbook: null,
+      step: 'note',
+      approval: null,
+      outcome: 'moved',
+      state: 'contained',
+      from: 'triaged',
+      note: 'blocked at the edge',
+    },
+  ],
 };
 
 export const tokenRow: TokenSummary = {

@@ -24,6 +24,7 @@ const refusals = (org: typeof ACME) => house.records(org).filter((record) => rec
 
 const READS = [
   'listApprovals',
+  'listIncidents',
   'listPlaybooks',
   'listPlugins',
   'listRuns',
@@ -36,13 +37,23 @@ const READS = [
   'readPlaybook',
   'readPlaybookVersion',
   'readRun',
+  'readTimeline',
 ];
 /** Every role, and every operation that it may use. What is not here is refused. */
 const MAY: Readonly<Record<Role, readonly string[]>> = {
   source: ['publishEvents'],
   author: [...READS, 'putPlaybook'],
   approver: [...READS, 'vote', 'activatePlaybook'],
-  operator: [...READS, 'publishEvents', 'cancelRun', 'settleStep', 'closeRun', 'stopTrigger', 'resumeTrigger'],
+  operator: [
+    ...READS,
+    'publishEvents',
+    'cancelRun',
+    'settleStep',
+    'closeRun',
+    'stopTrigger',
+    'resumeTrigger',
+    'noteIncident',
+  ],
   auditor: [...READS, 'exportAudit', 'readAuditHead'],
   admin: [
     ...READS,

@@ -184,6 +184,10 @@ test('a containment waits for another person, who decides on exactly what is sho
   });
   const incident = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7');
   expect(incident.data).toMatchObject({ incident: 'INC/7', state: 'contained', timeline: [{ run: id }] });
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents?state=contained');
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7/timeline');
+  const note = { body: { note: 'seen' } };
+  await house.ask('operator@acme', 'POST', '/v1/orgs/acme/incidents/INC%2F7/notes', note);
 });
 
 test('playbooks and versions are bounded, each with a problem of its own; what is there goes on', async () => {
@@ -393,7 +397,7 @@ test('a token is shown once, works, and ends when it is withdrawn', async () => 
     org: 'acme',
     principal: 'dana@example.org',
     roles: ['auditor'],
-    permissions: ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'audit.read'],
+    permissions: ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'lifecycle.read', 'audit.read'],
   });
   const listed = async () =>
     (await house.ask('admin@acme', 'GET', '/v1/orgs/acme/tokens')).data.some(

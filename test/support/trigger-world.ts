@@ -11,6 +11,7 @@ import { openPending } from '../../kernel/flow/pending.ts';
 import { openPlaybooks } from '../../kernel/flow/playbooks.ts';
 import { openRegistry } from '../../kernel/flow/registry.ts';
 import { openSchedule } from '../../kernel/flow/schedule.ts';
+import { OCSF_FINDINGS } from '../../kernel/incident/finding.ts';
 import type { Store } from '../../kernel/port/store.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import type { NormalEvent } from '../../kernel/trigger/event.ts';
@@ -148,6 +149,7 @@ export async function openTriggerWorld(
     id: ORG,
     policy: `sha256:${'1'.repeat(64)}` as never,
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
+    incidents: { ...OCSF_FINDINGS, from: [] },
     plugins: new Map(),
   });
   registry.refreshPlaybooks(ORG);
