@@ -67,6 +67,20 @@ export const LIMITS = {
     'a source that repeats itself must not fill the disk; the audit log keeps all',
     'the oldest makes room',
   ),
+  lifecycleDays: limit(30, 'days', 'how long a lifecycle event is kept in the feed of its org', 'it is removed'),
+  lifecycleEvents: limit(
+    100_000,
+    'events',
+    'lifecycle events that an org keeps; looked at every ten minutes',
+    'the oldest are removed',
+  ),
+  webhookSeconds: limit(10, 'seconds', 'one delivery of a lifecycle event', 'it is tried again'),
+  webhookHours: limit(
+    72,
+    'hours',
+    'a lifecycle event that nobody takes is tried no longer: it would hold up newer ones',
+    'given up, on record',
+  ),
   auditRecordBytes: limit(65_535, 'bytes', 'C2SP tlog-tiles: the length of an entry is a uint16', 'invariant'),
   connections: limit(
     4_096,

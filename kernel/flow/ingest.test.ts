@@ -39,6 +39,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     policy: digestOf('1'),
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
     incidents: OCSF_FINDINGS,
+    webhooks: [],
     plugins: new Map(),
   });
   for (const [index, name] of ['after', 'bad', 'calm'].entries()) {

@@ -14,13 +14,16 @@ import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
 import { type AuditExport, openExport } from './export.ts';
+import { type Feed, openFeed } from './feed.ts';
 import { type Incidents, openIncidents } from './incidents.ts';
 import { type Ingest, openIngest } from './ingest.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { type Outbox, openOutbox } from './outbox.ts';
 import { openPending } from './pending.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
+import { openPrune } from './prune.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
@@ -52,6 +55,7 @@ export type Kernel = {
   readonly ingest: Ingest;
   readonly control: Control;
   readonly incidents: Incidents;
+  readonly lifecycle: Pick<Feed, 'read' | 'last' | 'wait'> & { readonly webhooks: Outbox['state'] };
   readonly query: Query;
   readonly playbooks: Playbooks;
   readonly triggers: Triggers;
@@ -68,7 +72,7 @@ export type Kernel = {
   readonly refuseAccess: (by: Principal, what: string) => Promise<void>;
   /** Resolves with the run when it ends, or as it is after `timeoutMs`. Null when there is none. */
   readonly waitForRun: (org: OrgId, run: RunId, timeoutMs: number) => Promise<Run | null>;
-  /** Before a stop: whoever waits for a run gets it as it is, and nobody waits any more. */
+  /** Before a stop: whoever waits gets things as they are, and nobody waits any more. */
   readonly endWaits: () => void;
   readonly setUpOrg: (setup: OrgSetup) => Promise<Result<void, string>>;
   /** After all orgs are set up: takes up open work and starts the timers. */
@@ -105,6 +109,7 @@ export function openKernel(ports: Ports): Kernel {
   const timers = openTimers({ store, ledger, driver, clock, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
+  const feed = openFeed({ store, ledger });
   const inFlight = new Map<OrgId, Set<RunId>>();
   const { take, fire } = openIngest({
     store,
@@ -119,7 +124,18 @@ export function openKernel(ports: Ports): Kernel {
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
   const waiting = openWaiting({ query, driver });
-  const { setUpOrg, load } = openSetUp({ ledger, registry, cells, modules });
+  const outbox = openOutbox({
+    ledger,
+    registry,
+    feed,
+    egress,
+    secrets: ports.secrets,
+    clock,
+    report,
+    onRefusal: ports.onRefusal,
+  });
+  const prune = openPrune({ store, ledger, registry, clock });
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
   let ticking: NodeJS.Timeout | undefined;
 
   const children = openChildren({ driver, registry, report });
@@ -168,6 +184,7 @@ export function openKernel(ports: Ports): Kernel {
     ingest: take,
     control: openControl({ driver, ledger }),
     incidents: openIncidents({ ledger, clock }),
+    lifecycle: { ...feed, webhooks: outbox.state },
     query,
     playbooks: openPlaybooks({ ledger, registry, clock }),
     triggers: openTriggers({ store, ledger, registry, clock }),
@@ -207,7 +224,10 @@ export function openKernel(ports: Ports): Kernel {
       }),
 
     waitForRun: waiting.waitForRun,
-    endWaits: waiting.endWaits,
+    endWaits() {
+      waiting.endWaits();
+      feed.endWaits();
+    },
 
     setUpOrg,
 
@@ -216,9 +236,12 @@ export function openKernel(ports: Ports): Kernel {
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
       pending.resume();
+      outbox.begin();
       ticking = setInterval(() => {
         void timers.sweep().catch(report);
         void schedule.sweep().catch(report);
+        outbox.sweep();
+        void prune.sweep().catch(report);
       }, SWEEP_MS);
       return recovered;
     },
@@ -229,7 +252,7 @@ export function openKernel(ports: Ports): Kernel {
 
     async stop() {
       clearInterval(ticking);
-      await worker.stop(STOP_GRACE_MS);
+      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
       await ledger.idle();

@@ -6,6 +6,7 @@ import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
 import { type ActionContract, contractsOf } from '../cell/parameters.ts';
+import type { Webhook } from '../egress/webhook.ts';
 import type { GuardrailSet } from '../guardrail/schema.ts';
 import { toGraph } from '../playbook/compile.ts';
 import type { Graph } from '../playbook/graph.ts';
@@ -35,6 +36,7 @@ export type Org = {
   readonly egress: EgressPolicy;
   /** How incidents are read out of events. */
   readonly incidents: IncidentPolicy;
+  readonly webhooks: readonly Webhook[];
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
   /** Those that are asked about every event, by playbook. */

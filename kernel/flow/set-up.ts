@@ -9,11 +9,15 @@ import { err, ok, type Result } from '../base/result.ts';
 import { admit } from '../cell/admit.ts';
 import { pluginDigest } from '../cell/parameters.ts';
 import { faultOfManifest } from '../cell/sealed-manifest.ts';
+import type { Webhook } from '../egress/webhook.ts';
 import { OCSF_FINDINGS } from '../incident/finding.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
+import type { Write } from '../port/store.ts';
+import type { Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import { stateOf } from './outbox.ts';
 import type { PolicySet, Registry } from './registry.ts';
 
 /**
@@ -26,6 +30,8 @@ export type OrgSetup = {
   readonly egress: EgressPolicy;
   /** How incidents are read out of events; absent: out of OCSF findings. */
   readonly incidents?: IncidentPolicy | undefined;
+  /** Where lifecycle events are sent. */
+  readonly webhooks?: readonly Webhook[] | undefined;
   readonly plugins: readonly {
     readonly manifest: PluginManifest;
     readonly wasm: Uint8Array;
@@ -33,8 +39,17 @@ export type OrgSetup = {
   }[];
 };
 
-export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: CellHost; modules: ModuleStore }) {
-  const { ledger, registry, cells, modules } = deps;
+const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
+  ({ id, url: url.href, types, secret, addresses: rule.addresses }) as unknown as Json;
+
+export function openSetUp(deps: {
+  ledger: Ledger;
+  registry: Registry;
+  feed: Pick<Feed, 'last'>;
+  cells: CellHost;
+  modules: ModuleStore;
+}) {
+  const { ledger, registry, feed, cells, modules } = deps;
 
   const install = async (
     org: OrgId,
@@ -74,7 +89,21 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     return ok(digest);
   };
 
-  async function setUpOrg({ id, policy, egress: grants, incidents, plugins }: OrgSetup): Promise<Result<void, string>> {
+  /** A webhook that is new is told of what comes from now on. */
+  const firstPlaces = (org: OrgId, webhooks: readonly Webhook[]): Write[] =>
+    webhooks
+      .map(({ id }) => KEYS.webhook(org, id))
+      .filter((key) => ledger.read(key) === undefined)
+      .map((key) => ({ key, value: JSON.stringify({ ...stateOf(undefined), after: feed.last(org) }) }));
+
+  async function setUpOrg({
+    id,
+    policy,
+    egress: grants,
+    incidents,
+    webhooks,
+    plugins,
+  }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
     if (ledger.read(KEYS.org(id)) === undefined)
       await ledger.stage({
@@ -90,10 +119,12 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     const key = KEYS.policy(id, digest);
     const egressDigest = digestOfJson('egress', grants as unknown as Json);
     const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
+    const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
     const inForce = JSON.stringify({
       policy: digest,
       egress: egressDigest,
       ...(incidentsDigest && { incidents: incidentsDigest }),
+      ...(webhooksDigest && { webhooks: webhooksDigest }),
     });
     const put = (ref: string, act: Digest): AuditDraft => ({
       org: id,
@@ -108,10 +139,12 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
           put('guardrails-and-approvals', digest),
           put('egress', egressDigest),
           ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
+          ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
         ],
         rows: [
           { key, value: JSON.stringify(policy) },
           { key: `${id}/policies`, value: inForce },
+          ...firstPlaces(id, webhooks ?? []),
         ],
       });
     const active = new Map(
@@ -120,7 +153,14 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
         return plugin ? [[name, plugin] as const] : [];
       }),
     );
-    registry.addOrg({ id, policy: digest, egress: grants, incidents: incidents ?? OCSF_FINDINGS, plugins: active });
+    registry.addOrg({
+      id,
+      policy: digest,
+      egress: grants,
+      incidents: incidents ?? OCSF_FINDINGS,
+      webhooks: webhooks ?? [],
+      plugins: active,
+    });
     registry.refreshPlaybooks(id);
     return ok(undefined);
   }

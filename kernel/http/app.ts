@@ -11,6 +11,7 @@ import { approvalRoutes } from './route/approvals.ts';
 import { auditRoutes } from './route/audit.ts';
 import { eventRoutes } from './route/events.ts';
 import { incidentRoutes } from './route/incidents.ts';
+import { lifecycleRoutes } from './route/lifecycle.ts';
 import { playbookRoutes } from './route/playbooks.ts';
 import { pluginRoutes } from './route/plugins.ts';
 import { runRoutes } from './route/runs.ts';
@@ -85,6 +86,7 @@ const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...triggerRoutes({ kernel }),
   ...pluginRoutes({ kernel }),
   ...incidentRoutes({ kernel }),
+  ...lifecycleRoutes({ kernel }),
   ...auditRoutes({ kernel }),
   ...secretRoutes({ kernel }),
 ];

@@ -5,7 +5,7 @@ import { page, problem } from './answer.ts';
 import { CURSOR_CHARS, fromCursor, type List, toCursor } from './cursor.ts';
 
 /** The pages of a list: what every list takes beside its filter, and how one page is made. */
-const DEFAULT_ROWS = 50;
+export const DEFAULT_ROWS = 50;
 
 export const paging = {
   /** Rows of one page; more than 200 counts as 200. */

@@ -87,6 +87,10 @@ export function sayJson(data: unknown): void {
   process.stdout.write(`${lines.map(escapeUnprintable).join('\n')}\n`);
 }
 
+/** One JSON document on one line, for what has no end. */
+export const sayJsonLine = (data: unknown): void =>
+  void process.stdout.write(`${escapeUnprintable(JSON.stringify(data))}\n`);
+
 const ESC = String.fromCharCode(27);
 const STYLING = new RegExp(`${ESC}\\[[0-9;]*m`, 'g');
 const widthOf = (text: string): number => Array.from(text.replace(STYLING, '')).length;

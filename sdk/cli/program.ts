@@ -5,6 +5,7 @@ import { addApproval } from './command-approval.ts';
 import { addAudit } from './command-audit.ts';
 import { addEvent } from './command-event.ts';
 import { addIncident } from './command-incident.ts';
+import { addLifecycle } from './command-lifecycle.ts';
 import { addPlaybook } from './command-playbook.ts';
 import { addPlugin } from './command-plugin.ts';
 import { addRun } from './command-run.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addRun(program);
   addApproval(program);
   addIncident(program);
+  addLifecycle(program);
   program.commandsGroup('Playbooks and plugins:');
   addPlaybook(program);
   addTrigger(program);

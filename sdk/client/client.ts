@@ -40,6 +40,7 @@ import {
   type TriggerForm,
   Trigger as TriggerSchema,
 } from '../contract/api-trigger.ts';
+import { AnyLifecycleEvent, LifecycleWebhook as LifecycleWebhookSchema } from '../contract/lifecycle.ts';
 import { type Answer, fail, ok } from './answer.ts';
 import { type Ask, askJson, askStream, type Schema, type Target } from './transport.ts';
 
@@ -56,6 +57,13 @@ export type ClientOptions = {
 };
 
 export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type LifecycleQuery = {
+  readonly type?: string | undefined;
+  /** `page.next` of the page before, or `now`. */
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly waitMs?: number | undefined;
+};
 export type Paging = { readonly limit?: number | undefined; readonly cursor?: string | undefined };
 export type Page<T> = { readonly data: readonly T[]; readonly page: { readonly next: string | null } };
 export type Body = { readonly type: string; readonly content: string | Uint8Array<ArrayBuffer> };
@@ -81,6 +89,8 @@ export type NoisyTrigger = v.InferInput<typeof NoisyTriggerSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
 export type IncidentSummary = v.InferInput<typeof IncidentSummarySchema>;
 export type TimelineEntry = v.InferInput<typeof TimelineEntrySchema>;
+export type LifecycleEvent = v.InferInput<typeof AnyLifecycleEvent>;
+export type LifecycleWebhook = v.InferInput<typeof LifecycleWebhookSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
@@ -181,6 +191,25 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     timeline: (id: string, paging: Paging = {}) => list(['incidents', id, 'timeline'], TimelineEntrySchema, {}, paging),
     noteIncident: (id: string, form: v.InferInput<typeof NoteForm>) =>
       post(within('incidents', id, 'notes'), form, IncidentSchema),
+
+    /** @param waitMs the server answers when there is something, or after this time. */
+    lifecycle: ({ type, after, limit, waitMs = 0 }: LifecycleQuery) =>
+      askJson<Page<LifecycleEvent>>(
+        target,
+        {
+          method: 'GET',
+          path: within('lifecycle'),
+          waitMs,
+          query: {
+            type,
+            after,
+            limit: limit?.toString(),
+            wait: waitMs > 0 ? `${Math.round(waitMs)}ms` : undefined,
+          },
+        },
+        listOf(AnyLifecycleEvent) as Schema<Page<LifecycleEvent>>,
+      ),
+    webhooks: () => list(['lifecycle', 'webhooks'], LifecycleWebhookSchema, {}, {}),
 
     async auditExport(): Promise<Answer<AuditExport>> {
       const answer = await askStream(target, { method: 'GET', path: within('audit', 'export') });

@@ -32,6 +32,7 @@ import {
   Seq,
   TokenId,
 } from './api-word.ts';
+import { LifecycleEvent, LifecycleWebhook } from './lifecycle.ts';
 import { PlanSchema, STEP_TYPES } from './plugin.ts';
 import { ProblemSchema } from './problem.ts';
 
@@ -243,6 +244,8 @@ export const API_SCHEMAS = {
   Health,
   Incident,
   IncidentSummary,
+  LifecycleEvent,
+  LifecycleWebhook,
   Lint,
   LintIssue,
   NewToken,

@@ -86,6 +86,13 @@ export const AUDIT_KINDS = {
   ),
   'token.revoked': kind(['ref'], 'An access token was withdrawn.'),
   'access.refused': kind([], 'Someone asked for what they may not do.'),
+  'webhook.delivered': kind(['ref'], 'Lifecycle events were delivered to a webhook (`ref`).'),
+  'webhook.failed': kind(['ref', 'outcome'], 'A webhook did not take a lifecycle event; `outcome` says why.'),
+  'webhook.dropped': kind(
+    ['ref', 'outcome'],
+    'Lifecycle events were given up for a webhook: they are too old, or no longer kept.',
+  ),
+  'lifecycle.pruned': kind(['ref'], 'The feed of lifecycle events was cut; `ref` is the last one that was removed.'),
   'kernel.started': kind([], 'The kernel opened the log and took it over.'),
   'kernel.stopped': kind([], 'The kernel closed the log in good order.'),
   'kernel.recovered': kind([], 'The kernel found work of an earlier life and took it up.'),

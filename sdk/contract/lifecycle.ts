@@ -145,6 +145,29 @@ const eventOf = <T extends LifecycleType>(type: T) =>
 export const LifecycleEvent = v.variant('type', LIFECYCLE_TYPES.map(eventOf) as [ReturnType<typeof eventOf>]);
 export type LifecycleEvent = v.InferOutput<typeof LifecycleEvent>;
 
+/** As a reader takes it who does not know every type. */
+export const AnyLifecycleEvent = v.object({
+  ...envelope,
+  type: v.string(),
+  dataschema: v.string(),
+  data: v.record(v.string(), v.unknown()),
+});
+
+/** A receiver of lifecycle events, and how far it is. */
+export const LifecycleWebhook = v.object({
+  webhook: Name,
+  host: v.string(),
+  types: v.array(v.string()),
+  /** Events that it took, and events that were given up. */
+  delivered: Count,
+  dropped: Count,
+  /** Tries of the next event that failed, the word of the last failure, and when it is tried again. */
+  attempts: Count,
+  failure: v.nullable(v.string()),
+  retryAt: v.nullable(Instant),
+});
+export type LifecycleWebhook = v.InferOutput<typeof LifecycleWebhook>;
+
 /** Chooses types: one, or all of a group (`interlock.run.*`). */
 export const LifecycleFilter = v.pipe(
   v.string(),

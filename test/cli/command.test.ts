@@ -163,6 +163,24 @@ const rows: Readonly<Record<string, Row>> = {
     says: ['INC-4711  contained\n'],
     json: samples.incident,
   },
+  'lifecycle list': {
+    args: ['lifecycle', 'list', '--type', 'interlock.run.*'],
+    answers: { [`GET ${ORG}/lifecycle`]: data([samples.lifecycleEvent], 'next-place') },
+    says: [`2026-11-23 14:33:40Z  interlock.run.ended  ${RUN_ID}  playbook=contain-c2  state=completed  `],
+    json: { data: [samples.lifecycleEvent], page: { next: 'next-place' } },
+  },
+  'lifecycle follow': {
+    args: ['lifecycle', 'follow', '--for', '1ms'],
+    answers: { [`GET ${ORG}/lifecycle`]: data([samples.lifecycleEvent], 'next-place') },
+    says: [`interlock.run.ended  ${RUN_ID}  playbook=contain-c2`],
+    json: samples.lifecycleEvent,
+  },
+  'lifecycle webhooks': {
+    args: ['lifecycle', 'webhooks'],
+    answers: { [`GET ${ORG}/lifecycle/webhooks`]: data([samples.lifecycleWebhook], null) },
+    says: ['siem     siem.example  41         0        3 times: http.503  2026-11-23 14:33:40Z\n'],
+    json: [samples.lifecycleWebhook],
+  },
   'playbook list': {
     args: ['playbook', 'list', '--limit', '1'],
     answers: { [`GET ${ORG}/playbooks`]: data([samples.playbookRow], null) },

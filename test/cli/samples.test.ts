@@ -4,6 +4,7 @@ import * as api from '../../sdk/contract/api.ts';
 import * as apiIncident from '../../sdk/contract/api-incident.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
 import * as apiTrigger from '../../sdk/contract/api-trigger.ts';
+import * as lifecycle from '../../sdk/contract/lifecycle.ts';
 import * as samples from './samples.ts';
 
 test.each<[string, v.GenericSchema, unknown]>([
@@ -24,6 +25,8 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a plugin', api.Plugin, samples.plugin],
   ['an incident', apiIncident.Incident, samples.incident],
   ['an incident row', apiIncident.IncidentSummary, samples.incidentRow],
+  ['a lifecycle event', lifecycle.LifecycleEvent, samples.lifecycleEvent],
+  ['a webhook', lifecycle.LifecycleWebhook, samples.lifecycleWebhook],
   ['a token row', api.TokenSummary, samples.tokenRow],
   ['the holder of a token', api.Whoami, samples.whoami],
   ['a new token', api.NewToken, samples.newToken],

@@ -3,6 +3,8 @@ import type {
   ApprovalSummary,
   Incident,
   IncidentSummary,
+  LifecycleEvent,
+  LifecycleWebhook,
   NewToken,
   NoisyTrigger,
   Playbook,
@@ -287,6 +289,37 @@ export const incident: Incident = {
       note: 'blocked at the edge',
     },
   ],
+};
+
+export const lifecycleEvent: LifecycleEvent = {
+  specversion: '1.0',
+  id: '000000000000021-0a1b2c3d',
+  source: '/v1/orgs/acme',
+  type: 'interlock.run.ended',
+  subject: RUN_ID,
+  time: AT,
+  datacontenttype: 'application/json',
+  dataschema: 'urn:interlock:lifecycle:run.ended:v1',
+  data: {
+    seq: 21,
+    run: RUN_ID,
+    playbook: 'contain-c2',
+    digest: DIGEST,
+    state: 'completed',
+    reason: 'completed',
+    partial: false,
+  },
+};
+
+export const lifecycleWebhook: LifecycleWebhook = {
+  webhook: 'siem',
+  host: 'siem.example',
+  types: ['interlock.run.*'],
+  delivered: 41,
+  dropped: 0,
+  attempts: 3,
+  failure: 'http.503',
+  retryAt: AT,
 };
 
 export const tokenRow: TokenSummary = {

@@ -91,6 +91,8 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     path: `/v1/orgs/{org}/incidents/${ids.incident}/notes`,
     body: { note: 'probe' },
   },
+  { operation: 'readLifecycle', method: 'GET', path: '/v1/orgs/{org}/lifecycle' },
+  { operation: 'listWebhooks', method: 'GET', path: '/v1/orgs/{org}/lifecycle/webhooks' },
   { operation: 'exportAudit', method: 'GET', path: '/v1/orgs/{org}/audit/export' },
   { operation: 'readAuditHead', method: 'GET', path: '/v1/orgs/{org}/audit/head' },
   { operation: 'listSecrets', method: 'GET', path: '/v1/orgs/{org}/secrets' },

@@ -186,6 +186,8 @@ test('a containment waits for another person, who decides on exactly what is sho
   expect(incident.data).toMatchObject({ incident: 'INC/7', state: 'contained', timeline: [{ run: id }] });
   await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents?state=contained');
   await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7/timeline');
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/lifecycle?limit=5');
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/lifecycle/webhooks');
   const note = { body: { note: 'seen' } };
   await house.ask('operator@acme', 'POST', '/v1/orgs/acme/incidents/INC%2F7/notes', note);
 });

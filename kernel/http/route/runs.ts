@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
 import { CancelForm, CloseForm, RUN_STATES, Run, RunSummary, SettleForm } from '../../../sdk/contract/api-run.ts';
-import { Duration, Name } from '../../../sdk/contract/api-word.ts';
+import { Name } from '../../../sdk/contract/api-word.ts';
 import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
-import { durationMs, isDurationUpTo, parseDuration } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
 import { data, problem } from '../answer.ts';
@@ -12,10 +11,7 @@ import { controlAnswer } from '../control.ts';
 import { listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
 import { runView, summaryView } from '../view/run.ts';
-import { openWaits } from '../waits.ts';
-
-/** How long a request may wait for the end of a run. */
-const WAIT_MS = durationMs(60_000);
+import { openWaits, wait, waitMsOf } from '../waits.ts';
 
 const ListQuery = v.strictObject({
   state: v.optional(v.picklist(RUN_STATES)),
@@ -24,12 +20,7 @@ const ListQuery = v.strictObject({
 });
 const ReadQuery = v.strictObject({
   /** Answer when the run has ended, or after this long. */
-  wait: v.optional(
-    v.pipe(
-      Duration,
-      v.check((text) => isDurationUpTo(text, WAIT_MS), 'a duration up to 60s'),
-    ),
-  ),
+  wait,
 });
 
 export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Route[] {
@@ -42,11 +33,11 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
         kernel.query.absorbed(run.org, run.id),
       ),
     );
-  const read = (org: OrgId, name: string | undefined, wait: string | undefined): Response | Promise<Response> => {
+  const read = (org: OrgId, name: string | undefined, asked: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
     if (!id) return problem('not-found');
     const answer = (run: RunValue | null) => (run ? show(run) : problem('not-found'));
-    const waitMs = wait === undefined ? 0 : (parseDuration(wait) ?? 0);
+    const waitMs = waitMsOf(asked);
     if (waitMs === 0) return answer(kernel.query.run(org, id));
     const ended = waits.take(org, () => kernel.waitForRun(org, id, waitMs));
     return ended ? ended.then(answer) : problem('too-many-waits', { headers: { 'retry-after': '1' } });
