@@ -56,6 +56,7 @@ describe('an incident', () => {
     const later = apply(known, change('reported', { severity: 'unknown', source: 'b' }, 2)).after;
     expect(later).toMatchObject({ severity: 'high', confidence: 82, uncertainty: null, title: 'A', source: 'a' });
     expect(later).toMatchObject({ createdAt: 1, updatedAt: 2, entries: 2 });
+    expect(apply(later, change('note', { severity: 'unknown' }, 3)).after.severity).toBe('unknown');
   });
 
   test('is not made older by a clock that was set back', () => {

@@ -117,8 +117,7 @@ export function applyChange(org: OrgId, known: Incident | null, change: Change):
   const after: Incident = {
     ...before,
     state: outcome === 'moved' && wanted !== undefined ? wanted : before.state,
-    // Whoever does not know does not take away what is known.
-    severity: asked.severity === undefined || asked.severity === 'unknown' ? before.severity : asked.severity,
+    severity: severityOf(before.severity, asked.severity, entry.kind),
     title: asked.title ?? before.title,
     source: before.source ?? asked.source ?? null,
     confidence: asked.confidence ?? before.confidence,
@@ -130,6 +129,10 @@ export function applyChange(org: OrgId, known: Incident | null, change: Change):
   if (wanted === undefined || outcome === undefined) return { before: known, after, entry };
   return { before: known, after, entry: { ...entry, outcome, state: wanted, from: before.state } };
 }
+
+/** A reporter that does not know does not take away what is known. */
+const severityOf = (before: Severity, asked: Severity | undefined, kind: EntryKind): Severity =>
+  asked === undefined || (asked === 'unknown' && kind === 'reported') ? before : asked;
 
 type Move = 'moved' | 'kept' | 'refused';
 
