@@ -57,7 +57,16 @@ function tellOf(
       return contains(event.step) && !isTriedAgain(event.step, later)
         ? { kind: 'containment', step: event.step, outcome: 'indeterminate' }
         : undefined;
+    case 'step-checked':
+      return contains(event.step) ? { kind: 'containment', step: event.step, outcome: event.outcome } : undefined;
+    case 'step-rolled-back':
+      return contains(event.step) ? { kind: 'containment', step: event.step, outcome: 'rolled_back' } : undefined;
+    case 'undo-failed':
+      return contains(event.step)
+        ? { kind: 'containment', step: event.step, outcome: 'rollback_failed', note: event.error.class }
+        : undefined;
     case 'step-settled':
+    case 'step-by-hand':
       return contains(event.step)
         ? { kind: 'containment', step: event.step, by: `principal:${event.by}`, outcome: event.outcome }
         : undefined;
@@ -66,9 +75,9 @@ function tellOf(
   }
 }
 
-/** A try that is followed by another is not yet what became of the step. */
+/** A try that is followed by another, or by a question to the action, is not yet what became of the step. */
 const isTriedAgain = (step: string, later: readonly RunEvent[]): boolean =>
-  later.some((event) => event.kind === 'step-retry' && event.step === step);
+  later.some((event) => (event.kind === 'step-retry' || event.kind === 'step-checking') && event.step === step);
 
 type Common = Pick<Entry, 'at' | 'seq' | 'by' | 'run'>;
 

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { LIFECYCLE, LIFECYCLE_TYPES, LifecycleEvent, matchesType } from '../../sdk/contract/lifecycle.ts';
-import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepId } from '../base/id.ts';
+import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { unixMs } from '../base/time.ts';
 import type { RunEvent } from '../run/event.ts';
-import { evolve } from '../run/evolve.ts';
+import { afterTurn, evolve } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { lifecycleId, toCloudEvent } from './event.ts';
 import { lifecycleOfTurn } from './of-turn.ts';
@@ -12,7 +12,7 @@ import { lifecycleOfTurn } from './of-turn.ts';
 const ORG = 'acme' as OrgId;
 const AT = unixMs(1_800_000_000_000);
 const digest = (digit: string) => `sha256:${digit.repeat(64)}` as Digest;
-const step = 'ban' as StepId;
+const step = 'ban' as StepRunId;
 const approval = `apr_${'b'.repeat(32)}` as ApprovalId;
 const by = 'ann' as PrincipalId;
 
@@ -58,6 +58,17 @@ const INDETERMINATE: RunEvent = { kind: 'step-indeterminate', step, attempt: 1, 
 const error = { class: 'timeout', message: 'not-told' } as const;
 const ended = (state: 'completed' | 'aborted' | 'failed'): RunEvent => ({ kind: 'run-ended', state, reason: 'x' });
 
+const DONE: readonly RunEvent[] = [STARTED, INTENDED, { kind: 'step-succeeded', step, attempt: 1, output: 'not-told' }];
+const UNDOING: RunEvent = { kind: 'run-undoing', state: 'failed', reason: 'x', deadlineAt: unixMs(AT + 9) };
+const UNDO: RunEvent = { kind: 'undo-intended', step, attempt: 1, uses: 'x/y', key: 'k', recordsLeaving: false };
+const CHECKING: RunEvent = { kind: 'step-checking', step, attempt: 1 };
+const LANES: RunEvent = {
+  kind: 'step-opened',
+  step,
+  parameters: { hosts: 'not-told' },
+  open: { waitsFor: 'lanes', lanes: 2, most: 2 },
+};
+
 type Row = { readonly before?: readonly RunEvent[]; readonly events: readonly RunEvent[]; readonly tells: string };
 const row = (tells: string, events: readonly RunEvent[], before: readonly RunEvent[] = [STARTED]): Row => ({
   before,
@@ -69,6 +80,66 @@ const row = (tells: string, events: readonly RunEvent[], before: readonly RunEve
 const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
   'run-started': [row('run.started', [STARTED], [])],
   'step-ready': [row('', [{ kind: 'step-ready', step, parameters: {} }])],
+  'run-released': [row('', [{ kind: 'run-released' }], [{ ...STARTED, queued: true }])],
+  'step-parked': [row('run.waiting', [{ kind: 'step-parked', step, parameters: {}, op: 'execute' }])],
+  'step-opened': [
+    row('run.waiting', [
+      { kind: 'step-opened', step, parameters: {}, open: { waitsFor: 'time', until: unixMs(AT + 5) } },
+    ]),
+  ],
+  'lane-started': [row('', [{ kind: 'lane-started', step, lane: 0 }], [STARTED, LANES])],
+  'lane-ended': [row('', [{ kind: 'lane-ended', step, lane: 0, outcome: 'succeeded' }], [STARTED, LANES])],
+  'step-checking': [row('', [{ kind: 'step-checking', step, attempt: 1 }], [STARTED, INTENDED, INDETERMINATE])],
+  'step-checked': [
+    row(
+      'step.settled',
+      [{ kind: 'step-checked', step, attempt: 1, outcome: 'succeeded', output: 'not-told' }],
+      [STARTED, INTENDED, INDETERMINATE, CHECKING],
+    ),
+  ],
+  'step-check-failed': [
+    row(
+      'run.waiting',
+      [{ kind: 'step-check-failed', step, attempt: 1, error }],
+      [STARTED, INTENDED, INDETERMINATE, CHECKING],
+    ),
+  ],
+  'step-by-hand': [
+    row('step.settled', [{ kind: 'step-by-hand', step, by, outcome: 'failed', note: 'not-told' }], [STARTED, INTENDED]),
+  ],
+  'run-undoing': [row('run.undoing', [UNDOING], DONE)],
+  'undo-intended': [row('', [UNDO], [...DONE, UNDOING])],
+  'undo-tried': [row('', [{ kind: 'undo-tried', step, attempt: 1, end: 'failed', error }], [...DONE, UNDOING, UNDO])],
+  'undo-retry': [
+    row(
+      '',
+      [{ kind: 'undo-retry', step, attempt: 2, retryAt: unixMs(AT + 5), cutOff: false }],
+      [...DONE, UNDOING, UNDO],
+    ),
+  ],
+  'undo-parked': [row('', [{ kind: 'undo-parked', step }], [...DONE, UNDOING])],
+  'step-rolled-back': [
+    row(
+      'step.rolled_back',
+      [{ kind: 'step-rolled-back', step, attempt: 1, output: 'not-told' }],
+      [...DONE, UNDOING, UNDO],
+    ),
+  ],
+  'undo-failed': [
+    row('rollback.failed', [{ kind: 'undo-failed', step, error }], [...DONE, UNDOING, UNDO]),
+    row(
+      'rollback.failed run.ended run.needs_review',
+      [{ kind: 'undo-failed', step, error }, ended('failed')],
+      [...DONE, UNDOING, UNDO],
+    ),
+  ],
+  'run-closed': [
+    row(
+      'run.closed',
+      [{ kind: 'run-closed', by, note: 'not-told' }],
+      [STARTED, INTENDED, INDETERMINATE, ended('failed')],
+    ),
+  ],
   'step-planned': [
     row('', [{ kind: 'step-planned', step, plan: { summary: 'x', targets: [], reversible: true, details: {} } }]),
   ],
@@ -83,7 +154,7 @@ const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
       ['approval.decided', 'withdrawn'],
       ['approval.expired', 'expired'],
     ] as const
-  ).map(([tells, state]) => row(tells, [{ kind: 'approval-decided', approval, state }], [STARTED, HELD])),
+  ).map(([tells, state]) => row(tells, [{ kind: 'approval-decided', approval, state }, INTENDED], [STARTED, HELD])),
   'step-intended': [row('', [INTENDED])],
   'step-leaving': [row('', [{ kind: 'step-leaving', step, attempt: 1 }], [STARTED, INTENDED])],
   'step-succeeded': [
@@ -125,8 +196,10 @@ const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
   ],
 };
 
-const fold = (run: Run | null, events: readonly RunEvent[], seq: number): Run | null =>
-  events.reduce<Run | null>((folded, event, index) => evolve(folded, event, seq + index, AT), run);
+const fold = (run: Run | null, events: readonly RunEvent[], seq: number): Run | null => {
+  const folded = events.reduce<Run | null>((before, event, index) => evolve(before, event, seq + index, AT), run);
+  return folded && afterTurn(folded, run);
+};
 
 describe.each(Object.entries(ROWS))('%s', (_, rows) => {
   test.each(rows)('tells "$tells"', ({ before = [], events, tells }) => {
@@ -149,6 +222,6 @@ describe.each(Object.entries(ROWS))('%s', (_, rows) => {
 test('a filter names a type or a group, and nothing by accident', () => {
   const chosen = (filter: string) => LIFECYCLE_TYPES.filter((type) => matchesType(filter, type)).length;
   expect(chosen('interlock.*')).toBe(Object.keys(LIFECYCLE).length);
-  expect(chosen('interlock.run.*')).toBe(5);
+  expect(chosen('interlock.run.*')).toBe(7);
   expect([chosen('interlock.run.ended'), chosen('interlock.run'), chosen('*'), chosen('')]).toEqual([1, 0, 0, 0]);
 });

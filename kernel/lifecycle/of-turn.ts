@@ -19,8 +19,9 @@ export function lifecycleOfTurn(
     lifecycleOfEvent(run, event, turn.seq + index, turn.events.slice(index + 1)),
   );
   const last = common(run, turn.seq + turn.events.length - 1);
-  if (run.state === 'waiting' && before?.state !== 'waiting')
-    told.push({ type: 'interlock.run.waiting', subject: run.id, data: { ...last, for: awaited(run) } });
+  const now = awaited(run);
+  if (now !== null && now !== (before && awaited(before)))
+    told.push({ type: 'interlock.run.waiting', subject: run.id, data: { ...last, for: now } });
   if (closureOf(run) === 'needs_review' && (!before || closureOf(before) !== 'needs_review'))
     told.push({ type: 'interlock.run.needs_review', subject: run.id, data: { ...last, state: run.state } });
   return told;
@@ -34,12 +35,19 @@ const common = (run: Run, seq: number) => ({
   ...(run.incident !== undefined && { incident: run.incident }),
 });
 
-/** In the order in which it matters to whoever is told. */
-function awaited(run: Run): 'approval' | 'settlement' | 'retry' | 'timer' {
+type Awaited = 'approval' | 'person' | 'settlement' | 'stop' | 'event' | 'retry' | 'time';
+
+/** What a run waits for, in the order in which it matters to whoever is told; null while it does not wait. */
+function awaited(run: Run): Awaited | null {
+  if (run.state !== 'waiting') return null;
   const steps = Object.values(run.steps);
+  const waits = (what: string) => steps.some((step) => 'waitsFor' in step && step.waitsFor === what);
   if (Object.values(run.approvals).some(({ state }) => state === 'pending')) return 'approval';
+  if (waits('person')) return 'person';
   if (steps.some(({ state }) => state === 'indeterminate')) return 'settlement';
-  return steps.some((step) => step.state === 'ready' && step.waitsFor === 'retry') ? 'retry' : 'timer';
+  if (waits('release')) return 'stop';
+  if (waits('event')) return 'event';
+  return waits('retry') ? 'retry' : 'time';
 }
 
 function lifecycleOfEvent(run: Run, event: RunEvent, seq: number, later: readonly RunEvent[]): LifecycleDraft[] {
@@ -83,10 +91,27 @@ function lifecycleOfEvent(run: Run, event: RunEvent, seq: number, later: readonl
       const again = isTriedAgain(step, later);
       return [{ type: 'interlock.step.indeterminate', subject, data: { ...of, step, attempt, again } }];
     }
-    case 'step-settled': {
+    case 'step-checked': {
+      const { step, outcome } = event;
+      return [{ type: 'interlock.step.settled', subject, data: { ...of, step, by: 'system:engine', outcome } }];
+    }
+    case 'step-settled':
+    case 'step-by-hand': {
       const { step, by, outcome } = event;
       return [{ type: 'interlock.step.settled', subject, data: { ...of, step, by: `principal:${by}`, outcome } }];
     }
+    case 'run-undoing': {
+      const { state, reason } = event;
+      return [{ type: 'interlock.run.undoing', subject, data: { ...of, state, reason } }];
+    }
+    case 'step-rolled-back':
+      return [{ type: 'interlock.step.rolled_back', subject, data: { ...of, step: event.step } }];
+    case 'undo-failed': {
+      const { step, error } = event;
+      return [{ type: 'interlock.rollback.failed', subject, data: { ...of, step, class: error.class } }];
+    }
+    case 'run-closed':
+      return [{ type: 'interlock.run.closed', subject, data: { ...of, by: `principal:${event.by}` } }];
     case 'run-ended': {
       const { state, reason } = event;
       const end: LifecycleDraft = {
@@ -111,4 +136,4 @@ const approvalOf = ({ approval, subject, tier, role, needed }: Approving) => ({
 type Approving = Pick<Extract<RunEvent, { kind: 'step-held' }>, 'approval' | 'subject' | 'tier' | 'role' | 'needed'>;
 
 const isTriedAgain = (step: string, later: readonly RunEvent[]): boolean =>
-  later.some((event) => event.kind === 'step-retry' && event.step === step);
+  later.some((event) => (event.kind === 'step-retry' || event.kind === 'step-checking') && event.step === step);

@@ -48,20 +48,35 @@ export const LIFECYCLE = {
     ...run,
     state: Word,
   }),
+  'interlock.run.undoing': kind('What a run did is being undone; `state` is how it will end.', {
+    ...run,
+    state: Word,
+    reason: v.string(),
+  }),
+  'interlock.run.closed': kind('A person has looked at a run that needed review.', { ...run, by: Actor }),
   'interlock.step.held': kind('A step waits for an approval.', { ...step, approval: ApprovalId, tier: Word }),
-  'interlock.step.succeeded': kind('A call of a step succeeded.', { ...step, attempt: Count }),
-  'interlock.step.failed': kind('A try of a step failed; `again`: another follows.', {
+  'interlock.step.succeeded': kind('A step succeeded; `attempt` is 0 for one that calls no action.', {
+    ...step,
+    attempt: Count,
+  }),
+  'interlock.step.failed': kind('A step failed, or a try of it; `again`: another follows.', {
     ...step,
     attempt: Count,
     class: errorClass,
     again: v.boolean(),
   }),
-  'interlock.step.indeterminate': kind('Nobody knows whether a try of a step happened.', {
-    ...step,
-    attempt: Count,
-    again: v.boolean(),
-  }),
-  'interlock.step.settled': kind('What nobody knew of a step was found out.', { ...step, by: Actor, outcome: Word }),
+  'interlock.step.indeterminate': kind(
+    'Nobody knows whether a try of a step happened; `again`: another follows, or the action is asked.',
+    {
+      ...step,
+      attempt: Count,
+      again: v.boolean(),
+    },
+  ),
+  'interlock.step.settled': kind(
+    'What nobody knew of a step was found out, or what it could not do was done by a person.',
+    { ...step, by: Actor, outcome: Word },
+  ),
   'interlock.step.rolled_back': kind('What a step had done was undone.', step),
   'interlock.rollback.failed': kind('What a step had done could not be undone: a person has to look.', {
     ...step,

@@ -132,6 +132,17 @@ describe('a run', () => {
     expect((await read('F-4')).timeline.map(gist)).toEqual(['reported']);
   });
 
+  test('that is a step of another belongs to the incident of that', async () => {
+    await house.activate(playbook('inner'));
+    await house.activate(playbook('outer', 'type: playbook, uses: inner, with: { host: "{{ inputs.host }}" }'));
+    const run = started(await report('outer.seen', finding('F-8')));
+    await house.ask('operator@acme', 'GET', `/v1/orgs/acme/runs/${run}?wait=10s`);
+    const { timeline } = await read('F-8');
+    expect(timeline.map((entry: Record<string, string>) => `${gist(entry)} ${entry['playbook'] ?? ''}`.trim())).toEqual(
+      ['reported', 'run_started outer', 'run_started inner', 'run_ended completed inner', 'run_ended completed outer'],
+    );
+  });
+
   test('and another that one event starts stand on each other', async () => {
     await house.activate(playbook('twin-a').replaceAll('twin-a.seen', 'twin.seen'));
     await house.activate(playbook('twin-b').replaceAll('twin-b.seen', 'twin.seen'));
@@ -196,7 +207,7 @@ describe('a list', () => {
       }
       return ids;
     };
-    expect(await list('')).toEqual(['F-7', 'F-6', 'F-5', 'host-pc-7', 'F-4', 'F-3', 'F-2', 'F-1']);
+    expect(await list('')).toEqual(['F-7', 'F-6', 'F-5', 'F-8', 'host-pc-7', 'F-4', 'F-3', 'F-2', 'F-1']);
     expect(await list('&state=closed')).toEqual(['F-7']);
     expect(await list('&severity=low&state=triaged')).toEqual(['F-6']);
   });
