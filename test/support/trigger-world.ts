@@ -150,6 +150,7 @@ export async function openTriggerWorld(
     policy: `sha256:${'1'.repeat(64)}` as never,
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
     incidents: { ...OCSF_FINDINGS, from: [] },
+    webhooks: [],
     plugins: new Map(),
   });
   registry.refreshPlaybooks(ORG);
