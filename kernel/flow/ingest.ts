@@ -9,9 +9,10 @@ import type { Change as IncidentChange } from '../incident/incident.ts';
 import { actorOf, type Principal, SCHEDULE } from '../org/principal.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
-import { type ActiveTrigger, evaluateTriggers, type TriggerEvaluation } from '../trigger/evaluate.ts';
+import { type Evaluated, evaluateActive, type JudgedCounts, type TriggerEvaluation } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
-import { type Admission, type Ask, admit, type Change } from './admission.ts';
+import type { ActiveTrigger } from '../trigger/indexed.ts';
+import { type Admission, type Ask, admit, type Change, resultOf } from './admission.ts';
 import type { Driver, Judgements, Prepared, Start } from './drive.ts';
 import { gather } from './gather.ts';
 import { openIncidentFacts } from './incident-fact.ts';
@@ -21,7 +22,7 @@ import type { Ledger } from './ledger.ts';
 import type { Pending, PendingRow } from './pending.ts';
 import type { ActiveSchedule, Registry } from './registry.ts';
 import { startOf } from './start-of.ts';
-import { contentOf, eventIdOf, type StoredEvent, type TriggerOutcome } from './stored-event.ts';
+import { contentOf, countsOf, eventIdOf, type StoredEvent, type TriggerOutcome, toldOf } from './stored-event.ts';
 import { incidentRows } from './tell.ts';
 import { readState, stateRows } from './trigger-state.ts';
 import { watch } from './watch.ts';
@@ -35,6 +36,7 @@ export type Receipt = {
   readonly repeat: boolean;
   readonly seq: number;
   readonly triggers: readonly TriggerOutcome[];
+  readonly counts: JudgedCounts;
 };
 export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
 
@@ -90,15 +92,16 @@ export function openIngest(deps: {
 
       // Prefetch: everything that waits. Nothing is decided until all of it is here.
       const taking: Taking = { by, id, event, arrived: clock.now() };
-      const { triggers } = org;
+      const revision = org.triggers.revision();
       const incidents = openIncidentFacts(read, by.org);
-      const evaluations = await evaluateTriggers(triggers, event, incidents.incidentOf);
-      const matches = await matchesOf(taking, triggers, evaluations);
+      const evaluated = await evaluateActive(org.triggers, event, incidents.incidentOf);
+      const matches = await matchesOf(taking, evaluated);
 
       // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
       // repeat, and what was judged by triggers or incidents that have moved is judged again.
-      if (read(KEYS.event(by.org, id)) !== undefined || org.triggers !== triggers || incidents.haveMoved()) continue;
-      const taken = commit(taking, triggers, evaluations, matches);
+      const haveMoved = org.triggers.revision() !== revision || incidents.haveMoved();
+      if (read(KEYS.event(by.org, id)) !== undefined || haveMoved) continue;
+      const taken = commit(taking, evaluated, matches);
       if (taken) return taken;
     }
   };
@@ -115,6 +118,11 @@ export function openIngest(deps: {
       why: [],
       dedupKey: null,
     };
+    const evaluated: Evaluated = {
+      triggers: [],
+      evaluations: [evaluation],
+      counts: { judged: 1, notMatched: 0, ruledOut: 0 },
+    };
     for (;;) {
       const known = read(KEYS.event(org, id));
       if (known !== undefined) {
@@ -125,16 +133,12 @@ export function openIngest(deps: {
       const taking: Taking = { by, id, event, arrived: clock.now() };
       const match = await matchOf(taking, schedule, evaluation, moved);
       if (read(KEYS.event(org, id)) !== undefined) continue;
-      const taken = commit(taking, [], [evaluation], [match]);
+      const taken = commit(taking, evaluated, [match]);
       if (taken) return taken;
     }
   };
 
-  async function matchesOf(
-    taking: Taking,
-    triggers: readonly ActiveTrigger[],
-    evaluations: readonly TriggerEvaluation[],
-  ): Promise<readonly Match[]> {
+  async function matchesOf(taking: Taking, { triggers, evaluations }: Evaluated): Promise<readonly Match[]> {
     const matches: Match[] = [];
     for (const [index, evaluation] of evaluations.entries()) {
       const active = triggers[index];
@@ -186,8 +190,7 @@ export function openIngest(deps: {
   /** @returns undefined when a match has become a start meanwhile, and was not looked at as one: all begins anew. */
   function commit(
     taking: Taking,
-    triggers: readonly ActiveTrigger[],
-    evaluations: readonly TriggerEvaluation[],
+    { triggers, evaluations, counts }: Evaluated,
     matches: readonly Match[],
   ): Promise<Result<Receipt, IngestFault>> | undefined {
     const { by, id, event } = taking;
@@ -242,9 +245,13 @@ export function openIngest(deps: {
       const told = { ...rest, why: why.slice(0, REASONS), run: null };
       return { ...told, ...results.get(evaluations[index] as TriggerEvaluation) };
     });
-    const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers: outcomes };
+    const told = toldOf(outcomes);
+    const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers: told, counts };
     const text = JSON.stringify(stored);
-    gathered.push([{ key: KEYS.event(by.org, id), value: text }]);
+    gathered.push([
+      { key: KEYS.event(by.org, id), value: text },
+      { key: KEYS.eventAt(by.org, now, id), value: '' },
+    ]);
     const { rows } = gathered;
     const actor = actorOf(by.id);
     const accepted: AuditDraft = { org: by.org, kind: 'event.accepted', actor, ref: id, act: digestOf(text) };
@@ -256,7 +263,7 @@ export function openIngest(deps: {
         driver.adopt(prepared);
         if (row) pending.begun(row);
       }
-      return ok({ event: id, repeat: false, seq, triggers: outcomes });
+      return ok({ event: id, repeat: false, seq, triggers: told, counts });
     });
   }
 
@@ -325,21 +332,8 @@ export function openIngest(deps: {
       cause: stored.seq,
     };
     await ledger.stage({ audit: [repeated], rows: move });
-    return ok({ event: id, repeat: true, seq: stored.seq, triggers });
+    return ok({ event: id, repeat: true, seq: stored.seq, triggers, counts: countsOf(stored) });
   }
 
   return { take, fire };
 }
-
-const resultOf = (
-  admission: Exclude<Admission, { kind: 'start' }>,
-): Pick<TriggerOutcome, 'outcome' | 'run' | 'reason'> => {
-  switch (admission.kind) {
-    case 'not_crossed':
-      return { outcome: 'not_crossed', run: null };
-    case 'absorbed':
-      return { outcome: 'absorbed', run: admission.run };
-    case 'suppressed':
-      return { outcome: 'suppressed', run: admission.run, reason: admission.reason };
-  }
-};

@@ -22,6 +22,9 @@ export const KEYS = {
 
   token: (org: OrgId, id: string) => `${org}/token/${id}`,
   event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
+  /** Empty; for reading events in the order in which they came. */
+  eventAt: (org: OrgId, at: UnixMs, id: EventId) => `${org}/event-at/${padded(at)}/${id}`,
+  eventsFrom: (org: OrgId, at: UnixMs) => `${org}/event-at/${padded(at)}`,
   /** Rows by the digest of what they are about, each good until an instant. */
   dedup: (org: OrgId, key: string) => `${org}/dedup/${key.slice(7)}`,
   cooldown: (org: OrgId, key: string) => `${org}/cooldown/${key.slice(7)}`,

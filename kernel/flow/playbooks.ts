@@ -118,7 +118,8 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
         await ledger.stage({ audit: [refusedOwn(by, name, digest)], rows: [] });
         return err({ kind: 'four_eyes' });
       }
-      const others = (registry.org(by.org)?.triggers ?? []).filter(({ playbook }) => playbook !== name).length;
+      const active = registry.org(by.org)?.triggers;
+      const others = active ? active.size() - active.of(name).length : 0;
       if (others + checked.value.playbook.triggers.length > LIMITS.rulesPerOrg.value)
         return err({ kind: 'too_many', what: 'triggers' });
       if (old.active === digest) return ok(old);

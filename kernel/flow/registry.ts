@@ -12,7 +12,7 @@ import { toGraph } from '../playbook/compile.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { Playbook } from '../playbook/schema.ts';
 import type { Store } from '../port/store.ts';
-import type { ActiveTrigger } from '../trigger/evaluate.ts';
+import { type ActiveTrigger, type ActiveTriggers, openActiveTriggers } from '../trigger/indexed.ts';
 import type { ScheduledTrigger } from '../trigger/schema.ts';
 import { KEYS, within } from './keys.ts';
 import type { Concurrency } from './pending.ts';
@@ -39,8 +39,8 @@ export type Org = {
   readonly webhooks: readonly Webhook[];
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
-  /** Those that are asked about every event, by playbook. */
-  triggers: readonly ActiveTrigger[];
+  /** Those that are asked about events. */
+  readonly triggers: ActiveTriggers;
   /** Those that are due by the clock. Another list whenever another version came into force. */
   schedules: readonly ActiveSchedule[];
   /** Active versions of playbooks by name. */
@@ -100,7 +100,13 @@ export function openRegistry(store: Store) {
       return digest;
     },
     addOrg: (org: Omit<Org, 'triggers' | 'schedules' | 'playbooks' | 'active'>) =>
-      void orgs.set(org.id, { ...org, triggers: [], schedules: [], playbooks: 0, active: new Map() }),
+      void orgs.set(org.id, {
+        ...org,
+        triggers: openActiveTriggers(),
+        schedules: [],
+        playbooks: 0,
+        active: new Map(),
+      }),
 
     /** How many playbooks the org has; counted with the staging of each, so that two at once cannot pass the bound. */
     playbooks: (id: OrgId): number => orgs.get(id)?.playbooks ?? 0,
@@ -159,9 +165,7 @@ export function openRegistry(store: Store) {
       const { name } = playbook;
       remember(KEYS.version(id, name, digest), compiled);
       org.active.set(name, digest);
-      const others = org.triggers.filter((one) => one.playbook !== name);
-      const all = [...others, ...triggersOf(name, digest, playbook)];
-      org.triggers = all.sort((a, b) => (a.playbook < b.playbook ? -1 : a.playbook > b.playbook ? 1 : 0));
+      org.triggers.put([[name, triggersOf(name, digest, playbook)]]);
       org.schedules = [...org.schedules.filter((one) => one.playbook !== name), ...schedulesOf(name, digest, playbook)];
     },
 
@@ -169,7 +173,7 @@ export function openRegistry(store: Store) {
     refreshPlaybooks(id: OrgId) {
       const org = orgs.get(id);
       if (!org) return;
-      const active: ActiveTrigger[] = [];
+      const active: [string, readonly ActiveTrigger[]][] = [];
       const schedules: ActiveSchedule[] = [];
       const rows = store.range({ ...within(`${id}/playbook`), limit: 100_000 });
       org.playbooks = rows.length;
@@ -178,10 +182,10 @@ export function openRegistry(store: Store) {
         const found = record.active && version(id, record.name, record.active);
         if (!found || !record.active) continue;
         org.active.set(record.name, record.active);
-        active.push(...triggersOf(record.name, record.active, found.playbook));
+        active.push([record.name, triggersOf(record.name, record.active, found.playbook)]);
         schedules.push(...schedulesOf(record.name, record.active, found.playbook));
       }
-      org.triggers = active;
+      org.triggers.put(active);
       org.schedules = schedules;
     },
   };

@@ -103,7 +103,7 @@ export function openSchedule(deps: {
       await ledger.stage({ audit, rows: stateRows(org, name, before, { ...before, place: null, due: null }) });
       return true;
     }
-    const judged = found.triggers.find((one) => one.playbook === playbook && one.trigger.id === trigger);
+    const judged = found.triggers.of(playbook).find((one) => one.trigger.id === trigger);
     const limits = judged?.trigger.limits;
     const now = clock.now();
     const { state, audit, rows } = tellBurst(org, name, before, settle(before.pace, limits, now), limits, now);

@@ -44,8 +44,8 @@ export function openTriggers(deps: { store: Store; ledger: Ledger; registry: Reg
   const { store, ledger, registry, clock } = deps;
 
   const named = (org: OrgId) => {
-    const { triggers = [], schedules = [] } = registry.org(org) ?? {};
-    return [...triggers, ...schedules]
+    const { triggers, schedules = [] } = registry.org(org) ?? {};
+    return [...(triggers?.all() ?? []), ...schedules]
       .map(({ playbook, digest, trigger }) => ({
         name: { playbook, trigger: trigger.id },
         on: trigger.on,

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { CLOUDEVENT, changed, FALCO, OCSF, takenOne } from '../../test/samples/intake.ts';
-import { type ActiveTrigger, evaluateTriggers, type TriggerEvaluation } from './evaluate.ts';
+import { evaluateTriggers, type TriggerEvaluation } from './evaluate.ts';
+import type { ActiveTrigger } from './indexed.ts';
 import { type JudgedTrigger, TriggerSchema } from './schema.ts';
 
 const severe = { fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', value: 4 };

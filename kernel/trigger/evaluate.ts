@@ -1,20 +1,19 @@
 /**
- * Asks every trigger of an org about one event, and says for each what came out and why: also for those that did not
- * match, so that an author can see what was missing (S 4.2).
+ * Asks the triggers of an org about one event, and says what came out and why: also of those that did not match, so that
+ * an author can see what was missing (S 4.2). Where there are many, only those that may match are asked (indexed.ts).
  *
  * Owns only the answer. Whether a match starts a run or is absorbed by one (dedup window, rates) is decided where the
  * state is, with the key made here.
  */
 import { digestOfJson } from '../base/digest.ts';
 import { type Json, resolvePointer } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
 import type { Finding } from '../rule/explain.ts';
 import { judge, type NamedRule, type RuleResult } from '../rule/judge.ts';
 import { inTurns } from '../rule/turns.ts';
 import type { NormalEvent } from './event.ts';
+import type { ActiveTrigger, ActiveTriggers } from './indexed.ts';
 import { type JudgedTrigger, neededBy } from './schema.ts';
-
-/** A trigger of an active playbook version; `digest` pins the version. */
-export type ActiveTrigger = { readonly playbook: string; readonly digest: string; readonly trigger: JudgedTrigger };
 
 export type TriggerEvaluation = {
   readonly playbook: string;
@@ -31,10 +30,43 @@ export type TriggerEvaluation = {
   readonly dedupKey: string | null;
 };
 
+/** What became of all triggers of an org: `judged` and `ruledOut` together are all that are active. */
+export type JudgedCounts = {
+  /** Asked, because the event has the values that their rules need. */
+  readonly judged: number;
+  /** Of those, how many did not match. */
+  readonly notMatched: number;
+  /** Not asked, because it has not. */
+  readonly ruledOut: number;
+};
+
+/** The triggers that were judged, and in the same places what came out. */
+export type Evaluated = {
+  readonly triggers: readonly ActiveTrigger[];
+  readonly evaluations: readonly TriggerEvaluation[];
+  readonly counts: JudgedCounts;
+};
+
+/**
+ * Evaluates the triggers of an org: all of them, up to `triggersTold`, so that each can be told; of more, those that may
+ * match.
+ */
+export async function evaluateActive(
+  active: ActiveTriggers,
+  event: NormalEvent,
+  incidentOf: IncidentOf,
+): Promise<Evaluated> {
+  const size = active.size();
+  const triggers = size <= LIMITS.triggersTold.value ? active.all() : await active.candidates(factsOf(event));
+  const evaluations = await evaluateTriggers(triggers, event, incidentOf);
+  const notMatched = evaluations.filter(({ outcome }) => outcome === 'not_matched').length;
+  return { triggers, evaluations, counts: { judged: triggers.length, notMatched, ruledOut: size - triggers.length } };
+}
+
 /**
  * Evaluates triggers that have passed TriggerSchema, about 20 us each, in turns (rule/turns.ts). A fault costs one turn
- * a second, slower pass. The worst there is, 1,000 triggers of 128 conditions each, takes 0.5 to 1.2 s for each event in
- * all, and keeps others waiting for 5 to 30 ms at a time; a long list or a large event adds next to nothing.
+ * a second, slower pass. The worst, 1,000 triggers of 128 conditions each that all must be judged, takes 0.5 to 1.2 s for
+ * each event, and keeps others waiting for 5 to 30 ms at a time; a long list or a large event adds next to nothing.
  * @returns one evaluation per trigger, in their order. A trigger that cannot be judged spoils no other. Never rejects.
  */
 export async function evaluateTriggers(
@@ -51,12 +83,13 @@ export async function evaluateTriggers(
   return evaluations;
 }
 
-type Facts = Readonly<Record<string, Json>>;
+export type Facts = Readonly<Record<string, Json>>;
 
 /** What is known of the incident of this id, as the fact `incident`; undefined where there is none. */
 export type IncidentOf = (id: Json) => Json | undefined;
 
-const factsOf = ({ source, type, subject, receivedFormat, data }: NormalEvent): Facts => ({
+/** What every rule of a trigger is about. */
+export const factsOf = ({ source, type, subject, receivedFormat, data }: NormalEvent): Facts => ({
   event: data,
   envelope: { source, type, subject, format: receivedFormat },
 });
@@ -70,12 +103,17 @@ async function judgeGroup(
   const answers = new Map<ActiveTrigger, RuleResult | undefined>();
   // Those that ask about an incident have a fact of their own; mostly there are none.
   for (const [pointer, members] of Map.groupBy(group, ({ trigger }) => trigger.incident)) {
-    const id = pointer === undefined ? undefined : resolvePointer(facts.event, pointer);
-    const incident = id === undefined ? undefined : incidentOf(id);
-    const results = await judgeTogether(members, incident === undefined ? facts : { ...facts, incident });
+    const results = await judgeTogether(members, withIncident(facts, pointer, incidentOf));
     for (const [index, member] of members.entries()) answers.set(member, results[index]);
   }
   return group.map((active) => answers.get(active));
+}
+
+/** @param pointer Where the event names the incident that the trigger asks about, if it asks about one. */
+export function withIncident(facts: Facts, pointer: string | undefined, incidentOf: IncidentOf): Facts {
+  const id = pointer === undefined ? undefined : resolvePointer(facts.event, pointer);
+  const incident = id === undefined ? undefined : incidentOf(id);
+  return incident === undefined ? facts : { ...facts, incident };
 }
 
 async function judgeTogether(

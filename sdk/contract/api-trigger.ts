@@ -1,12 +1,22 @@
 import * as v from 'valibot';
-import { Digest, EventId, Instant, Name, Principal, RunId, Sentence } from './api-word.ts';
+import { Count, Digest, EventId, Instant, Name, Principal, RunId, Sentence } from './api-word.ts';
 
 /** Triggers that are in force, as the API shows them, and what they made of what matched them. */
 export const SUPPRESSED = ['stopped', 'burst', 'cooldown', 'rate', 'concurrency', 'queue_full'] as const;
 /** Why a match started no run. */
 export type Suppressed = (typeof SUPPRESSED)[number];
 
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+/** What came out for a trigger when it was asked about an event. */
+export const TRIGGER_OUTCOMES = [
+  'matched',
+  'queued',
+  'absorbed',
+  'suppressed',
+  'not_crossed',
+  'not_matched',
+  'missing_fields',
+  'error',
+] as const;
 
 const name = { playbook: Name, trigger: Name };
 

@@ -43,9 +43,23 @@ export const Duration = v.pipe(
 /** Place in the audit log. */
 export const Seq = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+/** How many. */
+export const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
 /** Any JSON value. */
 export const Anything = v.unknown();
 export const Fields = v.record(v.string(), Anything);
+
+/** A condition that decided. */
+export const Finding = v.object({
+  fact: v.string(),
+  /** JSON Pointer into the fact. */
+  path: v.string(),
+  operator: v.string(),
+  /** From the rule. What the event held there is not shown. */
+  expected: Anything,
+  reason: v.picklist(['true', 'false', 'missing', 'wrong_type']),
+});
 
 export const SENTENCE_CHARS = 2_000;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it keeps out.

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
+import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import {
   Approval,
   ApprovalSummary,
@@ -17,13 +18,14 @@ import {
   Vote,
   VoteForm,
 } from './api-run.ts';
-import { NoisyTrigger, SUPPRESSED, Trigger, TriggerForm } from './api-trigger.ts';
+import { NoisyTrigger, SUPPRESSED, TRIGGER_OUTCOMES, Trigger, TriggerForm } from './api-trigger.ts';
 import {
-  Anything,
+  Count,
   Digest,
   Duration,
   EventId,
   Fields,
+  Finding,
   Instant,
   Name,
   Principal,
@@ -47,16 +49,6 @@ export const envelope = <T extends v.GenericSchema>(data: T) => v.object({ data 
 const Page = v.object({ next: v.nullable(v.string()) });
 export const listOf = <T extends v.GenericSchema>(item: T) => v.object({ data: v.array(item), page: Page });
 
-const Finding = v.object({
-  fact: v.string(),
-  /** JSON Pointer into the fact. */
-  path: v.string(),
-  operator: v.string(),
-  /** From the rule. What the event held there is not shown. */
-  expected: Anything,
-  reason: v.picklist(['true', 'false', 'missing', 'wrong_type']),
-});
-
 export const TriggerOutcome = v.object({
   playbook: Name,
   trigger: Name,
@@ -65,16 +57,7 @@ export const TriggerOutcome = v.object({
    * `queued`: a run was made that waits. `suppressed`: it matched and started nothing. `not_crossed`: the condition held
    * before.
    */
-  outcome: v.picklist([
-    'matched',
-    'queued',
-    'absorbed',
-    'suppressed',
-    'not_crossed',
-    'not_matched',
-    'missing_fields',
-    'error',
-  ]),
+  outcome: v.picklist(TRIGGER_OUTCOMES),
   /** Of `suppressed`: why. */
   reason: v.nullable(v.picklist(SUPPRESSED)),
   /** The run that was made, that absorbed the event, or that stands for the one which was not started. */
@@ -86,13 +69,25 @@ export const TriggerOutcome = v.object({
 });
 export type TriggerOutcome = v.InferOutput<typeof TriggerOutcome>;
 
+/** Of all active triggers of the org: `judged` and `ruledOut` together. */
+const JudgedCounts = v.object({
+  /** Asked, because the event has every value that their rules need. */
+  judged: Count,
+  /** Of those that were judged. */
+  notMatched: Count,
+  /** Not asked, because it has not. */
+  ruledOut: Count,
+});
+
 export const Receipt = v.object({
   event: EventId,
   /** The event was known already; nothing was changed. */
   repeat: v.boolean(),
   /** Audit record that accepted it. */
   seq: Seq,
+  /** All that matched, lack fields or could not be judged, and the first that did not match. */
   triggers: v.array(TriggerOutcome),
+  counts: JudgedCounts,
 });
 /** Always a list, in the order of the request. */
 export const Published = v.object({ events: v.array(Receipt) });
@@ -112,6 +107,7 @@ export const StoredEvent = v.object({
   time: v.nullable(Instant),
   data: Fields,
   triggers: v.array(TriggerOutcome),
+  counts: JudgedCounts,
 });
 export type StoredEvent = v.InferOutput<typeof StoredEvent>;
 
@@ -134,7 +130,7 @@ export const PlaybookSummary = v.object({
   active: v.nullable(Digest),
   activatedAt: v.nullable(Instant),
   newest: v.nullable(Digest),
-  versions: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  versions: Count,
 });
 export type PlaybookSummary = v.InferOutput<typeof PlaybookSummary>;
 /** One version as its author wrote it: what whoever activates it has to read. */
@@ -240,12 +236,14 @@ export const API_SCHEMAS = {
   AuditHead,
   CancelForm,
   CloseForm,
+  ExplainedPlaybook,
   Finding,
   Health,
   Incident,
   IncidentSummary,
   LifecycleEvent,
   LifecycleWebhook,
+  JudgedCounts,
   Lint,
   LintIssue,
   NewToken,
@@ -263,6 +261,8 @@ export const API_SCHEMAS = {
   Published,
   PutPlaybook,
   Receipt,
+  Replay,
+  RuleReading,
   Run,
   RunApproval,
   RunSummary,
