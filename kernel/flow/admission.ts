@@ -11,6 +11,7 @@ import { type Fate, note } from '../trigger/tally.ts';
 import { tellBurst } from './burst.ts';
 import type { Concurrency, Pending, PendingRow } from './pending.ts';
 import { absorbedRows, coolingRun, type Matched, repeatedRun, startedRows } from './repeat.ts';
+import type { TriggerOutcome } from './stored-event.ts';
 import { readState, refOf, stateRows, type TriggerName, type TriggerState } from './trigger-state.ts';
 import { watch } from './watch.ts';
 
@@ -54,7 +55,10 @@ export type Admission =
       readonly failed: Change;
     };
 
-export function admit(read: (key: string) => string | undefined, pending: Pending, ask: Ask): Admission {
+/** Who tells whether there is a place among the runs of a playbook. */
+export type Seating = Pick<Pending, 'seat' | 'rows'>;
+
+export function admit(read: (key: string) => string | undefined, pending: Seating, ask: Ask): Admission {
   const { org, name, trigger, event, run, arrived, now } = ask;
   const judged = trigger.on === 'schedule' ? undefined : trigger;
   const limits = judged?.limits;
@@ -114,3 +118,17 @@ export function admit(read: (key: string) => string | undefined, pending: Pendin
   const rows = [...crossed, ...started, ...pending.rows(seat.row)];
   return { kind: 'start', row: seat.row, made: change('queued', rows, [queued], next), failed };
 }
+
+/** How an admission is told. The run of a start is the caller's to name. */
+export const resultOf = (admission: Admission): Pick<TriggerOutcome, 'outcome' | 'run' | 'reason'> => {
+  switch (admission.kind) {
+    case 'start':
+      return { outcome: admission.row ? 'queued' : 'matched', run: null };
+    case 'not_crossed':
+      return { outcome: 'not_crossed', run: null };
+    case 'absorbed':
+      return { outcome: 'absorbed', run: admission.run };
+    case 'suppressed':
+      return { outcome: 'suppressed', run: admission.run, reason: admission.reason };
+  }
+};

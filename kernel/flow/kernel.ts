@@ -13,6 +13,7 @@ import { createBroker, type EgressRefused } from './broker.ts';
 import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
+import { type Explain, openExplain } from './explain.ts';
 import { type AuditExport, openExport } from './export.ts';
 import { type Feed, openFeed } from './feed.ts';
 import { type Incidents, openIncidents } from './incidents.ts';
@@ -27,6 +28,7 @@ import { openPrune } from './prune.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
+import { openReplayEvents, type ReplayEvents } from './replay.ts';
 import { openSchedule } from './schedule.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
@@ -53,6 +55,8 @@ export type Ports = {
 /** What the front doors may call. One kernel, one store, one writer. */
 export type Kernel = {
   readonly ingest: Ingest;
+  readonly explain: Explain;
+  readonly replay: ReplayEvents;
   readonly control: Control;
   readonly incidents: Incidents;
   readonly lifecycle: Pick<Feed, 'read' | 'last' | 'wait'> & { readonly webhooks: Outbox['state'] };
@@ -182,6 +186,8 @@ export function openKernel(ports: Ports): Kernel {
 
   return {
     ingest: take,
+    explain: openExplain({ store, query, registry, pending, clock }),
+    replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
     incidents: openIncidents({ ledger, clock }),
     lifecycle: { ...feed, webhooks: outbox.state },

@@ -10,6 +10,7 @@ import { openRefusals } from './refusal.ts';
 import { approvalRoutes } from './route/approvals.ts';
 import { auditRoutes } from './route/audit.ts';
 import { eventRoutes } from './route/events.ts';
+import { explainRoutes } from './route/explain.ts';
 import { incidentRoutes } from './route/incidents.ts';
 import { lifecycleRoutes } from './route/lifecycle.ts';
 import { playbookRoutes } from './route/playbooks.ts';
@@ -80,6 +81,7 @@ export function createApp(kernel: Kernel, options: AppOptions = {}): Hono {
 const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...tokenRoutes({ kernel, now }),
   ...eventRoutes({ kernel }),
+  ...explainRoutes({ kernel }),
   ...runRoutes({ kernel }),
   ...approvalRoutes({ kernel }),
   ...playbookRoutes({ kernel }),

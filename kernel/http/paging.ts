@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import type { Page } from '../flow/query.ts';
 import { page, problem } from './answer.ts';
 import { CURSOR_CHARS, fromCursor, type List, toCursor } from './cursor.ts';
@@ -30,11 +31,31 @@ export const rowsOf = (limit: number | undefined): number => Math.min(limit ?? D
  */
 export function listPage(
   list: List,
-  { limit, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
+  query: Paging,
   read: (limit: number, after: string | undefined) => Page<unknown>,
 ): Response {
-  const after = cursor === undefined ? undefined : fromCursor(list, cursor);
-  if (cursor !== undefined && after === undefined) return problem('invalid-cursor');
-  const { items, next } = read(rowsOf(limit), after);
-  return page(items, next === null ? null : toCursor(list, next));
+  const place = placeOf(list, query);
+  return place.ok ? pageOf(list, read(place.value.limit, place.value.after)) : place.error;
 }
+
+/** The same where the rows have to be waited for. */
+export async function listPageLater(
+  list: List,
+  query: Paging,
+  read: (limit: number, after: string | undefined) => Promise<Page<unknown>>,
+): Promise<Response> {
+  const place = placeOf(list, query);
+  return place.ok ? pageOf(list, await read(place.value.limit, place.value.after)) : place.error;
+}
+
+type Paging = { readonly limit?: number | undefined; readonly cursor?: string | undefined };
+type Place = { readonly limit: number; readonly after: string | undefined };
+
+function placeOf(list: List, { limit = DEFAULT_ROWS, cursor }: Paging): Result<Place, Response> {
+  const after = cursor === undefined ? undefined : fromCursor(list, cursor);
+  if (cursor !== undefined && after === undefined) return err(problem('invalid-cursor'));
+  return ok({ limit: Math.min(limit, LIMITS.pageSize.value), after });
+}
+
+const pageOf = (list: List, { items, next }: Page<unknown>): Response =>
+  page(items, next === null ? null : toCursor(list, next));

@@ -7,11 +7,20 @@ import { isName } from './form.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, say, sayJson, table, when } from './print.ts';
 import { type Globals, openSession } from './session.ts';
+import { addExplain } from './trigger-explain.ts';
+import { addReplay } from './trigger-replay.ts';
 
 /** `interlock trigger`: what starts runs, what of it makes noise, and how to stop it. */
 export function addTrigger(program: Command): void {
-  const trigger = program.command('trigger').description('see what starts runs, find what makes noise, stop it');
-  withExamples(trigger, ['interlock trigger list', 'interlock trigger noisy']);
+  const trigger = program
+    .command('trigger')
+    .description('see what starts runs and what would, find what makes noise, stop it');
+  withExamples(trigger, [
+    'interlock trigger list',
+    'interlock trigger noisy',
+    'interlock trigger explain finding.json --playbook contain-c2',
+    'interlock trigger replay contain-c2.yaml --since 24h',
+  ]);
 
   withExamples(
     withListOptions(trigger.command('list').description('triggers of the active playbooks and how they stand')),
@@ -26,6 +35,9 @@ export function addTrigger(program: Command): void {
     ['interlock trigger noisy', 'interlock trigger noisy --limit 5 --json'],
     'IN VAIN is the part of the matches that started no run: taken in by one that was there, or held back by a limit.',
   ).action((_options, command: Command) => act(noisyTriggers(command.optsWithGlobals())));
+
+  addExplain(trigger);
+  addReplay(trigger);
 
   for (const verb of ['stop', 'resume'] as const)
     withExamples(

@@ -19,6 +19,7 @@ import {
   TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
+import { ExplainedPlaybook as ExplainedPlaybookSchema, Replay as ReplaySchema } from '../contract/api-explain.ts';
 import {
   Incident as IncidentSchema,
   IncidentSummary as IncidentSummarySchema,
@@ -64,6 +65,7 @@ export type LifecycleQuery = {
   readonly limit?: number | undefined;
   readonly waitMs?: number | undefined;
 };
+export type TriggerFilter = { readonly playbook?: string | undefined; readonly trigger?: string | undefined };
 export type Paging = { readonly limit?: number | undefined; readonly cursor?: string | undefined };
 export type Page<T> = { readonly data: readonly T[]; readonly page: { readonly next: string | null } };
 export type Body = { readonly type: string; readonly content: string | Uint8Array<ArrayBuffer> };
@@ -93,6 +95,8 @@ export type LifecycleEvent = v.InferInput<typeof AnyLifecycleEvent>;
 export type LifecycleWebhook = v.InferInput<typeof LifecycleWebhookSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
+export type ExplainedPlaybook = v.InferInput<typeof ExplainedPlaybookSchema>;
+export type Replay = v.InferInput<typeof ReplaySchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
 
 export type Client = ReturnType<typeof createClient>;
@@ -125,7 +129,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       {
         method: 'GET',
         path: within(...[path].flat()),
-        query: { ...query, limit: paging.limit?.toString(), cursor: paging.cursor },
+        query: { ...query, ...queryOf(paging) },
       },
       listOf(item) as Schema<Page<T>>,
     );
@@ -134,6 +138,25 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     org,
     sendEvents: (body: Body) => call({ method: 'POST', path: within('events'), body }, Published),
     event: (id: string) => get(within('events', id), StoredEvent),
+
+    /** What the active triggers would say to one event, by playbook. */
+    explainTriggers: (event: Body, filter: TriggerFilter, paging: Paging = {}) =>
+      askJson<Page<ExplainedPlaybook>>(
+        target,
+        { method: 'POST', path: within('triggers', 'explain'), body: event, query: { ...filter, ...queryOf(paging) } },
+        listOf(ExplainedPlaybookSchema) as Schema<Page<ExplainedPlaybook>>,
+      ),
+    /** What a changed playbook would make of the newest events, or of those since an instant. */
+    replayTriggers: (yaml: Body['content'], span: { readonly since?: string | undefined } & Paging) =>
+      call(
+        {
+          method: 'POST',
+          path: within('triggers', 'replay'),
+          body: { type: 'application/yaml', content: yaml },
+          query: { since: span.since, ...queryOf(span) },
+        },
+        ReplaySchema,
+      ),
 
     runs: (filter: RunFilter, paging: Paging = {}) => list(['runs'], RunSummarySchema, filter, paging),
     /** @param waitMs the server answers when the run ends, or after this time. */
@@ -235,6 +258,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
   };
 }
 
+const queryOf = ({ limit, cursor }: Paging) => ({ limit: limit?.toString(), cursor });
 const jsonBody = (form: unknown): Body => ({ type: 'application/json', content: JSON.stringify(form) });
 
 function readHead(header: string | null): AuditExport['head'] | undefined {

@@ -46,8 +46,44 @@ const rows: Readonly<Record<string, Row>> = {
       `contain-c2/c2-seen       matched      ${RUN_ID}\n`,
       'isolate-host/ransomware  not_matched  -  ',
       '/severity_id is not greaterThanInclusive 5; /device/uid is missing\n',
+      '  40 other triggers did not match (interlock trigger explain shows why)\n',
     ],
     json: { events: [samples.receipt] },
+  },
+  'trigger explain': {
+    args: ['trigger', 'explain', SAMPLE('ocsf-malware-finding.json'), '--playbook', 'contain-c2'],
+    answers: { [`POST ${ORG}/triggers/explain`]: data([samples.explained], null) },
+    says: [
+      'contain-c2/c2-seen (version d4d4d4d4d4d4): not_matched\n',
+      '  undecided  all of\n',
+      '  true         event /class_uid equal 2004                    2004\n',
+      '  undecided    not\n',
+      '  undecided      event /device/hostname in ["lab-1","lab-2"]  nothing\n',
+      '"high" (not a type that this compares)\n',
+      `contain-c2/c2-again (version d4d4d4d4d4d4): absorbed\n  would be taken in by ${RUN_ID}\n`,
+      '  would start nothing: as many runs as its rate allows were started\n',
+      '  needs /device/uid, which is missing or null\n',
+    ],
+    json: [samples.explained],
+  },
+  'trigger explain (none)': {
+    args: ['trigger', 'explain', SAMPLE('ocsf-malware-finding.json'), '--trigger', 'none'],
+    answers: { [`POST ${ORG}/triggers/explain`]: data([], null) },
+    code: 1,
+    says: ['no active trigger of this name\n'],
+    json: [],
+  },
+  'trigger replay': {
+    args: ['trigger', 'replay', '-', '--since', '24h'],
+    input: 'name: contain-c2',
+    answers: { [`POST ${ORG}/triggers/replay`]: data(samples.replay) },
+    says: [
+      'contain-c2: 412 events, 2026-11-23 14:33:40Z to 2026-11-23 16:00:00Z\n',
+      'TRIGGER  RUNS      ABSORBED  SUPPRESSED  GAINED  LOST  SAME\nc2-seen  12 -> 14  3 -> 2    0 -> 1      4       3     12\n',
+      `gained, for example:\n  EVENT`,
+      `  ${EVENT_ID}  2026-11-23 14:33:40Z  c2-seen  absorbed  not_matched  /severity_id is not greaterThan 5\n`,
+    ],
+    json: samples.replay,
   },
   'run list': {
     args: ['run', 'list', '--state', 'waiting', '--limit', '1'],
@@ -398,6 +434,33 @@ describe('approval', () => {
     expect(stdout).toContain('NO, this cannot be undone');
     // Colours are off, so there is no control character of ours either.
     expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+  });
+});
+
+describe('trigger replay', () => {
+  test('goes on from page to page, and says what came of all of them together', async () => {
+    const route = `POST ${ORG}/triggers/replay`;
+    server.answers({ [route]: [data({ ...samples.replay, next: 'c1' }), data(samples.replay)] as never });
+    const { stdout, code } = await run(['trigger', 'replay', '-', '--since', '7d', '--json'], { input: 'name: x' });
+    const both = JSON.parse(stdout);
+    expect(both).toMatchObject({
+      events: 824,
+      next: null,
+      triggers: [{ recorded: { runs: 24, absorbed: 6 }, lost: 6 }],
+    });
+    expect([code, both.gained.length]).toEqual([0, 2]);
+    expect(server.asked.map(({ path }) => /limit=2000(&cursor=c1)?$/.test(path))).toEqual([true, true]);
+  });
+
+  test.each([
+    [['--since', 'yesterday'], '--since takes a duration such as 24h, or an instant'],
+    [['--limit', '0'], '--limit takes a whole number from 1.'],
+  ])('%j asks nothing', async (more, why) => {
+    server.answers({});
+    const ran = await run(['trigger', 'replay', '-', ...more], { input: 'name: x' });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain(why);
+    expect(server.asked).toEqual([]);
   });
 });
 

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
 import * as apiIncident from '../../sdk/contract/api-incident.ts';
+import * as apiExplain from '../../sdk/contract/api-explain.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
 import * as apiTrigger from '../../sdk/contract/api-trigger.ts';
 import * as lifecycle from '../../sdk/contract/lifecycle.ts';
@@ -20,6 +21,8 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a trigger', apiTrigger.Trigger, samples.trigger],
   ['a schedule', apiTrigger.Trigger, samples.schedule],
   ['a noisy trigger', apiTrigger.NoisyTrigger, samples.noisy],
+  ['an explanation', apiExplain.ExplainedPlaybook, samples.explained],
+  ['a replay', apiExplain.Replay, samples.replay],
   ['a playbook', api.Playbook, samples.playbook],
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],
   ['a plugin', api.Plugin, samples.plugin],

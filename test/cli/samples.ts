@@ -1,6 +1,7 @@
 import type {
   Approval,
   ApprovalSummary,
+  ExplainedPlaybook,
   Incident,
   IncidentSummary,
   LifecycleEvent,
@@ -11,6 +12,7 @@ import type {
   PlaybookSummary,
   Plugin,
   Receipt,
+  Replay,
   Run,
   RunSummary,
   TokenSummary,
@@ -185,6 +187,90 @@ export const receipt: Receipt = {
       ],
     },
   ],
+  counts: { judged: 2, notMatched: 1, ruledOut: 40 },
+};
+
+export const explained: ExplainedPlaybook = {
+  playbook: 'contain-c2',
+  digest: DIGEST,
+  triggers: [
+    {
+      trigger: 'c2-seen',
+      outcome: 'not_matched',
+      reason: null,
+      lacks: [],
+      run: null,
+      rule: {
+        truth: 'undecided',
+        all: [
+          {
+            truth: 'true',
+            fact: 'event',
+            path: '/class_uid',
+            operator: 'equal',
+            expected: 2004,
+            reason: 'true',
+            seen: '2004',
+          },
+          {
+            truth: 'undecided',
+            not: {
+              truth: 'undecided',
+              fact: 'event',
+              path: '/device/hostname',
+              operator: 'in',
+              expected: ['lab-1', 'lab-2'],
+              reason: 'missing',
+              seen: null,
+            },
+          },
+          {
+            truth: 'undecided',
+            fact: 'event',
+            path: '/severity_id',
+            operator: 'greaterThan',
+            expected: 3,
+            reason: 'wrong_type',
+            seen: '"high"',
+          },
+        ],
+      },
+    },
+    { trigger: 'c2-again', outcome: 'absorbed', reason: null, lacks: [], run: RUN_ID, rule: null },
+    { trigger: 'c2-fast', outcome: 'suppressed', reason: 'rate', lacks: [], run: null, rule: null },
+    { trigger: 'c2-lost', outcome: 'missing_fields', reason: null, lacks: ['/device/uid'], run: null, rule: null },
+  ],
+};
+
+export const replay: Replay = {
+  playbook: 'contain-c2',
+  digest: DIGEST,
+  active: SUBJECT,
+  events: 412,
+  from: AT,
+  to: '2026-11-23T16:00:00.000Z',
+  triggers: [
+    {
+      trigger: 'c2-seen',
+      recorded: { runs: 12, absorbed: 3, suppressed: 0 },
+      changed: { runs: 14, absorbed: 2, suppressed: 1 },
+      gained: 4,
+      lost: 3,
+      same: 12,
+    },
+  ],
+  gained: [{ event: EVENT_ID, receivedAt: AT, trigger: 'c2-seen', recorded: null, changed: 'matched', why: [] }],
+  lost: [
+    {
+      event: EVENT_ID,
+      receivedAt: AT,
+      trigger: 'c2-seen',
+      recorded: 'absorbed',
+      changed: 'not_matched',
+      why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThan', expected: 5, reason: 'false' }],
+    },
+  ],
+  next: null,
 };
 
 export const trigger: Trigger = {

@@ -23,6 +23,7 @@ const kindOf = (reply: Reply): string => String(reply.json?.type).replace('urn:i
 const refusals = (org: typeof ACME) => house.records(org).filter((record) => record.kind === 'access.refused');
 
 const READS = [
+  'explainTriggers',
   'listApprovals',
   'listIncidents',
   'listPlaybooks',
@@ -40,6 +41,7 @@ const READS = [
   'readPlaybookVersion',
   'readRun',
   'readTimeline',
+  'replayTriggers',
 ];
 /** Every role, and every operation that it may use. What is not here is refused. */
 const MAY: Readonly<Record<Role, readonly string[]>> = {

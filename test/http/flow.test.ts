@@ -437,6 +437,13 @@ test('the audit records come out whole, as they were hashed, and verify', async 
   expect(reply.text.trimEnd().split('\n')).toHaveLength(head.records);
 });
 
+test('triggers are asked what they would do', async () => {
+  const shown = { body: event('look.seen'), type: 'application/cloudevents+json' };
+  expect((await house.ask('operator@acme', 'POST', '/v1/orgs/acme/triggers/explain', shown)).status).toBe(200);
+  const changed = { body: playbook('look'), type: 'text/yaml' };
+  expect((await house.ask('operator@acme', 'POST', '/v1/orgs/acme/triggers/replay', changed)).status).toBe(200);
+});
+
 test('anyone may ask whether the kernel takes work', async () => {
   expect((await house.ask(null, 'GET', '/healthz')).data).toEqual({ status: 'ok' });
   await house.ask(null, 'GET', '/openapi.json');
