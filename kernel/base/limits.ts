@@ -25,6 +25,12 @@ export const LIMITS = {
     'the others are counted; explain shows each',
   ),
   replayedEvents: limit(2_000, 'events', 'one request reads and judges each', 'capped; the answer says where to go on'),
+  matchesPerEvent: limit(
+    256,
+    'triggers',
+    'what one event starts is one commit, which nobody may go before',
+    'the others are told as error',
+  ),
   ruleConditions: limit(128, 'conditions', 'one rule is judged in well under a millisecond', '422 on lint'),
   ruleDepth: limit(8, 'levels', 'readable by a person', '422 on lint'),
   ratesPerTrigger: limit(4, 'rates', 'each is a few numbers in the one row of a trigger', '422 on lint'),

@@ -142,6 +142,7 @@ export function openIngest(deps: {
     const matches: Match[] = [];
     for (const [index, evaluation] of evaluations.entries()) {
       const active = triggers[index];
+      if (matches.length === LIMITS.matchesPerEvent.value) break;
       if (active && evaluation.outcome === 'matched') matches.push(await matchOf(taking, active, evaluation));
     }
     return matches;
@@ -243,7 +244,9 @@ export function openIngest(deps: {
     const outcomes = evaluations.map(({ dedupKey: _, why, ...rest }, index): TriggerOutcome => {
       // An event keeps the first reasons of each trigger: enough to see why, whatever the size of the rule.
       const told = { ...rest, why: why.slice(0, REASONS), run: null };
-      return { ...told, ...results.get(evaluations[index] as TriggerEvaluation) };
+      // One match too many: it is not looked at, and said to be an error too.
+      const result = results.get(evaluations[index] as TriggerEvaluation);
+      return { ...told, ...(rest.outcome === 'matched' && { outcome: 'error' }), ...result };
     });
     const told = toldOf(outcomes);
     const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers: told, counts };

@@ -194,7 +194,7 @@ describe('with the index comes out what comes out without it', () => {
       { numRuns: 120 },
     );
     // The generator must reach everything, or the property is empty.
-    for (const [what, count] of Object.entries(tally)) expect({ what, many: count > 20 }).toEqual({ what, many: true });
+    for (const [what, count] of Object.entries(tally)) expect({ what, seen: count > 0 }).toEqual({ what, seen: true });
   });
 });
 

@@ -77,6 +77,16 @@ describe('what is told of an event', () => {
     expect(stored.data).toMatchObject({ counts, triggers: receipt.triggers });
   });
 
+  test('an event starts runs for so many triggers and no more; the others are errors', async () => {
+    const mine = Array.from({ length: 16 }, (_, k) => onHost(`t${k}`, 'h1'));
+    for (let p = 0; p < 17; p++) await house.activate(playbookOf(`p${String(p).padStart(2, '0')}`, mine));
+    const { triggers } = await send({ host: 'h1' });
+    const outcomes = triggers.map((one: AnyJson) => [one.outcome, one.run === null]);
+    const most = LIMITS.matchesPerEvent.value;
+    expect(outcomes.slice(0, most)).toEqual(Array(most).fill(['matched', false]));
+    expect(outcomes.slice(most)).toEqual(Array(16).fill(['error', true]));
+  });
+
   test('an event that an older kernel has stored has counts too', async () => {
     await fill(1);
     const { event: id } = await send({ host: 'h2' });
