@@ -16,6 +16,13 @@ it.each<[Json, number, string]>([
   expect(excerptOf(value, chars)).toBe(text);
 });
 
+it('does not look at what is cut off', () => {
+  const list = new Proxy(Array<Json>(1_000).fill(7), {
+    get: (target, key, receiver) => (Number(key) > 50 ? expect.unreachable() : Reflect.get(target, key, receiver)),
+  });
+  expect(excerptOf({ list }, 20)).toBe('{"list":[7,7,7,7,7,7…');
+});
+
 it('is the beginning of the JSON text, never longer than asked', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.integer({ min: 1, max: 60 }), (value, chars) => {

@@ -182,6 +182,47 @@ describe('explain', () => {
     expect(await outcomeOf({ ...first, host: 'h2' })).toMatchObject({ outcome: 'not_matched', run: null });
   });
 
+  test('what limits and earlier events say, for every kind of trigger that is asked about events', async () => {
+    const isHot = on('/load', 'greaterThan', 5);
+    await house.activate(
+      playbookOf('kinds', [
+        trigger('paced', isHot, ', limits: { rate: 1/h }'),
+        `{ id: hot, on: condition, where: ${isHot}, crosses: { key: [/host] } }`,
+        '{ id: morning, on: schedule, cron: "0 6 * * *" }',
+      ]),
+    );
+    const outcomes = async (data: unknown) =>
+      (await explain(event('seen', 'e', data))).data[0].triggers.map((one: AnyJson) => [
+        one.trigger,
+        one.outcome,
+        one.reason,
+      ]);
+    const hot = { host: 'h1', load: 9 };
+    const fresh = [
+      ['paced', 'matched', null],
+      ['hot', 'matched', null],
+    ];
+    expect(await outcomes(hot)).toEqual(fresh);
+    expect(await outcomes(hot)).toEqual(fresh);
+    await send(hot);
+    expect(await outcomes(hot)).toEqual([
+      ['paced', 'suppressed', 'rate'],
+      ['hot', 'not_crossed', null],
+    ]);
+  });
+
+  test('what a rule saw of the incident that it asks about', async () => {
+    await house.activate(
+      playbookOf('cases', [
+        `{ id: open, on: event, incident: /case, where: { fact: incident, path: /state, operator: equal, value: contained } }`,
+      ]),
+    );
+    await house.store.write([{ key: KEYS.incident(ACME, 'inc-1'), value: JSON.stringify({ state: 'contained' }) }]);
+    const seenOf = async (id: string) => (await explain(event('seen', 'e', { case: id }))).data[0].triggers[0];
+    expect(await seenOf('inc-1')).toMatchObject({ outcome: 'matched', rule: { truth: 'true', seen: '"contained"' } });
+    expect(await seenOf('inc-2')).toMatchObject({ outcome: 'not_matched', rule: { reason: 'missing', seen: null } });
+  });
+
   test('what is seen is cut, however large', async () => {
     await house.activate(C2);
     const big = { deep: Array.from({ length: 10_000 }, (_, n) => `value ${n}`) };
@@ -296,6 +337,20 @@ describe('replay', () => {
     ]);
   });
 
+  test('limits and conditions are those of the changed version, too', async () => {
+    await house.activate(loads(1));
+    for (const load of [1, 1, 0, 1]) await send({ load, host: 'a' });
+    const limited = await replay(loads(1, ', limits: { rate: 2/h }'));
+    expect(limited.data.triggers).toMatchObject([
+      { changed: { runs: 2, absorbed: 0, suppressed: 1 }, lost: 1, same: 2 },
+    ]);
+    expect(limited.data.lost).toMatchObject([{ recorded: 'matched', changed: 'suppressed' }]);
+    const crossing = `{ id: high, on: condition, where: ${on('/load', 'greaterThanInclusive', 1)}, crosses: { key: [/host] } }`;
+    const crossed = await replay(playbookOf('loads', [crossing]));
+    expect(crossed.data.triggers).toMatchObject([{ changed: { runs: 2 }, gained: 0, lost: 1, same: 2 }]);
+    expect(crossed.data.lost).toMatchObject([{ changed: 'not_crossed' }]);
+  });
+
   test('another name of a trigger is one lost and one gained; a playbook that was never active has nothing on record', async () => {
     await house.activate(loads(1));
     await send({ load: 1 });
@@ -354,7 +409,10 @@ describe('replay', () => {
   test('events are those of the own org', async () => {
     await house.activate(loads(1));
     await send({ load: 1 });
-    expect((await replay(loads(1), '', `operator@${GLOBEX}`, GLOBEX)).data).toMatchObject({ events: 0 });
+    await send({ load: 1 });
+    await house.publish('seen', GLOBEX);
+    expect((await replay(loads(1), '', `operator@${GLOBEX}`, GLOBEX)).data).toMatchObject({ events: 1 });
+    expect((await replay(loads(1))).data).toMatchObject({ events: 2 });
   });
 
   test.each<[string, string, string, string]>([
