@@ -30,6 +30,16 @@ afterAll(async () => {
 type Row = { readonly args: readonly string[]; readonly route: string; readonly wrong: readonly string[] };
 const rows: Readonly<Record<string, Row>> = {
   'event send': { args: ['@/event.json'], route: `POST ${ORG}/events`, wrong: ['@/nothing.json'] },
+  'trigger explain': {
+    args: ['@/event.json'],
+    route: `POST ${ORG}/triggers/explain`,
+    wrong: ['@/event.json', '--trigger', 'X'],
+  },
+  'trigger replay': {
+    args: ['@/event.json'],
+    route: `POST ${ORG}/triggers/replay`,
+    wrong: ['@/event.json', '--since', 'x'],
+  },
   'run list': { args: [], route: `GET ${ORG}/runs`, wrong: ['--limit', 'x'] },
   'run show': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}`, wrong: ['run_1'] },
   'run cancel': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/cancel`, wrong: [RUN_ID] },

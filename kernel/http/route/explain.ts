@@ -4,9 +4,10 @@ import { ExplainedPlaybook, Replay } from '../../../sdk/contract/api-explain.ts'
 import { Name } from '../../../sdk/contract/api-word.ts';
 import { NAME_PATTERN } from '../../../sdk/contract/name.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { parseTimestamp } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import { REPLAY_PLACE } from '../../flow/replay.ts';
-import { parseTimestamp, timestamp } from '../../trigger/field.ts';
+import { timestamp } from '../../trigger/field.ts';
 import { data, problem } from '../answer.ts';
 import { fromCursor, toCursor } from '../cursor.ts';
 import { oneEvent } from '../event-body.ts';
@@ -63,7 +64,7 @@ export const explainRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly
       const list = { operation: 'replayTriggers', org: by.org, filter: [since], key: REPLAY_PLACE };
       const after = cursor === undefined ? undefined : fromCursor(list, cursor);
       if (cursor !== undefined && after === undefined) return problem('invalid-cursor');
-      const checked = kernel.playbooks.lint(by.org, body);
+      const checked = await kernel.playbooks.lint(by.org, body);
       if (!checked.ok) return problem('invalid-playbook', { errors: issuesAsErrors(checked.error) });
       const result = await kernel.replay(by.org, checked.value, {
         since: since === undefined ? undefined : parseTimestamp(since),
