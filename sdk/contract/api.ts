@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
 import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
+import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
 import {
   Approval,
   ApprovalSummary,

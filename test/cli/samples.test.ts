@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
-import * as apiIncident from '../../sdk/contract/api-incident.ts';
 import * as apiExplain from '../../sdk/contract/api-explain.ts';
+import * as apiIncident from '../../sdk/contract/api-incident.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
 import * as apiTrigger from '../../sdk/contract/api-trigger.ts';
 import * as lifecycle from '../../sdk/contract/lifecycle.ts';
