@@ -22,6 +22,7 @@ import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { type Outbox, openOutbox } from './outbox.ts';
+import { type OpenCount, openOpenWork } from './open-work.ts';
 import { openPending } from './pending.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
 import { openPrune } from './prune.ts';
@@ -61,6 +62,8 @@ export type Kernel = {
   readonly incidents: Incidents;
   readonly lifecycle: Pick<Feed, 'read' | 'last' | 'wait'> & { readonly webhooks: Outbox['state'] };
   readonly query: Query;
+  /** Every run that has not ended, what it waits for, and whether that is on its way. */
+  readonly openWork: ReturnType<typeof openOpenWork>['list'];
   readonly playbooks: Playbooks;
   readonly triggers: Triggers;
   readonly tokens: Tokens;
@@ -80,7 +83,7 @@ export type Kernel = {
   readonly endWaits: () => void;
   readonly setUpOrg: (setup: OrgSetup) => Promise<Result<void, string>>;
   /** After all orgs are set up: takes up open work and starts the timers. */
-  readonly begin: () => Promise<Recovered>;
+  readonly begin: () => Promise<Recovered & { readonly open: OpenCount }>;
   readonly stats: () => { readonly inFlight: number; readonly cells: ReturnType<CellHost['stats']> };
   readonly healthy: () => boolean;
   /** Resolves with the cause when the record has failed: end the process, start again. */
@@ -114,6 +117,7 @@ export function openKernel(ports: Ports): Kernel {
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
   const feed = openFeed({ store, ledger });
+  const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
   const { take, fire } = openIngest({
     store,
@@ -192,6 +196,7 @@ export function openKernel(ports: Ports): Kernel {
     incidents: openIncidents({ ledger, clock }),
     lifecycle: { ...feed, webhooks: outbox.state },
     query,
+    openWork: openWork.list,
     playbooks: openPlaybooks({ ledger, registry, clock }),
     triggers: openTriggers({ store, ledger, registry, clock }),
     tokens: openTokens({ store, ledger, clock, entropy }),
@@ -249,7 +254,8 @@ export function openKernel(ports: Ports): Kernel {
         outbox.sweep();
         void prune.sweep().catch(report);
       }, SWEEP_MS);
-      return recovered;
+      const open = [...inFlight].flatMap(([org, runs]) => [...runs].map((run) => [org, run] as const));
+      return { ...recovered, open: openWork.count(open) };
     },
 
     stats: () => ({ inFlight: worker.busy(), cells: cells.stats() }),

@@ -14,7 +14,11 @@ import type { Absorbed } from './repeat.ts';
 import type { StoredEvent } from './stored-event.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
-export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
+export type RunFilter = {
+  readonly state?: string | undefined;
+  readonly playbook?: string | undefined;
+  readonly isOpen?: true;
+};
 export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
@@ -93,7 +97,9 @@ export function openQuery(store: Store) {
         limit,
         after,
         (row) =>
-          (!filter.state || row.state === filter.state) && (!filter.playbook || row.playbook === filter.playbook),
+          (!filter.state || row.state === filter.state) &&
+          (!filter.playbook || row.playbook === filter.playbook) &&
+          (!filter.isOpen || row.endedAt === null),
       ),
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),

@@ -13,6 +13,7 @@ import { eventRoutes } from './route/events.ts';
 import { explainRoutes } from './route/explain.ts';
 import { incidentRoutes } from './route/incidents.ts';
 import { lifecycleRoutes } from './route/lifecycle.ts';
+import { openWorkRoutes } from './route/open-work.ts';
 import { playbookRoutes } from './route/playbooks.ts';
 import { pluginRoutes } from './route/plugins.ts';
 import { runRoutes } from './route/runs.ts';
@@ -83,6 +84,7 @@ const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...eventRoutes({ kernel }),
   ...explainRoutes({ kernel }),
   ...runRoutes({ kernel }),
+  ...openWorkRoutes({ kernel }),
   ...approvalRoutes({ kernel }),
   ...playbookRoutes({ kernel }),
   ...triggerRoutes({ kernel }),

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Run, RunSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
+import { addRunOpen } from './command-run-open.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
@@ -32,6 +33,8 @@ export function addRun(program: Command): void {
       .option('--playbook <name>', 'only runs of this playbook'),
     ['interlock run list', 'interlock run list --state failed --playbook contain-c2 --all --json'],
   ).action((_options, command: Command) => act(listRuns(command.optsWithGlobals())));
+
+  addRunOpen(run);
 
   withExamples(
     run

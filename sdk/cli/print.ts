@@ -64,6 +64,9 @@ const STATE_STYLE: Readonly<Record<string, Style>> = {
   waiting: 'open',
   held: 'open',
   pending: 'open',
+  person: 'open',
+  late: 'bad',
+  stuck: 'bad',
 };
 
 /** A word of one of the API's closed lists of states and outcomes. */

@@ -31,6 +31,7 @@ import {
   ApprovalSummary as ApprovalSummarySchema,
   type CancelForm,
   type CloseForm,
+  OpenRun as OpenRunSchema,
   Run as RunSchema,
   RunSummary as RunSummarySchema,
   type SettleForm,
@@ -57,6 +58,7 @@ export type ClientOptions = {
   readonly timeoutMs?: number;
 };
 
+export type OpenWorkFilter = { readonly only?: string | undefined; readonly longerThan?: string | undefined };
 export type RunFilter = { readonly state?: string | undefined; readonly playbook?: string | undefined };
 export type LifecycleQuery = {
   readonly type?: string | undefined;
@@ -81,6 +83,7 @@ export type Receipt = v.InferInput<typeof Published>['events'][number];
 export type TriggerOutcome = Receipt['triggers'][number];
 export type Run = v.InferInput<typeof RunSchema>;
 export type RunSummary = v.InferInput<typeof RunSummarySchema>;
+export type OpenRun = v.InferInput<typeof OpenRunSchema>;
 export type Approval = v.InferInput<typeof ApprovalSchema>;
 export type ApprovalSummary = v.InferInput<typeof ApprovalSummarySchema>;
 export type Playbook = v.InferInput<typeof PlaybookSchema>;
@@ -170,6 +173,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
         },
         RunSchema,
       ),
+    openWork: (filter: OpenWorkFilter, paging: Paging = {}) => list('open-work', OpenRunSchema, filter, paging),
     cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
       post(within('runs', id, 'cancel'), form, RunSchema),
     closeRun: (id: string, form: v.InferInput<typeof CloseForm>) => post(within('runs', id, 'close'), form, RunSchema),

@@ -7,6 +7,7 @@ import {
   Attempt,
   CancelForm,
   CloseForm,
+  OpenRun,
   Role,
   RUN_STATES,
   Run,
@@ -17,6 +18,7 @@ import {
   StepError,
   Vote,
   VoteForm,
+  Wait,
 } from './api-run.ts';
 import { NoisyTrigger, SUPPRESSED, TRIGGER_OUTCOMES, Trigger, TriggerForm } from './api-trigger.ts';
 import {
@@ -249,6 +251,7 @@ export const API_SCHEMAS = {
   NewToken,
   NoisyTrigger,
   NoteForm,
+  OpenRun,
   Page,
   Plan: PlanSchema,
   Playbook,
@@ -283,5 +286,6 @@ export const API_SCHEMAS = {
   Version,
   Vote,
   VoteForm,
+  Wait,
   Whoami,
 } as const;

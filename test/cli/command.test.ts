@@ -91,6 +91,15 @@ const rows: Readonly<Record<string, Row>> = {
     says: [`RUN`, `${RUN_ID}  waiting  contain-c2  2026-11-23 14:33:40Z  -\n`],
     json: [samples.summary],
   },
+  'run open': {
+    args: ['run', 'open', '--limit', '2'],
+    answers: { [`GET ${ORG}/open-work`]: data([samples.openRun, samples.stuckRun], null) },
+    says: [
+      `${RUN_ID}  contain-c2  person          an approver: ban, ${APPROVAL_ID}  2026-11-23 14:33:40Z`,
+      `${RUN_ID}  contain-c2  stuck: no-wait  nothing`,
+    ],
+    json: [samples.openRun, samples.stuckRun],
+  },
   'run show': {
     args: ['run', 'show', RUN_ID],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },

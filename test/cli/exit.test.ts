@@ -41,6 +41,7 @@ const rows: Readonly<Record<string, Row>> = {
     wrong: ['@/event.json', '--since', 'x'],
   },
   'run list': { args: [], route: `GET ${ORG}/runs`, wrong: ['--limit', 'x'] },
+  'run open': { args: [], route: `GET ${ORG}/open-work`, wrong: ['--only', 'lost'] },
   'run show': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}`, wrong: ['run_1'] },
   'run cancel': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/cancel`, wrong: [RUN_ID] },
   'run settle': {

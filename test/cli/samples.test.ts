@@ -11,6 +11,8 @@ import * as samples from './samples.ts';
 test.each<[string, v.GenericSchema, unknown]>([
   ['a summary', apiRun.RunSummary, samples.summary],
   ['a summary of an ended run', apiRun.RunSummary, samples.completed],
+  ['an open run', apiRun.OpenRun, samples.openRun],
+  ['a stuck run', apiRun.OpenRun, samples.stuckRun],
   ['an approval row', apiRun.ApprovalSummary, samples.approvalRow],
   ['an approval', apiRun.Approval, samples.approval],
   ['a decided approval', apiRun.Approval, samples.voted('reject')],

@@ -8,6 +8,7 @@ import type {
   LifecycleWebhook,
   NewToken,
   NoisyTrigger,
+  OpenRun,
   Playbook,
   PlaybookSummary,
   Plugin,
@@ -50,6 +51,29 @@ export const completed: RunSummary = {
   endedAt: '2026-11-23T14:35:00.000Z',
   reason: 'end',
 };
+
+export const openRun: OpenRun = {
+  run: RUN_ID,
+  org: 'acme',
+  playbook: 'contain-c2',
+  state: 'waiting',
+  startedAt: AT,
+  deadlineAt: '2126-11-23T16:33:40.101Z',
+  waits: [
+    {
+      what: 'approval',
+      step: 'ban',
+      since: AT,
+      until: '2126-11-23T15:33:40.101Z',
+      approval: APPROVAL_ID,
+      role: 'approver',
+      child: null,
+    },
+  ],
+  standing: 'person',
+  why: null,
+};
+export const stuckRun: OpenRun = { ...openRun, waits: [], standing: 'stuck', why: 'no-wait' };
 
 const ballot = {
   approval: APPROVAL_ID,

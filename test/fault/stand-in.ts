@@ -224,7 +224,7 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
 }
 
 /** What an operator does before the first event. */
-export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK]): Promise<void> {
+export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK]) {
   const guardrails = checkGuardrails(rules);
   if (!guardrails.ok) throw new Error('the shipped guardrails are refused');
   const fine = await kernel.setUpOrg({
@@ -255,7 +255,7 @@ export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = 
   if (!fine.ok) throw new Error(fine.error);
   for (const text of playbooks)
     if (kernel.query.playbook(ORG, 'governed') === undefined) await activatePlaybook(kernel, ORG, text);
-  await kernel.begin();
+  return kernel.begin();
 }
 
 /** Judges the org's part of the log as an auditor would, from the export alone. */

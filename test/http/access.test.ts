@@ -26,6 +26,7 @@ const READS = [
   'explainTriggers',
   'listApprovals',
   'listIncidents',
+  'listOpenWork',
   'listPlaybooks',
   'listPlugins',
   'listRuns',

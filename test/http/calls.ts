@@ -49,6 +49,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     type: 'text/yaml',
   },
   { operation: 'listRuns', method: 'GET', path: '/v1/orgs/{org}/runs' },
+  { operation: 'listOpenWork', method: 'GET', path: '/v1/orgs/{org}/open-work' },
   { operation: 'readRun', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}` },
   { operation: 'cancelRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/cancel`, body: { reason: 'probe' } },
   {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LIMITS } from '../../kernel/base/limits.ts';
+import type { OpenRun } from '../../sdk/contract/api-run.ts';
 import { verifyBundle } from '../../sdk/verify/bundle.ts';
 import { ACME, CONTAIN, event, type House, openHouse, playbook, started } from './kit.ts';
 
@@ -308,6 +309,32 @@ test('a run is cancelled now; what was under way and changes nothing has failed,
   expect((await cancel()).json.type).toBe('urn:interlock:problem:run-ended');
   const { data: list } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/runs?state=cancelled&playbook=wait');
   expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'closed' }]);
+});
+
+test('what has not ended is listed with whom or what it waits for, until it ends', async () => {
+  const open = async (query = '') =>
+    (await house.ask('auditor@acme', 'GET', `/v1/orgs/acme/open-work${query}`)).data as OpenRun[];
+  const standing = async (id: string, query = '') => (await open(query)).find(({ run }) => run === id);
+  const unknown = started(await house.publish('push.seen'));
+  const held = started(await house.publish('contain.seen'));
+  const calls = started(await house.publish('wait.seen'));
+  const waits = async () => [await standing(unknown), await standing(held), await standing(calls)];
+  const found = await house.until(async () => {
+    const all = await waits();
+    return all[0]?.standing === 'person' && all[1]?.standing === 'person' ? all : undefined;
+  });
+  expect(found).toMatchObject([
+    { state: 'waiting', waits: [{ what: 'settlement', step: 'act', approval: null, role: null }], why: null },
+    { state: 'waiting', waits: [{ what: 'approval', approval: expect.stringMatching(/^apr_/), role: 'approver' }] },
+    { state: 'running', standing: 'moving', waits: [{ what: 'action' }] },
+  ]);
+  expect(await standing(calls, '?only=person')).toBeUndefined();
+  expect(await standing(held, '?only=person&limit=200')).toBeDefined();
+  expect(await open('?only=stuck')).toEqual([]);
+  expect(await open('?longerThan=1h')).toEqual([]);
+  for (const run of [unknown, held, calls])
+    await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${run}/cancel`, { body: { reason: 'seen' } });
+  expect((await waits()).filter(Boolean)).toEqual([]);
 });
 
 test('a playbook is checked, stored and activated by two people', async () => {
