@@ -83,6 +83,8 @@ export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy 
     } catch (cause) {
       failed = new Error('the record could not be written; nothing is accepted until a restart', { cause });
       for (const { fail } of [...batch.waiting, ...forming.waiting]) fail(failed);
+      // It will never be written: whoever waits for the end of all writes waits for nothing more.
+      forming = emptyBatch();
       failure.resolve(failed);
       return;
     }
