@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { openSecretStore } from '../../kernel/adapter/file/secret-store.ts';
 import type { Run } from '../../kernel/run/state.ts';
-import { copyDisk, type Disk, type DiskOptions, openDisk, WRITE_ENDS } from './disk.ts';
+import { copyDisk, WRITE_ENDS } from './disk.ts';
+import { type Life, live } from './life.ts';
 import { disagreements, keysOf, runsOf } from './record.ts';
 import { expectKept, SCRIPTS, type Script, type Told } from './script.ts';
-import { auditVerdict, EVENT, ORG, openStandIn, SENDER, type StandIn, setUp, type Target } from './stand-in.ts';
+import { auditVerdict, EVENT, ORG, SENDER, type Target } from './stand-in.ts';
 
 /**
  * The disk fails, or the process ends, at every write of everything that a kernel is asked to do, on real LMDB files.
@@ -16,35 +16,6 @@ import { auditVerdict, EVENT, ORG, openStandIn, SENDER, type StandIn, setUp, typ
  */
 const scratch = mkdtempSync(join(tmpdir(), 'interlock-writes-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-type Life = StandIn & { readonly disk: Disk };
-
-/** One life of the kernel on the folder. Rejects when the process ends by a crash: whatever it was about is over. */
-async function live<T>(
-  folder: string,
-  target: Target,
-  number: number,
-  options: DiskOptions,
-  work: (life: Life) => Promise<T>,
-  playbooks: readonly string[] = [],
-): Promise<T> {
-  const disk = openDisk(folder, options);
-  const secrets = await openSecretStore({ file: join(folder, 'secrets.json'), key: KEY });
-  if (!secrets.ok) throw new Error(secrets.error);
-  if ((await secrets.value.list(ORG)).length === 0) await secrets.value.put(ORG, 'target-key', 'the-key-of-the-target');
-  const standIn = await openStandIn(disk.store, target, number, secrets.value);
-  const crashed = disk.crashed.then(() => Promise.reject(new Error('the process has ended')));
-  const lived = setUp(standIn, playbooks).then(() => work({ ...standIn, disk }));
-  try {
-    return await Promise.race([lived, crashed]);
-  } finally {
-    // A kernel whose process is gone, or whose record has failed, cannot say that it stops.
-    const stopped = standIn.kernel.stop().catch(() => undefined);
-    await Promise.race([stopped, disk.crashed]);
-    await disk.close();
-  }
-}
-const KEY = new Uint8Array(32).fill(7);
 
 /** A disk on which the script can begin. */
 async function prepared({ name, playbook, target }: Script): Promise<string> {
