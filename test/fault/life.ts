@@ -10,7 +10,7 @@ export async function live<T>(
   folder: string,
   target: Target,
   number: number,
-  options: DiskOptions,
+  options: DiskOptions & { readonly isOpen?: true | undefined },
   work: (life: Life) => Promise<T>,
   playbooks: readonly string[] = [],
 ): Promise<T> {
@@ -20,7 +20,7 @@ export async function live<T>(
   if ((await secrets.value.list(ORG)).length === 0) await secrets.value.put(ORG, 'target-key', 'the-key-of-the-target');
   const standIn = await openStandIn(disk.store, target, number, secrets.value);
   const crashed = disk.crashed.then(() => Promise.reject(new Error('the process has ended')));
-  const lived = setUp(standIn, playbooks).then(() => work({ ...standIn, disk }));
+  const lived = setUp(standIn, playbooks, !options.isOpen).then(() => work({ ...standIn, disk }));
   try {
     return await Promise.race([lived, crashed]);
   } finally {

@@ -38,6 +38,8 @@ export type Script = {
   /** Active before it begins; without one, it begins with an empty disk. */
   readonly playbook?: string;
   readonly target: () => Target;
+  /** The target takes requests without a key, so that no lease of a secret is on record before one leaves. */
+  readonly isOpen?: true;
   /** @throws when the kernel fails on the way. */
   readonly play: (standIn: StandIn, told: Told, target: Target) => Promise<Run | undefined>;
   /** How it may end, and how many effects there may be. */
@@ -143,6 +145,7 @@ export const SCRIPTS: readonly Script[] = [
   {
     name: 'the first start, and a run that a person agrees to',
     target: openTarget,
+    isOpen: true,
     play: async (standIn, told) => {
       await activate(standIn, PLAYBOOK);
       return untilEnd(standIn, told, 50, votes(standIn, told));

@@ -230,8 +230,11 @@ export async function openStandIn(
   };
 }
 
-/** What an operator does before the first event. */
-export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK]) {
+/**
+ * What an operator does before the first event.
+ * @param asksForKey whether the target takes requests with the org's key only.
+ */
+export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK], asksForKey = true) {
   const guardrails = checkGuardrails(rules);
   if (!guardrails.ok) throw new Error('the shipped guardrails are refused');
   const fine = await kernel.setUpOrg({
@@ -251,7 +254,7 @@ export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = 
               methods: ['GET', 'POST'],
               pathPrefix: '/',
               addresses: [],
-              secret: { name: 'target-key', header: 'x-api-key', format: '{}' },
+              ...(asksForKey && { secret: { name: 'target-key', header: 'x-api-key', format: '{}' } }),
             },
           ],
         },

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { openLmdbStore } from '../../kernel/adapter/lmdb/store.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import { copyDisk, WRITE_ENDS } from './disk.ts';
 import { type Life, live } from './life.ts';
@@ -18,16 +19,16 @@ const scratch = mkdtempSync(join(tmpdir(), 'interlock-writes-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** A disk on which the script can begin. */
-async function prepared({ name, playbook, target }: Script): Promise<string> {
+async function prepared({ playbook, target, isOpen }: Script): Promise<string> {
   const folder = mkdtempSync(join(scratch, 'base-'));
   if (playbook === undefined) return folder;
-  await live(folder, target(), 0, {}, async () => expect(name).toBeTruthy(), [playbook]);
+  await live(folder, target(), 0, { isOpen }, async () => undefined, [playbook]);
   return folder;
 }
 
 /** Plays the script while the write at `place` ends as told. @returns whether there was such a write. */
 async function fail(script: Script, base: string, place: number, end: (typeof WRITE_ENDS)[number]): Promise<boolean> {
-  const { play, ends, effects } = script;
+  const { play, ends, effects, isOpen } = script;
   const folder = copyDisk(base, mkdtempSync(join(scratch, 'life-')));
   const target = script.target();
   const told: Told = {};
@@ -38,7 +39,7 @@ async function fail(script: Script, base: string, place: number, end: (typeof WR
     met = true;
     return end;
   };
-  const ran = await live(folder, target, 1, { endOf }, async (life) => {
+  const ran = await live(folder, target, 1, { endOf, isOpen }, async (life) => {
     try {
       return await play(life, told, target);
     } catch (error) {
@@ -52,7 +53,8 @@ async function fail(script: Script, base: string, place: number, end: (typeof WR
   });
   if (!met) expectEnd(script, ran, target, `${at}, which there is not`);
 
-  await live(folder, target, 2, {}, async (life) => {
+  await expectIntended(folder, target, at);
+  await live(folder, target, 2, { isOpen }, async (life) => {
     await expectKept(life, told);
     const run = await play(life, told, target);
     await expectKept(life, told);
@@ -75,6 +77,18 @@ function expectEnd({ ends, effects }: Script, run: Run | undefined, target: Targ
   if (ends.length > 0) expect(ends, at).toContain(run?.state);
   expect(effects, at).toContain(target.effects().length);
   if (run?.state === 'completed') expect(target.effects(), at).toHaveLength(1);
+}
+
+/** Whatever has arrived at the target was on the disk before it left. */
+async function expectIntended(folder: string, { arrived }: Target, at: string): Promise<void> {
+  const store = openLmdbStore(folder);
+  const events = runsOf(store, ORG).flatMap(({ turns }) => turns.flatMap((turn) => turn.events));
+  const keys = new Set(events.map((event) => (event.kind === 'step-intended' ? event.key : undefined)));
+  expect(
+    [...arrived].filter((key) => !keys.has(key)),
+    at,
+  ).toEqual([]);
+  await store.close();
 }
 
 /** It says so, takes nothing more, and nothing more leaves. */
