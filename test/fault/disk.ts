@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLmdbStore } from '../../kernel/adapter/lmdb/store.ts';
-import type { Store } from '../../kernel/port/store.ts';
+import type { Store, Write } from '../../kernel/port/store.ts';
 
 /**
  * The record on a real LMDB file, with an end for one write that a test chooses. After a `crash` the process that used
@@ -23,20 +23,26 @@ export type Disk = {
   readonly writes: () => number;
   /** Resolves when the process has ended by a `crash`. */
   readonly crashed: Promise<void>;
+  /** Ends the process now. */
+  crash(): void;
   close(): Promise<void>;
 };
 
 export type DiskOptions = {
-  readonly endOf?: (write: number) => WriteEnd;
+  readonly endOf?: (write: number, batch: readonly Write[]) => WriteEnd;
   /** Told before and after every write that is done, while nothing is written. */
   readonly watch?: (write: number, when: 'before' | 'after') => void;
 };
 
 export function openDisk(folder: string, { endOf = () => 'done', watch = () => undefined }: DiskOptions = {}): Disk {
   const inner = openLmdbStore(folder);
-  const { promise: crashed, resolve: crash } = Promise.withResolvers<void>();
+  const { promise: crashed, resolve } = Promise.withResolvers<void>();
   let writes = 0;
   let isGone = false;
+  const crash = () => {
+    isGone = true;
+    resolve();
+  };
   const here = <T>(read: () => T): T => {
     if (isGone) throw new Error('the process that asks has ended');
     return read();
@@ -47,13 +53,12 @@ export function openDisk(folder: string, { endOf = () => 'done', watch = () => u
     async write(batch) {
       if (isGone) return new Promise(() => undefined);
       const write = writes++;
-      const end = endOf(write);
+      const end = endOf(write, batch);
       watch(write, 'before');
       if (end !== 'lost') await inner.write(batch);
       watch(write, 'after');
       if (end === 'lost' || end === 'failed-but-done') throw new Error('the store failed to commit');
       if (end === 'done') return;
-      isGone = true;
       crash();
       return new Promise(() => undefined);
     },
@@ -63,6 +68,7 @@ export function openDisk(folder: string, { endOf = () => 'done', watch = () => u
     store,
     writes: () => writes,
     crashed,
+    crash,
     async close() {
       isGone = true;
       await inner.close();
