@@ -44,6 +44,34 @@ describe('a run waits for', () => {
     expect(waits(of())).toEqual([expect.objectContaining({ step: 'a', since: START, ...expected })]);
   });
 
+  test.each<[string, Partial<Parameters<typeof machine>[0]>, object[]]>([
+    ['its turn, when it is queued', { start: { queued: true } }, [{ step: null, what: 'release' }]],
+    ['the end of a stop', { steps: LOW, stopped: () => true }, [{ what: 'release' }]],
+    ['a time', { steps: '- { id: a, type: wait, for: 1m }' }, [{ what: 'time', until: START + MINUTE }]],
+    [
+      'an event',
+      { steps: '- { id: a, type: wait, event: { match: { /ip: x } }, timeout: 2m }' },
+      [{ what: 'event', until: START + 2 * MINUTE }],
+    ],
+    ['a gate', { steps: '- { id: a, type: approval, ask: "Go on?" }' }, [{ what: 'approval', role: 'approver' }]],
+    [
+      'each of its lanes',
+      {
+        steps: `- id: all
+  type: parallel
+  lanes:
+    one: [{ id: a, type: enrich, uses: p/do, with: {} }]
+    two: [{ id: b, type: wait, for: 1m }]`,
+      },
+      [
+        { step: 'a', what: 'action' },
+        { step: 'b', what: 'time' },
+      ],
+    ],
+  ])('%s', (_, options, expected) => {
+    expect(waits(begin(options))).toMatchObject(expected);
+  });
+
   test('nothing beyond its own deadline', () => {
     const m = begin({ steps: LOW, timeout: '1s' });
     expect(waits(m)).toMatchObject([{ what: 'action', until: START + 1_000 }]);

@@ -39,7 +39,7 @@ export function startPeople({ api, approver, firewall }: FaultWorld): People {
     const { data = [] } = await api.get<readonly OpenRun[]>('/open-work?only=person&limit=200');
     for (const { run, waits } of data)
       for (const { what, step, approval } of waits)
-        if (what === 'settlement') await settle(run, step);
+        if (what === 'settlement' && step !== null) await settle(run, step);
         else if (approval !== null) await vote(approval);
   };
   const living = (async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { ApprovalId, Digest, RunId, StepId } from '../../kernel/base/id.ts';
+import type { ApprovalId, Digest, RunId, StepRunId } from '../../kernel/base/id.ts';
 import { isEnded, type Run } from '../../kernel/run/state.ts';
 import { personOf } from '../support/org-files.ts';
 import {
@@ -87,9 +87,9 @@ const votes =
 const settles =
   ({ kernel }: StandIn, told: Told, target: Target) =>
   async (run: Run): Promise<void> => {
-    if (run.steps['post' as StepId]?.state !== 'indeterminate') return;
+    if (run.steps['post' as StepRunId]?.state !== 'indeterminate') return;
     const outcome = target.arrived.length > 0 ? 'succeeded' : 'failed';
-    const form = { step: 'post' as StepId, outcome, note: 'looked there' } as const;
+    const form = { step: 'post' as StepRunId, outcome, note: 'looked there' } as const;
     const settled = await kernel.control.settle(OPERATOR, run.id, form);
     if (settled.ok) told.settled = run.id;
   };
@@ -204,7 +204,7 @@ export async function expectKept({ kernel, secrets }: StandIn, told: Told): Prom
   const { query, tokens } = kernel;
   if (told.event !== undefined) expect(query.event(ORG, told.event), 'the event').toBeDefined();
   if (told.vote) expect(query.approval(ORG, told.vote)?.votes, 'the vote').toMatchObject([{ by: 'approver' }]);
-  if (told.settled) expect(query.run(ORG, told.settled)?.steps['post' as StepId]?.state).not.toBe('indeterminate');
+  if (told.settled) expect(query.run(ORG, told.settled)?.steps['post' as StepRunId]?.state).not.toBe('indeterminate');
   if (told.cancelled) expect(query.run(ORG, told.cancelled)?.state).toBe('cancelled');
   const governed = query.playbook(ORG, 'governed');
   if (told.put) expect(governed?.versions.map(({ digest }) => digest)).toContain(told.put);

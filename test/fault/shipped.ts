@@ -13,7 +13,8 @@ import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import type { OrgId, RunId } from '../../kernel/base/id.ts';
 import { readOrg } from '../../kernel/config.ts';
 import { type Kernel, openKernel } from '../../kernel/flow/kernel.ts';
-import { type Graph, toGraph } from '../../kernel/playbook/graph.ts';
+import { toGraph } from '../../kernel/playbook/compile.ts';
+import type { Graph } from '../../kernel/playbook/graph.ts';
 import { PlaybookSchema } from '../../kernel/playbook/schema.ts';
 import type { CellHost } from '../../kernel/port/cell-host.ts';
 import type { EgressClient } from '../../kernel/port/egress.ts';
@@ -195,6 +196,9 @@ export async function openShippedWorld() {
   };
 }
 
+/** What comes by itself, with time or from another run. */
+const AWAITED: readonly string[] = ['retry', 'time', 'event', 'run'];
+
 const VOTERS = ['ann', 'ben', 'cleo'].map((name) => personOf(ORG, name, ['approver']));
 const OPERATOR = personOf(ORG, 'operator', ['operator']);
 const SENDER = personOf(ORG, 'pipeline', ['source']);
@@ -218,7 +222,7 @@ export async function playOut(
     if (open.length === 0) return kernel.query.run(ORG, id as RunId) as Run;
     const waits = open.flatMap((one) => one.waits.map((wait) => ({ ...wait, run: one.summary.run })));
     for (const wait of waits)
-      if (wait.what === 'settlement')
+      if (wait.what === 'settlement' && wait.step !== null)
         await kernel.control.settle(OPERATOR, wait.run, { step: wait.step, outcome: 'succeeded', note: 'it is there' });
       else if (wait.what === 'approval') {
         const { subject } = kernel.query.approval(ORG, wait.approval) ?? {};
@@ -227,7 +231,7 @@ export async function playOut(
           for (const voter of VOTERS) await kernel.control.vote(voter, wait.approval, { ...ballot, subject });
       }
     // Twice in a row, so that what is on its way to the disk has come there.
-    quiet = waits.some(({ what }) => what !== 'retry') ? 0 : quiet + 1;
+    quiet = waits.every(({ what }) => AWAITED.includes(what)) ? quiet + 1 : 0;
     if (quiet > 2) {
       const runs = open.flatMap(({ summary }) => kernel.query.run(ORG, summary.run) ?? []);
       const due = Math.min(...runs.flatMap((run) => nextDue(run) ?? []));

@@ -1,6 +1,6 @@
 import { cpSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { StepId } from '../../kernel/base/id.ts';
+import { partsOfStepRun, type StepRunId } from '../../kernel/base/id.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../kernel/port/cell-host.ts';
 import type { EgressClient } from '../../kernel/port/egress.ts';
 import type { Write } from '../../kernel/port/store.ts';
@@ -24,7 +24,7 @@ const WAYS = { bad: '203.0.113', fine: '198.51.100' } as const;
 type Way = keyof typeof WAYS;
 let count = 0;
 
-type Call = { readonly step: string; readonly op: 'plan' | 'execute' };
+type Call = { readonly step: string; readonly op: CallEnvelope['op'] };
 type Played = {
   readonly run: Run;
   readonly calls: readonly Call[];
@@ -62,7 +62,7 @@ async function play(
       });
       return (call: CellCall) => {
         const { step, op } = envelopeOf(call);
-        calls.push({ step, op: op as Call['op'] });
+        calls.push({ step, op });
         return fault.call?.(disk, cells, call) ?? cells.call(call);
       };
     },
@@ -149,7 +149,7 @@ const CALL_FAULTS: Readonly<Record<string, (at: Call, isWrite: boolean) => Fault
 };
 
 /** The kernel ends right after the first commit that says something of the step. */
-function endsAfterCommitOf(step: StepId): Fault {
+function endsAfterCommitOf(step: string): Fault {
   let met = false;
   return {
     endOf: (batch) => {
@@ -165,13 +165,13 @@ function endsAfterCommitOf(step: StepId): Fault {
 
 /** Whether the step is tried again after a failure that passes, and whether its action may be sent twice. */
 function policyOf({ graph }: Shipped, { step: id, op }: Call) {
-  const step = graph.steps.get(id as StepId);
+  const step = graph.steps.get(partsOfStepRun(id as StepRunId).step);
   if (step?.kind !== 'action') throw new Error(`${id} is called and is no action`);
   const manifest = world.manifests.find(({ name }) => name === step.plugin);
   const { effect, idempotent } = manifest?.actions[step.action] ?? { effect: 'write', idempotent: 'no' };
   const facts = { effect, idempotent } as Parameters<typeof retryPolicy>[1];
-  const { attempts } = op === 'plan' ? planRetryPolicy(step) : retryPolicy(step, facts);
-  const isWrite = op === 'execute' && effect === 'write';
+  const isWrite = (op === 'execute' || op === 'rollback') && effect === 'write';
+  const { attempts } = isWrite ? retryPolicy(step, facts) : planRetryPolicy(step);
   return { isRetried: attempts > 1, mayRepeat: !isWrite || mayRepeat(facts), isWrite };
 }
 
@@ -185,7 +185,11 @@ describe.each(clean)('$shipped.name', ({ shipped, base, ways }) => {
       expect(ways[way].run.state, way).toBe('completed');
       expect(doubled(ways[way])).toEqual([]);
     }
-    const reached = new Set(Object.values(ways).flatMap(reachedOn));
+    const reached = new Set<string>(
+      Object.values(ways)
+        .flatMap(reachedOn)
+        .map((id) => partsOfStepRun(id).step),
+    );
     expect([...shipped.graph.steps.keys()].filter((id) => !reached.has(id))).toEqual([]);
   });
 
@@ -211,7 +215,7 @@ describe.each(clean)('$shipped.name', ({ shipped, base, ways }) => {
     '$step ($way): the kernel ends right after its commit',
     { timeout: 60_000 },
     async ({ way, step }) => {
-      const played = await play(base, shipped, way, endsAfterCommitOf(step as StepId));
+      const played = await play(base, shipped, way, endsAfterCommitOf(step));
       expect(doubled(played), 'one effect for each key').toEqual([]);
       expect(played.hasEnded).toBe(true);
       expect([endOf(played.run), kindsOf(played)]).toEqual([endOf(ways[way].run), kindsOf(ways[way])]);
@@ -220,6 +224,6 @@ describe.each(clean)('$shipped.name', ({ shipped, base, ways }) => {
 });
 
 /** Steps that were not passed over. */
-function reachedOn({ run }: Played): readonly string[] {
+function reachedOn({ run }: Played): readonly StepRunId[] {
   return Object.values(run.steps).flatMap(({ id, state }) => (state === 'skipped' ? [] : [id]));
 }
