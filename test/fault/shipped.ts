@@ -96,8 +96,6 @@ function put(data: Record<string, unknown>, pointer: string, value: unknown): vo
   }
 }
 
-export type ShippedWorld = Awaited<ReturnType<typeof openShippedWorld>>;
-
 export async function openShippedWorld() {
   await using opening = new AsyncDisposableStack();
   const path = await mkdtemp(join(tmpdir(), 'interlock-shipped-'));
