@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type KernelProcess, type StubProcess, startKernelProcess } from './child.ts';
+import type { Fault } from './options.ts';
 import type { Plan } from './plan.ts';
 import { type Post, type Site, setUpSite } from './site.ts';
 
@@ -10,6 +11,7 @@ export type Bench = {
   readonly stub: StubProcess;
   /** Folder for CPU profiles of the kernel, if any are wanted. */
   readonly profile: string | undefined;
+  readonly fault: Fault | undefined;
   readonly say: (line: string) => void;
 };
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { openHttpClient } from './http-client.ts';
 import type { Site } from './site.ts';
 import type { FromStub, StubFault, ToStub } from './stub.ts';
@@ -11,6 +12,8 @@ export type KernelProcess = {
   readonly url: string;
   /** From spawn to the first 200 of /healthz, in milliseconds. */
   readonly coldMs: number;
+  /** Asks the probe, if there is one. */
+  readonly ask: () => Promise<unknown>;
   /** Ends it as an operator would. @throws Error when it does not end well. */
   readonly stop: () => Promise<void>;
 };
@@ -34,16 +37,22 @@ const STOP_MS = 15_000;
 const TAIL_CHARS = 2_000;
 const LISTENING = /listening on (http:\/\/\S+)/;
 
+/** A module that the kernel process loads first. It answers a message on the process channel with one. */
+export type Probe = { readonly file: string; readonly args: readonly string[] };
+
 /** @param profile Folder where the kernel leaves a CPU profile when it is stopped. */
-export async function startKernelProcess(site: Site, profile?: string): Promise<KernelProcess> {
+export async function startKernelProcess(site: Site, profile?: string, probe?: Probe): Promise<KernelProcess> {
   const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  if (probe) options.push('--import', `${pathToFileURL(probe.file)}?${probe.args.join('&')}`);
   const args = [...options, join(ROOT, 'kernel/main.ts'), '--config', site.configFile];
   const started = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'ignore', 'pipe', ...(probe ? ['ipc' as const] : [])],
+  });
   keepTrack(child);
   let said = '';
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-TAIL_CHARS);
     const url = LISTENING.exec(said)?.[1];
     if (url) resolve(url);
@@ -58,7 +67,12 @@ export async function startKernelProcess(site: Site, profile?: string): Promise<
     const coldMs = performance.now() - started;
     client.close();
     if (status !== 200) throw new Error(`/healthz answered ${status}`);
-    return { pid: child.pid ?? 0, url, coldMs, stop: () => stopKernel(child, () => said) };
+    const ask = async () => {
+      const answer = once(child, 'message');
+      child.send('look');
+      return (await answer)[0];
+    };
+    return { pid: child.pid ?? 0, url, coldMs, ask, stop: () => stopKernel(child, () => said) };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;

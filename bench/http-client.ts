@@ -15,13 +15,18 @@ export type HttpClient = {
 
 type Waiting = { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void };
 type Queued = Waiting & { readonly request: string };
-type Connection = { readonly send: (queued: Queued) => void; readonly close: () => void };
+type Connection = { restsSince: number; readonly send: (queued: Queued) => void; readonly close: () => void };
 
 /**
  * One more request waits here for its turn; its latency goes on counting. Below 511, the length of the queue in which
  * Node lets new connections wait: beyond it, an overloaded listener would lose some.
  */
 const CONNECTIONS = 500;
+/**
+ * A connection that has rested for longer is not used again: the kernel closes it after 75 s, and may do so while a
+ * request is on its way.
+ */
+const RESTING_MS = 20_000;
 
 export function openHttpClient(url: string, token: string): HttpClient {
   const { hostname, port } = new URL(url);
@@ -34,8 +39,9 @@ export function openHttpClient(url: string, token: string): HttpClient {
     const connection: Connection = openConnection(Number(port), hostname, {
       free: () => {
         const next = queue.shift();
-        if (next) connection.send(next);
-        else idle.push(connection);
+        if (next) return connection.send(next);
+        connection.restsSince = performance.now();
+        idle.push(connection);
       },
       gone: (error) => {
         all.delete(connection);
@@ -48,6 +54,17 @@ export function openHttpClient(url: string, token: string): HttpClient {
     return connection;
   };
 
+  /** Whichever rested last, if it did not rest for too long; then none did that is not too old either. */
+  const rested = (): Connection | undefined => {
+    const connection = idle.pop();
+    if (!connection || performance.now() - connection.restsSince < RESTING_MS) return connection;
+    for (const old of [connection, ...idle.splice(0)]) {
+      all.delete(old);
+      old.close();
+    }
+    return undefined;
+  };
+
   return {
     request: (path, body) =>
       new Promise((resolve, reject) => {
@@ -56,7 +73,7 @@ export function openHttpClient(url: string, token: string): HttpClient {
             ? '\r\n'
             : `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
         const request = `${body === undefined ? 'GET' : 'POST'} ${path}${fixed}${content}`;
-        const connection = idle.pop() ?? (all.size < CONNECTIONS ? open() : undefined);
+        const connection = rested() ?? (all.size < CONNECTIONS ? open() : undefined);
         if (connection) connection.send({ request, resolve, reject });
         else queue.push({ request, resolve, reject });
       }),
@@ -95,6 +112,7 @@ function openConnection(
   socket.on('close', () => fail(new Error('the kernel closed the connection')));
 
   return {
+    restsSince: performance.now(),
     send: (queued) => {
       waiting = queued;
       socket.write(queued.request, 'latin1');

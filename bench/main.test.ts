@@ -60,11 +60,12 @@ describe.concurrent('npm run bench', () => {
   });
 
   test.each([
-    ['stub-500', /ended as failed/],
-    ['stub-counts-twice', /did not make exactly one request to the world outside/],
-  ])('%s is noticed', { timeout: 120_000 }, async (fault, why) => {
+    ['stub-500', 'W1', /ended as failed/],
+    ['stub-counts-twice', 'W1', /did not make exactly one request to the world outside/],
+    ['trigger-lost', 'W2', /others answered to an event than those it is for/],
+  ])('%s is noticed', { timeout: 120_000 }, async (fault, stage, why) => {
     const file = join(folder, `${fault}.json`);
-    const { code, out, err } = await bench('--only', 'W1', '--scale', '0.01', '--fault', fault, '--json', file);
+    const { code, out, err } = await bench('--only', stage, '--scale', '0.01', '--fault', fault, '--json', file);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(why);
     expect(() => report(file)).toThrow();

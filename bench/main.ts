@@ -14,11 +14,13 @@ import { profileText } from './profile.ts';
 import { machine, machineLine, type Report, table } from './report.ts';
 import { openScratch } from './site.ts';
 import { benchStart } from './start.ts';
+import { STUB_FAULTS } from './stub.ts';
+import { benchTriggers } from './triggers.ts';
 
 /** `npm run bench`: measures the kernel as a process of its own, with a stub and a driver beside it. */
 const STAGE: Readonly<Record<StageName, (bench: Bench) => Promise<Figure[]>>> = {
   W1: benchContain,
-  W2: benchNonMatching,
+  W2: async (bench) => [...(await benchNonMatching(bench)), ...(await benchTriggers(bench))],
   start: benchStart,
   memory: benchMemory,
   cell: cellStage,
@@ -50,8 +52,8 @@ async function run({ stages, quick, scale, json, profile, fault }: Options, fold
   await prepareAll();
   const here = machine();
   say(machineLine(here));
-  const stub = await startStubProcess(fault);
-  const bench: Bench = { plan: planOf(quick, scale), folder, stub, profile: profile && resolve(profile), say };
+  const stub = await startStubProcess(STUB_FAULTS.find((one) => one === fault));
+  const bench: Bench = { plan: planOf(quick, scale), folder, stub, profile: profile && resolve(profile), fault, say };
   const results = await measure(stages, bench);
   await stub.stop();
   process.stdout.write(`${table(results)}\n`);

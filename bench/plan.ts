@@ -9,6 +9,7 @@ export type Plan = {
   readonly fast: Rounds;
   readonly deliver: Rounds;
   readonly nonMatching: Rounds;
+  readonly triggers: Rounds;
   readonly starts: number;
   readonly memory: { readonly rounds: number; readonly idleMs: number; readonly loadedMs: number };
   readonly cell: { readonly rounds: number; readonly roundMs: number };
@@ -23,6 +24,7 @@ const FULL: Plan = {
   fast: { rounds: 3, roundMs: 8_000 },
   deliver: { rounds: 3, roundMs: 3_000 },
   nonMatching: { rounds: 5, roundMs: 3_000 },
+  triggers: { rounds: 5, roundMs: 800 },
   starts: 9,
   memory: { rounds: 3, idleMs: 3_000, loadedMs: 6_000 },
   cell: { rounds: 5, roundMs: 1_500 },
@@ -36,6 +38,7 @@ const QUICK: Plan = {
   fast: { rounds: 3, roundMs: 2_500 },
   deliver: { rounds: 2, roundMs: 1_500 },
   nonMatching: { rounds: 3, roundMs: 1_500 },
+  triggers: { rounds: 3, roundMs: 500 },
   starts: 3,
   memory: { rounds: 2, idleMs: 1_500, loadedMs: 3_000 },
   cell: { rounds: 3, roundMs: 700 },
@@ -57,6 +60,7 @@ export function planOf(quick: boolean, scale: number): Plan {
     fast: scaled(plan.fast),
     deliver: scaled(plan.deliver),
     nonMatching: scaled(plan.nonMatching),
+    triggers: scaled(plan.triggers),
     starts: Math.max(1, Math.round(plan.starts * Math.min(1, scale))),
     memory: {
       rounds: plan.memory.rounds,

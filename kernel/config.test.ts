@@ -26,7 +26,7 @@ describe('the configuration', () => {
       { ...config, orgs: [{ ...org, guardrails: undefined, guardrials: 's3cret' }] },
       [
         '/orgs/0/guardrails is required',
-        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, plugins',
+        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, incidents, lifecycle, plugins',
       ],
     ],
     ['a value of the wrong type', { ...config, data: { s3cret: 1 } }, ['/data expected string']],
@@ -61,13 +61,14 @@ describe('the configuration', () => {
   });
 });
 
+const SHIPPED = { g: 'policies/guardrails/baseline.rules.json', a: 'policies/approval/matrix.json' } as const;
+
 describe('the policies of an org', () => {
   const rule = { scheme: 'https', host: 'h.example', port: 443, methods: ['GET'], pathPrefix: '/' };
   const grant = (more: object) => ({
     apiVersion: 'interlock/egress/v1',
     grants: [{ plugin: 'p', rules: [{ ...rule, ...more }] }],
   });
-  const SHIPPED = { g: 'policies/guardrails/baseline.rules.json', a: 'policies/approval/matrix.json' } as const;
 
   test.each<[string, 'g' | 'a' | 'e', unknown, string]>([
     [
@@ -110,6 +111,62 @@ describe('the policies of an org', () => {
     expect(fault.startsWith(files[file])).toBe(true);
     expect(fault).toContain(says);
     expect(fault).not.toContain('3cret');
+  });
+});
+
+describe('where incidents come from, and where lifecycle events go', () => {
+  const hook = (part: object) => ({
+    apiVersion: 'interlock/lifecycle/v1',
+    webhooks: [{ id: 'siem', url: 'https://siem.example/hook', types: ['interlock.*'], secret: 'key', ...part }],
+  });
+  const read = async (file: 'incidents' | 'lifecycle', value: unknown) => {
+    const path = join(folder, `${file}.json`);
+    await writeFile(path, JSON.stringify(value));
+    const files = { id: 'acme', guardrails: join(ROOT, SHIPPED.g), approvals: join(ROOT, SHIPPED.a), plugins: [] };
+    const egress = join(folder, 'no-grants.json');
+    await writeFile(egress, JSON.stringify({ apiVersion: 'interlock/egress/v1', grants: [] }));
+    return readOrg({ ...files, egress, [file]: path }, new Set());
+  };
+
+  test('are taken in order', async () => {
+    const addresses = ['10.0.0.0/8'];
+    expect(await read('lifecycle', hook({ addresses }))).toMatchObject({
+      ok: true,
+      value: { webhooks: [{ id: 'siem', rule: { host: 'siem.example', port: 443, methods: ['POST'], addresses } }] },
+    });
+    expect(await read('incidents', { apiVersion: 'interlock/incidents/v1' })).toMatchObject({
+      ok: true,
+      value: { incidents: { from: [], id: '/finding_info/uid' } },
+    });
+  });
+
+  test.each<['incidents' | 'lifecycle', string, unknown, string]>([
+    ['lifecycle', 'an address', hook({ url: 'ftp://siem.example/3cret' }), '/webhooks/0/url only https and http'],
+    ['lifecycle', 'credentials', hook({ url: 'https://a:3cret@siem.example/' }), '/webhooks/0/url the URL carries'],
+    ['lifecycle', 'a path that climbs', hook({ url: 'https://siem.example/../x' }), '/webhooks/0/url the path has'],
+    ['lifecycle', 'a block', hook({ addresses: ['10.0.0.0/8', '3cret'] }), '/webhooks/0/addresses/1 '],
+    ['lifecycle', 'a type', hook({ types: ['interlock.3cret.*'] }), '/webhooks/0/types/0 expected a type of lifecycle'],
+    ['lifecycle', 'no type', hook({ types: [] }), '/webhooks/0/types expected a length'],
+    ['lifecycle', 'a method', hook({ method: 'PUT' }), '/webhooks/0/method is not known here'],
+    [
+      'lifecycle',
+      'one id twice',
+      { ...hook({}), webhooks: [...hook({}).webhooks, ...hook({}).webhooks] },
+      '/webhooks expected webhooks with ids of their own',
+    ],
+    [
+      'incidents',
+      'a state',
+      { apiVersion: 'interlock/incidents/v1', state: [{ at: '/s', values: { 1: '3cret' } }] },
+      '/state/0/values/1 expected one of: new, triaged',
+    ],
+    ['incidents', 'a pointer', { apiVersion: 'interlock/incidents/v1', id: '3cret' }, '/id expected a JSON Pointer'],
+  ])('%s: %s that is wrong is said where it is', async (file, _, value, says) => {
+    const fault = await read(file, value);
+    if (fault.ok) throw new Error('it was taken');
+    expect(fault.error).toContain(`${file}.json does not have the form that docs/${file}.md describes`);
+    expect(fault.error).toContain(says);
+    expect(fault.error).not.toContain('3cret');
   });
 });
 

@@ -3,13 +3,16 @@ import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { codeDigest } from '../sdk/contract/code-digest.ts';
 import { type EgressPolicy, EgressPolicySchema } from '../sdk/contract/egress.ts';
+import { IncidentPolicySchema } from '../sdk/contract/incident-policy.ts';
+import { LifecyclePolicySchema } from '../sdk/contract/lifecycle-policy.ts';
 import { NAME_PATTERN } from '../sdk/contract/name.ts';
 import { type PluginManifest, PluginManifestSchema } from '../sdk/contract/plugin.ts';
 import { closedObject } from '../sdk/contract/wanted.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import type { OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
-import { parseEgressPolicy } from './egress/policy.ts';
+import { type PolicyFault, parseEgressPolicy } from './egress/policy.ts';
+import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
 import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
@@ -25,6 +28,10 @@ const OrgSchema = closedObject({
   guardrails: path,
   approvals: path,
   egress: path,
+  /** How incidents are read out of events; without it, out of OCSF findings. */
+  incidents: v.optional(path),
+  /** Where lifecycle events are sent. */
+  lifecycle: v.optional(path),
   /** Folders with `manifest.json` and `dist/plugin.wasm` (see `interlock plugin build`). */
   plugins: v.optional(v.array(path), []),
 });
@@ -74,6 +81,8 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
       guardrails: at(org.guardrails),
       approvals: at(org.approvals),
       egress: at(org.egress),
+      ...(org.incidents !== undefined && { incidents: at(org.incidents) }),
+      ...(org.lifecycle !== undefined && { lifecycle: at(org.lifecycle) }),
       plugins: org.plugins.map(at),
     })),
   });
@@ -84,10 +93,12 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
  * @param sealedBases code digests of bases that we built: only their modules may be restored instead of made anew.
  */
 export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>): Promise<Result<OrgSetup, string>> {
-  const [guardrails, approvals, egress] = await Promise.all([
+  const [guardrails, approvals, egress, incidents, lifecycle] = await Promise.all([
     readJson(files.guardrails),
     readJson(files.approvals),
     readJson(files.egress),
+    readOptional(files.incidents, 'docs/incidents.md', IncidentPolicySchema),
+    readOptional(files.lifecycle, 'docs/lifecycle.md', LifecyclePolicySchema),
   ]);
   if (!guardrails.ok) return guardrails;
   if (!approvals.ok) return approvals;
@@ -101,9 +112,13 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
   if (!form.success) return err(faultText(files.egress, POLICIES, toFileIssues(form.issues)));
   const grants = parseEgressPolicy(egress.value);
   if (!grants.ok) {
-    const faults = grants.error.map(({ path, text }) => ({ pointer: `/${path.replaceAll('.', '/')}`, text }));
-    return err(faultText(files.egress, POLICIES, faults));
+    return err(faultText(files.egress, POLICIES, grants.error.map(toPointer)));
   }
+  if (!incidents.ok) return incidents;
+  if (!lifecycle.ok) return lifecycle;
+  const webhooks = lifecycle.value && webhooksOf(lifecycle.value);
+  if (webhooks && !webhooks.ok)
+    return err(faultText(files.lifecycle ?? '', 'docs/lifecycle.md', webhooks.error.map(toPointer)));
   const plugins: OrgSetup['plugins'][number][] = [];
   for (const folder of files.plugins) {
     const plugin = await readPlugin(folder, sealedBases);
@@ -115,8 +130,25 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     id: files.id as OrgId,
     policy: { guardrails: rules.value, matrix: matrix.output },
     egress: policy,
+    incidents: incidents.value,
+    webhooks: webhooks?.value,
     plugins,
   });
+}
+
+const toPointer = ({ path, text }: PolicyFault): SchemaIssue => ({ pointer: `/${path.replaceAll('.', '/')}`, text });
+
+/** @returns undefined where the org has no such file. */
+async function readOptional<T>(
+  file: string | undefined,
+  page: string,
+  schema: v.GenericSchema<unknown, T>,
+): Promise<Result<T | undefined, string>> {
+  if (file === undefined) return ok(undefined);
+  const read = await readJson(file);
+  if (!read.ok) return read;
+  const parsed = v.safeParse(schema, read.value);
+  return parsed.success ? ok(parsed.output) : err(faultText(file, page, toFileIssues(parsed.issues)));
 }
 
 /** Grants that can never be used. Not refused: a policy may be written before its plugin is installed. */

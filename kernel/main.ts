@@ -15,6 +15,7 @@ import { err, ok, type Result } from './base/result.ts';
 import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import { type Kernel, openKernel } from './flow/kernel.ts';
+import { openWorkText } from './flow/open-work.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
 
@@ -73,7 +74,8 @@ export async function startKernel(
     }
   }
   const recovered = await kernel.begin();
-  if (recovered.calls > 0) say(`took up ${recovered.calls} calls that were open when the kernel last stopped`);
+  const open = openWorkText(recovered);
+  if (open) say(open);
   const close = async () => {
     await kernel.stop();
     await cells.close();

@@ -90,21 +90,28 @@ export function checkJson(root: unknown, bounds: JsonBounds): JsonFault | undefi
 /** Syntax of RFC 6901: empty, or `/` and tokens in which `~` appears only as `~0` or `~1`. */
 export const POINTER_PATTERN = /^(?:\/(?:[^~/]|~[01])*)*$/;
 
+/** The reference tokens of a JSON Pointer (RFC 6901). */
+export const tokensOf = (pointer: string): readonly string[] =>
+  pointer === ''
+    ? []
+    : pointer
+        .slice(1)
+        .split('/')
+        .map((token) => (token.includes('~') ? token.replaceAll('~1', '/').replaceAll('~0', '~') : token));
+
+/**
+ * What a reference token names in a value: an own property, or a place in a list; never a prototype.
+ * @returns undefined when nothing is there.
+ */
+export function childOf(value: unknown, token: string): unknown {
+  if (Array.isArray(value)) return /^(?:0|[1-9][0-9]{0,8})$/.test(token) ? value[Number(token)] : undefined;
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token)) return undefined;
+  return (value as Record<string, unknown>)[token];
+}
+
 /**
  * Resolves a JSON Pointer (RFC 6901) by own properties only; never a prototype, never an expression.
  * @returns undefined when nothing is there.
  */
-export function resolvePointer(value: unknown, pointer: string): Json | undefined {
-  let at: unknown = value;
-  if (pointer === '') return at as Json;
-  for (const raw of pointer.slice(1).split('/')) {
-    const token = raw.includes('~') ? raw.replaceAll('~1', '/').replaceAll('~0', '~') : raw;
-    if (Array.isArray(at)) {
-      if (!/^(?:0|[1-9][0-9]{0,8})$/.test(token)) return undefined;
-      at = at[Number(token)];
-    } else if (typeof at === 'object' && at !== null && Object.hasOwn(at, token)) {
-      at = (at as Record<string, unknown>)[token];
-    } else return undefined;
-  }
-  return at as Json | undefined;
-}
+export const resolvePointer = (value: unknown, pointer: string): Json | undefined =>
+  tokensOf(pointer).reduce(childOf, value) as Json | undefined;

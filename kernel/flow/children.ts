@@ -2,6 +2,7 @@ import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { KERNEL_VERSION } from '../base/version.ts';
+import { incidentOfRun } from '../incident/of-run.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import { startRunOf } from '../run/sub.ts';
@@ -22,6 +23,8 @@ export function openChildren(deps: { driver: Driver; registry: Registry; report:
     if (driver.load(parent.org, effect.child)) return;
     const { org, policy, plugins, playbooks, event, requester, trace, startedSeq, deadlineAt } = parent;
     const depth = (parent.parent?.depth ?? 0) + 1;
+    const graph = registry.graph(org, effect.playbook.name, effect.playbook.digest);
+    const incident = incidentOfRun(graph?.incident, effect.inputs, parent.incident);
     const first: Start = {
       kind: 'start',
       kernel: KERNEL_VERSION,
@@ -37,6 +40,7 @@ export function openChildren(deps: { driver: Driver; registry: Registry; report:
       requester,
       trace,
       inputs: effect.inputs,
+      ...(incident !== undefined && { incident }),
       parent: { run: parent.id, step: effect.step, depth },
       until: deadlineAt,
     };

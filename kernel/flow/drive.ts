@@ -17,6 +17,7 @@ import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
+import { rowsOfTurn } from './tell.ts';
 
 /**
  * Drives runs: prefetch -> decide -> commit -> act, one input at a time for each run. The only caller of decide.
@@ -34,8 +35,11 @@ export type Submitted = { readonly ok: true; readonly run: Run } | { readonly ok
 export type Driver = {
   /** Gets the judgements a start will need. Slow part, no side effect. */
   prefetchStart(start: Start): Promise<Judgements>;
-  /** Decides a start now. Stage the result before anything else can run; undefined when a judgement is lacking. */
-  prepareStart(start: Start, judgements: Judgements, seq: number): Prepared | undefined;
+  /**
+   * Decides a start now. Stage the result before anything else can run; undefined when a judgement is lacking.
+   * @param read what is there after the rows that are staged with it; absent: what is staged.
+   */
+  prepareStart(start: Start, judgements: Judgements, seq: number, read?: Ledger['read']): Prepared | undefined;
   /** Starts a run by itself: judged, decided and committed. Undefined where its pins are not there. */
   start(start: Start): Promise<Run | undefined>;
   /** With the staging of a prepared start: other inputs may reach the run from now on. */
@@ -117,17 +121,23 @@ export function openDriver(deps: {
     decision: Extract<Decision, { kind: 'turn' }>,
     seq: number,
     at: UnixMs,
+    read: Ledger['read'],
   ): Prepared => {
     const { run, events, befores, effects } = decision;
     const texts = events.map((event) => JSON.stringify(event));
     const audit = events.map((event, index) => auditOf(befores[index] ?? null, event, texts[index] ?? ''));
-    const usesOf = (step: StepRunId) => {
+    const actionOf = (step: StepRunId) => {
       const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
       const found = graph?.steps.get(partsOfStepRun(step).step);
-      return found?.kind === 'action' ? `${found.plugin}/${found.action}` : step;
+      return found?.kind === 'action' ? found : undefined;
     };
-    const rows = turnRows(before, run, { at, seq, events, texts }, usesOf, ledger.read);
-    return { run, rows, audit, effects };
+    const usesOf = (step: StepRunId) => {
+      const action = actionOf(step);
+      return action ? `${action.plugin}/${action.action}` : step;
+    };
+    const rows = turnRows(before, run, { at, seq, events, texts }, usesOf);
+    const told = rowsOfTurn(before, run, { at, seq, events }, (step) => actionOf(step)?.type, read);
+    return { run, rows: [...rows, ...told], audit, effects };
   };
 
   const adopt = ({ run, effects }: Prepared) => {
@@ -149,7 +159,7 @@ export function openDriver(deps: {
       if (decision.kind === 'refused') return { ok: false, refusal: decision.refusal };
       if (decision.kind === 'turn') {
         // Decided and staged without a wait in between: the decision stands on the latest state.
-        const prepared = prepare(before, decision, seq, now);
+        const prepared = prepare(before, decision, seq, now, ledger.read);
         keep(prepared.run);
         await ledger.stage(prepared);
         adopt(prepared);
@@ -170,11 +180,11 @@ export function openDriver(deps: {
     return judgements;
   };
 
-  const prepareStart = (start: Start, judgements: Judgements, seq: number): Prepared | undefined => {
+  const prepareStart: Driver['prepareStart'] = (start, judgements, seq, read = ledger.read) => {
     const now = clock.now();
     const decision = decideNow(null, start, judgements, seq, now);
     if (decision.kind !== 'turn') return undefined;
-    return prepare(null, decision, seq, now);
+    return prepare(null, decision, seq, now, read);
   };
 
   /** One after the other for each run; the same run is not worked on twice at once. */

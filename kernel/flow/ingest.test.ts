@@ -5,11 +5,13 @@ import { personOf } from '../../test/support/org-files.ts';
 import { openManualClock, openSeededEntropy } from '../adapter/memory/clock.ts';
 import { openMemoryStore } from '../adapter/memory/store.ts';
 import type { Digest, OrgId } from '../base/id.ts';
+import { OCSF_FINDINGS } from '../incident/finding.ts';
 import { toGraph } from '../playbook/compile.ts';
 import { PlaybookSchema } from '../playbook/schema.ts';
 import type { Driver, Start } from './drive.ts';
 import { openIngest } from './ingest.ts';
 import { openLedger } from './ledger.ts';
+import { openPending } from './pending.ts';
 import { openRegistry } from './registry.ts';
 
 const ORG = 'acme' as OrgId;
@@ -36,6 +38,8 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     id: ORG,
     policy: digestOf('1'),
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
+    incidents: OCSF_FINDINGS,
+    webhooks: [],
     plugins: new Map(),
   });
   for (const [index, name] of ['after', 'bad', 'calm'].entries()) {
@@ -54,14 +58,26 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     },
     prepareStart(start: Start) {
       fail(start, 'prepare');
-      return { run: { id: start.playbook.name }, rows: [], audit: [], effects: [] };
+      return { run: { id: start.playbook.name, org: ORG, playbook: start.playbook }, rows: [], audit: [], effects: [] };
     },
     keep: () => undefined,
     adopt: ({ run }: { run: { id: string } }) => void adopted.push(run.id),
   } as unknown as Driver;
   const report = (defect: unknown) => void reported.push(defect);
-  const ingest = openIngest({ ledger, driver, registry, clock, entropy, runsInFlight: () => 0, report });
-  return { ingest, reported, adopted };
+  const pending = openPending({ store, ledger, driver, report });
+  const runsInFlight = () => 0;
+  const { take } = openIngest({
+    store,
+    ledger,
+    driver,
+    registry,
+    pending,
+    clock,
+    entropy,
+    runsInFlight,
+    report,
+  });
+  return { ingest: take, reported, adopted };
 }
 
 describe('a playbook that cannot start keeps neither the event nor other playbooks from it', () => {

@@ -1,25 +1,34 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { digestOf } from '../base/digest.ts';
 import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
-import { type JsonObject, resolvePointer } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { parseDuration, type UnixMs } from '../base/time.ts';
-import { KERNEL_VERSION } from '../base/version.ts';
-import type { Principal } from '../org/principal.ts';
+import type { UnixMs } from '../base/time.ts';
+import { findingOf } from '../incident/finding.ts';
+import type { Change as IncidentChange } from '../incident/incident.ts';
+import { actorOf, type Principal, SCHEDULE } from '../org/principal.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
-import type { Write } from '../port/store.ts';
-import { type ActiveTrigger, evaluateTriggers, type TriggerEvaluation } from '../trigger/evaluate.ts';
+import type { Store, Write } from '../port/store.ts';
+import { type Evaluated, evaluateActive, type JudgedCounts, type TriggerEvaluation } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
+import type { ActiveTrigger } from '../trigger/indexed.ts';
+import { type Admission, type Ask, admit, type Change, resultOf } from './admission.ts';
 import type { Driver, Judgements, Prepared, Start } from './drive.ts';
+import { gather } from './gather.ts';
+import { openIncidentFacts } from './incident-fact.ts';
+import { forgetRows } from './kept-row.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
-import { pinsOf } from './pins.ts';
-import type { Registry } from './registry.ts';
-import { contentOf, eventIdOf, type StoredEvent, type TriggerOutcome } from './stored-event.ts';
+import type { Pending, PendingRow } from './pending.ts';
+import type { ActiveSchedule, Registry } from './registry.ts';
+import { startOf } from './start-of.ts';
+import { contentOf, countsOf, eventIdOf, type StoredEvent, type TriggerOutcome, toldOf } from './stored-event.ts';
+import { incidentRows } from './tell.ts';
+import { readState, stateRows } from './trigger-state.ts';
+import { watch } from './watch.ts';
 
 /**
- * Takes events in: match, dedup, and start of runs, all in one commit with every evaluation. What is answered is on
+ * Takes events in: match, admission, and start of runs, all in one commit with every evaluation. What is answered is on
  * disk. The same event again (CloudEvents source and id) is answered again and changes nothing.
  */
 export type Receipt = {
@@ -27,202 +36,307 @@ export type Receipt = {
   readonly repeat: boolean;
   readonly seq: number;
   readonly triggers: readonly TriggerOutcome[];
+  readonly counts: JudgedCounts;
 };
 export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
 
 /** Conditions that are told for one trigger. */
 const REASONS = 4;
-/** Inputs of a run, as JSON text. */
-const INPUT_CHARS = 65_536;
-
-type DedupRow = { readonly run: RunId; readonly until: UnixMs };
+/** Old rows that a commit removes beyond twice those that it writes. */
+const FORGOTTEN = 8;
 
 export type Ingest = (by: Principal, event: NormalEvent) => Promise<Result<Receipt, IngestFault>>;
+/** A time of a schedule, taken in as the event that it is. `moved` goes into the trigger's row with it. */
+export type Fire = (
+  org: OrgId,
+  schedule: ActiveSchedule,
+  event: NormalEvent,
+  moved: Moved,
+) => Promise<Result<Receipt, IngestFault>>;
+type Moved = NonNullable<Ask['moved']>;
+
+/** One event on its way in. */
+type Taking = { readonly by: Principal; readonly id: EventId; readonly event: NormalEvent; readonly arrived: UnixMs };
+/** A match, with the run that it would start. */
+type Match = {
+  readonly active: ActiveTrigger | ActiveSchedule;
+  readonly evaluation: TriggerEvaluation;
+  readonly run: RunId;
+  readonly start: Start | undefined;
+  readonly judgements: Judgements | undefined;
+  readonly moved?: Moved;
+};
+type Begun = { readonly prepared: Prepared; readonly row: PendingRow | undefined };
 
 export function openIngest(deps: {
+  store: Store;
   ledger: Ledger;
   driver: Driver;
   registry: Registry;
+  pending: Pending;
   clock: Clock;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
   report: (defect: unknown) => void;
-}): Ingest {
-  const { ledger, driver, registry, clock, entropy, runsInFlight, report } = deps;
+}): { readonly take: Ingest; readonly fire: Fire } {
+  const { store, ledger, driver, registry, pending, clock, entropy, runsInFlight, report } = deps;
+  const { read } = ledger;
 
-  return async (by, event) => {
+  const take: Ingest = async (by, event) => {
     const org = registry.org(by.org);
     if (!org) return err({ kind: 'unknown_org' });
     const id = eventIdOf(by.org, event);
     for (;;) {
-      const known = ledger.read(KEYS.event(by.org, id));
+      const known = read(KEYS.event(by.org, id));
       if (known !== undefined) return answerRepeat(by, event, known);
 
       // Prefetch: everything that waits. Nothing is decided until all of it is here.
-      const arrived = clock.now();
-      const { triggers } = org;
-      const evaluations = await evaluateTriggers(triggers, event);
-      const candidates = await candidatesOf(by, id, event, triggers, evaluations, arrived);
+      const taking: Taking = { by, id, event, arrived: clock.now() };
+      const revision = org.triggers.revision();
+      const incidents = openIncidentFacts(read, by.org);
+      const evaluated = await evaluateActive(org.triggers, event, incidents.incidentOf);
+      const matches = await matchesOf(taking, evaluated);
 
       // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
-      // repeat, and what was judged by triggers that are not in force any more is judged again.
-      if (ledger.read(KEYS.event(by.org, id)) !== undefined || org.triggers !== triggers) continue;
-      if (candidates.length > 0 && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
-        return err({ kind: 'too_many_runs' });
-      return commit(by, id, event, evaluations, candidates, arrived);
+      // repeat, and what was judged by triggers or incidents that have moved is judged again.
+      const haveMoved = org.triggers.revision() !== revision || incidents.haveMoved();
+      if (read(KEYS.event(by.org, id)) !== undefined || haveMoved) continue;
+      const taken = commit(taking, evaluated, matches);
+      if (taken) return taken;
     }
   };
 
-  async function candidatesOf(
-    by: Principal,
-    id: EventId,
-    event: NormalEvent,
-    triggers: readonly ActiveTrigger[],
-    evaluations: readonly TriggerEvaluation[],
-    arrived: UnixMs,
-  ): Promise<readonly Candidate[]> {
-    const candidates: Candidate[] = [];
+  const fire: Fire = async (org, schedule, event, moved) => {
+    const by: Principal = { org, id: SCHEDULE, roles: [] };
+    const id = eventIdOf(org, event);
+    const { playbook, digest, trigger } = schedule;
+    const evaluation: TriggerEvaluation = {
+      playbook,
+      digest,
+      trigger: trigger.id,
+      outcome: 'matched',
+      why: [],
+      dedupKey: null,
+    };
+    const evaluated: Evaluated = {
+      triggers: [],
+      evaluations: [evaluation],
+      counts: { judged: 1, notMatched: 0, ruledOut: 0 },
+    };
+    for (;;) {
+      const known = read(KEYS.event(org, id));
+      if (known !== undefined) {
+        const name = { playbook, trigger: trigger.id };
+        const before = readState(read, org, name);
+        return answerRepeat(by, event, known, stateRows(org, name, before, { ...before, ...moved }));
+      }
+      const taking: Taking = { by, id, event, arrived: clock.now() };
+      const match = await matchOf(taking, schedule, evaluation, moved);
+      if (read(KEYS.event(org, id)) !== undefined) continue;
+      const taken = commit(taking, evaluated, [match]);
+      if (taken) return taken;
+    }
+  };
+
+  async function matchesOf(taking: Taking, { triggers, evaluations }: Evaluated): Promise<readonly Match[]> {
+    const matches: Match[] = [];
     for (const [index, evaluation] of evaluations.entries()) {
       const active = triggers[index];
-      if (!active || evaluation.outcome !== 'matched') continue;
-      // One playbook that cannot start must not keep the others from starting, and not the event from being taken in.
-      try {
-        const start = startOf(by, id, event, active);
-        if (!start) continue;
-        // A repeat that is absorbed needs no judgement of a run it will not start.
-        const judgements = absorbedBy(by.org, evaluation, arrived) ? undefined : await driver.prefetchStart(start);
-        candidates.push({ evaluation, active, start, judgements });
-      } catch (defect) {
-        report(defect);
-      }
+      if (matches.length === LIMITS.matchesPerEvent.value) break;
+      if (active && evaluation.outcome === 'matched') matches.push(await matchOf(taking, active, evaluation));
     }
-    return candidates;
+    return matches;
   }
 
-  type Candidate = {
-    readonly evaluation: TriggerEvaluation;
-    readonly active: ActiveTrigger;
-    readonly start: Start;
-    readonly judgements: Judgements | undefined;
-  };
+  async function matchOf(
+    taking: Taking,
+    active: Match['active'],
+    evaluation: TriggerEvaluation,
+    moved?: Match['moved'],
+  ): Promise<Match> {
+    const match = { active, evaluation, run: `run_${entropy.id()}` as RunId, ...(moved && { moved }) };
+    // One playbook that cannot start must not keep the others from starting, and not the event from being taken in.
+    try {
+      const start = startOf({ registry, entropy }, taking.by, taking.id, taking.event, active, match.run);
+      // What starts nothing needs no judgement of a run.
+      const isStart = start && admissionOf(taking, match, taking.arrived, ledger.nextSeq()).kind === 'start';
+      return { ...match, start, judgements: isStart ? await driver.prefetchStart(start) : undefined };
+    } catch (defect) {
+      report(defect);
+      return { ...match, start: undefined, judgements: undefined };
+    }
+  }
 
-  async function commit(
-    by: Principal,
-    id: EventId,
-    event: NormalEvent,
-    evaluations: readonly TriggerEvaluation[],
-    candidates: readonly Candidate[],
-    arrived: UnixMs,
-  ): Promise<Result<Receipt, IngestFault>> {
+  const admissionOf = (
+    { by, id, event, arrived }: Taking,
+    { active, evaluation, run, moved }: Pick<Match, 'active' | 'evaluation' | 'run' | 'moved'>,
+    now: UnixMs,
+    seq: number,
+  ): Admission =>
+    admit(read, pending, {
+      org: by.org,
+      name: { playbook: active.playbook, trigger: active.trigger.id },
+      trigger: active.trigger,
+      concurrency: registry.concurrency(by.org, active.playbook, active.digest as Digest),
+      evaluation,
+      data: event.data,
+      event: id,
+      run,
+      arrived,
+      now,
+      seq,
+      ...(moved && { moved }),
+    });
+
+  /** @returns undefined when a match has become a start meanwhile, and was not looked at as one: all begins anew. */
+  function commit(
+    taking: Taking,
+    { triggers, evaluations, counts }: Evaluated,
+    matches: readonly Match[],
+  ): Promise<Result<Receipt, IngestFault>> | undefined {
+    const { by, id, event } = taking;
     const now = clock.now();
     const seq = ledger.nextSeq();
-    const rows: Write[] = [];
+    const isUnforeseen = (match: Match) =>
+      match.start && !match.judgements && admissionOf(taking, match, now, seq).kind === 'start';
+    if (matches.some(isUnforeseen)) return undefined;
+    const mayStart = matches.some(({ judgements }) => judgements);
+    if (mayStart && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
+      return Promise.resolve(err({ kind: 'too_many_runs' }));
+
+    const gathered = gather(read);
     const audit: AuditDraft[] = [];
-    const started: Prepared[] = [];
-    const begun = new Map<TriggerEvaluation, { run: RunId; outcome: 'matched' | 'absorbed' }>();
-    for (const { evaluation, active, start, judgements } of candidates) {
-      const absorbing = absorbedBy(by.org, evaluation, arrived);
-      if (absorbing) {
-        begun.set(evaluation, { run: absorbing, outcome: 'absorbed' });
+    const reported = reportedBy(by, id, event, seq, now);
+    if (reported) {
+      // Before the runs that the event starts: they stand on what it says.
+      audit.push(reported.audit);
+      gathered.push(incidentRows(by.org, [reported.change], read));
+    }
+    const begun: Begun[] = [];
+    const results = new Map<TriggerEvaluation, Pick<TriggerOutcome, 'outcome' | 'run' | 'reason'>>();
+    const put = (change: Change) => {
+      gathered.push(change.rows);
+      audit.push(...change.audit);
+    };
+    for (const match of matches) {
+      const admission = admissionOf(taking, match, now, seq);
+      if (admission.kind !== 'start') {
+        put(admission.change);
+        results.set(match.evaluation, resultOf(admission));
         continue;
       }
-      const prepared = judgements && prepareOrReport(start, judgements, seq, audit.length);
-      if (!prepared) continue;
-      rows.push(...prepared.rows);
-      audit.push(...prepared.audit);
-      started.push(prepared);
-      begun.set(evaluation, { run: start.run, outcome: 'matched' });
-      const window = active.trigger.dedup && parseDuration(active.trigger.dedup.window);
-      if (evaluation.dedupKey && window) {
-        const row: DedupRow = { run: start.run, until: (now + window) as UnixMs };
-        rows.push({ key: KEYS.dedup(by.org, evaluation.dedupKey), value: JSON.stringify(row) });
+      const made = makeRun(match, admission.row, seq, audit.length, gathered.read);
+      if (made) {
+        put(made.prepared);
+        begun.push(made);
+        pending.staged(made.prepared.run, made.row);
       }
-    }
-    const triggers = evaluations.map(({ dedupKey: _, why, ...rest }, index) => {
-      // An event keeps the first reasons of each trigger: enough to see why, whatever the size of the rule.
-      const evaluation = { ...rest, why: why.slice(0, REASONS) };
-      const run = begun.get(evaluations[index] as TriggerEvaluation);
+      put(made ? admission.made : admission.failed);
       // A match that could not start is said to be an error, not a match.
-      const outcome = run?.outcome ?? (evaluation.outcome === 'matched' ? 'error' : evaluation.outcome);
-      return { ...evaluation, outcome, run: run?.run ?? null };
+      const outcome = !made ? 'error' : made.row ? 'queued' : 'matched';
+      results.set(match.evaluation, { outcome, run: made ? match.run : null });
+    }
+    for (const [index, evaluation] of evaluations.entries()) {
+      const active = triggers[index];
+      if (active?.trigger.on === 'condition' && evaluation.outcome === 'not_matched')
+        gathered.push(watch(read, by.org, evaluation, active.trigger, evaluation, event.data, now).rows);
+    }
+    const outcomes = evaluations.map(({ dedupKey: _, why, ...rest }, index): TriggerOutcome => {
+      // An event keeps the first reasons of each trigger: enough to see why, whatever the size of the rule.
+      const told = { ...rest, why: why.slice(0, REASONS), run: null };
+      // One match too many: it is not looked at, and said to be an error too.
+      const result = results.get(evaluations[index] as TriggerEvaluation);
+      return { ...told, ...(rest.outcome === 'matched' && { outcome: 'error' }), ...result };
     });
-    const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers };
+    const told = toldOf(outcomes);
+    const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers: told, counts };
     const text = JSON.stringify(stored);
-    rows.push({ key: KEYS.event(by.org, id), value: text });
-    const accepted: AuditDraft = {
-      org: by.org,
-      kind: 'event.accepted',
-      actor: `principal:${by.id}`,
-      ref: id,
-      act: digestOf(text),
-    };
-    const durable = ledger.stage({ audit: [accepted, ...audit], rows });
-    for (const { run } of started) driver.keep(run);
-    await durable;
-    for (const prepared of started) driver.adopt(prepared);
-    return ok({ event: id, repeat: false, seq, triggers });
+    gathered.push([
+      { key: KEYS.event(by.org, id), value: text },
+      { key: KEYS.eventAt(by.org, now, id), value: '' },
+    ]);
+    const { rows } = gathered;
+    const actor = actorOf(by.id);
+    const accepted: AuditDraft = { org: by.org, kind: 'event.accepted', actor, ref: id, act: digestOf(text) };
+    // What is too old goes first, so that a row which is written anew stays.
+    const durable = ledger.stage({ audit: [accepted, ...audit], rows: [...oldRows(by.org, rows, now), ...rows] });
+    for (const { prepared } of begun) driver.keep(prepared.run);
+    return durable.then(() => {
+      for (const { prepared, row } of begun) {
+        driver.adopt(prepared);
+        if (row) pending.begun(row);
+      }
+      return ok({ event: id, repeat: false, seq, triggers: told, counts });
+    });
+  }
+
+  /** The finding that the event carries, as a change of its incident; recorded right behind the event. */
+  function reportedBy({ org, id: principal }: Principal, id: EventId, event: NormalEvent, seq: number, at: UnixMs) {
+    const policy = registry.org(org)?.incidents;
+    const finding = policy && findingOf(policy, event.data);
+    if (!finding) return undefined;
+    const { incident, asked } = finding;
+    const actor = actorOf(principal);
+    const outcome = asked.state && { outcome: asked.state };
+    const audit: AuditDraft = { org, kind: 'incident.updated', actor, ref: incident, cause: seq, ...outcome };
+    const entry: IncidentChange['entry'] = { at, seq: seq + 1, kind: 'reported', by: actor, event: id };
+    return { audit, change: { incident, entry, asked: { ...asked, source: event.source } } };
   }
 
   /** As in the prefetch: one that cannot start keeps no other from it. */
-  function prepareOrReport(start: Start, judgements: Judgements, seq: number, before: number): Prepared | undefined {
+  function makeRun(
+    { start, judgements }: Match,
+    row: PendingRow | undefined,
+    seq: number,
+    before: number,
+    staged: Ledger['read'],
+  ) {
     try {
-      return driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1 + before);
+      const prepared =
+        start &&
+        judgements &&
+        driver.prepareStart(
+          { ...start, eventSeq: seq, ...(row && { queued: true }) },
+          judgements,
+          seq + 1 + before,
+          staged,
+        );
+      return prepared && { prepared, row };
     } catch (defect) {
       report(defect);
       return undefined;
     }
   }
 
+  /** Old rows, in number as the new ones that will be old one day. */
+  function oldRows(org: OrgId, rows: readonly Write[], now: UnixMs): readonly Write[] {
+    const kept = rows.filter(({ key, value }) => value !== null && key.startsWith(`${org}/forget/`)).length;
+    return kept === 0 ? [] : forgetRows(store, read, org, now, 2 * kept + FORGOTTEN);
+  }
+
   /** The answer to an event that is known already, if it is the same event. `text` is what is stored of it. */
-  async function answerRepeat(by: Principal, event: NormalEvent, text: string): Promise<Result<Receipt, IngestFault>> {
+  async function answerRepeat(
+    by: Principal,
+    event: NormalEvent,
+    text: string,
+    move: readonly Write[] = [],
+  ): Promise<Result<Receipt, IngestFault>> {
     const stored = JSON.parse(text) as StoredEvent;
     const { id } = stored;
     if (contentOf(stored.event) !== contentOf(event)) return err({ kind: 'event_conflict' });
     const triggers = stored.triggers.map((one) =>
-      one.outcome === 'matched' ? { ...one, outcome: 'absorbed' as const } : one,
+      one.outcome === 'matched' || one.outcome === 'queued' ? { ...one, outcome: 'absorbed' as const } : one,
     );
     const repeated: AuditDraft = {
       org: by.org,
       kind: 'event.repeated',
-      actor: `principal:${by.id}`,
+      actor: actorOf(by.id),
       ref: id,
       cause: stored.seq,
     };
-    await ledger.stage({ audit: [repeated], rows: [] });
-    return ok({ event: id, repeat: true, seq: stored.seq, triggers });
+    await ledger.stage({ audit: [repeated], rows: move });
+    return ok({ event: id, repeat: true, seq: stored.seq, triggers, counts: countsOf(stored) });
   }
 
-  /** Judged as of the event's arrival, so that the answer is the same before and after the waits of the prefetch. */
-  function absorbedBy(org: OrgId, { dedupKey }: TriggerEvaluation, arrived: UnixMs): RunId | undefined {
-    const text = dedupKey && ledger.read(KEYS.dedup(org, dedupKey));
-    if (!text) return undefined;
-    const row = JSON.parse(text) as DedupRow;
-    return arrived < row.until ? row.run : undefined;
-  }
-
-  function startOf(by: Principal, id: EventId, event: NormalEvent, active: ActiveTrigger): Start | undefined {
-    const org = registry.org(by.org);
-    const digest = active.digest as Digest;
-    const graph = org && registry.graph(by.org, active.playbook, digest);
-    if (!org || !graph) return undefined;
-    const found = Object.entries(graph.inputs).map(([name, at]) => [name, resolvePointer(event.data, at)] as const);
-    const inputs = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
-    // Many inputs may point at the same large field; what a run carries is bounded all the same.
-    if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
-    return {
-      kind: 'start',
-      run: `run_${entropy.id()}` as RunId,
-      org: by.org,
-      playbook: { name: active.playbook, digest },
-      policy: org.policy,
-      ...pinsOf(registry, by.org, graph),
-      trigger: active.trigger.id,
-      event: id,
-      eventSeq: 0,
-      requester: by.id,
-      trace: event.traceparent?.split('-')[1] ?? entropy.id(),
-      inputs,
-      kernel: KERNEL_VERSION,
-    };
-  }
+  return { take, fire };
 }

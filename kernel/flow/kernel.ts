@@ -13,19 +13,29 @@ import { createBroker, type EgressRefused } from './broker.ts';
 import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
+import { type Explain, openExplain } from './explain.ts';
 import { type AuditExport, openExport } from './export.ts';
+import { type Feed, openFeed } from './feed.ts';
+import { type Incidents, openIncidents } from './incidents.ts';
 import { type Ingest, openIngest } from './ingest.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { buildLists } from './list-build.ts';
+import { type OpenCount, openOpenWork } from './open-work.ts';
+import { type Outbox, openOutbox } from './outbox.ts';
+import { openPending } from './pending.ts';
 import { openPlaybooks, type Playbooks } from './playbooks.ts';
+import { openPrune } from './prune.ts';
 import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
+import { openReplayEvents, type ReplayEvents } from './replay.ts';
+import { openSchedule } from './schedule.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
+import { openTriggers, type Triggers } from './triggers.ts';
 import { openWaiting } from './waiting.ts';
 import { openWorker } from './worker.ts';
 
@@ -47,9 +57,16 @@ export type Ports = {
 /** What the front doors may call. One kernel, one store, one writer. */
 export type Kernel = {
   readonly ingest: Ingest;
+  readonly explain: Explain;
+  readonly replay: ReplayEvents;
   readonly control: Control;
+  readonly incidents: Incidents;
+  readonly lifecycle: Pick<Feed, 'read' | 'last' | 'wait'> & { readonly webhooks: Outbox['state'] };
   readonly query: Query;
+  /** Every run that has not ended, what it waits for, and whether that is on its way. */
+  readonly openWork: ReturnType<typeof openOpenWork>['list'];
   readonly playbooks: Playbooks;
+  readonly triggers: Triggers;
   readonly tokens: Tokens;
   readonly secrets: {
     put(by: Principal, name: string, value: string): Promise<void>;
@@ -63,11 +80,11 @@ export type Kernel = {
   readonly refuseAccess: (by: Principal, what: string) => Promise<void>;
   /** Resolves with the run when it ends, or as it is after `timeoutMs`. Null when there is none. */
   readonly waitForRun: (org: OrgId, run: RunId, timeoutMs: number) => Promise<Run | null>;
-  /** Before a stop: whoever waits for a run gets it as it is, and nobody waits any more. */
+  /** Before a stop: whoever waits gets things as they are, and nobody waits any more. */
   readonly endWaits: () => void;
   readonly setUpOrg: (setup: OrgSetup) => Promise<Result<void, string>>;
   /** After all orgs are set up: takes up open work and starts the timers. */
-  readonly begin: () => Promise<Recovered>;
+  readonly begin: () => Promise<Recovered & { readonly open: OpenCount }>;
   readonly stats: () => { readonly inFlight: number; readonly cells: ReturnType<CellHost['stats']> };
   readonly healthy: () => boolean;
   /** Resolves with the cause when the record has failed: end the process, start again. */
@@ -98,10 +115,36 @@ export function openKernel(ports: Ports): Kernel {
     report,
   });
   const timers = openTimers({ store, ledger, driver, clock, report });
+  const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
+  const feed = openFeed({ store, ledger });
+  const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
+  const { take, fire } = openIngest({
+    store,
+    ledger,
+    driver,
+    registry,
+    pending,
+    clock,
+    entropy,
+    runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    report,
+  });
+  const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
   const waiting = openWaiting({ query, driver });
-  const { setUpOrg, load } = openSetUp({ ledger, registry, cells, modules });
+  const outbox = openOutbox({
+    ledger,
+    registry,
+    feed,
+    egress,
+    secrets: ports.secrets,
+    clock,
+    report,
+    onRefusal: ports.onRefusal,
+  });
+  const prune = openPrune({ store, ledger, registry, clock });
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
   let ticking: NodeJS.Timeout | undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
@@ -117,10 +160,12 @@ export function openKernel(ports: Ports): Kernel {
     inFlight.set(run.org, open);
     if (isEnded(run)) waiting.ended(run);
     children.turned(run);
+    pending.turned(run);
   });
 
   /** Takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
   const takeUpRuns = async () => {
+    for (const org of registry.orgs()) pending.takeUp(org);
     // Every run that has not ended has a timer row, and only those do.
     for (const { key } of store.range({ ...within('!timer'), limit: Number.MAX_SAFE_INTEGER })) {
       const [, , org, id] = key.split('/') as [string, string, OrgId, RunId];
@@ -132,6 +177,7 @@ export function openKernel(ports: Ports): Kernel {
     const run = registry.org(org) && driver.load(org, id);
     if (!run) return;
     inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
+    pending.turned(run);
     await children.takeUpOrphan(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
@@ -151,18 +197,16 @@ export function openKernel(ports: Ports): Kernel {
   };
 
   return {
-    ingest: openIngest({
-      ledger,
-      driver,
-      registry,
-      clock,
-      entropy,
-      runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
-      report,
-    }),
+    ingest: take,
+    explain: openExplain({ store, query, registry, pending, clock }),
+    replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
+    incidents: openIncidents({ ledger, clock }),
+    lifecycle: { ...feed, webhooks: outbox.state },
     query,
+    openWork: openWork.list,
     playbooks: openPlaybooks({ ledger, registry, clock }),
+    triggers: openTriggers({ store, ledger, registry, clock }),
     tokens: openTokens({ store, ledger, clock, entropy }),
     plugins(id) {
       const org = registry.org(id);
@@ -199,7 +243,10 @@ export function openKernel(ports: Ports): Kernel {
       }),
 
     waitForRun: waiting.waitForRun,
-    endWaits: waiting.endWaits,
+    endWaits() {
+      waiting.endWaits();
+      feed.endWaits();
+    },
 
     setUpOrg,
 
@@ -208,8 +255,16 @@ export function openKernel(ports: Ports): Kernel {
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
       building = buildAllLists().catch(report);
-      ticking = setInterval(() => void timers.sweep().catch(report), SWEEP_MS);
-      return recovered;
+      pending.resume();
+      outbox.begin();
+      ticking = setInterval(() => {
+        void timers.sweep().catch(report);
+        void schedule.sweep().catch(report);
+        outbox.sweep();
+        void prune.sweep().catch(report);
+      }, SWEEP_MS);
+      const open = [...inFlight].flatMap(([org, runs]) => [...runs].map((run) => [org, run] as const));
+      return { ...recovered, open: openWork.count(open) };
     },
 
     stats: () => ({ inFlight: worker.busy(), cells: cells.stats() }),
@@ -220,7 +275,7 @@ export function openKernel(ports: Ports): Kernel {
       clearInterval(ticking);
       isStopping = true;
       await building;
-      await worker.stop(STOP_GRACE_MS);
+      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
       await ledger.idle();

@@ -14,19 +14,41 @@ export const KEYS = {
   auditHead: '!audit/head',
   timer: (due: UnixMs, org: OrgId, run: RunId) => `!timer/${padded(due)}/${org}/${run}`,
   timersUntil: (now: UnixMs) => `!timer/${padded(now + 1)}`,
+  /** When a trigger is due: its next time, or the end of a burst. */
+  due: (at: UnixMs, org: OrgId, playbook: string, trigger: string) =>
+    `!due/${padded(at)}/${org}/${playbook}/${trigger}`,
+  dueUntil: (now: UnixMs) => `!due/${padded(now + 1)}`,
   call: (org: OrgId, run: RunId, step: StepRunId) => `!call/${org}/${run}/${step}`,
   /** An event that a step waits for has come, and the run has not been told yet. */
   wake: (org: OrgId, run: RunId, step: StepRunId) => `!wake/${org}/${run}/${step}`,
 
   token: (org: OrgId, id: string) => `${org}/token/${id}`,
   event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
+  /** Empty; for reading events in the order in which they came. */
+  eventAt: (org: OrgId, at: UnixMs, id: EventId) => `${org}/event-at/${padded(at)}/${id}`,
+  eventsFrom: (org: OrgId, at: UnixMs) => `${org}/event-at/${padded(at)}`,
+  /** Rows by the digest of what they are about, each good until an instant. */
   dedup: (org: OrgId, key: string) => `${org}/dedup/${key.slice(7)}`,
+  cooldown: (org: OrgId, key: string) => `${org}/cooldown/${key.slice(7)}`,
+  above: (org: OrgId, key: string) => `${org}/above/${key.slice(7)}`,
+  forget: (org: OrgId, until: UnixMs, row: string) => `${org}/forget/${padded(until)}/${row.slice(org.length + 1)}`,
+  forgetUntil: (org: OrgId, now: UnixMs) => `${org}/forget/${padded(now + 1)}`,
+  trigger: (org: OrgId, playbook: string, trigger: string) => `${org}/trigger/${playbook}/${trigger}`,
+  pending: (org: OrgId, playbook: string, run: RunId) => `${org}/pending/${playbook}/${run}`,
+  absorbed: (org: OrgId, run: RunId) => `${org}/absorbed/${run}`,
+  alert: (org: OrgId, kind: string, subject: string) => `${org}/alert/${kind}/${subject}`,
   run: (org: OrgId, run: RunId) => `${org}/run/${run}`,
   turn: (org: OrgId, run: RunId, version: number) => `${org}/turn/${run}/${padded(version, 6)}`,
-  /** A step that waits for an event, under the key that the event will have. */
+  /** Steps that wait for an event, under the key that the event will have; and by run, which says that it still does. */
+  waits: (org: OrgId, key: Digest) => `${org}/wait/${key.slice(7)}`,
   wait: (org: OrgId, key: Digest, run: RunId, step: StepRunId) => `${org}/wait/${key.slice(7)}/${run}/${step}`,
+  waiting: (org: OrgId, run: RunId, step: StepRunId) => `${org}/waiting/${run}/${step}`,
   approval: (org: OrgId, id: string) => `${org}/approval/${id}`,
   incident: (org: OrgId, id: string) => `${org}/incident/${encodeURIComponent(id)}`,
+  incidentEntry: (org: OrgId, id: string, n: number) => `${org}/incident-at/${encodeURIComponent(id)}/${padded(n)}`,
+  incidentList: (org: OrgId, seq: number) => `${org}/incident-list/${padded(seq)}`,
+  lifecycle: (org: OrgId, id: string) => `${org}/lifecycle/${id}`,
+  webhook: (org: OrgId, id: string) => `${org}/webhook/${id}`,
   playbook: (org: OrgId, name: string) => `${org}/playbook/${name}`,
   version: (org: OrgId, name: string, digest: Digest) => `${org}/version/${name}/${digest.slice(7)}`,
   policy: (org: OrgId, digest: Digest) => `${org}/policy/${digest.slice(7)}`,

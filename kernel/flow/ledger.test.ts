@@ -121,6 +121,8 @@ describe('the ledger', () => {
     const second = ledger.stage({ audit: [draft('acme')], rows: [] });
     release();
     expect((await Promise.allSettled([first, second])).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    // Nothing is left to wait for, so that a kernel that stops meanwhile comes to its end.
+    await ledger.idle();
   });
 
   test('a large export streams in chunks and stays in order', async () => {

@@ -24,6 +24,8 @@ export type Ledger = {
   read(key: string): string | undefined;
   /** @returns a promise that resolves when the change is on disk, and rejects when the ledger has failed. */
   stage(change: Change): Promise<void>;
+  /** Told of the rows of every commit, once they are on disk. */
+  onDurable(handler: (rows: readonly Write[]) => void): void;
   /** Resolves with the cause when the ledger has failed. Nothing can be accepted or sent after that. */
   readonly failure: Promise<Error>;
   healthy(): boolean;
@@ -52,6 +54,7 @@ export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy 
   let failed: Error | undefined;
   const failure = Promise.withResolvers<Error>();
   const whenIdle: (() => void)[] = [];
+  const durable: ((rows: readonly Write[]) => void)[] = [];
 
   const orgHead = (org: OrgId): OrgHead | undefined => {
     const known = orgHeads.get(org);
@@ -80,11 +83,14 @@ export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy 
     } catch (cause) {
       failed = new Error('the record could not be written; nothing is accepted until a restart', { cause });
       for (const { fail } of [...batch.waiting, ...forming.waiting]) fail(failed);
+      // It will never be written: whoever waits for the end of all writes waits for nothing more.
+      forming = emptyBatch();
       failure.resolve(failed);
       return;
     }
     for (const { key } of batch.rows) if (overlay.get(key)?.batch === batch) overlay.delete(key);
     for (const { done } of batch.waiting) done();
+    for (const tell of durable) tell(batch.rows);
   };
 
   const pump = async () => {
@@ -115,6 +121,7 @@ export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy 
       if (!committing) setImmediate(pump);
       return promise;
     },
+    onDurable: (handler) => void durable.push(handler),
     failure: failure.promise,
     healthy: () => failed === undefined,
     idle: () => {

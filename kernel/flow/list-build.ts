@@ -42,7 +42,15 @@ export async function buildLists(deps: {
     const events = rows.flatMap(({ value }) => readTurn(value).events);
     return {
       id,
-      incidents: [...new Set(events.flatMap((event) => (event.kind === 'incident-updated' ? [event.incident] : [])))],
+      incidents: [
+        ...new Set(
+          events.flatMap((event) =>
+            (event.kind === 'incident-updated' || event.kind === 'run-started') && event.incident !== undefined
+              ? [event.incident]
+              : [],
+          ),
+        ),
+      ],
       approvals: events.flatMap((event) => (event.kind === 'step-held' ? [event.approval] : [])),
     };
   };
@@ -53,7 +61,7 @@ export async function buildLists(deps: {
     const held = approvals.flatMap((approval) => read<ApprovalRow>(KEYS.approval(org, approval)) ?? []);
     return [
       ...runListRows(null, summary),
-      ...incidents.map((incident) => incidentListRow(summary, incident)),
+      ...incidents.map((incident) => incidentListRow({ org, id }, incident)),
       ...held.flatMap((approval) => approvalListRows(undefined, approval)),
     ];
   };

@@ -9,7 +9,7 @@ import type { ApprovalRow, RunSummary } from './project.ts';
  * The lists that history is found by: for each value of a field the ids that have it, as keys with nothing behind them.
  * Ids sort by time, so every list is in the order of time, and what stands in several is found without a scan
  * (list-read.ts). A run has four rows, written with its start: one for its status, which is all that changes of it and
- * moves with it, and one each for playbook, trigger and requester; and one for each incident that it updates.
+ * moves with it, and one each for playbook, trigger and requester; and one for each incident that it belongs to or updates.
  */
 export type RunStatus = Pick<RunSummary, 'state' | 'closure' | 'partial'>;
 type FixedField = 'playbook' | 'trigger' | 'requester';
@@ -39,8 +39,11 @@ export function runListRows(before: RunSummary | null, after: RunSummary): Write
   return [...rows, ...FIXED.map((field) => ({ key: `${runList(org, field, after[field])}/${run}`, value: LISTED }))];
 }
 
-export const incidentListRow = ({ org, run }: Pick<RunSummary, 'org' | 'run'>, incident: string): Write => ({
-  key: `${runList(org, 'incident', incident)}/${run}`,
+export const incidentListRow = (
+  { org, id }: { readonly org: OrgId; readonly id: string },
+  incident: string,
+): Write => ({
+  key: `${runList(org, 'incident', incident)}/${id}`,
   value: LISTED,
 });
 
@@ -60,7 +63,7 @@ export type RunFilter = {
   readonly playbook?: string | undefined;
   readonly trigger?: string | undefined;
   readonly requester?: string | undefined;
-  /** A run that has updated it. */
+  /** A run that belongs to it, or has updated it. */
   readonly incident?: string | undefined;
 };
 

@@ -11,6 +11,7 @@ import type { Clock } from '../port/clock.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry, StoredVersion } from './registry.ts';
+import { lifecycleRow } from './tell.ts';
 
 /**
  * Versions of playbooks: immutable, named by digest, put by one person and activated by another where the tier is high
@@ -117,15 +118,18 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
         await ledger.stage({ audit: [refusedOwn(by, name, digest)], rows: [] });
         return err({ kind: 'four_eyes' });
       }
-      const others = (registry.org(by.org)?.triggers ?? []).filter(({ playbook }) => playbook !== name).length;
+      const active = registry.org(by.org)?.triggers;
+      const others = active ? active.size() - active.of(name).length : 0;
       if (others + checked.value.playbook.triggers.length > LIMITS.rulesPerOrg.value)
         return err({ kind: 'too_many', what: 'triggers' });
       if (old.active === digest) return ok(old);
+      const now = clock.now();
+      const seq = ledger.nextSeq();
       const record: PlaybookRecord = {
         ...old,
         active: digest,
         versions: old.versions.map((one) => {
-          if (one.digest === digest) return { ...one, state: 'active', activatedBy: by.id, activatedAt: clock.now() };
+          if (one.digest === digest) return { ...one, state: 'active', activatedBy: by.id, activatedAt: now };
           return one.state === 'active' ? { ...one, state: 'deprecated' } : one;
         }),
       };
@@ -144,7 +148,14 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
               ]
             : []),
         ],
-        rows: [{ key: KEYS.playbook(by.org, name), value: JSON.stringify(record) }],
+        rows: [
+          { key: KEYS.playbook(by.org, name), value: JSON.stringify(record) },
+          lifecycleRow(by.org, now, {
+            type: 'interlock.playbook.activated',
+            subject: name,
+            data: { seq, playbook: name, digest, by: by.id },
+          }),
+        ],
       });
       registry.activate(by.org, digest, checked.value);
       await durable;

@@ -1,9 +1,9 @@
 import type { Approval } from '../approval/approval.ts';
-import type { OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
+import type { Digest, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
-import type { RunEvent, StoredTurn } from '../run/event.ts';
+import type { StoredTurn } from '../run/event.ts';
 import { type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
 import type { Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
@@ -31,32 +31,10 @@ export type RunSummary = {
 
 export type ApprovalRow = Approval & { readonly run: RunId; readonly org: OrgId; readonly uses: string };
 
-export type Incident = {
-  readonly incident: string;
-  readonly org: OrgId;
-  readonly state: string;
-  readonly updatedAt: UnixMs;
-  readonly timeline: readonly {
-    readonly at: UnixMs;
-    readonly run: RunId;
-    readonly state: string;
-    readonly note: string | null;
-  }[];
-};
-
-/** Entries that an incident's row keeps; the whole history is in the runs. */
-const TIMELINE = 100;
-
 /** A turn, with the text of each event as it is stored and as its audit record's digest names it. */
 export type TurnText = Omit<StoredTurn, 'v'> & { readonly texts: readonly string[] };
 
-export function turnRows(
-  before: Run | null,
-  after: Run,
-  turn: TurnText,
-  usesOf: (step: StepRunId) => string,
-  read: (key: string) => string | undefined,
-): Write[] {
+export function turnRows(before: Run | null, after: Run, turn: TurnText, usesOf: (step: StepRunId) => string): Write[] {
   const { org, id } = after;
   const stored = `{"v":1,"at":${turn.at},"seq":${turn.seq},"events":[${turn.texts.join(',')}]}`;
   const rows: Write[] = [{ key: KEYS.turn(org, id, after.version), value: stored }];
@@ -68,6 +46,7 @@ export function turnRows(
     put(KEYS.run(org, id), summary);
     rows.push(...runListRows(before && summaryOf(before), summary));
   }
+  for (const incident of incidentsOf(before, after, turn)) rows.push(incidentListRow(after, incident));
 
   const due = nextDue(after);
   const wasDue = before && nextDue(before);
@@ -81,6 +60,10 @@ export function turnRows(
   for (const call of before ? openCalls(before) : [])
     if (!open.some((other) => other.step === call.step)) rows.push({ key: KEYS.call(org, id, call.step), value: null });
 
+  // It has begun, or ended while it waited: either way it waits no more.
+  if (before?.state === 'pending' && after.state !== 'pending')
+    rows.push({ key: KEYS.pending(org, after.playbook.name, id), value: null });
+
   rows.push(...waitRows(before, after));
 
   for (const approval of Object.values(after.approvals)) {
@@ -91,30 +74,37 @@ export function turnRows(
     rows.push(...approvalListRows(was?.state, row));
   }
 
-  const updates = turn.events.filter((event) => event.kind === 'incident-updated');
-  if (updates.length > 0) rows.push(...incidentRows(after, updates, turn.at, read));
   return rows;
 }
 
-/** Steps that wait for an event, each under the key of the event that it waits for. */
+/** Steps that wait for an event: each under the key of the event, and under its run. */
 function waitRows(before: Run | null, after: Run): Write[] {
   const { org, id } = after;
-  const waits = (run: Run | null) =>
-    new Map(
-      Object.values(run?.ended ? {} : (run?.steps ?? {})).flatMap((step) =>
-        step.state === 'open' && step.waitsFor === 'event' ? [[KEYS.wait(org, step.key, id, step.id), step.id]] : [],
-      ),
-    );
-  const now = waits(after);
-  const gone = [...waits(before)].filter(([key]) => !now.has(key));
+  const [was, is] = [waitsOf(before), waitsOf(after)];
+  const keysOf = (step: StepRunId, key: Digest) => [KEYS.wait(org, key, id, step), KEYS.waiting(org, id, step)];
+  const begun = [...is].filter(([step]) => !was.has(step));
+  const over = [...was].filter(([step]) => !is.has(step));
   return [
-    ...[...now.keys()].filter((key) => !waits(before).has(key)).map((key) => ({ key, value: '{}' })),
-    ...gone.flatMap(([key, step]) => [
-      { key, value: null },
-      { key: KEYS.wake(org, id, step), value: null },
-    ]),
+    ...begun.flatMap(([step, key]) => keysOf(step, key).map((row) => ({ key: row, value: '{}' }))),
+    ...over.flatMap(([step, key]) =>
+      [...keysOf(step, key), KEYS.wake(org, id, step)].map((row) => ({ key: row, value: null })),
+    ),
   ];
 }
+
+const waitsOf = (run: Run | null): ReadonlyMap<StepRunId, Digest> =>
+  new Map(
+    Object.values(run && !run.ended ? run.steps : {}).flatMap((step) =>
+      step.state === 'open' && step.waitsFor === 'event' ? [[step.id, step.key] as const] : [],
+    ),
+  );
+
+/** The one that the run belongs to, and those that this turn updates. */
+const incidentsOf = (before: Run | null, after: Run, { events }: TurnText): ReadonlySet<string> =>
+  new Set([
+    ...(before === null && after.incident !== undefined ? [after.incident] : []),
+    ...events.flatMap((event) => (event.kind === 'incident-updated' ? [event.incident] : [])),
+  ]);
 
 export const summaryOf = (run: Run): RunSummary => ({
   run: run.id,
@@ -131,23 +121,3 @@ export const summaryOf = (run: Run): RunSummary => ({
   endedAt: run.ended?.at ?? null,
   reason: run.ended?.reason ?? null,
 });
-
-function incidentRows(
-  run: Run,
-  updates: readonly Extract<RunEvent, { kind: 'incident-updated' }>[],
-  at: UnixMs,
-  read: (key: string) => string | undefined,
-): Write[] {
-  const moved = new Map<string, Incident>();
-  for (const { incident, state, note } of updates) {
-    const key = KEYS.incident(run.org, incident);
-    const text = read(key);
-    const old = moved.get(key) ?? (text ? (JSON.parse(text) as Incident) : undefined);
-    const timeline = [...(old?.timeline ?? []), { at, run: run.id, state, note }].slice(-TIMELINE);
-    moved.set(key, { incident, org: run.org, state, updatedAt: at, timeline });
-  }
-  return [...moved].flatMap(([key, value]) => [
-    { key, value: JSON.stringify(value) },
-    incidentListRow({ org: run.org, run: run.id }, value.incident),
-  ]);
-}

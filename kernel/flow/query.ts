@@ -1,5 +1,7 @@
 import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
+import type { Entry, Incident } from '../incident/incident.ts';
+import { readIncident, type StoredIncident } from '../incident/stored.ts';
 import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import { replay } from '../run/evolve.ts';
@@ -11,8 +13,9 @@ import { areListed } from './list-build.ts';
 import { idsIn, type Lists } from './list-read.ts';
 import { approvalList, listsOf, passes, type RunFilter } from './list-rows.ts';
 import type { PlaybookRecord } from './playbooks.ts';
-import type { ApprovalRow, Incident, RunSummary } from './project.ts';
+import type { ApprovalRow, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
+import type { Absorbed } from './repeat.ts';
 import type { StoredEvent } from './stored-event.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
@@ -22,6 +25,7 @@ export type RunQuery = RunFilter & {
   /** Started before this time. */
   readonly until?: UnixMs | undefined;
 };
+export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
 /** Rows that one page may read; one that needs more is short and has a cursor, and is never a slow answer. */
@@ -59,6 +63,10 @@ export function openQuery(store: Store) {
     return { items, next: null };
   };
 
+  /** Newest first, all rows under this prefix. */
+  const whole = <T>(prefix: string, limit: number, after = NEWEST): Page<T> =>
+    page({ groups: [[prefix]], below: after, from: '' }, limit, (id) => read<T>(`${prefix}/${id}`));
+
   /** By name or id; a page of large rows is a short one. `after` is that of the last row of the page before; the form of it is the caller's to check. */
   const named = <T>(prefix: string, limit: number, after: string | undefined): Page<T> => {
     const span = within(prefix);
@@ -81,6 +89,10 @@ export function openQuery(store: Store) {
   const read = <T>(key: string): T | undefined => {
     const text = store.get(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
+  };
+  const incident = (org: OrgId, id: string): StoredIncident | undefined => {
+    const text = store.get(KEYS.incident(org, id));
+    return text === undefined ? undefined : readIncident(text);
   };
 
   const turnsOf = (org: OrgId, id: RunId) =>
@@ -107,6 +119,7 @@ export function openQuery(store: Store) {
       });
     },
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
+    absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
@@ -123,7 +136,26 @@ export function openQuery(store: Store) {
     tokens: (org: OrgId, limit: number, after?: string): Page<TokenRecord> =>
       named<TokenRecord>(`${org}/token`, limit, after),
     playbook: (org: OrgId, name: string) => read<PlaybookRecord>(KEYS.playbook(org, name)),
-    incident: (org: OrgId, id: string) => read<Incident>(KEYS.incident(org, id)),
+    incident: (org: OrgId, id: string) => incident(org, id)?.incident,
+    incidents(org: OrgId, { state, severity }: IncidentFilter, limit: number, after = NEWEST): Page<Incident> {
+      const list = `${org}/incident-list`;
+      return page({ groups: [[list]], below: after, from: '' }, limit, (id) => {
+        const row = read<{ readonly incident: string }>(`${list}/${id}`);
+        const found = row && incident(org, row.incident)?.incident;
+        return found && (!state || found.state === state) && (!severity || found.severity === severity)
+          ? found
+          : undefined;
+      });
+    },
+    /** Newest first. `after` is the number of the last entry of the page before. */
+    timeline(org: OrgId, id: string, limit: number, after?: string): Page<Entry> {
+      const former = incident(org, id)?.former ?? [];
+      if (former.length === 0) return whole<Entry>(`${org}/incident-at/${encodeURIComponent(id)}`, limit, after);
+      // They are few, and become rows with the next change.
+      const older = former.slice(0, after === undefined ? undefined : Number(after));
+      const from = Math.max(0, older.length - limit);
+      return { items: older.slice(from).toReversed(), next: from === 0 ? null : String(from).padStart(15, '0') };
+    },
   };
 }
 

@@ -1,17 +1,21 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
 import { type ActionContract, contractsOf } from '../cell/parameters.ts';
+import type { Webhook } from '../egress/webhook.ts';
 import type { GuardrailSet } from '../guardrail/schema.ts';
 import { toGraph } from '../playbook/compile.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { Playbook } from '../playbook/schema.ts';
 import type { Store } from '../port/store.ts';
-import type { ActiveTrigger } from '../trigger/evaluate.ts';
+import { type ActiveTrigger, type ActiveTriggers, openActiveTriggers } from '../trigger/indexed.ts';
+import type { ScheduledTrigger } from '../trigger/schema.ts';
 import { KEYS, within } from './keys.ts';
+import type { Concurrency } from './pending.ts';
 
 /**
  * What the kernel knows of each org while it runs: policies, plugins, active playbooks. Everything a run pins is found
@@ -30,14 +34,22 @@ export type Org = {
   readonly id: OrgId;
   readonly policy: Digest;
   readonly egress: EgressPolicy;
+  /** How incidents are read out of events. */
+  readonly incidents: IncidentPolicy;
+  readonly webhooks: readonly Webhook[];
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
-  triggers: readonly ActiveTrigger[];
+  /** Those that are asked about events. */
+  readonly triggers: ActiveTriggers;
+  /** Those that are due by the clock. Another list whenever another version came into force. */
+  schedules: readonly ActiveSchedule[];
   /** Active versions of playbooks by name. */
   readonly active: Map<string, Digest>;
   /** How many names of playbooks there are. */
   playbooks: number;
 };
+
+export type ActiveSchedule = Omit<ActiveTrigger, 'trigger'> & { readonly trigger: ScheduledTrigger };
 
 export type StoredVersion = { readonly digest: Digest; readonly text: string; readonly playbook: Playbook };
 
@@ -71,7 +83,9 @@ export function openRegistry(store: Store) {
     return made;
   };
   const triggersOf = (name: string, digest: Digest, playbook: Playbook): readonly ActiveTrigger[] =>
-    playbook.triggers.map((trigger) => ({ playbook: name, digest, trigger }));
+    playbook.triggers.flatMap((trigger) => (trigger.on === 'schedule' ? [] : [{ playbook: name, digest, trigger }]));
+  const schedulesOf = (name: string, digest: Digest, playbook: Playbook): readonly ActiveSchedule[] =>
+    playbook.triggers.flatMap((trigger) => (trigger.on === 'schedule' ? [{ playbook: name, digest, trigger }] : []));
 
   return {
     org: (id: OrgId) => orgs.get(id),
@@ -85,8 +99,14 @@ export function openRegistry(store: Store) {
       if (grant) grantDigests.set(grant, digest);
       return digest;
     },
-    addOrg: (org: Omit<Org, 'triggers' | 'playbooks' | 'active'>) =>
-      void orgs.set(org.id, { ...org, triggers: [], playbooks: 0, active: new Map() }),
+    addOrg: (org: Omit<Org, 'triggers' | 'schedules' | 'playbooks' | 'active'>) =>
+      void orgs.set(org.id, {
+        ...org,
+        triggers: openActiveTriggers(),
+        schedules: [],
+        playbooks: 0,
+        active: new Map(),
+      }),
 
     /** How many playbooks the org has; counted with the staging of each, so that two at once cannot pass the bound. */
     playbooks: (id: OrgId): number => orgs.get(id)?.playbooks ?? 0,
@@ -128,6 +148,12 @@ export function openRegistry(store: Store) {
 
     graph: (org: OrgId, name: string, digest: Digest) => version(org, name, digest)?.graph,
 
+    /** How many runs of a playbook may be under way at once, as this version of it says. */
+    concurrency(org: OrgId, name: string, digest: Digest): Concurrency | undefined {
+      const said = version(org, name, digest)?.playbook.concurrency;
+      return said && { limit: said.limit, over: said.over ?? 'queue' };
+    },
+
     /**
      * Makes a version the active one for whatever is decided from now on. Called with the staging of the change, so that
      * no event which stands behind it on the record is judged by the version before.
@@ -139,16 +165,16 @@ export function openRegistry(store: Store) {
       const { name } = playbook;
       remember(KEYS.version(id, name, digest), compiled);
       org.active.set(name, digest);
-      const others = org.triggers.filter((one) => one.playbook !== name);
-      const all = [...others, ...triggersOf(name, digest, playbook)];
-      org.triggers = all.sort((a, b) => (a.playbook < b.playbook ? -1 : a.playbook > b.playbook ? 1 : 0));
+      org.triggers.put([[name, triggersOf(name, digest, playbook)]]);
+      org.schedules = [...org.schedules.filter((one) => one.playbook !== name), ...schedulesOf(name, digest, playbook)];
     },
 
     /** Reads which playbooks there are, and which versions are active. Called at start. */
     refreshPlaybooks(id: OrgId) {
       const org = orgs.get(id);
       if (!org) return;
-      const active: ActiveTrigger[] = [];
+      const active: [string, readonly ActiveTrigger[]][] = [];
+      const schedules: ActiveSchedule[] = [];
       const rows = store.range({ ...within(`${id}/playbook`), limit: 100_000 });
       org.playbooks = rows.length;
       for (const { value } of rows) {
@@ -156,9 +182,11 @@ export function openRegistry(store: Store) {
         const found = record.active && version(id, record.name, record.active);
         if (!found || !record.active) continue;
         org.active.set(record.name, record.active);
-        active.push(...triggersOf(record.name, record.active, found.playbook));
+        active.push([record.name, triggersOf(record.name, record.active, found.playbook)]);
+        schedules.push(...schedulesOf(record.name, record.active, found.playbook));
       }
-      org.triggers = active;
+      org.triggers.put(active);
+      org.schedules = schedules;
     },
   };
 }

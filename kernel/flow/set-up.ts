@@ -1,5 +1,7 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import type { AuditDraft } from '../audit/record.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
@@ -7,11 +9,16 @@ import { err, ok, type Result } from '../base/result.ts';
 import { admit } from '../cell/admit.ts';
 import { pluginDigest } from '../cell/parameters.ts';
 import { faultOfManifest } from '../cell/sealed-manifest.ts';
+import type { Webhook } from '../egress/webhook.ts';
+import { OCSF_FINDINGS } from '../incident/finding.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
+import type { Write } from '../port/store.ts';
+import type { Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { LISTED_FROM_THE_START } from './list-build.ts';
+import { stateOf } from './outbox.ts';
 import type { PolicySet, Registry } from './registry.ts';
 
 /**
@@ -22,6 +29,10 @@ export type OrgSetup = {
   readonly id: OrgId;
   readonly policy: PolicySet;
   readonly egress: EgressPolicy;
+  /** How incidents are read out of events; absent: out of OCSF findings. */
+  readonly incidents?: IncidentPolicy | undefined;
+  /** Where lifecycle events are sent. */
+  readonly webhooks?: readonly Webhook[] | undefined;
   readonly plugins: readonly {
     readonly manifest: PluginManifest;
     readonly wasm: Uint8Array;
@@ -29,8 +40,17 @@ export type OrgSetup = {
   }[];
 };
 
-export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: CellHost; modules: ModuleStore }) {
-  const { ledger, registry, cells, modules } = deps;
+const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
+  ({ id, url: url.href, types, secret, addresses: rule.addresses }) as unknown as Json;
+
+export function openSetUp(deps: {
+  ledger: Ledger;
+  registry: Registry;
+  feed: Pick<Feed, 'last'>;
+  cells: CellHost;
+  modules: ModuleStore;
+}) {
+  const { ledger, registry, feed, cells, modules } = deps;
 
   const install = async (
     org: OrgId,
@@ -70,7 +90,21 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     return ok(digest);
   };
 
-  async function setUpOrg({ id, policy, egress: grants, plugins }: OrgSetup): Promise<Result<void, string>> {
+  /** A webhook that is new is told of what comes from now on. */
+  const firstPlaces = (org: OrgId, webhooks: readonly Webhook[]): Write[] =>
+    webhooks
+      .map(({ id }) => KEYS.webhook(org, id))
+      .filter((key) => ledger.read(key) === undefined)
+      .map((key) => ({ key, value: JSON.stringify({ ...stateOf(undefined), after: feed.last(org) }) }));
+
+  async function setUpOrg({
+    id,
+    policy,
+    egress: grants,
+    incidents,
+    webhooks,
+    plugins,
+  }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
     if (ledger.read(KEYS.org(id)) === undefined)
       await ledger.stage({
@@ -88,16 +122,33 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
     const digest = registry.addPolicy(policy);
     const key = KEYS.policy(id, digest);
     const egressDigest = digestOfJson('egress', grants as unknown as Json);
-    const inForce = JSON.stringify({ policy: digest, egress: egressDigest });
+    const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
+    const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
+    const inForce = JSON.stringify({
+      policy: digest,
+      egress: egressDigest,
+      ...(incidentsDigest && { incidents: incidentsDigest }),
+      ...(webhooksDigest && { webhooks: webhooksDigest }),
+    });
+    const put = (ref: string, act: Digest): AuditDraft => ({
+      org: id,
+      kind: 'policy.put',
+      actor: 'system:kernel',
+      ref,
+      act,
+    });
     if (ledger.read(`${id}/policies`) !== inForce)
       await ledger.stage({
         audit: [
-          { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'guardrails-and-approvals', act: digest },
-          { org: id, kind: 'policy.put', actor: 'system:kernel', ref: 'egress', act: egressDigest },
+          put('guardrails-and-approvals', digest),
+          put('egress', egressDigest),
+          ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
+          ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
         ],
         rows: [
           { key, value: JSON.stringify(policy) },
           { key: `${id}/policies`, value: inForce },
+          ...firstPlaces(id, webhooks ?? []),
         ],
       });
     const active = new Map(
@@ -106,7 +157,14 @@ export function openSetUp(deps: { ledger: Ledger; registry: Registry; cells: Cel
         return plugin ? [[name, plugin] as const] : [];
       }),
     );
-    registry.addOrg({ id, policy: digest, egress: grants, plugins: active });
+    registry.addOrg({
+      id,
+      policy: digest,
+      egress: grants,
+      incidents: incidents ?? OCSF_FINDINGS,
+      webhooks: webhooks ?? [],
+      plugins: active,
+    });
     registry.refreshPlaybooks(id);
     return ok(undefined);
   }

@@ -1,14 +1,18 @@
+import type { Suppressed } from '../../sdk/contract/api-trigger.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { TriggerEvaluation } from '../trigger/evaluate.ts';
+import type { JudgedCounts, TriggerEvaluation } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
 
 /** An event as it is kept, and what makes two deliveries the same event. */
 export type TriggerOutcome = Omit<TriggerEvaluation, 'outcome' | 'dedupKey'> & {
-  readonly outcome: TriggerEvaluation['outcome'] | 'absorbed';
-  /** The run that this event started, or that absorbed it. */
+  readonly outcome: TriggerEvaluation['outcome'] | 'queued' | 'absorbed' | 'suppressed' | 'not_crossed';
+  /** The run that this event started, that absorbed it, or that stands for the one which was not started. */
   readonly run: RunId | null;
+  /** Of `suppressed`. */
+  readonly reason?: Suppressed;
 };
 
 export type StoredEvent = {
@@ -18,7 +22,22 @@ export type StoredEvent = {
   readonly seq: number;
   readonly event: NormalEvent;
   readonly triggers: readonly TriggerOutcome[];
+  /** Absent where every trigger was judged and told, as kernels did that kept no index. */
+  readonly counts?: JudgedCounts;
 };
+
+/** What is kept of what came out: all that did anything or could not be told, and the first that did not match. */
+export function toldOf(outcomes: readonly TriggerOutcome[]): readonly TriggerOutcome[] {
+  let notMatched = 0;
+  return outcomes.filter(({ outcome }) => outcome !== 'not_matched' || ++notMatched <= LIMITS.triggersTold.value);
+}
+
+export const countsOf = ({ triggers, counts }: StoredEvent): JudgedCounts =>
+  counts ?? {
+    judged: triggers.length,
+    notMatched: triggers.filter(({ outcome }) => outcome === 'not_matched').length,
+    ruledOut: 0,
+  };
 
 /** An event's name in the org: from source and id, so that a second delivery finds the first. */
 export const eventIdOf = (org: OrgId, event: NormalEvent): EventId =>

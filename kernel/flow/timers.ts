@@ -1,10 +1,10 @@
 import { toOrgId, toRunId } from '../base/id.ts';
-import { after, durationMs, type UnixMs } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import type { Driver } from './drive.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import { openStaying } from './staying.ts';
 
 /**
  * Tells runs that something of theirs is due. Due times are rows of the record, written in the turn that made them, so
@@ -14,10 +14,6 @@ import type { Ledger } from './ledger.ts';
  * again, each time later, and keeps no row behind it from being looked at.
  */
 const PER_SWEEP = 256;
-/** Rows that stay, at most so many remembered. One that is forgotten is looked at again at once. */
-const REMEMBERED = 16_384;
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 300_000;
 
 export function openTimers(deps: {
   store: Store;
@@ -27,19 +23,12 @@ export function openTimers(deps: {
   report: (defect: unknown) => void;
 }) {
   const { store, ledger, driver, clock, report } = deps;
-  const staying = new Map<string, { readonly waitMs: number; readonly until: UnixMs }>();
+  const staying = openStaying();
   let sweeping = false;
   /** Where the next sweep begins: one page after the other, and from the first again. */
   let from = '!timer/';
 
-  const stays = (key: string) => {
-    const before = staying.get(key);
-    const waitMs = before ? Math.min(before.waitMs * 2, LONGEST_WAIT_MS) : FIRST_WAIT_MS;
-    staying.delete(key);
-    if (staying.size >= REMEMBERED) staying.delete(staying.keys().next().value ?? '');
-    staying.set(key, { waitMs, until: after(clock.now(), durationMs(waitMs)) });
-  };
-
+  const stays = (key: string) => staying.stays(key, clock.now());
   const fire = async (key: string) => {
     const [, , orgName = '', runName = ''] = key.split('/');
     const org = toOrgId(orgName);
@@ -47,7 +36,7 @@ export function openTimers(deps: {
     if (!org || !run) return stays(key);
     try {
       const submitted = await driver.submit(org, run, { kind: 'timer' });
-      if (submitted.ok) staying.delete(key);
+      if (submitted.ok) staying.moved(key);
       else stays(key);
     } catch (defect) {
       // Of the record and not of this run: it ends the kernel.
@@ -68,7 +57,7 @@ export function openTimers(deps: {
         const due = store.range({ from, to: KEYS.timersUntil(now), limit: PER_SWEEP });
         const last = due.length === PER_SWEEP ? due.at(-1) : undefined;
         from = last ? `${last.key}\0` : '!timer/';
-        const ripe = due.filter(({ key }) => (staying.get(key)?.until ?? 0) <= now);
+        const ripe = due.filter(({ key }) => staying.isRipe(key, now));
         await Promise.all(ripe.map(({ key }) => fire(key)));
       } finally {
         sweeping = false;

@@ -1,6 +1,6 @@
 import { type CallEnvelope, methodsOf } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
-import type { OrgId } from '../base/id.ts';
+import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { openTurns } from '../base/turns.ts';
@@ -42,7 +42,7 @@ export function openWorker(deps: {
   /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, Waiting>();
   const turns = openTurns<OrgId, Waiting>(IN_FLIGHT);
-  const keyOf = (run: Run, step: string) => `${run.org}/${run.id}/${step}`;
+  const keyOf = ({ org, id }: Pick<Run, 'org' | 'id'>, step: string) => `${org}/${id}/${step}`;
   let stopped = false;
   let onQuiet: () => void = () => undefined;
 
@@ -163,6 +163,11 @@ export function openWorker(deps: {
       next();
     },
     busy: () => inFlight.size + waiting.size,
+    /** Whether the call of this step is carried out, or waits for a place. */
+    has(org: OrgId, id: RunId, step: StepRunId): boolean {
+      const key = keyOf({ org, id }, step);
+      return inFlight.has(key) || waiting.has(key);
+    },
     /**
      * Lets what is under way go on for `graceMs`, then stops it and hears no answer any more. Calls that are cut off
      * stay open on the record; the next start takes them up as it does after a crash.

@@ -12,12 +12,16 @@ import { openRefusals } from './refusal.ts';
 import { approvalRoutes } from './route/approvals.ts';
 import { auditRoutes } from './route/audit.ts';
 import { eventRoutes } from './route/events.ts';
+import { explainRoutes } from './route/explain.ts';
 import { incidentRoutes } from './route/incidents.ts';
+import { lifecycleRoutes } from './route/lifecycle.ts';
+import { openWorkRoutes } from './route/open-work.ts';
 import { playbookRoutes } from './route/playbooks.ts';
 import { pluginRoutes } from './route/plugins.ts';
 import { runRoutes } from './route/runs.ts';
 import { secretRoutes } from './route/secrets.ts';
 import { tokenRoutes } from './route/tokens.ts';
+import { triggerRoutes } from './route/triggers.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -86,11 +90,15 @@ export function createApp(kernel: Kernel, options: AppOptions = {}): Hono {
 const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...tokenRoutes({ kernel, now }),
   ...eventRoutes({ kernel }),
+  ...explainRoutes({ kernel }),
   ...runRoutes({ kernel }),
+  ...openWorkRoutes({ kernel }),
   ...approvalRoutes({ kernel }),
   ...playbookRoutes({ kernel }),
+  ...triggerRoutes({ kernel }),
   ...pluginRoutes({ kernel }),
   ...incidentRoutes({ kernel }),
+  ...lifecycleRoutes({ kernel }),
   ...auditRoutes({ kernel }),
   ...secretRoutes({ kernel }),
 ];

@@ -8,8 +8,8 @@ import type { OrgId } from '../base/id.ts';
  */
 const CHECK_BYTES = 8;
 
-/** The longest cursor: the check, and a name of 63 characters. */
-export const CURSOR_CHARS = Math.ceil(((CHECK_BYTES + 63) * 4) / 3);
+/** The longest cursor: the check, and two names of 63 characters with a dot between. */
+export const CURSOR_CHARS = Math.ceil(((CHECK_BYTES + 127) * 4) / 3);
 
 export type List = {
   readonly operation: string;

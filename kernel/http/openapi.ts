@@ -21,6 +21,7 @@ const PATH_PARAMETERS: Readonly<Record<string, Parameter>> = {
   approval: { schema: ApprovalId, description: 'Id of the approval.' },
   playbook: { schema: Name, description: 'Name of the playbook.' },
   version: { schema: Digest, description: 'Digest of a version of the playbook.' },
+  trigger: { schema: Name, description: 'Id of the trigger in the playbook.' },
   incident: { schema: IncidentId, description: 'Id of the incident, percent-encoded.' },
   secret: { schema: Name, description: 'Name of the secret.' },
   schema: { schema: Name, description: 'Name of the schema.' },

@@ -1,4 +1,4 @@
-import { SCHEMAS, type SchemaSummary, schemaId, taken } from '../../sdk/contract/schema.ts';
+import { type Published, SCHEMAS, type SchemaSummary, schemaId, taken } from '../../sdk/contract/schema.ts';
 import { digestOf } from '../base/digest.ts';
 import { own } from '../base/own.ts';
 import { PlaybookSchema } from '../playbook/schema.ts';
@@ -15,7 +15,7 @@ const PUBLISHED = {
   cloudevent: taken(1, 'An event as it may be sent: a CloudEvent 1.0 in structured mode', CloudEventSchema),
   ...SCHEMAS,
   playbook: taken(1, 'A playbook document', PlaybookSchema),
-} as const;
+} as const satisfies Readonly<Record<string, Published>>;
 
 export type SchemaName = keyof typeof PUBLISHED;
 export const SCHEMA_NAMES = Object.keys(PUBLISHED) as readonly SchemaName[];
@@ -26,9 +26,10 @@ type SchemaDocument = Omit<ReturnType<typeof toWholeSchema>, '$id' | 'title'> & 
 };
 
 export function schemaDocument(name: SchemaName): SchemaDocument {
-  const { version, title, use, schema } = PUBLISHED[name];
+  const published = PUBLISHED[name];
+  const { title, use, schema } = published;
   const { $schema, $id: _, title: __, description: ___, ...rest } = toWholeSchema(schema);
-  return { $schema, $id: schemaId(name, version), title, description: NOTE[use], ...rest };
+  return { $schema, $id: schemaId(name, published), title, description: NOTE[use], ...rest };
 }
 
 const NOTE = {
@@ -38,8 +39,9 @@ const NOTE = {
 
 const summaries = (): readonly SchemaSummary[] =>
   SCHEMA_NAMES.map((name) => {
-    const { version, title, use } = PUBLISHED[name];
-    return { name, version, id: schemaId(name, version), title, use };
+    const published = PUBLISHED[name];
+    const { version, title, use } = published;
+    return { name, version, id: schemaId(name, published), title, use };
   });
 
 type Printed = { readonly text: string; readonly etag: string };

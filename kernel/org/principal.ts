@@ -6,6 +6,13 @@ import type { Role } from './role.ts';
 /** Who is asking: bound to one org by the token, never by the URL. */
 export type Principal = { readonly org: OrgId; readonly id: PrincipalId; readonly roles: readonly Role[] };
 
+/** Parts of the kernel that start or stop runs by themselves. No token names one: their names have a colon. */
+export const SCHEDULE = 'system:schedule' as PrincipalId;
+export const TRIGGER = 'system:trigger' as PrincipalId;
+
+/** As the record names who acted. */
+export const actorOf = (id: PrincipalId): string => (id.startsWith('system:') ? id : `principal:${id}`);
+
 /** A token as stored: its hash, never the token. */
 export type TokenRecord = Principal & {
   readonly tokenId: string;

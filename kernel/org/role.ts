@@ -16,23 +16,26 @@ export const PERMISSIONS = [
   'playbook.read',
   'playbook.write',
   'playbook.activate',
+  'trigger.stop',
   'incident.read',
+  'incident.write',
+  'lifecycle.read',
   'audit.read',
   'secret.manage',
   'token.manage',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
-const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read'];
+const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'lifecycle.read'];
 
 /** Note what admin lacks: to run the place is not to decide in it, so an admin does not vote (S 8.2). */
 const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   source: ['event.publish'],
   author: [...READS, 'playbook.write'],
   approver: [...READS, 'approval.vote', 'playbook.activate'],
-  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close'],
+  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', 'incident.write'],
   auditor: [...READS, 'audit.read'],
-  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'secret.manage', 'token.manage'],
+  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', 'secret.manage', 'token.manage'],
 };
 
 export const mayDo = (roles: readonly Role[], permission: Permission): boolean =>

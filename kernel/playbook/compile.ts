@@ -39,6 +39,7 @@ export function toGraph(playbook: Playbook): Graph {
     timeout: lengthOf(playbook.timeout, LONGEST_WAIT) ?? durationMs(1_800_000),
     inputs: playbook.inputs,
     outputs: playbook.outputs ?? {},
+    ...(playbook.incident !== undefined && { incident: playbook.incident }),
   };
 }
 

@@ -16,6 +16,8 @@ export type Graph = {
   readonly timeout: DurationMs;
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: Readonly<Record<string, string>>;
+  /** Text that names the incident of a run, with references to inputs. */
+  readonly incident?: string;
 };
 
 export type Step =
@@ -77,7 +79,11 @@ export type UpdateStep = Common &
   Next & {
     readonly kind: 'update';
     readonly incident: string;
-    readonly set: { readonly state: string; readonly note?: string | undefined };
+    readonly set: {
+      readonly state: string;
+      readonly severity?: string | undefined;
+      readonly note?: string | undefined;
+    };
   };
 /** The first path whose rule holds is taken. */
 export type BranchStep = Common & {

@@ -121,6 +121,15 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined): Un
   return issues;
 }
 
+/** The incident of a run is named when it starts, so from inputs alone; the form of the text is the schema's. */
+export function incidentIssues(incident: string | undefined, inputs: Parts['inputs']): Unplaced[] {
+  return referencesIn(incident, '/incident').flatMap(({ at, reference }) => {
+    const [name = ''] = reference?.path ?? [];
+    if (reference?.root !== 'inputs' || inputs.has(name)) return [];
+    return [{ at, text: `inputs.${name} is not declared: add it to inputs with its JSON Pointer` }];
+  });
+}
+
 const MALFORMED = 'a {{ reference }} is malformed: use inputs.NAME, steps.ID.FIELD, or item within a foreach';
 
 const unknownFact = (name: string, each: readonly string[]): string | undefined => {

@@ -37,6 +37,7 @@ describe('a playbook that is fine', () => {
   test('passes, as the shipped one does', () => {
     expect(issuesOf(SHIPPED)).toEqual([]);
     expect(issuesOf(minimal(GET))).toEqual([]);
+    expect(issuesOf(minimal(GET, 'incident: "host-{{ inputs.ip }}"'))).toEqual([]);
   });
 
   test('has texts that only look like tags, directives and inherited keys', () => {
@@ -74,6 +75,21 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       /\/steps\/0\/set\/state:\d+ use one of: new, triaged, contained, resolved, closed$/,
     ],
     [
+      'a severity that is none',
+      minimal('- { id: a, type: update_state, incident: i, set: { state: new, severity: dire } }'),
+      /\/steps\/0\/set\/severity:\d+ use one of: unknown, informational, low, medium, high, critical, fatal$/,
+    ],
+    [
+      'an incident of an input that is not there',
+      minimal(GET, 'incident: "i-{{ inputs.x }}"'),
+      /^\/incident:\d+ inputs\.x /,
+    ],
+    [
+      'an incident of what no run has at its start',
+      minimal(GET, 'incident: "{{ steps.get.body }}"'),
+      /^\/incident:\d+ use a text in which every reference is of the form \{\{ inputs\.NAME \}\}$/,
+    ],
+    [
       'a type of step that is none',
       minimal('- { id: a, type: mail }'),
       /\/steps\/0\/type:\d+ use one of: notify, enrich, open_ticket, webhook, contain, update_state, branch, wait, approval, playbook, parallel, foreach$/,
@@ -86,7 +102,7 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     [
       'a rule over a fact that is not there',
       minimal(GET).replace('fact: event', 'fact: alert'),
-      /\/where:\d+ expected a rule over the facts that exist here: event, envelope$/,
+      /\/where:\d+ expected a rule over the facts that exist here: event, envelope, incident$/,
     ],
     [
       'a reference on a line of its own',

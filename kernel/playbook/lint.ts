@@ -13,7 +13,7 @@ import { readDocument } from './document.ts';
 import type { Graph } from './graph.ts';
 import { type Issue, legibleKey, type Unplaced } from './issue.ts';
 import { shapeIssues, targetIssues } from './lint-graph.ts';
-import { ranBefore, referenceIssues, rulesOf } from './lint-reference.ts';
+import { incidentIssues, ranBefore, referenceIssues, rulesOf } from './lint-reference.ts';
 import { subPlaybookIssues } from './lint-sub.ts';
 import { type Parts, partsOf, type StepPart } from './part.ts';
 import { type Playbook, PlaybookSchema } from './schema.ts';
@@ -53,6 +53,7 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
     ...targets,
     ...shape,
     ...parts.steps.flatMap(stepIssues),
+    ...incidentIssues(playbook?.incident, parts.inputs),
     ...referenceIssues(parts, before),
     ...parts.steps.flatMap((part) => connectorIssues(part, catalog)),
     ...subPlaybookIssues(playbook?.name, parts, catalog),
@@ -87,7 +88,9 @@ function schemaText(issue: v.BaseIssue<unknown>): string {
 
 function ruleIssues({ triggers, steps }: Parts): Unplaced[] {
   const rules = [
-    ...triggers.flatMap((trigger, i) => (trigger ? [{ at: `/triggers/${i}/where`, rule: trigger.where }] : [])),
+    ...triggers.flatMap((trigger, i) =>
+      trigger && trigger.on !== 'schedule' ? [{ at: `/triggers/${i}/where`, rule: trigger.where }] : [],
+    ),
     ...steps.flatMap(({ step, at }) =>
       step?.type === 'branch' ? rulesOf(step).map(({ rule, key }) => ({ at: `${at}/${key}`, rule })) : [],
     ),

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { ERROR_CLASSES, type ErrorClass } from '../../sdk/contract/error.ts';
+import { INCIDENT_STATES, SEVERITIES } from '../../sdk/contract/incident-word.ts';
 import { noKeyTaken } from '../../sdk/contract/name.ts';
 import { STEP_TYPES, type StepType } from '../../sdk/contract/plugin.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
@@ -65,7 +66,8 @@ const UpdateStep = closedObject({
   /** Reference to the incident's id, e.g. `{{ inputs.finding }}`. */
   incident: template(512),
   set: closedObject({
-    state: v.picklist(['new', 'triaged', 'contained', 'resolved', 'closed']),
+    state: v.picklist(INCIDENT_STATES),
+    severity: v.optional(v.picklist(SEVERITIES)),
     note: v.optional(v.pipe(v.string(), v.maxLength(1_000))),
   }),
   next,

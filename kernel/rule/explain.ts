@@ -24,7 +24,7 @@ export type Finding = {
   readonly reason: 'true' | 'false' | 'missing' | 'wrong_type';
 };
 
-type Truth = 'true' | 'false' | 'undecided';
+export type Truth = 'true' | 'false' | 'undecided';
 export type Explanation = { readonly truth: Truth; readonly why: readonly Finding[] };
 
 /** A rule after the engine: the same tree, each condition with the value it saw and the engine's answer. */
@@ -43,8 +43,8 @@ const MAX_VALUES = 16;
  * concluded from it.
  */
 export function explain(rule: Rule, judged: Judged): Explanation | undefined {
-  if ('all' in rule) return explainList(rule.all, judged.all, 'false', 'true');
-  if ('any' in rule) return explainList(rule.any, judged.any, 'true', 'false');
+  if ('all' in rule) return explainList('all', rule.all, judged.all);
+  if ('any' in rule) return explainList('any', rule.any, judged.any);
   if ('not' in rule) {
     const inner = judged.not && explain(rule.not, judged.not);
     return inner && { truth: OPPOSITE[inner.truth], why: inner.why };
@@ -56,19 +56,24 @@ export function explain(rule: Rule, judged: Judged): Explanation | undefined {
   return { truth: reason === 'true' || reason === 'false' ? reason : 'undecided', why };
 }
 
-const OPPOSITE = { true: 'false', false: 'true', undecided: 'undecided' } as const;
+export const OPPOSITE = { true: 'false', false: 'true', undecided: 'undecided' } as const;
 
-const reasonOf = (operator: Operator, seen: unknown, value: unknown): Finding['reason'] => {
+export const reasonOf = (operator: Operator, seen: unknown, value: unknown): Finding['reason'] => {
   if (seen === undefined) return 'missing';
   return MEANINGS[operator].applies(seen, value) ? 'false' : 'wrong_type';
 };
 
-/** One part of value `decisive` settles the list; it takes all parts to come to `otherwise`. */
+/** What a list of parts comes to: one part of the decisive value settles it, the opposite takes all parts. */
+export function settle(kind: 'all' | 'any', parts: readonly { readonly truth: Truth }[]): Truth {
+  const decisive: Truth = kind === 'all' ? 'false' : 'true';
+  const truth = ([decisive, 'undecided'] as const).find((value) => parts.some((part) => part.truth === value));
+  return truth ?? OPPOSITE[decisive];
+}
+
 function explainList(
+  kind: 'all' | 'any',
   rules: readonly Rule[],
   judged: readonly Judged[] | undefined,
-  decisive: Truth,
-  otherwise: Truth,
 ): Explanation | undefined {
   if (!judged || judged.length !== rules.length) return undefined;
   const parts: Explanation[] = [];
@@ -78,7 +83,6 @@ function explainList(
     if (!part) return undefined;
     parts.push(part);
   }
-  const truth = [decisive, 'undecided' as const].find((value) => parts.some((part) => part.truth === value));
-  const settled = truth ?? otherwise;
+  const settled = settle(kind, parts);
   return { truth: settled, why: parts.filter((part) => part.truth === settled).flatMap((part) => part.why) };
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Json } from '../base/json.ts';
 import { judge } from './judge.ts';
+import { readRule } from './reading.ts';
 import { checkRule } from './schema.ts';
 
 /** Few of them, so that conditions often meet a value they can be compared with. */
@@ -113,6 +114,7 @@ it('the judge gives the same answers as a reader written apart from it', async (
         const expected = { 0: 'false', 0.5: 'undecided', 1: 'true' }[read(rule, facts)] as keyof typeof tally;
         expect(result?.matched).toBe(expected === 'true');
         expect(result?.notEvaluable).toBe(expected === 'undecided');
+        expect(readRule(rule, facts).truth).toBe(expected);
         expect(result?.why.length).toBeGreaterThan(0);
         tally[expected]++;
       }

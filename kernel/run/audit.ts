@@ -1,7 +1,9 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { unreachable } from '../base/assert.ts';
 import { digestOf } from '../base/digest.ts';
+import type { PrincipalId } from '../base/id.ts';
 import { own } from '../base/own.ts';
+import { actorOf } from '../org/principal.ts';
 import type { RunEvent } from './event.ts';
 import type { Run } from './state.ts';
 
@@ -16,11 +18,11 @@ export function auditOf(before: Run | null, event: RunEvent, text: string): Audi
   const act = digestOf(text);
   if (event.kind === 'run-started') {
     const { org, run, requester, eventSeq, playbook } = event;
-    return { org, kind: 'run.started', actor: `principal:${requester}`, run, act, cause: eventSeq, ref: playbook.name };
+    return { org, kind: 'run.started', actor: actorOf(requester), run, act, cause: eventSeq, ref: playbook.name };
   }
   const run = before as Run;
   const engine = { org: run.org, run: run.id, act, actor: 'system:engine' };
-  const person = (by: string) => ({ ...engine, actor: `principal:${by}` });
+  const person = (by: PrincipalId) => ({ ...engine, actor: actorOf(by) });
   const stepSeq = 'step' in event ? (own(run.steps, event.step)?.seq ?? run.startedSeq) : run.startedSeq;
   const tried = (attempt: number) => (attempt > 0 ? { attempt } : {});
   switch (event.kind) {

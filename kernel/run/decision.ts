@@ -33,6 +33,8 @@ export type Input =
       readonly queued?: boolean;
       /** Version of this kernel. */
       readonly kernel?: string;
+      /** The incident that the run belongs to, if any. */
+      readonly incident?: string;
     }
   /** A queued run's turn has come. */
   | { readonly kind: 'release' }

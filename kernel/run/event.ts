@@ -24,6 +24,8 @@ export type RunEvent =
       readonly requester: PrincipalId;
       readonly trace: string;
       readonly inputs: JsonObject;
+      /** The incident that the run belongs to. Absent: none, or a record from before runs had one. */
+      readonly incident?: string;
       readonly deadlineAt: UnixMs;
       /** Not in records from before there were sub-runs and queues. */
       readonly playbooks?: Readonly<Record<string, Digest>>;
@@ -165,6 +167,7 @@ export type RunEvent =
       readonly step: StepRunId;
       readonly incident: string;
       readonly state: string;
+      readonly severity?: string;
       readonly note: string | null;
     }
   /** They will not go on. One that was tried is what its last try was; any other is skipped. */

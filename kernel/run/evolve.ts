@@ -30,6 +30,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       parent: event.parent ?? null,
       trace: event.trace,
       inputs: event.inputs,
+      ...(event.incident !== undefined && { incident: event.incident }),
       startedAt: at,
       startedSeq: seq,
       deadlineAt: event.deadlineAt,

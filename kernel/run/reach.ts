@@ -55,7 +55,15 @@ function reachUpdate(turn: Turn, step: UpdateStep, items: readonly number[]): St
   if (typeof bound.incident !== 'string' || !/^[\x21-\x7e]{1,256}$/.test(bound.incident))
     return failDefined(turn, step, at, 'the incident id must be 1-256 printable characters without spaces');
   const note = typeof bound.note === 'string' && bound.note !== '' ? bound.note.slice(0, 1_000) : null;
-  turn.emit({ kind: 'incident-updated', step: at, incident: bound.incident, state: step.set.state, note });
+  const { state, severity } = step.set;
+  turn.emit({
+    kind: 'incident-updated',
+    step: at,
+    incident: bound.incident,
+    state,
+    ...(severity !== undefined && { severity }),
+    note,
+  });
   return goOn(step, items, step.next);
 }
 

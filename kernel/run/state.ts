@@ -33,6 +33,8 @@ export type Run = {
   /** W3C trace id, 32 hex digits. */
   readonly trace: string;
   readonly inputs: JsonObject;
+  /** The incident that it belongs to. */
+  readonly incident?: string;
   readonly startedAt: UnixMs;
   readonly startedSeq: number;
   /** The run's timeout as an instant: every wait ends here at the latest (R8). */

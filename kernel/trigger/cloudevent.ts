@@ -9,7 +9,14 @@ import type { OrgId } from '../base/id.ts';
 import { isObject, type Json, type JsonBounds, type JsonObject, parseJson } from '../base/json.ts';
 import { ok, type Result } from '../base/result.ts';
 import { parseTimestamp, unixMs } from '../base/time.ts';
-import { type EventFormat, type IntakeFault, intakeFault, type NormalEvent, toTraceparent } from './event.ts';
+import {
+  type EventFormat,
+  type IntakeFault,
+  intakeFault,
+  type NormalEvent,
+  OWN_SOURCES,
+  toTraceparent,
+} from './event.ts';
 import { findingFromFalco, looksLikeFalco } from './falco.ts';
 import { checkFields, text, timestamp, uriReference } from './field.ts';
 import { isJsonMediaType } from './media-type.ts';
@@ -27,7 +34,11 @@ export type Envelope = {
 const Attributes = v.strictObject({
   specversion: v.literal('1.0'),
   id: text(256),
-  source: uriReference,
+  // Whoever could name a time of a schedule beforehand would keep it from firing.
+  source: v.pipe(
+    uriReference,
+    v.check((source) => !source.toLowerCase().startsWith(OWN_SOURCES), "another source: this one is the kernel's own"),
+  ),
   type: text(256),
   subject: v.optional(text(512)),
   time: v.optional(timestamp),

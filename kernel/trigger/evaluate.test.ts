@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { CLOUDEVENT, changed, FALCO, OCSF, takenOne } from '../../test/samples/intake.ts';
-import { type ActiveTrigger, evaluateTriggers, type TriggerEvaluation } from './evaluate.ts';
-import { TriggerSchema } from './schema.ts';
+import { evaluateTriggers, type TriggerEvaluation } from './evaluate.ts';
+import type { ActiveTrigger } from './indexed.ts';
+import { type JudgedTrigger, TriggerSchema } from './schema.ts';
 
 const severe = { fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', value: 4 };
 const malware = { fact: 'event', path: '/finding_info/types', operator: 'contains', value: 'Malware' };
@@ -20,7 +21,7 @@ const C2 = {
 const active = (trigger: object, playbook = 'contain-c2'): ActiveTrigger => ({
   playbook,
   digest: 'sha256:0',
-  trigger: v.parse(TriggerSchema, { ...C2, ...trigger }),
+  trigger: v.parse(TriggerSchema, { ...C2, ...trigger }) as JudgedTrigger,
 });
 
 const evaluate = async (trigger: object, body: unknown = OCSF): Promise<TriggerEvaluation> => {
@@ -205,36 +206,40 @@ describe('many triggers', () => {
   });
 });
 
-describe('a trigger document', () => {
-  const refused = (trigger: object) => {
-    const parsed = v.safeParse(TriggerSchema, { ...C2, ...trigger });
-    return parsed.success ? [] : parsed.issues.map((issue) => v.getDotPath(issue));
-  };
+describe('an incident that the rule asks about', () => {
+  const where = { all: [severe, { fact: 'incident', path: '/state', operator: 'in', value: ['new', 'triaged'] }] };
+  const asks = active({ where, incident: '/finding_info/uid' });
 
-  it.each<[string, object, string]>([
-    ['an id with capitals', { id: 'C2' }, 'id'],
-    ['a schedule', { on: 'schedule' }, 'on'],
-    ['no rule', { where: undefined }, 'where'],
-    ['a rule with an empty list', { where: { any: [] } }, 'where.any'],
-    ['a rule over facts that triggers do not have', { where: { not: { ...severe, fact: 'params' } } }, 'where'],
-    ['an empty list of fields', { requires: [] }, 'requires'],
-    ['a field twice', { requires: ['/a', '/a'] }, 'requires'],
-    ['the whole event as a field', { requires: [''] }, 'requires.0'],
-    ['a dotted path', { requires: ['device.uid'] }, 'requires.0'],
-    ['no key', { dedup: { ...C2.dedup, key: [] } }, 'dedup.key'],
-    ['nine keys', { dedup: { ...C2.dedup, key: [...'abcdefghi'].map((c) => `/${c}`) } }, 'dedup.key'],
-    ['the time as key', { dedup: { ...C2.dedup, key: ['/time'] } }, 'dedup.key.0'],
-    ['a window in words', { dedup: { ...C2.dedup, window: '1 hour' } }, 'dedup.window'],
-    ['a window of 31 days', { dedup: { ...C2.dedup, window: '31d' } }, 'dedup.window'],
-    ['another way to repeat', { dedup: { ...C2.dedup, repeat: 'start' } }, 'dedup.repeat'],
-    ['a field of its own', { priority: 1 }, 'priority'],
-  ])('%s is refused', (_, trigger, place) => {
-    expect(refused(trigger)).toContain(place);
+  it.each<[string, object | undefined, string, readonly string[]]>([
+    [
+      'in a state that the rule wants',
+      { state: 'triaged', severity: 4 },
+      'matched',
+      ['/severity_id true', '/state true'],
+    ],
+    ['in another state', { state: 'closed' }, 'not_matched', ['/state false']],
+    ['unknown', undefined, 'not_matched', ['/state missing']],
+  ])('%s', async (_, incident, outcome, why) => {
+    const asked: unknown[] = [];
+    const [evaluation] = await evaluateTriggers([asks], takenOne({ body: OCSF }), (id) => {
+      asked.push(id);
+      return incident as never;
+    });
+    expect(evaluation?.outcome).toBe(outcome);
+    expect(evaluation?.why.map(({ path, reason }) => `${path} ${reason}`)).toEqual(why);
+    expect(asked).toEqual([OCSF.finding_info.uid]);
   });
 
-  it('is accepted with and without its optional parts', () => {
-    expect(refused({})).toEqual([]);
-    expect(refused({ requires: undefined, dedup: undefined })).toEqual([]);
-    expect(refused({ dedup: { ...C2.dedup, window: '30d' } })).toEqual([]);
+  it('is its own for each pointer, and spoils no neighbour', async () => {
+    const plain = active({ id: 'plain' });
+    const other = active({ id: 'other', where, incident: '/device/uid' });
+    const evaluations = await evaluateTriggers([other, plain, asks], takenOne({ body: OCSF }), (id) =>
+      id === OCSF.finding_info.uid ? { state: 'new' } : undefined,
+    );
+    expect(evaluations.map(({ trigger, outcome }) => `${trigger} ${outcome}`)).toEqual([
+      'other not_matched',
+      'plain matched',
+      'c2-seen matched',
+    ]);
   });
 });

@@ -6,7 +6,17 @@ import type { JsonObject } from '../base/json.ts';
 import { type Err, err } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
 
-export type EventFormat = 'cloudevents-structured' | 'cloudevents-binary' | 'cloudevents-batch' | 'falco' | 'ocsf';
+export type EventFormat =
+  | 'cloudevents-structured'
+  | 'cloudevents-binary'
+  | 'cloudevents-batch'
+  | 'falco'
+  | 'ocsf'
+  /** Made by the kernel itself: a schedule was due. */
+  | 'schedule';
+
+/** Sources that begin like this are the kernel's own; nobody else may send under them. */
+export const OWN_SOURCES = 'interlock:';
 
 export type NormalEvent = {
   /** Who sent it: a CloudEvents `source` (URI reference), or what the adapter makes of the sender. */

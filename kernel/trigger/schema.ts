@@ -1,12 +1,17 @@
 /**
- * A trigger, as a playbook document writes it: which events start a run, what they must carry, and what is a repeat.
+ * A trigger, as a playbook document writes it: what starts a run, what it must carry, what is a repeat, and how much of
+ * it is too much.
  */
 import * as v from 'valibot';
 import { NAME_PATTERN, notTaken } from '../../sdk/contract/name.ts';
+import type { Rule } from '../../sdk/contract/rule.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { POINTER_PATTERN } from '../base/json.ts';
-import { isDurationUpTo, LONGEST_WAIT } from '../base/time.ts';
+import { LIMITS } from '../base/limits.ts';
+import { durationMs, isDurationUpTo, LONGEST_WAIT } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
+import { isCron, isZone } from './cron.ts';
+import { parseRate } from './rate.ts';
 
 /** Into the event's data. The whole of it is no field. */
 const fieldPointer = v.pipe(
@@ -23,28 +28,124 @@ const keyPointer = v.pipe(
 
 const uniqueItems = (items: string[]) => new Set(items).size === items.length;
 
-export const TriggerSchema = closedObject({
-  id: v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower-case letters, digits and single hyphens, at most 63'), notTaken),
-  on: v.literal('event'),
-  /** Facts: `event` (the data), `envelope` ({ source, type, subject, format }). */
-  where: ruleOver(['event', 'envelope']),
+/** Fields that together name the thing an event is about. */
+const key = v.pipe(v.array(keyPointer), v.minLength(1), v.maxLength(8), v.check(uniqueItems, 'each pointer once'));
+
+const span = v.pipe(
+  v.string(),
+  v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'a duration up to 30d, such as 30m or 4h'),
+);
+
+const rate = v.pipe(
+  v.string(),
+  v.check(
+    (text) => parseRate(text) !== undefined,
+    'a number from 1 to 999999 per s, m, h or d, such as 20/m; an hour may be written 1h, a longer time 12h or 7d, up to 30d',
+  ),
+);
+const spansDiffer = (rates: string[]) => new Set(rates.map((text) => parseRate(text)?.span)).size === rates.length;
+const rates = v.union(
+  [
+    rate,
+    v.pipe(
+      v.array(rate),
+      v.minLength(1),
+      v.maxLength(LIMITS.ratesPerTrigger.value),
+      v.check(spansDiffer, 'each length of time once'),
+    ),
+  ],
+  'a rate such as 20/m, or a list of up to 4 with a different length of time each',
+);
+
+const id = v.pipe(
+  v.string(),
+  v.regex(NAME_PATTERN, 'lower-case letters, digits and single hyphens, at most 63'),
+  notTaken,
+);
+
+/** What a trigger says that is asked about every event. */
+const judged = {
+  id,
+  /**
+   * Facts: `event` (the data), `envelope` ({ source, type, subject, format }), and with `incident` the fact of that name
+   * ({ state, severity }).
+   */
+  where: ruleOver(['event', 'envelope', 'incident']),
+  /** Where the event names the incident whose state the rule asks about. */
+  incident: v.optional(fieldPointer),
   /** Fields that must be there, and not null, before the trigger may fire. */
   requires: v.optional(
     v.pipe(v.array(fieldPointer), v.minLength(1), v.maxLength(64), v.check(uniqueItems, 'each pointer once')),
   ),
-  /**
-   * Events whose key fields are all the same within the window start one run. `drop` and `coalesce` both say that the
-   * run which is going on absorbs the repeat; they differ in what its timeline shows.
-   */
-  dedup: v.optional(
+  /** Events whose key fields are all the same within the window are repeats of the first. */
+  dedup: v.optional(closedObject({ key, window: span, repeat: v.picklist(['drop', 'coalesce', 'queue', 'restart']) })),
+  limits: v.optional(
     closedObject({
-      key: v.pipe(v.array(keyPointer), v.minLength(1), v.maxLength(8), v.check(uniqueItems, 'each pointer once')),
-      window: v.pipe(
-        v.string(),
-        v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'a duration up to 30d, such as 30m or 4h'),
-      ),
-      repeat: v.picklist(['drop', 'coalesce']),
+      /** How many runs it may start. */
+      rate: v.optional(rates),
+      /** After a run for the same key fields, none for so long. */
+      cooldown: v.optional(closedObject({ key, for: span })),
+      /** From so many matches on it starts nothing, until they have become fewer; `alert` names who is told. */
+      burst: v.optional(closedObject({ over: rate, then: v.literal('suppress'), alert: id })),
     }),
   ),
+};
+
+type Incident = { readonly where: Rule; readonly incident?: string | undefined };
+const mentions = (rule: Rule, fact: string): boolean => {
+  if ('fact' in rule) return rule.fact === fact;
+  if ('not' in rule) return mentions(rule.not, fact);
+  return ('all' in rule ? rule.all : rule.any).some((part) => mentions(part, fact));
+};
+/** Without the pointer the fact would be an answer that never comes. */
+const namesIncident = <T extends Incident>() =>
+  v.check<T, string>(
+    ({ where, incident }) => incident !== undefined || !mentions(where, 'incident'),
+    'a trigger whose rule asks about an incident says where the event names it, such as incident: /finding_info/uid',
+  );
+
+const EventTrigger = v.pipe(closedObject({ on: v.literal('event'), ...judged }), namesIncident());
+
+/** Fires when the rule becomes true for a thing, not on every event for which it is. */
+const ConditionTrigger = v.pipe(
+  closedObject({
+    on: v.literal('condition'),
+    ...judged,
+    /** Which thing is watched, and after what time without a word of it it counts as new (without: 24h). */
+    crosses: closedObject({ key, forget: v.optional(span) }),
+  }),
+  namesIncident(),
+);
+
+const ScheduleTrigger = closedObject({
+  on: v.literal('schedule'),
+  id,
+  /** Minute, hour, day of the month, month, day of the week. */
+  cron: v.pipe(v.string(), v.check(isCron, 'five fields of cron that some day fits, such as 0 6 * * 1-5')),
+  /** Without it: UTC. */
+  zone: v.optional(v.pipe(v.string(), v.check(isZone, 'a time zone such as Europe/Vienna or UTC'))),
+  /** What becomes of times at which the kernel was not running; without it they are passed over. */
+  missed: v.optional(v.picklist(['skip', 'once', 'all'])),
+  /** Spread over so long after the time, so that not everything begins at once. */
+  jitter: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => isDurationUpTo(text, durationMs(3_600_000)), 'a duration up to 1h, such as 30s'),
+    ),
+  ),
 });
+
+export const TriggerSchema = v.variant('on', [EventTrigger, ConditionTrigger, ScheduleTrigger]);
 export type Trigger = v.InferOutput<typeof TriggerSchema>;
+/** Asked about every event. */
+export type JudgedTrigger = Exclude<Trigger, { on: 'schedule' }>;
+export type ScheduledTrigger = Extract<Trigger, { on: 'schedule' }>;
+
+/** Fields without which it cannot be told what the event is about, or that the trigger demands. */
+export const neededBy = (trigger: JudgedTrigger): ReadonlySet<string> =>
+  new Set([
+    ...(trigger.requires ?? []),
+    ...(trigger.dedup?.key ?? []),
+    ...(trigger.limits?.cooldown?.key ?? []),
+    ...(trigger.on === 'condition' ? trigger.crosses.key : []),
+  ]);

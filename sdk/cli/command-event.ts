@@ -3,11 +3,12 @@ import type { ClientFault } from '../client/answer.ts';
 import type { Receipt, TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, EXIT, fine, ok, type Result } from './ending.ts';
+import { cannot, type Ending, EXIT, fine, ok } from './ending.ts';
+import { readEvents } from './event-file.ts';
 import { exitOfRuns, followRun, noteStillGoing, sayFollowed, waitMsOf } from './follow.ts';
-import { readInput, toText } from './input.ts';
 import { clean, note, paint, say, sayJson, state, table } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+import { heldText, whyText } from './why.ts';
 
 /** Longer than most playbooks take, shorter than what a person takes who is asked at night. */
 const WAIT = '10m';
@@ -28,7 +29,8 @@ export function addEvent(program: Command): void {
       'interlock event send finding.json --wait 2m',
       'falco-example | interlock event send - --json',
     ],
-    'The answer names every trigger that was judged, what came out, and why. Sending the same event again is harmless.\n' +
+    'The answer names the triggers that were judged, what came out, and why; of those that did not match, the first.\n' +
+      '`interlock trigger explain` shows every condition of any trigger. Sending the same event again is harmless.\n' +
       'Exit codes with --wait: 0 all runs completed, 1 one of them ended in another way, 2 one goes on or could not be\n' +
       'followed. A run that waits for an approval says so, with the command that gives it.',
   ).action((file: string, _options, command: Command) => act(sendEvent(file, command.optsWithGlobals())));
@@ -37,13 +39,11 @@ export function addEvent(program: Command): void {
 async function sendEvent(file: string, options: Globals & { readonly wait?: string | true }): Promise<Ending> {
   const waitMs = waitMsOf(typeof options.wait === 'string' ? options.wait : WAIT);
   if (!waitMs.ok) return cannot(`${waitMs.error.text} The file is named before --wait. Nothing was sent.`);
-  const bytes = await readInput(file);
-  if (!bytes.ok) return bytes;
-  const type = contentType(bytes.value, file === '-' ? 'standard input' : clean(file, 200));
-  if (!type.ok) return type;
+  const body = await readEvents(file);
+  if (!body.ok) return body;
   const session = await openSession(options);
   if (!session.ok) return session;
-  const answer = await session.value.client.sendEvents({ type: type.value, content: bytes.value });
+  const answer = await session.value.client.sendEvents(body.value);
   if (!answer.ok) return complain(answer.error, session.value);
   const { events } = answer.value;
   const judged = events.flatMap(({ triggers }) => triggers);
@@ -86,35 +86,13 @@ function notFollowed(fault: ClientFault, session: Session): Ending {
     : cannot(`the event was accepted and its runs go on, but they cannot be followed: ${why.error.text}`);
 }
 
-/** What to call the body (CloudEvents HTTP binding 3.1-3.3). The bytes are sent as they are. */
-function contentType(bytes: Uint8Array, name: string): Result<string> {
-  const text = toText(bytes, name);
-  if (!text.ok) return text;
-  let value: unknown;
-  try {
-    value = JSON.parse(text.value);
-  } catch {
-    return cannot(`${name} is not JSON. Send one event as a JSON object, or a list of CloudEvents.`);
-  }
-  if (Array.isArray(value)) {
-    if (value.length === 0) return cannot(`${name} is an empty list; nothing was sent.`);
-    const other = value.findIndex((item) => !isCloudEvent(item));
-    if (other < 0) return ok('application/cloudevents-batch+json');
-    return cannot(
-      `${name} is a list whose item ${other + 1} is not a CloudEvent (it has no "specversion"); nothing was sent. ` +
-        'Only CloudEvents go as a list: send Falco alerts and OCSF findings one by one, each as an object of its own.',
-    );
-  }
-  return ok(isCloudEvent(value) ? 'application/cloudevents+json' : 'application/json');
-}
-
-const isCloudEvent = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, 'specversion');
-
-function sayReceipt({ event, repeat, triggers }: Receipt): void {
+function sayReceipt({ event, repeat, triggers, counts }: Receipt): void {
   say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
-  if (triggers.length === 0) say('  no active playbook has a trigger');
-  else say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
+  const { judged, ruledOut } = counts;
+  if (judged + ruledOut === 0) say('  no active playbook has a trigger');
+  if (triggers.length > 0) say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
+  const untold = judged + ruledOut - triggers.length;
+  if (untold > 0) say(`  ${untold} other triggers did not match (interlock trigger explain shows why)`);
   if (repeat && triggers.some(({ runState }) => isOverWithoutSuccess(runState))) {
     note('An event is taken once. To have it run again, send it under a new id (docs/playbooks.md, "Run again").');
   }
@@ -123,23 +101,13 @@ function sayReceipt({ event, repeat, triggers }: Receipt): void {
 const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
   runState !== null && !['running', 'waiting', 'completed'].includes(runState);
 
-const triggerRow = ({ playbook, trigger, outcome, run, runState, why }: TriggerOutcome): string[] => [
+const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: TriggerOutcome): string[] => [
   `${clean(playbook, 63)}/${clean(trigger, 63)}`,
   state(outcome),
   run === null ? '-' : clean(run, 64),
-  runState === null ? whyText(outcome, why) : `taken in by this run, which is ${state(runState)}`,
+  reason !== null
+    ? heldText(reason)
+    : runState === null
+      ? whyText(outcome, why)
+      : `taken in by this run, which is ${state(runState)}`,
 ];
-
-const REASONS = 3;
-
-/** Only what stood in the way: for a match, all its conditions held. */
-function whyText(outcome: string, why: TriggerOutcome['why']): string {
-  if (outcome === 'matched' || outcome === 'absorbed') return '';
-  const reasons = why.slice(0, REASONS).map(({ path, operator, expected, reason }) => {
-    const field = clean(path, 120) || 'the event';
-    if (reason === 'missing') return `${field} is missing`;
-    const wanted = `${clean(operator, 40)} ${clean(JSON.stringify(expected ?? null), 60)}`;
-    return `${field} ${reason === 'wrong_type' ? 'has the wrong type for' : 'is not'} ${wanted}`;
-  });
-  return why.length > REASONS ? `${reasons.join('; ')}; and ${why.length - REASONS} more` : reasons.join('; ');
-}

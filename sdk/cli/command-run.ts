@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Run, RunFilter, RunSummary } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
+import { addRunOpen } from './command-run-open.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
@@ -37,7 +38,7 @@ export function addRun(program: Command): void {
       .option('--playbook <name>', 'only runs of this playbook')
       .option('--trigger <name>', 'only runs that this trigger started')
       .option('--requester <principal>', 'only runs that this person or service caused')
-      .option('--incident <id>', 'only runs that have updated this incident')
+      .option('--incident <id>', 'only runs that belong to this incident, or have updated it')
       .option('--since <time>', 'started at this time or later: 24h ago as 24h, or 2026-01-31T12:00:00Z')
       .option('--until <time>', 'started before this time'),
     [
@@ -46,6 +47,8 @@ export function addRun(program: Command): void {
       'interlock run list --closure needs_review --since 7d',
     ],
   ).action((_options, command: Command) => act(listRuns(command.optsWithGlobals())));
+
+  addRunOpen(run);
 
   withExamples(
     run
@@ -156,6 +159,9 @@ const runRow = (row: RunSummary): string[] => [
   remarks(row),
 ];
 
+const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
+  `${events} more ${events === 1 ? 'event' : 'events'}, the last ${clean(last, 64)} at ${when(at)}`;
+
 const remarks = ({ partial, closure, reason, state: end }: RunSummary): string =>
   [
     partial ? 'in part' : '',
@@ -243,6 +249,7 @@ function sayRun(run: Run): void {
       ['playbook', `${run.playbook}  ${run.digest}`],
       ['trigger', `${run.trigger}, event ${run.event}`],
       ['requester', clean(run.requester)],
+      ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
       ['started', when(run.startedAt)],
       run.endedAt === null
         ? ['ends by', when(run.deadlineAt)]

@@ -52,7 +52,7 @@ export async function followRun(session: Session, id: string, until: number): Pr
 /** What a server that is stopped and started looks like, directly or behind a proxy. */
 const AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 
-function isPassing(fault: ClientFault): boolean {
+export function isPassing(fault: ClientFault): boolean {
   switch (fault.kind) {
     case 'unreachable':
     case 'timeout':
@@ -66,7 +66,7 @@ function isPassing(fault: ClientFault): boolean {
   }
 }
 
-const isTooManyWaits = (fault: ClientFault): boolean =>
+export const isTooManyWaits = (fault: ClientFault): boolean =>
   fault.kind === 'problem' && fault.problem.type === 'urn:interlock:problem:too-many-waits';
 
 /** What it is doing, or what it waits for and what that takes. */

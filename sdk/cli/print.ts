@@ -64,6 +64,9 @@ const STATE_STYLE: Readonly<Record<string, Style>> = {
   waiting: 'open',
   held: 'open',
   pending: 'open',
+  person: 'open',
+  late: 'bad',
+  stuck: 'bad',
 };
 
 /** A word of one of the API's closed lists of states and outcomes. */
@@ -86,6 +89,10 @@ export function sayJson(data: unknown): void {
   const lines = JSON.stringify(data, null, 2).split('\n');
   process.stdout.write(`${lines.map(escapeUnprintable).join('\n')}\n`);
 }
+
+/** One JSON document on one line, for what has no end. */
+export const sayJsonLine = (data: unknown): void =>
+  void process.stdout.write(`${escapeUnprintable(JSON.stringify(data))}\n`);
 
 const ESC = String.fromCharCode(27);
 const STYLING = new RegExp(`${ESC}\\[[0-9;]*m`, 'g');

@@ -2,7 +2,6 @@ import * as v from 'valibot';
 import {
   AuditHead,
   envelope,
-  Incident as IncidentSchema,
   Lint as LintSchema,
   listOf,
   NewToken as NewTokenSchema,
@@ -20,18 +19,32 @@ import {
   TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
+import { ExplainedPlaybook as ExplainedPlaybookSchema, Replay as ReplaySchema } from '../contract/api-explain.ts';
 import { GRAPH_MEDIA, type GraphFormat, Graph as GraphSchema } from '../contract/api-graph.ts';
+import {
+  Incident as IncidentSchema,
+  IncidentSummary as IncidentSummarySchema,
+  type NoteForm,
+  TimelineEntry as TimelineEntrySchema,
+} from '../contract/api-incident.ts';
 import {
   Approval as ApprovalSchema,
   ApprovalSummary as ApprovalSummarySchema,
   type CancelForm,
   type CloseForm,
+  OpenRun as OpenRunSchema,
   Run as RunSchema,
   RunSummary as RunSummarySchema,
   type SettleForm,
   type VoteForm,
 } from '../contract/api-run.ts';
+import {
+  NoisyTrigger as NoisyTriggerSchema,
+  type TriggerForm,
+  Trigger as TriggerSchema,
+} from '../contract/api-trigger.ts';
 import { Fields } from '../contract/api-word.ts';
+import { AnyLifecycleEvent, LifecycleWebhook as LifecycleWebhookSchema } from '../contract/lifecycle.ts';
 import { SchemaSummary as SchemaSummarySchema } from '../contract/schema.ts';
 import { type Answer, fail, ok } from './answer.ts';
 import { type Ask, askJson, askStream, askText, type Schema, type Target } from './transport.ts';
@@ -48,6 +61,15 @@ export type ClientOptions = {
   readonly timeoutMs?: number;
 };
 
+export type OpenWorkFilter = { readonly only?: string | undefined; readonly longerThan?: string | undefined };
+export type LifecycleQuery = {
+  readonly type?: string | undefined;
+  /** `page.next` of the page before, or `now`. */
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly waitMs?: number | undefined;
+};
+export type TriggerFilter = { readonly playbook?: string | undefined; readonly trigger?: string | undefined };
 export type RunFilter = {
   readonly [name in
     | 'state'
@@ -75,17 +97,26 @@ export type Receipt = v.InferInput<typeof Published>['events'][number];
 export type TriggerOutcome = Receipt['triggers'][number];
 export type Run = v.InferInput<typeof RunSchema>;
 export type RunSummary = v.InferInput<typeof RunSummarySchema>;
+export type OpenRun = v.InferInput<typeof OpenRunSchema>;
 export type Approval = v.InferInput<typeof ApprovalSchema>;
 export type ApprovalSummary = v.InferInput<typeof ApprovalSummarySchema>;
 export type Playbook = v.InferInput<typeof PlaybookSchema>;
 export type PlaybookSummary = v.InferInput<typeof PlaybookSummarySchema>;
 export type Plugin = v.InferInput<typeof PluginSchema>;
+export type Trigger = v.InferInput<typeof TriggerSchema>;
+export type NoisyTrigger = v.InferInput<typeof NoisyTriggerSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
+export type IncidentSummary = v.InferInput<typeof IncidentSummarySchema>;
+export type TimelineEntry = v.InferInput<typeof TimelineEntrySchema>;
+export type LifecycleEvent = v.InferInput<typeof AnyLifecycleEvent>;
+export type LifecycleWebhook = v.InferInput<typeof LifecycleWebhookSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
 export type SchemaSummary = v.InferInput<typeof SchemaSummarySchema>;
 export type Graph = v.InferInput<typeof GraphSchema>;
 export type DrawnFormat = Exclude<GraphFormat, 'json'>;
+export type ExplainedPlaybook = v.InferInput<typeof ExplainedPlaybookSchema>;
+export type Replay = v.InferInput<typeof ReplaySchema>;
 export type Lint = v.InferInput<typeof LintSchema>;
 
 export type Client = ReturnType<typeof createClient>;
@@ -108,7 +139,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
   const post = <T>(path: readonly string[], form: unknown, data: Schema<T>): Promise<Answer<T>> =>
     call({ method: 'POST', path, body: jsonBody(form) }, data);
   const list = <T>(
-    path: string,
+    path: string | readonly string[],
     item: Schema<T>,
     query: Readonly<Record<string, string | undefined>>,
     paging: Paging,
@@ -117,8 +148,8 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       target,
       {
         method: 'GET',
-        path: within(path),
-        query: { ...query, limit: paging.limit?.toString(), cursor: paging.cursor },
+        path: within(...[path].flat()),
+        query: { ...query, ...queryOf(paging) },
       },
       listOf(item) as Schema<Page<T>>,
     );
@@ -128,7 +159,26 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     sendEvents: (body: Body) => call({ method: 'POST', path: within('events'), body }, Published),
     event: (id: string) => get(within('events', id), StoredEvent),
 
-    runs: (filter: RunFilter, paging: Paging = {}) => list('runs', RunSummarySchema, filter, paging),
+    /** What the active triggers would say to one event, by playbook. */
+    explainTriggers: (event: Body, filter: TriggerFilter, paging: Paging = {}) =>
+      askJson<Page<ExplainedPlaybook>>(
+        target,
+        { method: 'POST', path: within('triggers', 'explain'), body: event, query: { ...filter, ...queryOf(paging) } },
+        listOf(ExplainedPlaybookSchema) as Schema<Page<ExplainedPlaybook>>,
+      ),
+    /** What a changed playbook would make of the newest events, or of those since an instant. */
+    replayTriggers: (yaml: Body['content'], span: { readonly since?: string | undefined } & Paging) =>
+      call(
+        {
+          method: 'POST',
+          path: within('triggers', 'replay'),
+          body: { type: 'application/yaml', content: yaml },
+          query: { since: span.since, ...queryOf(span) },
+        },
+        ReplaySchema,
+      ),
+
+    runs: (filter: RunFilter, paging: Paging = {}) => list(['runs'], RunSummarySchema, filter, paging),
     /** @param waitMs the server answers when the run ends, or after this time. */
     run: (id: string, waitMs = 0) =>
       call(
@@ -144,6 +194,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     /** As an image or text in this format. */
     runGraphAs: (id: string, format: DrawnFormat) =>
       askText(target, { method: 'GET', path: within('runs', id, 'graph'), query: { format } }, GRAPH_MEDIA[format]),
+    openWork: (filter: OpenWorkFilter, paging: Paging = {}) => list('open-work', OpenRunSchema, filter, paging),
     cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
       post(within('runs', id, 'cancel'), form, RunSchema),
     closeRun: (id: string, form: v.InferInput<typeof CloseForm>) => post(within('runs', id, 'close'), form, RunSchema),
@@ -151,7 +202,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       post(within('runs', id, 'settle'), form, RunSchema),
 
     approvals: (filter: { readonly state?: string | undefined }, paging: Paging = {}) =>
-      list('approvals', ApprovalSummarySchema, filter, paging),
+      list(['approvals'], ApprovalSummarySchema, filter, paging),
     approval: (id: string) => get(within('approvals', id), ApprovalSchema),
     vote: (id: string, form: v.InferInput<typeof VoteForm>) =>
       post(within('approvals', id, 'votes'), form, ApprovalSchema),
@@ -168,16 +219,47 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       ),
     putPlaybook: (yaml: Body['content']) =>
       call({ method: 'POST', path: within('playbooks'), body: yamlBody(yaml) }, PutPlaybook),
-    playbooks: (paging: Paging = {}) => list('playbooks', PlaybookSummarySchema, {}, paging),
+    playbooks: (paging: Paging = {}) => list(['playbooks'], PlaybookSummarySchema, {}, paging),
     playbook: (name: string) => get(within('playbooks', name), PlaybookSchema),
     playbookVersion: (name: string, digest: string) =>
       get(within('playbooks', name, 'versions', digest), PlaybookVersionSchema),
     activatePlaybook: (name: string, digest: string) =>
       post(within('playbooks', name, 'activate'), { digest }, PlaybookSchema),
 
+    triggers: (paging: Paging = {}) => list('triggers', TriggerSchema, {}, paging),
+    noisyTriggers: (limit: number) => list(['triggers', 'noisy'], NoisyTriggerSchema, {}, { limit }),
+    turnTrigger: (verb: 'stop' | 'resume', playbook: string, trigger: string, form: v.InferInput<typeof TriggerForm>) =>
+      post(within('triggers', playbook, trigger, verb), form, TriggerSchema),
+
     plugins: () => list('plugins', PluginSchema, {}, {}),
 
+    incidents: (
+      filter: { readonly state?: string | undefined; readonly severity?: string | undefined },
+      paging: Paging = {},
+    ) => list(['incidents'], IncidentSummarySchema, filter, paging),
     incident: (id: string) => get(within('incidents', id), IncidentSchema),
+    timeline: (id: string, paging: Paging = {}) => list(['incidents', id, 'timeline'], TimelineEntrySchema, {}, paging),
+    noteIncident: (id: string, form: v.InferInput<typeof NoteForm>) =>
+      post(within('incidents', id, 'notes'), form, IncidentSchema),
+
+    /** @param waitMs the server answers when there is something, or after this time. */
+    lifecycle: ({ type, after, limit, waitMs = 0 }: LifecycleQuery) =>
+      askJson<Page<LifecycleEvent>>(
+        target,
+        {
+          method: 'GET',
+          path: within('lifecycle'),
+          waitMs,
+          query: {
+            type,
+            after,
+            limit: limit?.toString(),
+            wait: waitMs > 0 ? `${Math.round(waitMs)}ms` : undefined,
+          },
+        },
+        listOf(AnyLifecycleEvent) as Schema<Page<LifecycleEvent>>,
+      ),
+    webhooks: () => list(['lifecycle', 'webhooks'], LifecycleWebhookSchema, {}, {}),
 
     async auditExport(): Promise<Answer<AuditExport>> {
       const answer = await askStream(target, { method: 'GET', path: within('audit', 'export') });
@@ -191,12 +273,12 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     /** Where the record of the org ends now. */
     auditHead: () => get(within('audit', 'head'), AuditHead),
 
-    secrets: () => list('secrets', Secret, {}, {}),
+    secrets: () => list(['secrets'], Secret, {}, {}),
     setSecret: (name: string, value: string) =>
       call({ method: 'PUT', path: within('secrets', name), body: jsonBody({ value }) }, SecretName),
     removeSecret: (name: string) => call({ method: 'DELETE', path: within('secrets', name) }, SecretName),
 
-    tokens: (paging: Paging = {}) => list('tokens', TokenSummarySchema, {}, paging),
+    tokens: (paging: Paging = {}) => list(['tokens'], TokenSummarySchema, {}, paging),
     createToken: (form: v.InferInput<typeof TokenForm>) => post(within('tokens'), form, NewTokenSchema),
     revokeToken: (id: string) => call({ method: 'DELETE', path: within('tokens', id) }, TokenName),
     schemas: () =>
@@ -212,6 +294,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
 }
 
 const yamlBody = (content: Body['content']): Body => ({ type: 'application/yaml', content });
+const queryOf = ({ limit, cursor }: Paging) => ({ limit: limit?.toString(), cursor });
 const jsonBody = (form: unknown): Body => ({ type: 'application/json', content: JSON.stringify(form) });
 
 function readHead(header: string | null): AuditExport['head'] | undefined {

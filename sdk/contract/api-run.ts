@@ -184,6 +184,10 @@ export const Run = v.object({
   startedSeq: says(Seq, 'The audit record of its start.'),
   endedSeq: says(v.nullable(Seq), 'The audit record of its end.'),
   endedBy: says(v.nullable(Actor), 'Who ended it: a person who cancelled it, or the kernel.'),
+  absorbed: says(
+    v.nullable(v.object({ events: Seq, last: EventId, at: Instant })),
+    'Events that it took in beside the one that started it, where its trigger says `coalesce`; null: none.',
+  ),
   undoing: says(
     v.nullable(v.object({ state: v.picklist(RUN_STATES), reason: v.string() })),
     'How it will end, while it undoes what it did.',
@@ -200,6 +204,55 @@ export const Run = v.object({
   approvals: v.array(RunApproval),
 });
 export type Run = v.InferOutput<typeof Run>;
+
+export const STANDINGS = ['moving', 'person', 'late', 'stuck'] as const;
+
+/**
+ * What a run waits for: the answer to a call of an action, a run that it started, a time, an event, its turn or the end
+ * of a stop, or a person.
+ */
+export const Wait = v.object({
+  what: v.picklist([
+    'plan',
+    'action',
+    'check',
+    'rollback',
+    'run',
+    'retry',
+    'time',
+    'event',
+    'release',
+    'approval',
+    'settlement',
+  ]),
+  /** Null: the run as a whole waits. */
+  step: v.nullable(StepRunName),
+  since: Instant,
+  /** The timeout of the call, the time of the next try, the expiry, or the run's own deadline. */
+  until: Instant,
+  /** Of an approval: its id, and who may vote. */
+  approval: v.nullable(ApprovalId),
+  role: v.nullable(Role),
+  /** The run that it started. */
+  child: v.nullable(RunId),
+});
+
+/** A run that has not ended, and how it stands. */
+export const OpenRun = v.object({
+  run: RunId,
+  org: Name,
+  playbook: Name,
+  state: v.picklist(RUN_STATES),
+  startedAt: Instant,
+  /** Null when the run cannot be read. */
+  deadlineAt: v.nullable(Instant),
+  waits: v.array(Wait),
+  /** `stuck`: nothing that is on its way will move it. `late`: what it waits for should have come. `person`: people only. */
+  standing: v.picklist(STANDINGS),
+  /** Of a run that is late or stuck. */
+  why: v.nullable(v.picklist(['overdue', 'no-answer', 'no-wait', 'no-timer', 'call-lost', 'unreadable'])),
+});
+export type OpenRun = v.InferOutput<typeof OpenRun>;
 
 export const ApprovalSummary = v.object({
   ...approval,

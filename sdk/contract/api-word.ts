@@ -48,10 +48,23 @@ export const Actor = v.pipe(v.string(), v.regex(/^(?:principal|system):/, 'princ
 
 /** With what it means, for whoever reads the schema and not this code. */
 export const says = <const S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
+/** How many. */
+export const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 /** Any JSON value. */
 export const Anything = v.unknown();
 export const Fields = v.record(v.string(), Anything);
+
+/** A condition that decided. */
+export const Finding = v.object({
+  fact: v.string(),
+  /** JSON Pointer into the fact. */
+  path: v.string(),
+  operator: v.string(),
+  /** From the rule. What the event held there is not shown. */
+  expected: Anything,
+  reason: v.picklist(['true', 'false', 'missing', 'wrong_type']),
+});
 
 export const SENTENCE_CHARS = 2_000;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it keeps out.

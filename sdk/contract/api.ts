@@ -1,11 +1,14 @@
 import * as v from 'valibot';
+import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import { Graph, GraphEdge, GraphNode } from './api-graph.ts';
+import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
 import {
   Approval,
   ApprovalSummary,
   Attempt,
   CancelForm,
   CloseForm,
+  OpenRun,
   Role,
   RUN_STATES,
   Run,
@@ -16,14 +19,16 @@ import {
   StepError,
   Vote,
   VoteForm,
+  Wait,
 } from './api-run.ts';
+import { NoisyTrigger, SUPPRESSED, TRIGGER_OUTCOMES, Trigger, TriggerForm } from './api-trigger.ts';
 import {
-  Anything,
+  Count,
   Digest,
   Duration,
   EventId,
   Fields,
-  IncidentId,
+  Finding,
   Instant,
   Name,
   Principal,
@@ -32,6 +37,7 @@ import {
   Seq,
   TokenId,
 } from './api-word.ts';
+import { LifecycleEvent, LifecycleWebhook } from './lifecycle.ts';
 import { PlanSchema, STEP_TYPES } from './plugin.ts';
 import { ProblemSchema } from './problem.ts';
 
@@ -46,21 +52,18 @@ export const envelope = <T extends v.GenericSchema>(data: T) => v.object({ data 
 const Page = v.object({ next: v.nullable(v.string()) });
 export const listOf = <T extends v.GenericSchema>(item: T) => v.object({ data: v.array(item), page: Page });
 
-const Finding = v.object({
-  fact: v.string(),
-  /** JSON Pointer into the fact. */
-  path: v.string(),
-  operator: v.string(),
-  /** From the rule. What the event held there is not shown. */
-  expected: Anything,
-  reason: v.picklist(['true', 'false', 'missing', 'wrong_type']),
-});
-
 export const TriggerOutcome = v.object({
   playbook: Name,
   trigger: Name,
   /** `matched`: a run was started. `absorbed`: a run that is going on takes it in, or the event was known already. */
-  outcome: v.picklist(['matched', 'absorbed', 'not_matched', 'missing_fields', 'error']),
+  /**
+   * `queued`: a run was made that waits. `suppressed`: it matched and started nothing. `not_crossed`: the condition held
+   * before.
+   */
+  outcome: v.picklist(TRIGGER_OUTCOMES),
+  /** Of `suppressed`: why. */
+  reason: v.nullable(v.picklist(SUPPRESSED)),
+  /** The run that was made, that absorbed the event, or that stands for the one which was not started. */
   run: v.nullable(RunId),
   /** What has become of the run that absorbed the event, as of this answer; null where nothing was absorbed. */
   runState: v.nullable(v.picklist(RUN_STATES)),
@@ -69,13 +72,25 @@ export const TriggerOutcome = v.object({
 });
 export type TriggerOutcome = v.InferOutput<typeof TriggerOutcome>;
 
+/** Of all active triggers of the org: `judged` and `ruledOut` together. */
+const JudgedCounts = v.object({
+  /** Asked, because the event has every value that their rules need. */
+  judged: Count,
+  /** Of those that were judged. */
+  notMatched: Count,
+  /** Not asked, because it has not. */
+  ruledOut: Count,
+});
+
 export const Receipt = v.object({
   event: EventId,
   /** The event was known already; nothing was changed. */
   repeat: v.boolean(),
   /** Audit record that accepted it. */
   seq: Seq,
+  /** All that matched, lack fields or could not be judged, and the first that did not match. */
   triggers: v.array(TriggerOutcome),
+  counts: JudgedCounts,
 });
 /** Always a list, in the order of the request. */
 export const Published = v.object({ events: v.array(Receipt) });
@@ -95,6 +110,7 @@ export const StoredEvent = v.object({
   time: v.nullable(Instant),
   data: Fields,
   triggers: v.array(TriggerOutcome),
+  counts: JudgedCounts,
 });
 export type StoredEvent = v.InferOutput<typeof StoredEvent>;
 
@@ -117,7 +133,7 @@ export const PlaybookSummary = v.object({
   active: v.nullable(Digest),
   activatedAt: v.nullable(Instant),
   newest: v.nullable(Digest),
-  versions: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  versions: Count,
 });
 export type PlaybookSummary = v.InferOutput<typeof PlaybookSummary>;
 /** One version as its author wrote it: what whoever activates it has to read. */
@@ -157,15 +173,6 @@ export const Plugin = v.object({
   actions: v.array(PluginAction),
 });
 export type Plugin = v.InferOutput<typeof Plugin>;
-
-export const Incident = v.object({
-  incident: IncidentId,
-  org: Name,
-  state: v.string(),
-  updatedAt: Instant,
-  timeline: v.array(v.object({ at: Instant, run: RunId, state: v.string(), note: v.nullable(v.string()) })),
-});
-export type Incident = v.InferOutput<typeof Incident>;
 
 /** As `AuditHead` in audit.ts says. */
 export const AuditHead = v.object({
@@ -232,15 +239,23 @@ export const API_SCHEMAS = {
   AuditHead,
   CancelForm,
   CloseForm,
+  ExplainedPlaybook,
   Finding,
   Graph,
   GraphEdge,
   GraphNode,
   Health,
   Incident,
+  IncidentSummary,
+  LifecycleEvent,
+  LifecycleWebhook,
+  JudgedCounts,
   Lint,
   LintIssue,
   NewToken,
+  NoisyTrigger,
+  NoteForm,
+  OpenRun,
   Page,
   Plan: PlanSchema,
   Playbook,
@@ -253,6 +268,8 @@ export const API_SCHEMAS = {
   Published,
   PutPlaybook,
   Receipt,
+  Replay,
+  RuleReading,
   Run,
   RunApproval,
   RunSummary,
@@ -263,12 +280,16 @@ export const API_SCHEMAS = {
   Step,
   StepError,
   StoredEvent,
+  TimelineEntry,
   TokenForm,
   TokenName,
   TokenSummary,
+  Trigger,
+  TriggerForm,
   TriggerOutcome,
   Version,
   Vote,
   VoteForm,
+  Wait,
   Whoami,
 } as const;

@@ -45,6 +45,11 @@ export const PROBLEMS = {
     'Another event has this source and id',
     'Give every event an id of its own; an event that is sent again must be the same.',
   ),
+  'incident-state': kind(
+    409,
+    'The incident cannot take this state from where it is',
+    'Read it to see its state; nothing was changed.',
+  ),
   'run-ended': kind(409, 'The run has ended', 'Read it to see how; nothing was changed.'),
   'step-not-indeterminate': kind(
     409,

@@ -1,7 +1,9 @@
 import * as v from 'valibot';
-import { Incident, StoredEvent } from './api.ts';
+import { StoredEvent } from './api.ts';
+import { Incident, TimelineEntry } from './api-incident.ts';
 import { Approval, Run, RunSummary, Step } from './api-run.ts';
 import { says } from './api-word.ts';
+import { AnyLifecycleEvent, dataschemaOf, LIFECYCLE, LIFECYCLE_TYPES } from './lifecycle.ts';
 import { PluginManifestSchema } from './plugin.ts';
 import { ProblemSchema } from './problem.ts';
 import { AuditRecordSchema } from './schema-audit.ts';
@@ -19,6 +21,8 @@ export type Published = {
   readonly use: 'given' | 'taken';
   readonly title: string;
   readonly schema: v.GenericSchema;
+  /** Where it is named elsewhere already. */
+  readonly id?: string;
 };
 
 const given = (version: number, title: string, schema: v.GenericSchema): Published => ({
@@ -43,20 +47,35 @@ const AnyProblem = v.object({
   ),
 });
 
+/** The data of each type of lifecycle event, under the id that its `dataschema` gives. */
+const lifecycleData: Readonly<Record<`lifecycle-${string}`, Published>> = Object.fromEntries(
+  LIFECYCLE_TYPES.map((type) => [
+    `lifecycle-${type.replace('interlock.', '').replaceAll(/[._]/g, '-')}`,
+    {
+      ...given(Number(/v(\d+)$/.exec(dataschemaOf(type))?.[1]), LIFECYCLE[type].means, LIFECYCLE[type].data),
+      id: dataschemaOf(type),
+    },
+  ]),
+);
+
 export const SCHEMAS = {
   event: given(1, 'An event as it was taken, and what its triggers said', StoredEvent),
   run: given(1, 'A run with its pins, steps, attempts and approvals', Run),
   'run-summary': given(1, 'A run in a list', RunSummary),
   'step-run': given(1, 'One execution of one step, as a run has it', Step),
   approval: given(1, 'An approval: what would be done, who asked, who voted', Approval),
-  incident: given(1, 'What runs have made of an incident', Incident),
+  incident: given(1, 'An incident: its state, and what moved it', Incident),
+  'timeline-entry': given(1, 'One entry of the timeline of an incident', TimelineEntry),
+  'lifecycle-event': given(1, 'What the kernel tells the world outside: a CloudEvent 1.0', AnyLifecycleEvent),
+  ...lifecycleData,
   'audit-record': given(1, 'One line of an audit export', AuditRecordSchema),
   problem: given(1, 'A refusal (RFC 9457)', AnyProblem),
   'plugin-manifest': taken(1, 'The manifest of a plugin', PluginManifestSchema),
 } as const satisfies Record<string, Published>;
 
 /** Its `$id`: it names the schema and does not lead anywhere. */
-export const schemaId = (name: string, version: number): string => `urn:interlock:schema:${name}:v${version}`;
+export const schemaId = (name: string, { version, id }: Published): string =>
+  id ?? `urn:interlock:schema:${name}:v${version}`;
 
 /** One row of the list of schemas. */
 export const SchemaSummary = v.object({

@@ -129,4 +129,9 @@ test('what is more than can be followed is said to be unjudged, and only that', 
   expect(found([of('acme'), of('globex'), of('initech'), of('acme')], orgChains(2))).toEqual([['CAPACITY', 2]]);
   const steps = ['a', 'b', 'c', 'a'].map((step): Said => ({ ...of('acme'), run: 'r', step }));
   expect(found(steps, runStates(3))).toEqual([['CAPACITY', 2]]);
+  // Events that a trigger puts down to runs which ended before take no room.
+  const later = ['a', 'b', 'c'].map(
+    (run): Said => ({ ...of('acme'), kind: 'trigger.absorbed', run, ref: 'p/t', outcome: 'drop' }),
+  );
+  expect(found([...told('a'), ...later, ...told('d')], runStates(2))).toEqual([]);
 });

@@ -48,8 +48,44 @@ const rows: Readonly<Record<string, Row>> = {
       `contain-c2/c2-seen       matched      ${RUN_ID}\n`,
       'isolate-host/ransomware  not_matched  -  ',
       '/severity_id is not greaterThanInclusive 5; /device/uid is missing\n',
+      '  40 other triggers did not match (interlock trigger explain shows why)\n',
     ],
     json: { events: [samples.receipt] },
+  },
+  'trigger explain': {
+    args: ['trigger', 'explain', SAMPLE('ocsf-malware-finding.json'), '--playbook', 'contain-c2'],
+    answers: { [`POST ${ORG}/triggers/explain`]: data([samples.explained], null) },
+    says: [
+      'contain-c2/c2-seen (version d4d4d4d4d4d4): not_matched\n',
+      '  undecided  all of\n',
+      '  true         event /class_uid equal 2004                    2004\n',
+      '  undecided    not\n',
+      '  undecided      event /device/hostname in ["lab-1","lab-2"]  nothing\n',
+      '"high" (not a type that this compares)\n',
+      `contain-c2/c2-again (version d4d4d4d4d4d4): absorbed\n  would be taken in by ${RUN_ID}\n`,
+      '  would start nothing: as many runs as its rate allows were started\n',
+      '  needs /device/uid, which is missing or null\n',
+    ],
+    json: [samples.explained],
+  },
+  'trigger explain (none)': {
+    args: ['trigger', 'explain', SAMPLE('ocsf-malware-finding.json'), '--trigger', 'none'],
+    answers: { [`POST ${ORG}/triggers/explain`]: data([], null) },
+    code: 1,
+    says: ['no active trigger of this name\n'],
+    json: [],
+  },
+  'trigger replay': {
+    args: ['trigger', 'replay', '-', '--since', '24h'],
+    input: 'name: contain-c2',
+    answers: { [`POST ${ORG}/triggers/replay`]: data(samples.replay) },
+    says: [
+      'contain-c2: 412 events, 2026-11-23 14:33:40Z to 2026-11-23 16:00:00Z\n',
+      'TRIGGER  RUNS      ABSORBED  SUPPRESSED  GAINED  LOST  SAME\nc2-seen  12 -> 14  3 -> 2    0 -> 1      4       3     12\n',
+      `gained, for example:\n  EVENT`,
+      `  ${EVENT_ID}  2026-11-23 14:33:40Z  c2-seen  absorbed  not_matched  /severity_id is not greaterThan 5\n`,
+    ],
+    json: samples.replay,
   },
   'run list': {
     args: ['run', 'list', '--state', 'waiting', '--limit', '1'],
@@ -88,12 +124,22 @@ const rows: Readonly<Record<string, Row>> = {
     says: ['"$id": "urn:interlock:schema:run:v1"'],
     json: { $id: 'urn:interlock:schema:run:v1' },
   },
+  'run open': {
+    args: ['run', 'open', '--limit', '2'],
+    answers: { [`GET ${ORG}/open-work`]: data([samples.openRun, samples.stuckRun], null) },
+    says: [
+      `${RUN_ID}  contain-c2  person          an approver: ban, ${APPROVAL_ID}  2026-11-23 14:33:40Z`,
+      `${RUN_ID}  contain-c2  stuck: no-wait  nothing`,
+    ],
+    json: [samples.openRun, samples.stuckRun],
+  },
   'run show': {
     args: ['run', 'show', RUN_ID],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },
     says: [
       'failed in part\n',
       'reason     step ban failed\n',
+      `took in    3 more events, the last ${EVENT_ID} at 2026-11-23 14:33:40Z\n`,
       'edge-firewall/block  1      7-8    timeout: no answer\n',
     ],
     json: samples.failedRun,
@@ -169,14 +215,85 @@ const rows: Readonly<Record<string, Row>> = {
   'incident show': {
     args: ['incident', 'show', 'INC-4711'],
     answers: { [`GET ${ORG}/incidents/INC-4711`]: data(samples.incident) },
-    says: ['INC-4711  contained\n', `2026-11-23 14:33:40Z  contained  ${RUN_ID}  blocked at the edge\n`],
+    says: [
+      'INC-4711  contained\n',
+      'confidence  82\n',
+      `2026-11-23 14:33:40Z  updated contained  system:engine  note ${RUN_ID}  17     blocked at the edge\n`,
+    ],
     json: samples.incident,
+  },
+  'incident list': {
+    args: ['incident', 'list', '--severity', 'high', '--limit', '1'],
+    answers: { [`GET ${ORG}/incidents`]: data([samples.incidentRow], null) },
+    says: ['INC-4711  contained  high      2026-11-23 14:33:40Z  2026-11-23 14:33:40Z  Outbound connection to C2\n'],
+    json: [samples.incidentRow],
+  },
+  'incident timeline': {
+    args: ['incident', 'timeline', 'INC-4711'],
+    answers: { [`GET ${ORG}/incidents/INC-4711/timeline`]: data(samples.incident.timeline, null) },
+    says: ['updated contained  system:engine'],
+    json: samples.incident.timeline,
+  },
+  'incident note': {
+    args: ['incident', 'note', 'INC-4711', '--state', 'contained', '--note', 'blocked'],
+    answers: { [`POST ${ORG}/incidents/INC-4711/notes`]: data(samples.incident) },
+    sent: { state: 'contained', note: 'blocked' },
+    says: ['INC-4711  contained\n'],
+    json: samples.incident,
+  },
+  'lifecycle list': {
+    args: ['lifecycle', 'list', '--type', 'interlock.run.*'],
+    answers: { [`GET ${ORG}/lifecycle`]: data([samples.lifecycleEvent], 'next-place') },
+    says: [`2026-11-23 14:33:40Z  interlock.run.ended  ${RUN_ID}  playbook=contain-c2  state=completed  `],
+    json: { data: [samples.lifecycleEvent], page: { next: 'next-place' } },
+  },
+  'lifecycle follow': {
+    args: ['lifecycle', 'follow', '--for', '1ms'],
+    answers: { [`GET ${ORG}/lifecycle`]: data([samples.lifecycleEvent], 'next-place') },
+    says: [`interlock.run.ended  ${RUN_ID}  playbook=contain-c2`],
+    json: samples.lifecycleEvent,
+  },
+  'lifecycle webhooks': {
+    args: ['lifecycle', 'webhooks'],
+    answers: { [`GET ${ORG}/lifecycle/webhooks`]: data([samples.lifecycleWebhook], null) },
+    says: ['siem     siem.example  41         0        3 times: http.503  2026-11-23 14:33:40Z\n'],
+    json: [samples.lifecycleWebhook],
   },
   'playbook list': {
     args: ['playbook', 'list', '--limit', '1'],
     answers: { [`GET ${ORG}/playbooks`]: data([samples.playbookRow], null) },
     says: [`contain-c2  ${DIGEST.slice(7, 19)}  2026-11-23 14:33:40Z  2         ${SUBJECT.slice(7, 19)}  Block a`],
     json: [samples.playbookRow],
+  },
+  'trigger list': {
+    args: ['trigger', 'list'],
+    answers: { [`GET ${ORG}/triggers`]: data([samples.trigger, samples.schedule], null) },
+    says: [
+      'contain-c2/c2-seen  event     -                     2026-11-23 14:33:40Z  ' +
+        'stopped by ann: noise of the new sensor; burst since 2026-11-23 14:33:40Z\n',
+      'contain-c2/morning  schedule  2026-11-24 05:00:00Z  -\n',
+    ],
+    json: [samples.trigger, samples.schedule],
+  },
+  'trigger noisy': {
+    args: ['trigger', 'noisy', '--limit', '5'],
+    answers: { [`GET ${ORG}/triggers/noisy`]: data([samples.noisy], null) },
+    says: ['contain-c2/c2-seen  40       4     30        burst 5, rate 1  90 %\n'],
+    json: [samples.noisy],
+  },
+  'trigger stop': {
+    args: ['trigger', 'stop', 'contain-c2/c2-seen', '--reason', 'noise'],
+    answers: { [`POST ${ORG}/triggers/contain-c2/c2-seen/stop`]: data(samples.trigger) },
+    sent: { reason: 'noise' },
+    says: ['contain-c2/c2-seen is stopped\n'],
+    json: samples.trigger,
+  },
+  'trigger resume': {
+    args: ['trigger', 'resume', 'contain-c2/morning', '--reason', 'mended'],
+    answers: { [`POST ${ORG}/triggers/contain-c2/morning/resume`]: data(samples.schedule) },
+    sent: { reason: 'mended' },
+    says: ['contain-c2/morning may start runs\n'],
+    json: samples.schedule,
   },
   'plugin list': {
     args: ['plugin', 'list'],
@@ -363,6 +480,33 @@ describe('approval', () => {
     expect(stdout).toContain('NO, this cannot be undone');
     // Colours are off, so there is no control character of ours either.
     expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u);
+  });
+});
+
+describe('trigger replay', () => {
+  test('goes on from page to page, and says what came of all of them together', async () => {
+    const route = `POST ${ORG}/triggers/replay`;
+    server.answers({ [route]: [data({ ...samples.replay, next: 'c1' }), data(samples.replay)] as never });
+    const { stdout, code } = await run(['trigger', 'replay', '-', '--since', '7d', '--json'], { input: 'name: x' });
+    const both = JSON.parse(stdout);
+    expect(both).toMatchObject({
+      events: 824,
+      next: null,
+      triggers: [{ recorded: { runs: 24, absorbed: 6 }, lost: 6 }],
+    });
+    expect([code, both.gained.length]).toEqual([0, 2]);
+    expect(server.asked.map(({ path }) => /limit=2000(&cursor=c1)?$/.test(path))).toEqual([true, true]);
+  });
+
+  test.each([
+    [['--since', 'yesterday'], '--since takes a duration such as 24h, or an instant'],
+    [['--limit', '0'], '--limit takes a whole number from 1.'],
+  ])('%j asks nothing', async (more, why) => {
+    server.answers({});
+    const ran = await run(['trigger', 'replay', '-', ...more], { input: 'name: x' });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain(why);
+    expect(server.asked).toEqual([]);
   });
 });
 

@@ -30,7 +30,18 @@ afterAll(async () => {
 type Row = { readonly args: readonly string[]; readonly route: string; readonly wrong: readonly string[] };
 const rows: Readonly<Record<string, Row>> = {
   'event send': { args: ['@/event.json'], route: `POST ${ORG}/events`, wrong: ['@/nothing.json'] },
+  'trigger explain': {
+    args: ['@/event.json'],
+    route: `POST ${ORG}/triggers/explain`,
+    wrong: ['@/event.json', '--trigger', 'X'],
+  },
+  'trigger replay': {
+    args: ['@/event.json'],
+    route: `POST ${ORG}/triggers/replay`,
+    wrong: ['@/event.json', '--since', 'x'],
+  },
   'run list': { args: [], route: `GET ${ORG}/runs`, wrong: ['--limit', 'x'] },
+  'run open': { args: [], route: `GET ${ORG}/open-work`, wrong: ['--only', 'lost'] },
   'run show': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}`, wrong: ['run_1'] },
   'run cancel': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/cancel`, wrong: [RUN_ID] },
   'run settle': {
@@ -51,7 +62,17 @@ const rows: Readonly<Record<string, Row>> = {
     route: `POST ${ORG}/approvals/${APPROVAL_ID}/votes`,
     wrong: [APPROVAL_ID, '--rationale', 'x', '--subject', 'this'],
   },
+  'incident list': { args: [], route: `GET ${ORG}/incidents`, wrong: ['--state', 'lost'] },
+  'incident timeline': { args: ['INC-1'], route: `GET ${ORG}/incidents/INC-1/timeline`, wrong: ['INC 1'] },
+  'incident note': {
+    args: ['INC-1', '--note', 'x'],
+    route: `POST ${ORG}/incidents/INC-1/notes`,
+    wrong: ['INC-1'],
+  },
   'incident show': { args: ['INC-1'], route: `GET ${ORG}/incidents/INC-1`, wrong: ['INC 1'] },
+  'lifecycle list': { args: [], route: `GET ${ORG}/lifecycle`, wrong: ['--limit', '0'] },
+  'lifecycle follow': { args: ['--for', '1ms'], route: `GET ${ORG}/lifecycle`, wrong: ['--for', 'ever'] },
+  'lifecycle webhooks': { args: [], route: `GET ${ORG}/lifecycle/webhooks`, wrong: ['siem'] },
   'playbook list': { args: [], route: `GET ${ORG}/playbooks`, wrong: ['--limit', '0'] },
   'playbook lint': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/lint`, wrong: ['@', '@/nothing.yaml'] },
   'playbook put': { args: ['@/event.json'], route: `POST ${ORG}/playbooks`, wrong: ['@/empty'] },
@@ -60,6 +81,18 @@ const rows: Readonly<Record<string, Row>> = {
     args: ['contain-c2', SUBJECT],
     route: `POST ${ORG}/playbooks/contain-c2/activate`,
     wrong: ['contain-c2', 'newest'],
+  },
+  'trigger list': { args: [], route: `GET ${ORG}/triggers`, wrong: ['--limit', '0'] },
+  'trigger noisy': { args: [], route: `GET ${ORG}/triggers/noisy`, wrong: ['--limit', '0'] },
+  'trigger stop': {
+    args: ['contain-c2/c2-seen', '--reason', 'x'],
+    route: `POST ${ORG}/triggers/contain-c2/c2-seen/stop`,
+    wrong: ['c2-seen', '--reason', 'x'],
+  },
+  'trigger resume': {
+    args: ['contain-c2/c2-seen', '--reason', 'x'],
+    route: `POST ${ORG}/triggers/contain-c2/c2-seen/resume`,
+    wrong: ['contain-c2/c2-seen'],
   },
   'plugin list': { args: [], route: `GET ${ORG}/plugins`, wrong: ['edge-firewall'] },
   'audit export': { args: ['--out', '@/out', '--force'], route: `GET ${ORG}/audit/export`, wrong: ['--out', '@'] },

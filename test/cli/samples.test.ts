@@ -1,14 +1,20 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
+import * as apiExplain from '../../sdk/contract/api-explain.ts';
 import { Graph } from '../../sdk/contract/api-graph.ts';
+import * as apiIncident from '../../sdk/contract/api-incident.ts';
 import * as apiRun from '../../sdk/contract/api-run.ts';
+import * as apiTrigger from '../../sdk/contract/api-trigger.ts';
+import * as lifecycle from '../../sdk/contract/lifecycle.ts';
 import { SchemaSummary } from '../../sdk/contract/schema.ts';
 import * as samples from './samples.ts';
 
 test.each<[string, v.GenericSchema, unknown]>([
   ['a summary', apiRun.RunSummary, samples.summary],
   ['a summary of an ended run', apiRun.RunSummary, samples.completed],
+  ['an open run', apiRun.OpenRun, samples.openRun],
+  ['a stuck run', apiRun.OpenRun, samples.stuckRun],
   ['an approval row', apiRun.ApprovalSummary, samples.approvalRow],
   ['an approval', apiRun.Approval, samples.approval],
   ['a decided approval', apiRun.Approval, samples.voted('reject')],
@@ -18,10 +24,18 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a graph', Graph, samples.graph],
   ['a row of schemas', SchemaSummary, samples.schemas[0]],
   ['a receipt', api.Receipt, samples.receipt],
+  ['a trigger', apiTrigger.Trigger, samples.trigger],
+  ['a schedule', apiTrigger.Trigger, samples.schedule],
+  ['a noisy trigger', apiTrigger.NoisyTrigger, samples.noisy],
+  ['an explanation', apiExplain.ExplainedPlaybook, samples.explained],
+  ['a replay', apiExplain.Replay, samples.replay],
   ['a playbook', api.Playbook, samples.playbook],
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],
   ['a plugin', api.Plugin, samples.plugin],
-  ['an incident', api.Incident, samples.incident],
+  ['an incident', apiIncident.Incident, samples.incident],
+  ['an incident row', apiIncident.IncidentSummary, samples.incidentRow],
+  ['a lifecycle event', lifecycle.LifecycleEvent, samples.lifecycleEvent],
+  ['a webhook', lifecycle.LifecycleWebhook, samples.lifecycleWebhook],
   ['a token row', api.TokenSummary, samples.tokenRow],
   ['the holder of a token', api.Whoami, samples.whoami],
   ['a new token', api.NewToken, samples.newToken],

@@ -1,17 +1,25 @@
 import type {
   Approval,
   ApprovalSummary,
+  ExplainedPlaybook,
   Graph,
   Incident,
+  IncidentSummary,
+  LifecycleEvent,
+  LifecycleWebhook,
   NewToken,
+  NoisyTrigger,
+  OpenRun,
   Playbook,
   PlaybookSummary,
   Plugin,
   Receipt,
+  Replay,
   Run,
   RunSummary,
   SchemaSummary,
   TokenSummary,
+  Trigger,
 } from '../../sdk/client/client.ts';
 
 /** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
@@ -45,6 +53,29 @@ export const completed: RunSummary = {
   endedAt: '2026-11-23T14:35:00.000Z',
   reason: 'end',
 };
+
+export const openRun: OpenRun = {
+  run: RUN_ID,
+  org: 'acme',
+  playbook: 'contain-c2',
+  state: 'waiting',
+  startedAt: AT,
+  deadlineAt: '2126-11-23T16:33:40.101Z',
+  waits: [
+    {
+      what: 'approval',
+      step: 'ban',
+      since: AT,
+      until: '2126-11-23T15:33:40.101Z',
+      approval: APPROVAL_ID,
+      role: 'approver',
+      child: null,
+    },
+  ],
+  standing: 'person',
+  why: null,
+};
+export const stuckRun: OpenRun = { ...openRun, waits: [], standing: 'stuck', why: 'no-wait' };
 
 const ballot = {
   approval: APPROVAL_ID,
@@ -125,6 +156,7 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   startedSeq: 4,
   endedSeq: head.endedAt === null ? null : 20,
   endedBy: head.endedAt === null ? null : 'system:engine',
+  absorbed: { events: 3, last: EVENT_ID, at: AT },
   steps,
   approvals: [{ ...ballot, votes: [] }],
 });
@@ -181,6 +213,7 @@ export const receipt: Receipt = {
       playbook: 'contain-c2',
       trigger: 'c2-seen',
       outcome: 'matched',
+      reason: null,
       run: RUN_ID,
       runState: null,
       why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' }],
@@ -189,6 +222,7 @@ export const receipt: Receipt = {
       playbook: 'isolate-host',
       trigger: 'ransomware',
       outcome: 'not_matched',
+      reason: null,
       run: null,
       runState: null,
       why: [
@@ -197,6 +231,122 @@ export const receipt: Receipt = {
       ],
     },
   ],
+  counts: { judged: 2, notMatched: 1, ruledOut: 40 },
+};
+
+export const explained: ExplainedPlaybook = {
+  playbook: 'contain-c2',
+  digest: DIGEST,
+  triggers: [
+    {
+      trigger: 'c2-seen',
+      outcome: 'not_matched',
+      reason: null,
+      lacks: [],
+      run: null,
+      rule: {
+        truth: 'undecided',
+        all: [
+          {
+            truth: 'true',
+            fact: 'event',
+            path: '/class_uid',
+            operator: 'equal',
+            expected: 2004,
+            reason: 'true',
+            seen: '2004',
+          },
+          {
+            truth: 'undecided',
+            not: {
+              truth: 'undecided',
+              fact: 'event',
+              path: '/device/hostname',
+              operator: 'in',
+              expected: ['lab-1', 'lab-2'],
+              reason: 'missing',
+              seen: null,
+            },
+          },
+          {
+            truth: 'undecided',
+            fact: 'event',
+            path: '/severity_id',
+            operator: 'greaterThan',
+            expected: 3,
+            reason: 'wrong_type',
+            seen: '"high"',
+          },
+        ],
+      },
+    },
+    { trigger: 'c2-again', outcome: 'absorbed', reason: null, lacks: [], run: RUN_ID, rule: null },
+    { trigger: 'c2-fast', outcome: 'suppressed', reason: 'rate', lacks: [], run: null, rule: null },
+    { trigger: 'c2-lost', outcome: 'missing_fields', reason: null, lacks: ['/device/uid'], run: null, rule: null },
+  ],
+};
+
+export const replay: Replay = {
+  playbook: 'contain-c2',
+  digest: DIGEST,
+  active: SUBJECT,
+  events: 412,
+  from: AT,
+  to: '2026-11-23T16:00:00.000Z',
+  triggers: [
+    {
+      trigger: 'c2-seen',
+      recorded: { runs: 12, absorbed: 3, suppressed: 0 },
+      changed: { runs: 14, absorbed: 2, suppressed: 1 },
+      gained: 4,
+      lost: 3,
+      same: 12,
+    },
+  ],
+  gained: [{ event: EVENT_ID, receivedAt: AT, trigger: 'c2-seen', recorded: null, changed: 'matched', why: [] }],
+  lost: [
+    {
+      event: EVENT_ID,
+      receivedAt: AT,
+      trigger: 'c2-seen',
+      recorded: 'absorbed',
+      changed: 'not_matched',
+      why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThan', expected: 5, reason: 'false' }],
+    },
+  ],
+  next: null,
+};
+
+export const trigger: Trigger = {
+  playbook: 'contain-c2',
+  trigger: 'c2-seen',
+  on: 'event',
+  digest: DIGEST,
+  burstSince: AT,
+  stopped: { by: 'ann', at: AT, reason: 'noise of the new sensor' },
+  next: null,
+  last: { at: AT, event: EVENT_ID, run: RUN_ID },
+};
+
+export const schedule: Trigger = {
+  ...trigger,
+  trigger: 'morning',
+  on: 'schedule',
+  burstSince: null,
+  stopped: null,
+  next: '2026-11-24T05:00:00.000Z',
+  last: null,
+};
+
+export const noisy: NoisyTrigger = {
+  playbook: 'contain-c2',
+  trigger: 'c2-seen',
+  matched: 40,
+  started: 4,
+  absorbed: 30,
+  suppressed: { stopped: 0, burst: 5, cooldown: 0, rate: 1, concurrency: 0, queue_full: 0 },
+  failed: 0,
+  inVain: 0.9,
 };
 
 export const playbook: Playbook = {
@@ -237,12 +387,69 @@ export const plugin: Plugin = {
   ],
 };
 
-export const incident: Incident = {
+export const incidentRow: IncidentSummary = {
   incident: 'INC-4711',
   org: 'acme',
   state: 'contained',
+  severity: 'high',
+  title: 'Outbound connection to C2',
+  source: 'urn:siem',
+  confidence: 82,
+  uncertainty: null,
+  createdAt: AT,
   updatedAt: AT,
-  timeline: [{ at: AT, run: RUN_ID, state: 'contained', note: 'blocked at the edge' }],
+};
+
+export const incident: Incident = {
+  ...incidentRow,
+  timeline: [
+    {
+      at: AT,
+      seq: 17,
+      kind: 'updated',
+      by: 'system:engine',
+      event: null,
+      run: RUN_ID,
+      playbook: null,
+      step: 'note',
+      approval: null,
+      outcome: 'moved',
+      state: 'contained',
+      from: 'triaged',
+      note: 'blocked at the edge',
+    },
+  ],
+};
+
+export const lifecycleEvent: LifecycleEvent = {
+  specversion: '1.0',
+  id: '000000000000021-0a1b2c3d',
+  source: '/v1/orgs/acme',
+  type: 'interlock.run.ended',
+  subject: RUN_ID,
+  time: AT,
+  datacontenttype: 'application/json',
+  dataschema: 'urn:interlock:lifecycle:run.ended:v1',
+  data: {
+    seq: 21,
+    run: RUN_ID,
+    playbook: 'contain-c2',
+    digest: DIGEST,
+    state: 'completed',
+    reason: 'completed',
+    partial: false,
+  },
+};
+
+export const lifecycleWebhook: LifecycleWebhook = {
+  webhook: 'siem',
+  host: 'siem.example',
+  types: ['interlock.run.*'],
+  delivered: 41,
+  dropped: 0,
+  attempts: 3,
+  failure: 'http.503',
+  retryAt: AT,
 };
 
 export const tokenRow: TokenSummary = {

@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
 import { readConfig, readOrg } from '../../kernel/config.ts';
 import { parseEgressPolicy } from '../../kernel/egress/policy.ts';
+import { webhooksOf } from '../../kernel/egress/webhook.ts';
 import { checkGuardrails } from '../../kernel/guardrail/schema.ts';
 import { lintPlaybook } from '../../kernel/playbook/lint.ts';
 import { checkRule } from '../../kernel/rule/schema.ts';
@@ -16,6 +17,8 @@ import webhook from '../../plugins/webhook/manifest.json' with { type: 'json' };
 import { answer } from '../../sdk/author/test-host.ts';
 import { buildPlugin } from '../../sdk/build/build-plugin.ts';
 import { openSealed } from '../../sdk/build/test-sealed.ts';
+import { IncidentPolicySchema } from '../../sdk/contract/incident-policy.ts';
+import { LifecyclePolicySchema } from '../../sdk/contract/lifecycle-policy.ts';
 import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import { type Block, blocksOf, DOCUMENTS, ROOT, readDocument } from './documents.ts';
 
@@ -63,6 +66,11 @@ test('the rule of docs/playbooks.md is one', () => {
 
 /** `apiVersion` -> what is wrong with such a document. */
 const JUDGES: Readonly<Record<string, (value: unknown) => unknown>> = {
+  'interlock/incidents/v1': (value) => v.safeParse(IncidentPolicySchema, value).issues ?? [],
+  'interlock/lifecycle/v1': (value) => {
+    const webhooks = webhooksOf(v.parse(LifecyclePolicySchema, value));
+    return webhooks.ok ? [] : webhooks.error;
+  },
   'interlock/approval-matrix/v1': (value) => v.safeParse(ApprovalMatrixSchema, value).issues ?? [],
   'interlock/egress/v1': (value) => {
     const policy = parseEgressPolicy(value);

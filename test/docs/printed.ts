@@ -3,6 +3,7 @@ import type { Kernel } from '../../kernel/flow/kernel.ts';
 import { createApp } from '../../kernel/http/app.ts';
 import { mayDo, PERMISSIONS, ROLES } from '../../kernel/org/role.ts';
 import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
+import { LIFECYCLE } from '../../sdk/contract/lifecycle.ts';
 import { PROBLEMS } from '../../sdk/contract/problem.ts';
 import { PACKAGES, ROOMS } from '../layout/rules.ts';
 
@@ -32,6 +33,18 @@ export const PRINTED: Readonly<Record<string, () => string | Promise<string>>> =
       PERMISSIONS.map((permission) => [
         code(permission),
         ...ROLES.map((role) => (mayDo([role], permission) ? 'yes' : '')),
+      ]),
+    ),
+  lifecycle: () =>
+    table(
+      ['type', 'means', 'data beside `seq`'],
+      Object.entries(LIFECYCLE).map(([type, { means, data }]) => [
+        code(type),
+        means,
+        Object.keys(data.entries)
+          .filter((name) => name !== 'seq')
+          .map(code)
+          .join(' '),
       ]),
     ),
   rooms: () =>

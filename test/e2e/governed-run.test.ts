@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Playbook } from '../../sdk/contract/api.ts';
+import type { Incident } from '../../sdk/contract/api-incident.ts';
 import type { Approval, Run } from '../../sdk/contract/api-run.ts';
 import type { AuditRecord } from '../../sdk/contract/audit.ts';
 import { type Answer, type Api, apiOf } from '../support/api.ts';
@@ -84,7 +85,18 @@ describe('a ban that is approved', () => {
     expect(bans(org)).toEqual([banOf(ip)]);
     expect(outcomeOf(await approve(org.second, approval))).toBe('409 approval-not-pending');
     const incident = await org.operator.get(`/incidents/${run.inputs['finding']}`);
-    expect(incident.data).toMatchObject({ state: 'contained', timeline: [{ run: id, note: `${ip} banned for 4h` }] });
+    expect(incident.data).toMatchObject({
+      state: 'contained',
+      timeline: [
+        { kind: 'reported' },
+        { kind: 'run_started', run: id },
+        { kind: 'approval', outcome: 'requested' },
+        { kind: 'approval', outcome: 'approved' },
+        { kind: 'containment', step: 'ban', outcome: 'succeeded' },
+        { kind: 'updated', run: id, note: `${ip} banned for 4h` },
+        { kind: 'run_ended', outcome: 'completed' },
+      ],
+    });
     expect(bans(org)).toHaveLength(1);
   });
 
@@ -260,8 +272,9 @@ describe('a playbook', () => {
       const over = await ended(org, run);
       expect(over).toMatchObject({ state: 'completed', digest: version, pins: { playbook: version } });
       const ip = String(over.inputs['ip']);
-      const incident = await org.author.get(`/incidents/${over.inputs['finding']}`);
-      expect(incident.data).toMatchObject({ timeline: [{ note: `${ip} banned for ${hours}` }] });
+      const incident = await org.author.get<Incident>(`/incidents/${over.inputs['finding']}`);
+      const notes = incident.data.timeline.flatMap(({ kind, note }) => (kind === 'updated' ? [note] : []));
+      expect(notes).toEqual([`${ip} banned for ${hours}`]);
       const headers = { authorization: `Bearer ${FIREWALL_TOKEN}` };
       const ban = await (await fetch(`${org.firewall.url}/v1/bans/${ip}`, { headers })).json();
       expect(ban).toMatchObject({ seconds });

@@ -1,4 +1,5 @@
 import { type Api, cloudEvent } from '../support/api.ts';
+import type { Field } from './world.ts';
 
 /**
  * A detection pipeline: sends events without a pause worth mentioning, each until it is taken (202), and remembers
@@ -13,26 +14,36 @@ export type Load = {
   stop(): Promise<void>;
 };
 
-export type Taken = { readonly event: string; readonly run: string | null; readonly repeat: boolean };
+export type Taken = {
+  readonly field: Field;
+  readonly event: string;
+  readonly run: string | null;
+  readonly repeat: boolean;
+};
 
 /** Each event names an address of its own, so that the target can tell them apart. */
 export const addressOf = (n: number): string => `20.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
 
-export function startLoad(api: Api, senders: number, pauseMs: () => number): Load {
+export function startLoad(
+  api: Api,
+  senders: number,
+  pauseMs: () => number,
+  fieldOf: (n: number) => Field = () => 'deliver',
+): Load {
   const taken = new Map<number, Taken>();
   let next = 1;
   let unanswered = 0;
   let stopping = false;
-  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
   const send = async (n: number): Promise<void> => {
+    const field = fieldOf(n);
     for (;;) {
       try {
-        const answer = await api.publish(cloudEvent(`load-${n}`, { deliver: addressOf(n), incident: `inc-${n}` }));
+        const answer = await api.publish(cloudEvent(`load-${n}`, { [field]: addressOf(n), incident: `inc-${n}` }));
         const receipt = answer.data?.events[0];
         if (answer.status === 202 && receipt) {
           const { event, repeat, triggers } = receipt;
-          taken.set(n, { event, repeat, run: triggers.find((one) => one.run !== null)?.run ?? null });
+          taken.set(n, { field, event, repeat, run: triggers.find((one) => one.run !== null)?.run ?? null });
           return;
         }
         // The kernel may say that it cannot now; it may not say that the event is bad.
@@ -62,6 +73,8 @@ export function startLoad(api: Api, senders: number, pauseMs: () => number): Loa
     },
   };
 }
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A generator of numbers in [0, 1) that a seed decides (mulberry32). */
 export function seeded(seed: number): () => number {

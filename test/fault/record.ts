@@ -27,6 +27,15 @@ export const keysOf = (store: Store, prefix: string): readonly string[] =>
 
 export type StoredRun = { readonly run: Run; readonly turns: readonly StoredTurn[]; readonly summary: RunSummary };
 
+/** One run, folded from its turns. */
+export function runOf(store: Store, org: OrgId, id: RunId): Pick<StoredRun, 'run' | 'turns'> {
+  const rows = store.range({ ...within(`${org}/turn/${id}`), limit: ALL });
+  const turns = rows.map(({ value }) => JSON.parse(value) as StoredTurn);
+  const run = replay(turns);
+  if (!run) throw new Error(`the run ${id} has no turns`);
+  return { run, turns };
+}
+
 /** Every run of the org, folded from its turns. */
 export function runsOf(store: Store, org: OrgId): readonly StoredRun[] {
   const turns = new Map<string, StoredTurn[]>();

@@ -147,10 +147,16 @@ export type StandIn = {
   /** Defects that the kernel reported. */
   readonly reported: readonly unknown[];
   readonly run: (id: RunId) => Run | null;
+  readonly secrets: SecretSource;
 };
 
 /** @param life how many kernels there were before: each draws its own ids, and time goes on. */
-export async function openStandIn(store: Store, target: Target, life = 0): Promise<StandIn> {
+export async function openStandIn(
+  store: Store,
+  target: Target,
+  life = 0,
+  secrets: SecretSource = SECRETS,
+): Promise<StandIn> {
   const clock = openManualClock(START + life * 60_000);
   let calls = 0;
   let gate: Promise<void> = Promise.resolve();
@@ -200,7 +206,7 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
     entropy: openSeededEntropy(`life-${life}`),
     cells,
     egress,
-    secrets: SECRETS,
+    secrets,
     modules: modulesOf(),
     report: (defect) => void reported.push(defect),
   });
@@ -219,12 +225,16 @@ export async function openStandIn(store: Store, target: Target, life = 0): Promi
       return resolve;
     },
     reported,
+    secrets,
     run: (id) => kernel.query.run(ORG, id),
   };
 }
 
-/** What an operator does before the first event. */
-export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK]): Promise<void> {
+/**
+ * What an operator does before the first event.
+ * @param asksForKey whether the target takes requests with the org's key only.
+ */
+export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = [PLAYBOOK], asksForKey = true) {
   const guardrails = checkGuardrails(rules);
   if (!guardrails.ok) throw new Error('the shipped guardrails are refused');
   const fine = await kernel.setUpOrg({
@@ -244,7 +254,7 @@ export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = 
               methods: ['GET', 'POST'],
               pathPrefix: '/',
               addresses: [],
-              secret: { name: 'target-key', header: 'x-api-key', format: '{}' },
+              ...(asksForKey && { secret: { name: 'target-key', header: 'x-api-key', format: '{}' } }),
             },
           ],
         },
@@ -253,9 +263,13 @@ export async function setUp({ kernel }: StandIn, playbooks: readonly string[] = 
     plugins: [{ manifest: MANIFEST, wasm: await hostileModule('echo'), sealed: false }],
   });
   if (!fine.ok) throw new Error(fine.error);
-  for (const text of playbooks)
-    if (kernel.query.playbook(ORG, 'governed') === undefined) await activatePlaybook(kernel, ORG, text);
-  await kernel.begin();
+  for (const text of playbooks) await activate({ kernel }, text);
+  return kernel.begin();
+}
+
+/** Stores the playbook and makes it the active one, unless one is. */
+export async function activate({ kernel }: Pick<StandIn, 'kernel'>, text: string): Promise<void> {
+  if (!kernel.query.playbook(ORG, 'governed')?.active) await activatePlaybook(kernel, ORG, text);
 }
 
 /** Judges the org's part of the log as an auditor would, from the export alone. */

@@ -1,122 +1,120 @@
-import { afterEach, describe, expect, test } from 'vitest';
-import type { WriteFault } from '../../kernel/adapter/memory/store.ts';
-import type { ApprovalId, RunId } from '../../kernel/base/id.ts';
-import { isEnded, type Run } from '../../kernel/run/state.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { openLmdbStore } from '../../kernel/adapter/lmdb/store.ts';
+import type { Run } from '../../kernel/run/state.ts';
+import { copyDisk, WRITE_ENDS } from './disk.ts';
+import { type Life, live } from './life.ts';
 import { disagreements, keysOf, runsOf } from './record.ts';
-import {
-  APPROVER,
-  auditVerdict,
-  EVENT,
-  type Held,
-  ORG,
-  openRecord,
-  openStandIn,
-  openTarget,
-  SENDER,
-  type StandIn,
-  setUp,
-  type Target,
-} from './stand-in.ts';
+import { expectKept, SCRIPTS, type Script, type Told } from './script.ts';
+import { auditVerdict, EVENT, ORG, SENDER, type Target } from './stand-in.ts';
 
 /**
- * The disk fails at every write of a governed run, in both ways a write can fail: nothing is there, or everything is
- * there and nobody was told. Whatever was on the way must not leave after it, and a new kernel on what is left must
- * bring the run to its end with one effect under one key.
+ * The disk fails, or the process ends, at every write of everything that a kernel is asked to do, on real LMDB files.
+ * Whatever was on the way must not leave after it, and a kernel that starts on what is left must keep everything that
+ * was answered, do nothing twice, and bring the work to its right end.
  */
-const opened: StandIn[] = [];
-afterEach(async () => {
-  // A kernel whose record has failed cannot say that it stops.
-  for (const { kernel } of opened.splice(0)) await kernel.stop().catch(() => undefined);
-});
+const scratch = mkdtempSync(join(tmpdir(), 'interlock-writes-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** One life of the kernel on a record. */
-async function live(record: Held, target: Target, life: number): Promise<StandIn> {
-  const standIn = await openStandIn(record.store, target, life);
-  opened.push(standIn);
-  await setUp(standIn);
-  return standIn;
+/** A disk on which the script can begin. */
+async function prepared({ playbook, target, isOpen }: Script): Promise<string> {
+  const folder = mkdtempSync(join(scratch, 'base-'));
+  if (playbook === undefined) return folder;
+  await live(folder, target(), 0, { isOpen }, async () => undefined, [playbook]);
+  return folder;
 }
 
-/** What people were told is done. */
-type Told = { event?: string; vote?: ApprovalId };
-
-/** A sender, an approver and time, going on until the run has ended; any of them may meet a kernel that has failed. */
-async function carryOn({ kernel, clock, run }: StandIn, told: Told = {}): Promise<Run> {
-  const receipt = await kernel.ingest(SENDER, EVENT);
-  if (!receipt.ok) throw new Error(receipt.error.kind);
-  told.event = receipt.value.event;
-  const id = receipt.value.triggers[0]?.run as RunId;
-  for (let round = 0; round < 2_000; round++) {
-    if (!kernel.healthy()) throw await kernel.failure;
-    const now = run(id);
-    if (now && isEnded(now)) return now;
-    const open = Object.values(now?.approvals ?? {}).find((approval) => approval.state === 'pending');
-    if (open) {
-      const ballot = { decision: 'approve', rationale: 'seen', subject: open.subject } as const;
-      const voted = await kernel.control.vote(APPROVER, open.id, ballot);
-      if (voted.ok) told.vote = open.id;
+/** Plays the script while the write at `place` ends as told. @returns whether there was such a write. */
+async function fail(script: Script, base: string, place: number, end: (typeof WRITE_ENDS)[number]): Promise<boolean> {
+  const { play, ends, effects, isOpen } = script;
+  const folder = copyDisk(base, mkdtempSync(join(scratch, 'life-')));
+  const target = script.target();
+  const told: Told = {};
+  const at = `${end} at write ${place}`;
+  let met = false;
+  const endOf = (write: number) => {
+    if (write !== place) return 'done';
+    met = true;
+    return end;
+  };
+  const ran = await live(folder, target, 1, { endOf, isOpen }, async (life) => {
+    try {
+      return await play(life, told, target);
+    } catch (error) {
+      if (met && end !== 'crash') await expectSilence(life, target, at);
+      throw error;
     }
-    clock.advance(50);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-  throw new Error(`the run does not end: ${JSON.stringify(run(id))}`);
+  }).catch((error) => {
+    // What is expected of a kernel that fails is not what it fails with.
+    if (!met || error?.name === 'AssertionError') throw error;
+    return undefined;
+  });
+  if (!met) expectEnd(script, ran, target, `${at}, which there is not`);
+
+  await expectIntended(folder, target, at);
+  await live(folder, target, 2, { isOpen }, async (life) => {
+    await expectKept(life, told);
+    const run = await play(life, told, target);
+    await expectKept(life, told);
+    expectEnd(script, run, target, at);
+    const { store } = life.disk;
+    expect(auditVerdict(store), at).toMatchObject({ verdict: 'valid', findings: [] });
+    const runs = runsOf(store, ORG);
+    expect(runs, at).toHaveLength(ends.length === 0 ? 0 : 1);
+    const lines = [...life.kernel.auditExport(ORG).lines].map((line) => JSON.parse(line));
+    expect(disagreements(runs, lines), at).toEqual([]);
+    expect([keysOf(store, '!call'), keysOf(store, '!timer')], at).toEqual([[], []]);
+    expect(life.kernel.openWork(ORG, {}, 10).items, at).toEqual([]);
+    expect(effects, at).toContain(target.effects().length);
+  });
+  rmSync(folder, { recursive: true });
+  return met;
 }
 
-/** What is on the record before the first event, and how many writes a run then takes when nothing fails. */
-async function prepared() {
-  const record = await openRecord();
-  const target = openTarget();
-  const standIn = await live(record, target, 0);
-  const rows = record.rows();
-  const before = record.writes();
-  const run = await carryOn(standIn);
-  return { rows, run, target, writes: record.writes() - before };
+function expectEnd({ ends, effects }: Script, run: Run | undefined, target: Target, at: string): void {
+  if (ends.length > 0) expect(ends, at).toContain(run?.state);
+  expect(effects, at).toContain(target.effects().length);
+  if (run?.state === 'completed') expect(target.effects(), at).toHaveLength(1);
 }
 
-const { rows, run: clean, target: cleanTarget, writes: WRITES } = await prepared();
+/** Whatever has arrived at the target was on the disk before it left. */
+async function expectIntended(folder: string, { arrived }: Target, at: string): Promise<void> {
+  const store = openLmdbStore(folder);
+  const events = runsOf(store, ORG).flatMap(({ turns }) => turns.flatMap((turn) => turn.events));
+  const keys = new Set(events.map((event) => (event.kind === 'step-intended' ? event.key : undefined)));
+  expect(
+    [...arrived].filter((key) => !keys.has(key)),
+    at,
+  ).toEqual([]);
+  await store.close();
+}
 
-test('without a fault the run completes with one effect, in the writes that are enumerated below', () => {
-  expect(clean.state).toBe('completed');
-  expect(cleanTarget.effects()).toHaveLength(1);
-  expect(WRITES).toBeGreaterThan(6);
-});
+/** It says so, takes nothing more, and nothing more leaves. */
+async function expectSilence({ kernel, clock, calls }: Life, target: Target, at: string): Promise<void> {
+  await kernel.failure;
+  const left = [target.arrived.length, calls()];
+  expect(kernel.healthy(), at).toBe(false);
+  await expect(kernel.ingest(SENDER, { ...EVENT, sourceId: 'e2' })).rejects.toThrow(/record/);
+  clock.advance(3_600_000);
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  expect([target.arrived.length, calls()], at).toEqual(left);
+}
 
-describe.each<WriteFault>(['lost', 'failed-but-done'])('a write that is %s', (fault) => {
-  // Beyond the last write nothing fails: the control of this table.
-  const places = Array.from({ length: WRITES + 2 }, (_, place) => place);
+/** Places that are tried at the same time: most of each is waiting for the disk. */
+const AT_ONCE = 6;
 
-  test.each(places)('at place %i', async (place) => {
-    const target = openTarget();
-    // A kernel that starts on these rows writes once by itself; then come the writes of the run.
-    const record = await openRecord(rows, (write) => (write === place ? fault : 'none'));
-    const told: Told = {};
-    const standIn = await live(record, target, 1).catch(() => undefined);
-    const end = standIn && (await carryOn(standIn, told).catch(() => undefined));
-    if (standIn && !end) {
-      await standIn.kernel.failure;
-      const left = [target.arrived.length, standIn.calls()];
-      // It says so, takes nothing more, and nothing more leaves.
-      expect(standIn.kernel.healthy()).toBe(false);
-      await expect(standIn.kernel.ingest(SENDER, { ...EVENT, sourceId: 'e2' })).rejects.toThrow(/record/);
-      await standIn.clock.advance(3_600_000);
-      await new Promise((resolve) => setTimeout(resolve, 120));
-      expect([target.arrived.length, standIn.calls()]).toEqual(left);
+describe.each(SCRIPTS)('$name', (script) => {
+  test.each(WRITE_ENDS)('every write is %s', { timeout: 120_000 }, async (end) => {
+    const base = await prepared(script);
+    let place = 0;
+    for (let met = true; met; place += AT_ONCE) {
+      const places = Array.from({ length: AT_ONCE }, (_, i) => place + i);
+      const all = await Promise.all(places.map((at) => fail(script, base, at, end)));
+      met = all.every(Boolean);
     }
-    if (place <= WRITES) expect(end, 'the fault was met').toBeUndefined();
-
-    const survivors = new Map(record.rows().map(({ key, value }) => [key, value]));
-    if (told.event) expect(survivors.has(`${ORG}/event/${told.event}`), 'what was taken is there').toBe(true);
-    if (told.vote) expect(survivors.get(`${ORG}/approval/${told.vote}`)).toContain('"by":"approver"');
-    const second = await openRecord(record.rows());
-    const again = await live(second, target, 2);
-    const ended = await carryOn(again);
-    expect(ended.state).toBe('completed');
-    expect(target.effects(), 'one key').toHaveLength(1);
-    expect(auditVerdict(second.store)).toMatchObject({ verdict: 'valid', findings: [] });
-    const runs = runsOf(second.store, ORG);
-    expect(runs).toHaveLength(1);
-    const lines = [...again.kernel.auditExport(ORG).lines].map((line) => JSON.parse(line));
-    expect(disagreements(runs, lines)).toEqual([]);
-    expect([keysOf(second.store, '!call'), keysOf(second.store, '!timer')]).toEqual([[], []]);
+    // Without these the table is empty, and proves nothing.
+    expect(place).toBeGreaterThan(AT_ONCE);
   });
 });

@@ -52,7 +52,7 @@ test('the same lists are made as the turns would have written, and the log stays
   const { rows } = await livedThrough();
   const wanted = rows.filter(isOfLists).map(({ key }) => key);
   expect(wanted.length).toBeGreaterThan(15);
-  expect(wanted).toContain(incidentListRow({ org: ORG, run: run0(rows) }, 'inc-1').key);
+  expect(wanted).toContain(incidentListRow({ org: ORG, id: run0(rows) }, 'inc-1').key);
 
   const record = await openRecord(rows.filter((row) => !isOfLists(row)));
   const later = await openStandIn(record.store, openTarget(), 1);

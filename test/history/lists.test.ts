@@ -118,7 +118,7 @@ test('any filter finds what a look at every run would find, in the same order, o
       const { query } = await historyOf(
         runs,
         made.flatMap(({ incident }, n) =>
-          incident === undefined ? [] : [incidentListRow(runs[n] as RunSummary, incident)],
+          incident === undefined ? [] : [incidentListRow({ org: ORG, id: runId(n, START + n * 2_000) }, incident)],
         ),
       );
       const { since = 0, until = Number.POSITIVE_INFINITY, incident, ...rest } = filter;
@@ -142,7 +142,7 @@ describe('of 20,000 runs, a filter that few of them pass reads few rows', () => 
     if (n === 9_000) return summary(n, { playbook: 'rare', state: 'waiting', closure: 'open' });
     return summary(n, n % 2 ? { playbook: 'note', trigger: 'seen' } : {});
   });
-  const history = historyOf(runs, [incidentListRow({ org: ORG, run: runId(5) }, 'INC-7')]);
+  const history = historyOf(runs, [incidentListRow({ org: ORG, id: runId(5) }, 'INC-7')]);
 
   test.each<[string, RunQuery, readonly number[]]>([
     ['a state', { state: 'failed' }, [17]],

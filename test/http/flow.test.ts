@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LIMITS } from '../../kernel/base/limits.ts';
+import type { OpenRun } from '../../sdk/contract/api-run.ts';
 import { verifyBundle } from '../../sdk/verify/bundle.ts';
 import { ACME, CONTAIN, event, type House, openHouse, playbook, started } from './kit.ts';
 
@@ -184,6 +185,12 @@ test('a containment waits for another person, who decides on exactly what is sho
   });
   const incident = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7');
   expect(incident.data).toMatchObject({ incident: 'INC/7', state: 'contained', timeline: [{ run: id }] });
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents?state=contained');
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/incidents/INC%2F7/timeline');
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/lifecycle?limit=5');
+  await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/lifecycle/webhooks');
+  const note = { body: { note: 'seen' } };
+  await house.ask('operator@acme', 'POST', '/v1/orgs/acme/incidents/INC%2F7/notes', note);
 });
 
 test('playbooks and versions are bounded, each with a problem of its own; what is there goes on', async () => {
@@ -304,6 +311,32 @@ test('a run is cancelled now; what was under way and changes nothing has failed,
   expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'closed' }]);
 });
 
+test('what has not ended is listed with whom or what it waits for, until it ends', async () => {
+  const open = async (query = '') =>
+    (await house.ask('auditor@acme', 'GET', `/v1/orgs/acme/open-work${query}`)).data as OpenRun[];
+  const standing = async (id: string, query = '') => (await open(query)).find(({ run }) => run === id);
+  const unknown = started(await house.publish('push.seen'));
+  const held = started(await house.publish('contain.seen'));
+  const calls = started(await house.publish('wait.seen'));
+  const waits = async () => [await standing(unknown), await standing(held), await standing(calls)];
+  const found = await house.until(async () => {
+    const all = await waits();
+    return all[0]?.standing === 'person' && all[1]?.standing === 'person' ? all : undefined;
+  });
+  expect(found).toMatchObject([
+    { state: 'waiting', waits: [{ what: 'settlement', step: 'act', approval: null, role: null }], why: null },
+    { state: 'waiting', waits: [{ what: 'approval', approval: expect.stringMatching(/^apr_/), role: 'approver' }] },
+    { state: 'running', standing: 'moving', waits: [{ what: 'action' }] },
+  ]);
+  expect(await standing(calls, '?only=person')).toBeUndefined();
+  expect(await standing(held, '?only=person&limit=200')).toBeDefined();
+  expect(await open('?only=stuck')).toEqual([]);
+  expect(await open('?longerThan=1h')).toEqual([]);
+  for (const run of [unknown, held, calls])
+    await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${run}/cancel`, { body: { reason: 'seen' } });
+  expect((await waits()).filter(Boolean)).toEqual([]);
+});
+
 test('a playbook is checked, stored and activated by two people', async () => {
   const text = playbook('fresh', CONTAIN);
   const lint = (body: unknown, type: string) =>
@@ -351,6 +384,21 @@ test('a playbook is checked, stored and activated by two people', async () => {
   expect(plugins).toMatchObject([{ name: 'probe', granted: true }]);
 });
 
+test('triggers are listed, the noisy ones first, and one that is stopped starts nothing', async () => {
+  const names = (await house.ask('author@acme', 'GET', '/v1/orgs/acme/triggers')).data.map(
+    ({ playbook, trigger }: { playbook: string; trigger: string }) => `${playbook}/${trigger}`,
+  );
+  expect(names).toContain('look/seen');
+  const turn = (verb: string) =>
+    house.ask('operator@acme', 'POST', `/v1/orgs/acme/triggers/look/seen/${verb}`, { body: { reason: 'noise' } });
+  expect((await turn('stop')).data.stopped).toMatchObject({ by: 'operator@acme', reason: 'noise' });
+  const { triggers } = await house.publish('look.seen');
+  expect(outcomes({ triggers })).toMatchObject({ look: 'suppressed' });
+  expect((await turn('resume')).data.stopped).toBeNull();
+  const { data: noisy } = await house.ask('author@acme', 'GET', '/v1/orgs/acme/triggers/noisy?limit=1');
+  expect(noisy).toHaveLength(1);
+});
+
 test('secrets go in and never come out', async () => {
   const value = 'correct-horse-battery';
   const path = '/v1/orgs/acme/secrets/edge-token';
@@ -378,7 +426,7 @@ test('a token is shown once, works, and ends when it is withdrawn', async () => 
     org: 'acme',
     principal: 'dana@example.org',
     roles: ['auditor'],
-    permissions: ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'audit.read'],
+    permissions: ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'lifecycle.read', 'audit.read'],
   });
   const listed = async () =>
     (await house.ask('admin@acme', 'GET', '/v1/orgs/acme/tokens')).data.some(
@@ -414,6 +462,13 @@ test('the audit records come out whole, as they were hashed, and verify', async 
   await rm(folder, { recursive: true });
   expect(verdict).toMatchObject({ verdict: 'valid', findings: [] });
   expect(reply.text.trimEnd().split('\n')).toHaveLength(head.records);
+});
+
+test('triggers are asked what they would do', async () => {
+  const shown = { body: event('look.seen'), type: 'application/cloudevents+json' };
+  expect((await house.ask('operator@acme', 'POST', '/v1/orgs/acme/triggers/explain', shown)).status).toBe(200);
+  const changed = { body: playbook('look'), type: 'text/yaml' };
+  expect((await house.ask('operator@acme', 'POST', '/v1/orgs/acme/triggers/replay', changed)).status).toBe(200);
 });
 
 test('anyone may ask whether the kernel takes work', async () => {

@@ -45,7 +45,7 @@ describe.each(BODIES)('%s', (_, body, formKind, eventKind) => {
   test.each(
     callsOf(NOWHERE).filter(({ method, type }) => method !== 'GET' && method !== 'DELETE' && type !== 'text/yaml'),
   )('$operation', async ({ operation, method, path }) => {
-    const isEvents = operation === 'publishEvents';
+    const isEvents = ['publishEvents', 'explainTriggers'].includes(operation);
     const type = isEvents ? 'application/cloudevents+json' : 'application/json';
     const records = house.records().length;
     const reply = await house.ask('all@acme', method, path.replace('{org}', 'acme'), { body, type });

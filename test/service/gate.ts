@@ -26,7 +26,8 @@ export type Gate = {
 
 type Answered = { readonly status: number; readonly headers: IncomingMessage['headers']; readonly body: Buffer };
 
-export async function startGate(target: string): Promise<Gate> {
+/** @param lagMs how long each exchange takes on its way there, and again on its way back. */
+export async function startGate(target: string, lagMs: () => number = () => 0): Promise<Gate> {
   let armed: { readonly method: string; readonly point: Point; left: number; readonly reached: () => void } | undefined;
   const held = new Set<ServerResponse>();
   const waiting = new Set<() => void>();
@@ -47,8 +48,10 @@ export async function startGate(target: string): Promise<Gate> {
     const { method, url, headers } = incoming;
     if (holds('request', method, outgoing)) await new Promise<void>((resolve) => waiting.add(resolve));
     if (outgoing.destroyed) return;
+    await lag(lagMs());
     const answer = await forward(new URL(url ?? '/', target), method ?? 'GET', headers, body);
     if (holds('answer', method, outgoing)) return;
+    await lag(lagMs());
     const { 'transfer-encoding': _, connection: __, ...passed } = answer.headers;
     outgoing.writeHead(answer.status, { ...passed, 'content-length': answer.body.length });
     if (armed?.point === 'half' && armed.method === method) {
@@ -89,6 +92,9 @@ export async function startGate(target: string): Promise<Gate> {
       }),
   };
 }
+
+const lag = (ms: number): Promise<void> | undefined =>
+  ms > 0 ? new Promise((resolve) => setTimeout(resolve, ms)) : undefined;
 
 function forward(url: URL, method: string, headers: IncomingMessage['headers'], body: Buffer): Promise<Answered> {
   const { host: _, connection: __, ...passed } = headers;

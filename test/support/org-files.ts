@@ -8,6 +8,7 @@ import { startKernel } from '../../kernel/main.ts';
 import type { Principal } from '../../kernel/org/principal.ts';
 import type { Role } from '../../kernel/org/role.ts';
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { LifecyclePolicy } from '../../sdk/contract/lifecycle-policy.ts';
 
 /**
  * The folder of a kernel: configuration, policies, data. The shipped policies are used where a test does not bring its
@@ -20,6 +21,8 @@ export type OrgFiles = {
   readonly egress: readonly Grant[];
   /** Replaces parts of the shipped approval matrix, by tier. */
   readonly approvals?: Readonly<Record<string, unknown>>;
+  /** Where lifecycle events are sent. */
+  readonly webhooks?: readonly LifecyclePolicy['webhooks'][number][];
 };
 
 export type Grant = {
@@ -45,11 +48,17 @@ export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]):
     await writeFile(own('egress'), JSON.stringify({ apiVersion: 'interlock/egress/v1', grants: org.egress }));
     const matrix = JSON.parse(await readFile(join(ROOT, 'policies/approval/matrix.json'), 'utf8'));
     await writeFile(own('approvals'), JSON.stringify({ ...matrix, tiers: { ...matrix.tiers, ...org.approvals } }));
+    if (org.webhooks)
+      await writeFile(
+        own('lifecycle'),
+        JSON.stringify({ apiVersion: 'interlock/lifecycle/v1', webhooks: org.webhooks }),
+      );
     listed.push({
       id: org.id,
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
       approvals: own('approvals'),
       egress: own('egress'),
+      ...(org.webhooks && { lifecycle: own('lifecycle') }),
       plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),
     });
   }

@@ -1,15 +1,10 @@
 import { envelope, Published, StoredEvent } from '../../../sdk/contract/api.ts';
-import type { ProblemKind } from '../../../sdk/contract/problem.ts';
 import { type OrgId, type RunId, toEventId } from '../../base/id.ts';
-import { LIMITS } from '../../base/limits.ts';
-import { err } from '../../base/result.ts';
 import type { IngestFault, Receipt } from '../../flow/ingest.ts';
 import type { Kernel } from '../../flow/kernel.ts';
-import type { IntakeFault, NormalEvent } from '../../trigger/event.ts';
-import { normalizeBody } from '../../trigger/normalize.ts';
 import { data, problem } from '../answer.ts';
-import { BODY_PROBLEMS, readBytes } from '../body.ts';
-import { type Ask, type BodyReader, type Route, route } from '../route.ts';
+import { events } from '../event-body.ts';
+import { type Route, route } from '../route.ts';
 import { eventView, receiptView } from '../view/event.ts';
 
 /** Events come in here: CloudEvents 1.0 in all three modes, and bare Falco alerts and OCSF findings. */
@@ -57,60 +52,6 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
 ];
 
 const stateOf = (kernel: Kernel, org: OrgId) => (run: RunId) => kernel.query.runSummary(org, run)?.state ?? null;
-
-const BATCHED = 'application/cloudevents-batch+json';
-
-/** One bad event refuses the whole body. */
-const events: BodyReader<readonly NormalEvent[]> = {
-  content: {
-    'application/cloudevents+json': { type: 'object', description: 'A CloudEvents 1.0 envelope with `data`.' },
-    [BATCHED]: {
-      type: 'array',
-      description: `At most ${LIMITS.batchEvents.value} CloudEvents. All are taken, in their order, or none.`,
-    },
-    'application/json': {
-      type: 'object',
-      description: 'The data of a CloudEvent whose attributes are ce- headers; a Falco alert; or an OCSF finding.',
-    },
-  },
-  problems: [...BODY_PROBLEMS, 'invalid-event'],
-  async read({ by, context }: Ask) {
-    const contentType = context.req.header('content-type') ?? null;
-    const isBatch = contentType?.trimStart().toLowerCase().startsWith(BATCHED) === true;
-    const body = await readBytes(context, isBatch ? LIMITS.bodyBytes.value : LIMITS.eventBytes.value);
-    if (!body.ok) return body;
-    const headers = eventHeaders(context.req.raw.headers, context.env);
-    const normal = normalizeBody({ contentType, headers, body: body.value, org: by.org });
-    return normal.ok ? normal : err(intakeAnswer(normal.error));
-  },
-};
-
-/** The headers that say something about an event. Node has parsed them already; asking it saves a copy of them all. */
-function eventHeaders(headers: Headers, env: unknown): Readonly<Record<string, string>> {
-  const { incoming } = (env ?? {}) as { readonly incoming?: { readonly headers: Readonly<Record<string, unknown>> } };
-  const found: Record<string, string> = {};
-  for (const [name, value] of incoming ? Object.entries(incoming.headers) : headers)
-    if ((name.startsWith('ce-') || name === 'traceparent') && typeof value === 'string') found[name] = value;
-  return found;
-}
-
-const INTAKE: Readonly<Record<IntakeFault['kind'], ProblemKind>> = {
-  too_large: 'body-too-large',
-  not_utf8: 'malformed-body',
-  not_json: 'malformed-body',
-  unsupported_media_type: 'unsupported-media-type',
-  too_deep: 'invalid-event',
-  too_many_keys: 'invalid-event',
-  forbidden_key: 'invalid-event',
-  unknown_format: 'invalid-event',
-  bad_field: 'invalid-event',
-  org_mismatch: 'invalid-event',
-  empty_batch: 'invalid-event',
-  batch_too_large: 'invalid-event',
-};
-
-const intakeAnswer = ({ kind, pointer, text }: IntakeFault): Response =>
-  problem(INTAKE[kind], pointer === undefined ? { detail: text } : { errors: [{ pointer, text }] });
 
 /** How long a sender should wait when the org is full, in seconds. */
 const RETRY_SECONDS = 5;

@@ -5,24 +5,21 @@ import {
   Lint,
   listOf,
   Playbook,
-  PlaybookForm,
   PlaybookSummary,
   PlaybookVersion,
   PutPlaybook,
 } from '../../../sdk/contract/api.ts';
 import { NAME_PATTERN } from '../../../sdk/contract/name.ts';
 import { isName, toDigest } from '../../base/id.ts';
-import { LIMITS } from '../../base/limits.ts';
-import { err, ok } from '../../base/result.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { PlaybookFault } from '../../flow/playbooks.ts';
-import { isJsonMediaType, parseMediaType } from '../../trigger/media-type.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
-import { BODY_PROBLEMS, form, readBytes, readJson } from '../body.ts';
+import { form } from '../body.ts';
 import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
 import { listPage, paging } from '../paging.ts';
-import { type BodyReader, type Route, route } from '../route.ts';
+import { playbookText } from '../playbook-body.ts';
+import { type Route, route } from '../route.ts';
 import { issuesAsErrors, issuesView, playbookSummary, playbookView } from '../view/playbook.ts';
 
 /** Playbooks: checked, put as immutable versions, activated by another person where it matters. */
@@ -168,34 +165,6 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     },
   }),
 ];
-
-const YAML = ['text/yaml', 'application/yaml', 'application/x-yaml'] as const;
-const YAML_TEXT = { type: 'string', description: 'The playbook as YAML 1.2, or JSON, in UTF-8.' };
-
-/** The text of a playbook, bare or in JSON. */
-const playbookText: BodyReader<string> = {
-  content: { 'application/yaml': YAML_TEXT, 'text/yaml': YAML_TEXT, 'application/json': PlaybookForm },
-  problems: [...BODY_PROBLEMS, 'invalid-body'],
-  async read({ context }) {
-    const contentType = context.req.header('content-type') ?? '';
-    const type = parseMediaType(contentType);
-    if (type?.isUtf8 && YAML.some((yaml) => yaml === type.essence)) {
-      const bytes = await readBytes(context, LIMITS.playbookBytes.value);
-      if (!bytes.ok) return bytes;
-      try {
-        return ok(new TextDecoder('utf-8', { fatal: true }).decode(bytes.value));
-      } catch {
-        return err(problem('malformed-body', { detail: 'The body is not UTF-8 text.' }));
-      }
-    }
-    if (!isJsonMediaType(contentType))
-      return err(
-        problem('unsupported-media-type', { detail: `Set Content-Type to ${YAML[1]}, or to application/json.` }),
-      );
-    const read = await readJson(context, PlaybookForm, LIMITS.bodyBytes.value);
-    return read.ok ? ok(read.value.text) : read;
-  },
-};
 
 function faultAnswer(fault: PlaybookFault): Response {
   switch (fault.kind) {

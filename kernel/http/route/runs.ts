@@ -9,9 +9,9 @@ import {
   RunSummary,
   SettleForm,
 } from '../../../sdk/contract/api-run.ts';
-import { Duration, IncidentId, Instant, Name, Principal } from '../../../sdk/contract/api-word.ts';
+import { IncidentId, Instant, Name, Principal } from '../../../sdk/contract/api-word.ts';
 import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
-import { durationMs, isDurationUpTo, parseDuration, unixMs } from '../../base/time.ts';
+import { unixMs } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
@@ -22,10 +22,7 @@ import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
 import { listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
 import { runView, summaryView } from '../view/run.ts';
-import { openWaits } from '../waits.ts';
-
-/** How long a request may wait for the end of a run. */
-const WAIT_MS = durationMs(60_000);
+import { openWaits, wait, waitMsOf } from '../waits.ts';
 
 /** An instant as a filter: one that is on the calendar. */
 const Bound = v.pipe(
@@ -42,7 +39,7 @@ const ListQuery = v.strictObject({
   playbook: v.optional(Name),
   trigger: v.optional(Name),
   requester: v.optional(Principal),
-  /** Runs that have updated it. */
+  /** Runs that belong to it, or have updated it. */
   incident: v.optional(IncidentId),
   /** Started at this time or later. */
   since: v.optional(Bound),
@@ -65,12 +62,7 @@ const FILTERS = [
 
 const ReadQuery = v.strictObject({
   /** Answer when the run has ended, or after this long. */
-  wait: v.optional(
-    v.pipe(
-      Duration,
-      v.check((text) => isDurationUpTo(text, WAIT_MS), 'a duration up to 60s'),
-    ),
-  ),
+  wait,
 });
 
 export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Route[] {
@@ -81,13 +73,14 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
         run,
         kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest),
         kernel.query.trail(run.org, run.id),
+        kernel.query.absorbed(run.org, run.id),
       ),
     );
-  const read = (org: OrgId, name: string | undefined, wait: string | undefined): Response | Promise<Response> => {
+  const read = (org: OrgId, name: string | undefined, asked: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
     if (!id) return problem('not-found');
     const answer = (run: RunValue | null) => (run ? show(run) : problem('not-found'));
-    const waitMs = wait === undefined ? 0 : (parseDuration(wait) ?? 0);
+    const waitMs = waitMsOf(asked);
     if (waitMs === 0) return answer(kernel.query.run(org, id));
     const ended = waits.take(org, () => kernel.waitForRun(org, id, waitMs));
     return ended ? ended.then(answer) : problem('too-many-waits', { headers: { 'retry-after': '1' } });

@@ -2,17 +2,18 @@ import type * as Api from '../../../sdk/contract/api.ts';
 import type { OrgId, RunId } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { Receipt } from '../../flow/ingest.ts';
-import type { StoredEvent, TriggerOutcome } from '../../flow/stored-event.ts';
+import { countsOf, type StoredEvent, type TriggerOutcome } from '../../flow/stored-event.ts';
 
 /** Shows what became of an event, and the event itself as it was taken. */
 export const receiptView = (
-  { event, repeat, seq, triggers }: Receipt,
+  { event, repeat, seq, triggers, counts }: Receipt,
   stateOf: StateOf,
 ): Api.Published['events'][number] => ({
   event,
   repeat,
   seq,
   triggers: triggers.map((one) => triggerView(one, stateOf)),
+  counts,
 });
 
 /** The state of a run as it is on disk. */
@@ -20,33 +21,34 @@ type StateOf = (run: RunId) => Api.TriggerOutcome['runState'];
 
 /** A run that was started is only just beginning; what is asked about is the one that stood in its way. */
 const triggerView = (
-  { playbook, trigger, outcome, run, why }: TriggerOutcome,
+  { playbook, trigger, outcome, reason, run, why }: TriggerOutcome,
   stateOf: StateOf,
 ): Api.TriggerOutcome => ({
   playbook,
   trigger,
   outcome,
+  reason: reason ?? null,
   run,
-  runState: outcome === 'absorbed' && run !== null ? stateOf(run) : null,
+  runState: (outcome === 'absorbed' || outcome === 'suppressed') && run !== null ? stateOf(run) : null,
   why: [...why],
 });
 
-export const eventView = (
-  org: OrgId,
-  { id, receivedAt, by, seq, event, triggers }: StoredEvent,
-  stateOf: StateOf,
-): Api.StoredEvent => ({
-  event: id,
-  org,
-  receivedAt: iso(receivedAt),
-  by,
-  seq,
-  format: event.receivedFormat,
-  source: event.source,
-  id: event.sourceId,
-  type: event.type,
-  subject: event.subject,
-  time: event.time === null ? null : iso(event.time),
-  data: event.data,
-  triggers: triggers.map((one) => triggerView(one, stateOf)),
-});
+export function eventView(org: OrgId, stored: StoredEvent, stateOf: StateOf): Api.StoredEvent {
+  const { id, receivedAt, by, seq, event, triggers } = stored;
+  return {
+    event: id,
+    org,
+    receivedAt: iso(receivedAt),
+    by,
+    seq,
+    format: event.receivedFormat,
+    source: event.source,
+    id: event.sourceId,
+    type: event.type,
+    subject: event.subject,
+    time: event.time === null ? null : iso(event.time),
+    data: event.data,
+    triggers: triggers.map((one) => triggerView(one, stateOf)),
+    counts: countsOf(stored),
+  };
+}

@@ -3,6 +3,7 @@ import { partsOfStepRun } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
+import type { Absorbed } from '../../flow/repeat.ts';
 import type { Graph, Step } from '../../playbook/graph.ts';
 import type { Attempt, Run, StepRun } from '../../run/state.ts';
 import type { Trail } from '../../run/trail.ts';
@@ -20,7 +21,7 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
  * @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown.
  * @param trail when each thing happened and who did it.
  */
-export function runView(run: Run, graph: Graph | undefined, trail: Trail): Api.Run {
+export function runView(run: Run, graph: Graph | undefined, trail: Trail, absorbed?: Absorbed): Api.Run {
   const reached = Map.groupBy(Object.values(run.steps), ({ id }) => partsOfStepRun(id).step);
   const steps = graph
     ? [...graph.steps.values()].flatMap((step) => {
@@ -41,6 +42,7 @@ export function runView(run: Run, graph: Graph | undefined, trail: Trail): Api.R
     startedSeq: run.startedSeq,
     endedSeq: run.ended?.seq ?? null,
     endedBy: trail.of(run.ended?.seq ?? null)?.by ?? null,
+    absorbed: absorbed ? { ...absorbed, at: iso(absorbed.at) } : null,
     undoing: run.ended ? null : run.undo,
     output: run.ended?.output ?? null,
     closed: run.closed && { ...run.closed, at: iso(run.closed.at) },
