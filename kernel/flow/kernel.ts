@@ -31,6 +31,7 @@ import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
 import { openReplayEvents, type ReplayEvents } from './replay.ts';
 import { openSchedule } from './schedule.ts';
+import { processScheduler, type Scheduler } from './scheduler.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
@@ -47,6 +48,8 @@ export type Ports = {
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
   readonly modules: ModuleStore;
+  /** Absent: the timers of the process. */
+  readonly scheduler?: Scheduler;
   /** Told of every defect that stopped a turn, so that none is silent. */
   readonly report?: (defect: unknown) => void;
   /** Told of every request of a plugin that was stopped, with what would let it pass. For the operator's eyes. */
@@ -98,19 +101,21 @@ const SWEEP_MS = 50;
 const STOP_GRACE_MS = 3_000;
 
 export function openKernel(ports: Ports): Kernel {
-  const { store, clock, entropy, cells, egress, modules, report = () => undefined } = ports;
-  const ledger: Ledger = openLedger({ store, clock, entropy });
+  const { store, clock, entropy, cells, egress, modules } = ports;
+  const { scheduler = processScheduler, report = () => undefined } = ports;
+  const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
   const driver: Driver = openDriver({ store, ledger, registry, judges, clock });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const worker = openWorker({
     cells,
-    broker: createBroker({ egress, secrets, ...(ports.onRefusal ? { onRefusal: ports.onRefusal } : {}) }),
+    broker: createBroker({ egress, secrets, scheduler, ...(ports.onRefusal ? { onRefusal: ports.onRefusal } : {}) }),
     driver,
     registry,
     clock,
     entropy,
+    scheduler,
     report,
   });
   const timers = openTimers({ store, ledger, driver, clock, report });
@@ -131,7 +136,7 @@ export function openKernel(ports: Ports): Kernel {
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
-  const waiting = openWaiting({ query, driver });
+  const waiting = openWaiting({ query, driver, scheduler });
   const outbox = openOutbox({
     ledger,
     registry,
@@ -144,7 +149,7 @@ export function openKernel(ports: Ports): Kernel {
   });
   const prune = openPrune({ store, ledger, registry, clock });
   const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
-  let ticking: NodeJS.Timeout | undefined;
+  let stopTicking: () => void = () => undefined;
 
   const children = openChildren({ driver, registry, report });
   driver.onEffect((run, effect) =>
@@ -248,12 +253,12 @@ export function openKernel(ports: Ports): Kernel {
       const recovered = await recover({ store, ledger, driver, children, report });
       pending.resume();
       outbox.begin();
-      ticking = setInterval(() => {
+      stopTicking = scheduler.every(SWEEP_MS, () => {
         void timers.sweep().catch(report);
         void schedule.sweep().catch(report);
         outbox.sweep();
         void prune.sweep().catch(report);
-      }, SWEEP_MS);
+      });
       const open = [...inFlight].flatMap(([org, runs]) => [...runs].map((run) => [org, run] as const));
       return { ...recovered, open: openWork.count(open) };
     },
@@ -263,7 +268,7 @@ export function openKernel(ports: Ports): Kernel {
     failure: ledger.failure,
 
     async stop() {
-      clearInterval(ticking);
+      stopTicking();
       await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
