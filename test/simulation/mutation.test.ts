@@ -27,6 +27,13 @@ test('the same seed makes the same world, in another process too', async () => {
   expect(traces).toEqual(here);
 });
 
+test('a soak tells what it did', async () => {
+  const soak = (...options: string[]) => run(process.execPath, [join(import.meta.dirname, 'soak.ts'), ...options]);
+  const { stdout } = await soak('--seeds', '3', '--minutes', '1', '--from', '7');
+  expect(stdout).toMatch(/^3 seeds from 7 on: [0-9]+ runs/);
+  await expect(soak('--seeds', 'many')).rejects.toMatchObject({ code: 2 });
+});
+
 describe('a planted defect is found', () => {
   test.each(MUTATIONS)('$name ($breaks)', async ({ name, breaks }) => {
     const { planted, found } = await mutant(name, SEEDS);
