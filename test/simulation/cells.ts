@@ -1,5 +1,6 @@
 import { ok } from '../../kernel/base/result.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../kernel/port/cell-host.ts';
+import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
 import type { CallEnvelope, HttpAnswer } from '../../sdk/contract/plugin.ts';
 import type { Life } from './life.ts';
 import { type ActionName, BEHAVIOURS } from './orgs.ts';
@@ -37,7 +38,7 @@ const STATUS_CLASS: Readonly<Record<number, string>> = {
   503: 'unavailable',
   504: 'timeout',
 };
-const CLASSES = ['invalid_input', 'not_found', 'rate_limited', 'timeout', 'unavailable', 'upstream_error', 'internal'];
+const CLASSES = Object.keys(ERROR_CLASSES);
 const NO_REPLIES = ['', '{', '[]', '{"ok":true', '{"ok":"yes"}', '{"ok":true,"ok":true}'];
 
 export function cellsOf(world: World, life: Life): CellHost {

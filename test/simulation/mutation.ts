@@ -131,6 +131,13 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['R7'],
   },
   {
+    name: 'events are matched by triggers that are not in force any more',
+    file: 'kernel/flow/ingest.ts',
+    replace: 'undefined || org.triggers !== triggers) continue;',
+    by: 'undefined) continue;',
+    breaks: ['R9'],
+  },
+  {
     name: 'a retry that is due is not looked at',
     file: 'kernel/run/open-work.ts',
     replace: 'let due = run.deadlineAt;',

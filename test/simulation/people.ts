@@ -88,8 +88,9 @@ export function openPeople(world: World, spanMs: number): void {
       const person = org.people.find(mayCancel) as Person;
       if (steps.length === 0) return;
       const { run, id } = random.pick(steps);
-      await settle(kernel, person, run, id);
-      if (random.chance(0.3)) await settle(kernel, person, run, id);
+      const isDone = await settle(kernel, person, run, id);
+      const isDoneAgain = random.chance(0.3) && (await settle(kernel, person, run, id));
+      if (isDone && isDoneAgain) fail('R4', `${trace.name(run.id)} ${id} is settled twice`);
     },
     async promote(kernel, org) {
       const { name } = random.pick(world.playbooks);
@@ -135,6 +136,7 @@ export function openPeople(world: World, spanMs: number): void {
       `person: ${person.id} settles ${trace.name(run.id)} ${step} as ${outcome}: ${done ? (done.ok ? 'done' : done.error.kind) : 'no answer'}`,
     );
     if (done?.ok) world.compare(done.value);
+    return done?.ok === true;
   };
 
   /** Those who are asked look at it soon, most of the time. */

@@ -1,6 +1,7 @@
 import type { Approval } from '../../kernel/approval/approval.ts';
 import { digestOf } from '../../kernel/base/digest.ts';
 import { within } from '../../kernel/flow/keys.ts';
+import type { PlaybookRecord } from '../../kernel/flow/playbooks.ts';
 import { type RunSummary, summaryOf } from '../../kernel/flow/project.ts';
 import type { StoredVersion } from '../../kernel/flow/registry.ts';
 import { type Graph, toGraph } from '../../kernel/playbook/graph.ts';
@@ -57,6 +58,8 @@ export function openWatch(deps: {
   const texts = new Map<string, string[]>();
   const graphs = new Map<string, Graph>();
   const ballots = new Map<string, Ballot[]>();
+  /** The version of each playbook of each org that new runs use. */
+  const active = new Map<string, string | null>();
   const lent = new Set<string>();
   const settled = new Set<string>();
   /** Starts by what makes events repeats of each other: when the last of them was. */
@@ -101,6 +104,8 @@ export function openWatch(deps: {
 
   const onStart = (run: Run, at: number) => {
     if (!disk.get(`${run.org}/event/${run.event}`)) fail('R5', `${trace.name(run.id)} has no event that started it`);
+    if (active.get(`${run.org} ${run.playbook.name}`) !== run.playbook.digest)
+      fail('R9', `${trace.name(run.id)} is started by a version that is not active any more`);
     const window = windowOf(run.playbook.name);
     if (window === null) return;
     const key = `${run.org} ${run.playbook.name} ${run.trigger} ${run.inputs.finding}`;
@@ -179,6 +184,8 @@ export function openWatch(deps: {
         const [org = '', what = '', id = '', version] = key.split('/');
         if (what === 'event' && !accepted.delete(id))
           fail('R5', `the event ${id} is stored without a record of its own`);
+        // The rows of a commit stand in the order in which they were staged.
+        if (what === 'playbook' && value) active.set(`${org} ${id}`, (JSON.parse(value) as PlaybookRecord).active);
         if (what !== 'turn' || value === null) continue;
         const turn = JSON.parse(value) as StoredTurn;
         acts += turn.events.length;
