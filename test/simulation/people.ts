@@ -2,19 +2,19 @@ import type { ApprovalId, RunId, StepId } from '../../kernel/base/id.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import type { Person, WorldOrg } from './orgs.ts';
-import { makePlaybook } from './playbooks.ts';
+import { otherVersion } from './playbooks.ts';
 import type { World } from './world.ts';
 
 /**
  * People: most do their work, and some what they may not: vote on what they asked for, twice, without the role, on
  * another subject, too late, in another org. The kernel must not tell the difference by luck.
  */
-const WORK = { vote: 10, wrongVote: 4, cancel: 1, settle: 3, promote: 0.4, elsewhere: 1 } as const;
+const WORK = { vote: 10, wrongVote: 4, cancel: 1, settle: 3, write: 0.3, promote: 1.5, elsewhere: 1 } as const;
 type Deed = keyof typeof WORK;
 
 const mayCancel = (person: Person) => person.roles.includes('operator');
 
-export function openPeople(world: World, spanMs: number): void {
+export function openPeople(world: World): void {
   const { fail, trace, time, watch } = world;
   const random = world.random.fork('people');
 
@@ -92,21 +92,25 @@ export function openPeople(world: World, spanMs: number): void {
       const isDoneAgain = random.chance(0.3) && (await settle(kernel, person, run, id));
       if (isDone && isDoneAgain) fail('R4', `${trace.name(run.id)} ${id} is settled twice`);
     },
-    async promote(kernel, org) {
-      const { name } = random.pick(world.playbooks);
-      // The trigger and its window stay, because they say what is a repeat.
-      const known = world.playbooks.find((one) => one.name === name);
-      const steps = (JSON.parse(makePlaybook(name, random).text) as { steps: unknown }).steps;
-      const text = JSON.stringify({ ...JSON.parse(known?.text ?? '{}'), steps });
+    async write(kernel, org) {
+      const made = random.pick(world.playbooks);
+      const { name } = made;
+      const text = otherVersion(made.text, random);
       const put = await world.answer(kernel, kernel.playbooks.put(org.author, text));
       if (!put) return;
       if (!put.ok) return fail('grammar', `a playbook is refused: ${JSON.stringify(put.error)}`);
       const own = await world.answer(kernel, kernel.playbooks.activate(org.author, name, put.value.digest));
       const isRisky = /"type":"contain"|"tier":"(?:high|critical)"/.test(text);
       if (own?.ok && isRisky) fail('R10', `${org.author.id} activates a risky version that is by the same hand`);
+    },
+    /** Another version that is there, an older one too. */
+    async promote(kernel, org) {
+      const { name } = random.pick(world.playbooks);
+      const others = kernel.query.playbook(org.id, name)?.versions.filter(({ state }) => state !== 'active') ?? [];
+      if (others.length === 0) return;
       const by = org.people.find(({ id }) => id === 'ann') as Person;
-      const done = await world.answer(kernel, kernel.playbooks.activate(by, name, put.value.digest));
-      trace.say(`person: a version of ${org.id} ${name} is ${done?.ok ? 'active' : 'not active'}`);
+      const done = await world.answer(kernel, kernel.playbooks.activate(by, name, random.pick(others).digest));
+      trace.say(`person: another version of ${org.id} ${name} is ${done?.ok ? 'active' : 'not active'}`);
     },
     elsewhere(kernel, org) {
       const other = world.orgs.find(({ id }) => id !== org.id);
@@ -153,10 +157,12 @@ export function openPeople(world: World, spanMs: number): void {
         });
   });
 
+  // Where there are two versions, people cannot make up their minds.
+  const work = { ...WORK, promote: world.playbooks.some(({ other }) => other) ? 8 : WORK.promote };
   const count = 10 + random.below(20);
   for (let i = 0; i < count; i++)
-    time.after(random.below(spanMs), () => {
+    time.after(world.instant(random), () => {
       const kernel = world.kernel();
-      if (kernel) void deeds[random.weighted(WORK)](kernel, random.pick(world.orgs));
+      if (kernel) void deeds[random.weighted(work)](kernel, random.pick(world.orgs));
     });
 }

@@ -79,7 +79,13 @@ function makeSteps(random: Random): readonly Step[] {
   });
 }
 
-export type MadePlaybook = { readonly name: string; readonly text: string; readonly windowMs: number | null };
+export type MadePlaybook = {
+  readonly name: string;
+  readonly text: string;
+  /** Another version, which nobody has activated yet. */
+  readonly other: string | null;
+  readonly windowMs: number | null;
+};
 
 /** JSON is YAML, so the document is written as JSON. */
 export function makePlaybook(name: string, random: Random): MadePlaybook {
@@ -103,5 +109,10 @@ export function makePlaybook(name: string, random: Random): MadePlaybook {
     steps: makeSteps(random),
     timeout: random.pick(['1m', '10m', '1h', '4h']),
   };
-  return { name, text: JSON.stringify(document), windowMs };
+  const other = random.chance(0.25) ? otherVersion(JSON.stringify(document), random) : null;
+  return { name, text: JSON.stringify(document), other, windowMs };
 }
+
+/** Other steps; the trigger and its window stay, because they say what is a repeat. */
+export const otherVersion = (text: string, random: Random): string =>
+  JSON.stringify({ ...JSON.parse(text), steps: makeSteps(random) });

@@ -15,7 +15,7 @@ export type Senders = { /** What was answered is on the disk. */ check(): void }
 const RESEND_MS = 5_000;
 const PATIENCE_MS = 20_000;
 
-export function openSenders(world: World, spanMs: number): Senders {
+export function openSenders(world: World): Senders {
   const { fail, trace, time, watch } = world;
   const random = world.random.fork('senders');
   const all: Sent[] = [];
@@ -79,10 +79,10 @@ export function openSenders(world: World, spanMs: number): Senders {
     };
     const sent: Sent = { org, event, taken: undefined };
     all.push(sent);
-    const at = random.below(spanMs);
+    const at = world.instant(random);
     time.after(at, () => send(sent));
     if (random.chance(0.3)) time.after(at, () => send(sent));
-    if (random.chance(0.3)) time.after(at + random.below(spanMs), () => send(sent));
+    if (random.chance(0.3)) time.after(world.instant(random), () => send(sent));
     if (random.chance(0.1)) time.after(at + PATIENCE_MS, () => void deliverChanged(sent));
   }
 

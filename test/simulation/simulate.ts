@@ -11,6 +11,7 @@ import { storeOf } from './disk.ts';
 import { beginLife, type Life } from './life.ts';
 import { BEHAVIOURS } from './orgs.ts';
 import { openPeople } from './people.ts';
+import { openRandom } from './random.ts';
 import { secretsOf } from './secrets.ts';
 import { openSenders } from './senders.ts';
 import { egressOf } from './targets.ts';
@@ -33,19 +34,19 @@ const MOST_STEPS = 20_000;
 
 export async function simulate(seed: string): Promise<Simulated> {
   const present: Present = { kernel: undefined, egress: new Map() };
-  const world = openWorld(seed, present);
-  const { time, faults, fail, random } = world;
-  const chance = random.fork('plan');
+  const chance = openRandom(`${seed} plan`);
   const spanMs = chance.pick([60_000, 600_000, 3_600_000]);
+  const world = openWorld(seed, spanMs, present);
+  const { time, faults, fail } = world;
   const lives = openLives(world, present);
-  const senders = openSenders(world, spanMs);
-  openPeople(world, spanMs);
+  const senders = openSenders(world);
+  openPeople(world);
   for (let i = chance.below(4); i > 0; i--)
-    time.after(chance.below(spanMs), () => void lives.current().crash('is killed'));
-  for (let i = chance.below(3); i > 0; i--) time.after(chance.below(spanMs), () => void lives.stop());
+    time.after(world.instant(chance), () => void lives.current().crash('is killed'));
+  for (let i = chance.below(3); i > 0; i--) time.after(world.instant(chance), () => void lives.stop());
   for (let i = chance.below(3); i > 0; i--) {
     const byMs = chance.pick([1, 999, 60_000, 7_200_000]) * chance.pick([1, -1]);
-    time.after(chance.below(spanMs), () => world.clock.set(byMs));
+    time.after(world.instant(chance), () => world.clock.set(byMs));
   }
   time.after(spanMs, () => {
     faults.cease();
@@ -152,7 +153,7 @@ async function setUp(world: World, kernel: Kernel, egress: Map<string, EgressPol
     egress.set(org.id, setup.egress);
     const done = await kernel.setUpOrg(setup);
     if (!done.ok) throw new Error(done.error);
-    for (const { name, text } of world.playbooks) {
+    for (const { name, text, other } of world.playbooks) {
       const known = kernel.query.playbook(org.id, name);
       if (known?.active) continue;
       const put = await kernel.playbooks.put(org.author, text);
@@ -160,6 +161,7 @@ async function setUp(world: World, kernel: Kernel, egress: Map<string, EgressPol
       const by = org.people.find(({ id }) => id === 'ann');
       const active = by && (await kernel.playbooks.activate(by, name, put.value.digest));
       if (!active?.ok) throw new Error(`${name} is not activated`);
+      if (other !== null) await kernel.playbooks.put(org.author, other);
     }
   }
   await kernel.begin();

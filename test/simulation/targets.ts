@@ -66,7 +66,8 @@ export function egressOf(world: World, life: Life): EgressClient {
       const key = request.headers['idempotency-key'] ?? '';
       world.leaving(message, unsafe ? key : null);
       const fate = fateOf();
-      const mayArrive = fate.arrives || (fate.answer.kind === 'failed' && fate.answer.sent);
+      const { arrives, answer: told } = fate;
+      const leaves = arrives || told.kind === 'answered' || (told.kind === 'failed' && told.sent);
       const arrivesAt = delay();
       const name = deedName(message);
       const deed = deeds.get(name) ?? { org, message, keys: new Set(), sent: 0, done: 0, wasDenied: false };
@@ -74,7 +75,7 @@ export function egressOf(world: World, life: Life): EgressClient {
         deeds.set(name, deed);
         deed.keys.add(key);
         if (deed.keys.size > 1) fail('once', `${what} is sent under another key than before`);
-        if (mayArrive || fate.answer.kind === 'answered') {
+        if (leaves) {
           if (deed.sent > 0 && !honoursKey(message.action))
             fail('once', `${what} is sent again, although it may not be repeated and may have been done`);
           deed.sent++;
@@ -93,7 +94,7 @@ export function egressOf(world: World, life: Life): EgressClient {
       }
       const { promise, resolve } = Promise.withResolvers<OutboundAnswer>();
       const answerAt = arrivesAt + delay();
-      const late = failed('timeout', unsafe && mayArrive);
+      const late = failed('timeout', unsafe && leaves);
       life.scheduler.after(Math.min(answerAt, request.timeoutMs), () =>
         resolve(answerAt > request.timeoutMs ? late : fate.answer),
       );

@@ -8,7 +8,7 @@ import type { Random } from './random.ts';
 export type Time = Scheduler & {
   /** Time for one life of the kernel: what it has asked for is forgotten at its end. */
   life(): Scheduler & { end(): void };
-  /** Runs the next task, and everything that becomes ready by it. @returns false when there is none. */
+  /** Runs the next task, or some of one instant, and everything that becomes ready by it. @returns false when there is none. */
   step(): Promise<boolean>;
 };
 
@@ -17,6 +17,8 @@ type Beat = { readonly ms: number; readonly run: () => void; last: number; late:
 
 /** A beat that finds nothing to do is seldom looked at: each time twice as late, up to so many doublings. */
 const DOUBLINGS = 15;
+/** Turns of the microtask queue between two tasks of one instant. */
+const TURNS_BETWEEN = 40;
 
 /** @param due when the kernel's record says that something is due, in elapsed time; undefined: nothing is. */
 export function openTime(random: Random, due: () => number | undefined): Time {
@@ -46,6 +48,18 @@ export function openTime(random: Random, due: () => number | undefined): Time {
     dueAt > beat.last
       ? Math.max(dueAt, beat.last + beat.ms) + beat.late
       : beat.last + beat.ms * 2 ** Math.min(beat.idle, DOUBLINGS);
+  const take = (): Pick<Task, 'at' | 'run'> | undefined => {
+    const task = first();
+    const dueAt = due();
+    let next: Pick<Task, 'at' | 'run'> | undefined = task;
+    if (dueAt !== undefined)
+      for (const beat of beats) {
+        const at = beatAt(beat, dueAt);
+        if (!next || at < next.at) next = { at, run: () => strike(beat, at, dueAt) };
+      }
+    if (task && task === next) queue.delete(task);
+    return next;
+  };
   const strike = (beat: Beat, at: number, dueAt: number) => {
     elapsed = Math.max(elapsed, at);
     beat.idle = beat.seen === dueAt ? beat.idle + 1 : 0;
@@ -84,18 +98,14 @@ export function openTime(random: Random, due: () => number | undefined): Time {
     },
 
     async step() {
-      const task = first();
-      const dueAt = due();
-      let next: { readonly at: number; readonly run: () => void } | undefined = task;
-      if (dueAt !== undefined)
-        for (const beat of beats) {
-          const at = beatAt(beat, dueAt);
-          if (!next || at < next.at) next = { at, run: () => strike(beat, at, dueAt) };
-        }
+      let next = take();
       if (!next) return false;
-      if (task === next) queue.delete(task as Task);
-      elapsed = Math.max(elapsed, next.at);
-      next.run();
+      for (; next; next = first()?.at === elapsed && random.chance(0.5) ? take() : undefined) {
+        elapsed = Math.max(elapsed, next.at);
+        next.run();
+        // Others of the same instant may come between, at any place where the kernel waits.
+        for (let turns = random.below(TURNS_BETWEEN); turns > 0; turns--) await undefined;
+      }
       // Everything that is ready, however many promises stand in a row: none of them waits for the machine.
       await new Promise<void>((resolve) => setImmediate(resolve));
       return true;

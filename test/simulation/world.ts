@@ -26,6 +26,8 @@ export type World = {
   readonly orgs: readonly WorldOrg[];
   /** The same in every org. */
   readonly playbooks: readonly MadePlaybook[];
+  /** When somebody does something: anywhere in the span, and often when others do something, too. */
+  instant(random: Random): number;
   readonly clock: { now(): ReturnType<typeof unixMs>; set(byMs: number): void };
   /** An invariant is broken. The first one is what the world ends with. */
   fail(rule: string, text: string): void;
@@ -51,8 +53,9 @@ const START = 1_800_000_000_000;
 /** Longer than any run may last. */
 const FOLLOW_MS = 40 * 86_400_000;
 
-export function openWorld(seed: string, present: Present): World {
+export function openWorld(seed: string, spanMs: number, present: Present): World {
   const random = openRandom(seed);
+  const busy = Array.from({ length: 4 }, () => random.below(spanMs));
   const disk = openDisk();
   let offset = 0;
   const firstDue = () => {
@@ -85,6 +88,7 @@ export function openWorld(seed: string, present: Present): World {
     deeds: new Map(),
     orgs: orgs.map((name) => makeOrg(name, made.fork(name))),
     playbooks,
+    instant: (chance) => (chance.chance(0.4) ? chance.pick(busy) : chance.below(spanMs)),
     clock: {
       now: () => unixMs(START + Math.floor(time.elapsed()) + offset),
       set(byMs) {
