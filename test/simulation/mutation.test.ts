@@ -7,6 +7,8 @@ import { simulate } from './simulate.ts';
 
 /** The simulation itself: it repeats itself, and it finds what is planted. */
 const SEEDS = 300;
+/** Only ends what hangs: so many seeds take some seconds. */
+const PATIENCE_MS = 240_000;
 const run = promisify(execFile);
 const mutant = async (name: string, seeds: number) => {
   const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'mutant.ts'), name, String(seeds)], {
@@ -35,10 +37,14 @@ test('a soak tells what it did', async () => {
 });
 
 describe('a planted defect is found', () => {
-  test.each(MUTATIONS)('$name ($breaks)', async ({ name, breaks }) => {
-    const { planted, found } = await mutant(name, SEEDS);
-    // The text that is replaced stands there exactly once: else the mutation has to follow the code.
-    expect(planted).toBe(1);
-    expect(breaks).toContain(found?.rule);
-  });
+  test.each(MUTATIONS)(
+    '$name ($breaks)',
+    async ({ name, breaks }) => {
+      const { planted, found } = await mutant(name, SEEDS);
+      // The text that is replaced stands there exactly once: else the mutation has to follow the code.
+      expect(planted).toBe(1);
+      expect(breaks).toContain(found?.rule);
+    },
+    PATIENCE_MS,
+  );
 });

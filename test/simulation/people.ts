@@ -146,14 +146,20 @@ export function openPeople(world: World): void {
   /** Those who are asked look at it soon, most of the time. */
   watch.listen((run, event) => {
     if (event.kind !== 'step-held') return;
+    const org = world.orgs.find(({ id }) => id === run.org) as WorldOrg;
+    const when = () => random.below(random.pick([5_000, 60_000, 600_000]));
+    if (random.chance(0.4))
+      time.after(when(), () => {
+        const kernel = world.kernel();
+        if (kernel) void deeds.wrongVote(kernel, org);
+      });
     for (let needed = event.needed; needed > 0; needed--)
       if (random.chance(0.7))
-        time.after(random.below(random.pick([5_000, 60_000, 600_000])), () => {
+        time.after(when(), () => {
           const kernel = world.kernel();
-          const org = world.orgs.find(({ id }) => id === run.org);
-          const able = org?.people.filter(({ id, roles }) => roles.includes('approver') && id !== run.requester) ?? [];
+          const able = org.people.filter(({ id, roles }) => roles.includes('approver') && id !== run.requester);
           const { approval: id, subject } = event;
-          if (kernel && org) void vote(kernel, org, random.pick(able), { id, subject, run: run.id });
+          if (kernel) void vote(kernel, org, random.pick(able), { id, subject, run: run.id });
         });
   });
 

@@ -44,6 +44,9 @@ export type Watch = {
   wasLent(org: string, name: string, run: string, step: string): boolean;
 };
 
+/** States of a step in an ended run: each of its lanes has ended. */
+const FINAL: readonly string[] = ['succeeded', 'failed', 'indeterminate', 'skipped'];
+
 type Fail = (rule: string, text: string) => void;
 
 export function openWatch(deps: {
@@ -157,6 +160,8 @@ export function openWatch(deps: {
     );
     if (!run.ended && calls !== open.length)
       fail('R8', `${name} waits for ${open.length} calls and ${calls} are on the disk`);
+    const unfinished = Object.values(run.steps).find(({ state }) => !FINAL.includes(state));
+    if (run.ended && unfinished) fail('R6', `${name} has ended and its step ${unfinished.id} is ${unfinished.state}`);
     const text = disk.get(`${run.org}/run/${run.id}`);
     const summary = text ? (JSON.parse(text) as RunSummary) : undefined;
     if (summary?.state !== run.state || (run.ended && text !== JSON.stringify(summaryOf(run))))
