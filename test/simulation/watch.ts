@@ -1,4 +1,3 @@
-import type { Approval } from '../../kernel/approval/approval.ts';
 import { digestOf } from '../../kernel/base/digest.ts';
 import { within } from '../../kernel/flow/keys.ts';
 import type { PlaybookRecord } from '../../kernel/flow/playbooks.ts';
@@ -12,20 +11,12 @@ import type { Run } from '../../kernel/run/state.ts';
 import type { AuditRecord } from '../../sdk/contract/audit.ts';
 import type { Disk } from './disk.ts';
 import type { Trace } from './trace.ts';
+import { type Ballot, openVotes } from './votes.ts';
 
 /**
  * Looks at every commit as it reaches the disk, and at the run after it, and says which invariant it breaks. Knows runs
  * from their stored events alone, and people from what they really did.
  */
-export type Ballot = {
-  readonly org: string;
-  readonly by: string;
-  readonly roles: readonly string[];
-  readonly approval: string;
-  readonly subject: string;
-  readonly decision: string;
-};
-
 export type Watch = {
   committed(batch: readonly Write[]): void;
   /** Told of every event of a run when it is on the disk. */
@@ -60,7 +51,7 @@ export function openWatch(deps: {
   const runs = new Map<string, Run>();
   const texts = new Map<string, string[]>();
   const graphs = new Map<string, Graph>();
-  const ballots = new Map<string, Ballot[]>();
+  const votes = openVotes({ trace, fail });
   /** The version of each playbook of each org that new runs use. */
   const active = new Map<string, string | null>();
   const lent = new Set<string>();
@@ -100,8 +91,8 @@ export function openWatch(deps: {
       for (const listener of listeners) listener(run, event);
       if (event.kind === 'run-started') onStart(run, turn.at);
       if (event.kind === 'step-settled') settled.add(`${id} ${event.step}`);
-      if (event.kind === 'approval-voted') onVote(run, event, turn.at);
-      if (event.kind === 'approval-decided') onDecided(run, event);
+      if (event.kind === 'approval-voted') votes.counted(run, event, turn.at);
+      if (event.kind === 'approval-decided') votes.decided(run, event);
     });
   };
 
@@ -116,35 +107,6 @@ export function openWatch(deps: {
     if (last !== undefined && at < last + window)
       fail('dedup', `${trace.name(run.id)} is started by a repeat within the window of ${window} ms`);
     started.set(key, at);
-  };
-
-  const onVote = (
-    run: Run,
-    { approval: id, by, decision }: Extract<RunEvent, { kind: 'approval-voted' }>,
-    at: number,
-  ) => {
-    const approval = run.approvals[id as never] as Approval | undefined;
-    const name = `${trace.name(run.id)}: a vote of ${by}`;
-    if (!approval) return fail('R2', `${name} on an approval that is not there`);
-    const all = (ballots.get(id) ?? []).filter((one) => one.by === by && one.decision === decision);
-    const cast = all.find((one) => one.org === run.org);
-    if (!cast)
-      return all.length > 0 ? fail('R7', `${name} of another org counts`) : fail('R2', `${name} was never cast`);
-    if (by === run.requester) fail('R2', `${name} counts, who asked for it`);
-    if (!cast.roles.includes(approval.role)) fail('R2', `${name} counts, who has not the role ${approval.role}`);
-    if (approval.votes.filter((vote) => vote.by === by).length > 1) fail('R2', `${name} counts twice`);
-    const fits = all.some((one) => one.org === run.org && one.subject === approval.subject);
-    if (!fits) fail('R2', `${name} counts, who was shown something else`);
-    if (at >= approval.expiresAt) fail('R2', `${name} counts after the expiry`);
-  };
-
-  const onDecided = (run: Run, { approval: id, state }: Extract<RunEvent, { kind: 'approval-decided' }>) => {
-    const approval = run.approvals[id as never] as Approval | undefined;
-    if (state !== 'approved' || !approval) return;
-    const yes = new Set(approval.votes.filter(({ decision }) => decision === 'approve').map(({ by }) => by));
-    const no = approval.votes.some(({ decision }) => decision === 'reject');
-    if (yes.size < approval.needed || no)
-      fail('R2', `${trace.name(run.id)} is approved by ${yes.size} of ${approval.needed}`);
   };
 
   /** What must hold of a run between two turns. */
@@ -215,7 +177,7 @@ export function openWatch(deps: {
       }
     },
     listen: (listener) => void listeners.push(listener),
-    cast: (ballot) => void ballots.set(ballot.approval, [...(ballots.get(ballot.approval) ?? []), ballot]),
+    cast: votes.cast,
     run: (id) => runs.get(id),
     runs: () => [...runs.values()],
     orgOf: (id) => runs.get(id)?.org ?? 'none',
