@@ -4,6 +4,7 @@ import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
 import type { CallEnvelope, HttpAnswer } from '../../sdk/contract/plugin.ts';
 import type { Life } from './life.ts';
 import { type ActionName, BEHAVIOURS } from './orgs.ts';
+import { wasDone } from './targets.ts';
 import type { World } from './world.ts';
 
 /**
@@ -29,6 +30,9 @@ export type Message = {
   readonly plan: CallEnvelope['plan'];
 };
 
+const GET = 'GET' as const;
+const POST = 'POST' as const;
+
 const STATUS_CLASS: Readonly<Record<number, string>> = {
   400: 'invalid_input',
   403: 'forbidden',
@@ -50,7 +54,7 @@ export function cellsOf(world: World, life: Life): CellHost {
   const work = async (call: CellCall, ends: () => boolean): Promise<Ending> => {
     const envelope = JSON.parse(call.envelope) as CallEnvelope;
     const action = envelope.action as ActionName;
-    const sends = envelope.op === 'execute' ? BEHAVIOURS[action].sends : ['GET' as const];
+    const sends = envelope.op === 'execute' ? BEHAVIOURS[action].sends : [envelope.op === 'rollback' ? POST : GET];
     const dies = faults.happens('cell crashed') ? random.below(sends.length + 1) : -1;
     const overruns = faults.happens('cell overran') ? random.below(sends.length + 1) : -1;
     let number = 0;
@@ -75,8 +79,12 @@ export function cellsOf(world: World, life: Life): CellHost {
       if (error && !faults.happens('plugin lies')) return failed(error);
     }
     if (faults.happens('reply is no reply')) return { kind: 'replied', reply: random.pick(NO_REPLIES) };
-    const output = envelope.op === 'plan' ? planFor(envelope) : { status: 200 };
-    return { kind: 'replied', reply: JSON.stringify({ ok: true, output }) };
+    return { kind: 'replied', reply: JSON.stringify({ ok: true, output: outputOf(envelope) }) };
+  };
+
+  const outputOf = (envelope: CallEnvelope) => {
+    if (envelope.op === 'plan') return planFor(envelope);
+    return envelope.op === 'check' ? { done: wasDone(world.deeds, envelope.run, envelope.step) } : { status: 200 };
   };
 
   const planFor = (envelope: CallEnvelope) => {

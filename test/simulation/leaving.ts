@@ -1,10 +1,11 @@
 import { approvalSubject } from '../../kernel/approval/approval.ts';
 import { demandFor } from '../../kernel/approval/matrix.ts';
 import { digestOfJson } from '../../kernel/base/digest.ts';
-import type { StepId } from '../../kernel/base/id.ts';
+import { partsOfStepRun, type StepRunId } from '../../kernel/base/id.ts';
 import type { Json, JsonObject } from '../../kernel/base/json.ts';
 import type { PolicySet } from '../../kernel/flow/registry.ts';
 import { judgeAction } from '../../kernel/guardrail/verdict.ts';
+import type { Run, StepRun } from '../../kernel/run/state.ts';
 import type { Message } from './cells.ts';
 import { honoursKey, MANIFEST } from './orgs.ts';
 import type { World } from './world.ts';
@@ -22,8 +23,8 @@ export async function checkLeaving(world: World, message: Message, key: string |
     world.fail('R1', `${trace.name(message.run)} ${message.step} ${op} #${attempt}: ${text}`);
   const run = watch.run(message.run);
   if (!run) return fail('a request leaves for a run that is not on the disk');
-  const step = watch.graphOf(run).steps.get(message.step as StepId);
-  const state = run.steps[message.step as StepId];
+  const step = watch.graphOf(run).steps.get(partsOfStepRun(message.step as StepRunId).step);
+  const state = run.steps[message.step as StepRunId];
   const declared = MANIFEST.actions[action];
   if (step?.kind !== 'action' || !declared) return fail('a request leaves for a step that calls nothing');
   if (op === 'plan') {
@@ -31,6 +32,12 @@ export async function checkLeaving(world: World, message: Message, key: string |
     if (state?.state !== 'ready' && !run.ended) return fail(`a plan is asked for that is ${state?.state}`);
     return;
   }
+  if (op === 'check') {
+    if (key !== null) return fail('a check changes something');
+    if (state?.state !== 'indeterminate' && !run.ended) return fail(`a check is asked for that is ${state?.state}`);
+    return;
+  }
+  if (op === 'rollback') return checkUndoing(run, state, message, fail);
   // What stops a call may be on its way to the cell, but a call that changes something has stopped before it is recorded.
   if (run.ended && key === null) return;
   if (state?.state !== 'intended' || state.attempt !== attempt)
@@ -65,4 +72,20 @@ export async function checkLeaving(world: World, message: Message, key: string |
   if (approval.subject !== subject) return fail('it leaves with an approval of something else');
   if (new Set(approval.votes.map(({ by }) => by)).size < needed)
     return fail(`it leaves with ${approval.votes.length} votes`);
+}
+
+/** Undoing rests on the verdict and the approval of what it undoes, so it must be exactly that which was done. */
+function checkUndoing(
+  run: Run,
+  state: StepRun | undefined,
+  { attempt, action, parameters, plan }: Message,
+  fail: (text: string) => void,
+): void {
+  const undo = state?.undo;
+  if (run.ended || !run.undo) fail(`something is undone, and the run is ${run.state}`);
+  else if (state?.state !== 'succeeded' || undo?.state !== 'intended' || undo.attempts.length !== attempt)
+    fail(`undoing it is not intended on the disk: the step is ${state?.state}, its undoing ${undo?.state}`);
+  else if (!honoursKey(action) && !undo.mayHaveActed) fail('undoing it leaves before its leaving is on the disk');
+  else if (JSON.stringify([state.parameters, state.plan]) !== JSON.stringify([parameters, plan]))
+    fail('what is undone is not what was done');
 }

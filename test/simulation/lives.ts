@@ -2,6 +2,7 @@ import { openSeededEntropy } from '../../kernel/adapter/memory/clock.ts';
 import type { Digest } from '../../kernel/base/id.ts';
 import { type Kernel, openKernel } from '../../kernel/flow/kernel.ts';
 import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.ts';
+import type { OpenCall } from '../../kernel/run/open-work.ts';
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import { cellsOf } from './cells.ts';
 import { storeOf } from './disk.ts';
@@ -60,9 +61,12 @@ export function openLives(world: World, present: Present) {
     const versions = new Map(watch.runs().map(({ id, version }) => [id as string, version]));
     void setUp(world, kernel, present.egress).then(
       () => {
-        for (const { key } of open) {
+        for (const { key, value } of open) {
           const [, , run = '', step] = key.split('/');
-          if (disk.get(key) && watch.run(run)?.version === versions.get(run))
+          const { op } = JSON.parse(value) as OpenCall;
+          const isHeard =
+            op === 'run' && watch.runs().some(({ parent }) => parent?.run === run && parent.step === step);
+          if (disk.get(key) && !isHeard && watch.run(run)?.version === versions.get(run))
             fail('R8', `${trace.name(run)} ${step} waits for a call of an earlier life, and nobody took it up`);
         }
         mine.say('is up');

@@ -26,6 +26,7 @@ export const BEHAVIOURS = {
   ticket: { type: 'open_ticket', sends: ['GET', 'POST'] },
   deliver: { type: 'webhook', sends: ['POST', 'POST'] },
   post: { type: 'webhook', sends: ['POST'] },
+  claim: { type: 'webhook', sends: ['POST'] },
   relay: { type: 'webhook', sends: ['GET', 'POST', 'POST'] },
   ban: { type: 'contain', sends: ['POST'] },
   cut: { type: 'contain', sends: ['GET', 'POST'] },
@@ -46,9 +47,10 @@ export const MANIFEST: PluginManifest = v.parse(PluginManifestSchema, {
     ticket: { title: 'Open a ticket', types: ['open_ticket'], ...write, idempotent: 'key' },
     deliver: { title: 'Deliver', types: ['webhook'], ...write, idempotent: 'key' },
     post: { title: 'Post', types: ['webhook'], ...write, idempotent: 'no' },
+    claim: { title: 'Claim', types: ['webhook'], ...write, idempotent: 'check' },
     relay: { title: 'Relay', types: ['webhook'], ...write, idempotent: 'no' },
-    ban: { title: 'Ban', ...write, idempotent: 'key', plan: true },
-    cut: { title: 'Cut off', ...write, idempotent: 'no', plan: true },
+    ban: { title: 'Ban', ...write, idempotent: 'key', plan: true, rollback: true },
+    cut: { title: 'Cut off', ...write, idempotent: 'no', plan: true, rollback: true },
   },
 });
 

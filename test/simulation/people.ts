@@ -1,4 +1,4 @@
-import type { ApprovalId, RunId, StepId } from '../../kernel/base/id.ts';
+import type { ApprovalId, RunId, StepRunId } from '../../kernel/base/id.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import type { Person, WorldOrg } from './orgs.ts';
@@ -9,7 +9,18 @@ import type { World } from './world.ts';
  * People: most do their work, and some what they may not: vote on what they asked for, twice, without the role, on
  * another subject, too late, in another org. The kernel must not tell the difference by luck.
  */
-const WORK = { vote: 10, wrongVote: 4, cancel: 1, settle: 3, write: 0.3, promote: 1.5, elsewhere: 1 } as const;
+const WORK = {
+  vote: 10,
+  wrongVote: 4,
+  cancel: 1,
+  settle: 3,
+  close: 1,
+  write: 0.3,
+  promote: 1.5,
+  elsewhere: 1,
+} as const;
+/** `open` may be a step that waits for a person. */
+const OPEN_TO_SETTLE: readonly string[] = ['indeterminate', 'open'];
 type Deed = keyof typeof WORK;
 
 const mayCancel = (person: Person) => person.roles.includes('operator');
@@ -82,7 +93,7 @@ export function openPeople(world: World): void {
     async settle(kernel, org) {
       const steps = openRuns(org).flatMap((run) =>
         Object.values(run.steps).flatMap(({ id, state }) =>
-          state === 'indeterminate' || random.chance(0.05) ? [{ run, id }] : [],
+          OPEN_TO_SETTLE.includes(state) || random.chance(0.05) ? [{ run, id }] : [],
         ),
       );
       const person = org.people.find(mayCancel) as Person;
@@ -92,16 +103,22 @@ export function openPeople(world: World): void {
       const isDoneAgain = random.chance(0.3) && (await settle(kernel, person, run, id));
       if (isDone && isDoneAgain) fail('R4', `${trace.name(run.id)} ${id} is settled twice`);
     },
+    async close(kernel, org) {
+      const runs = openRuns(org).filter(({ ended }) => ended);
+      const person = org.people.find(mayCancel) as Person;
+      if (runs.length === 0) return;
+      const done = await world.answer(kernel, kernel.control.close(person, random.pick(runs).id, 'seen'));
+      if (done?.ok) world.compare(done.value);
+    },
     async write(kernel, org) {
       const made = random.pick(world.playbooks);
       const { name } = made;
-      const text = otherVersion(made.text, random);
+      const text = otherVersion(made.text, random, made.subs);
       const put = await world.answer(kernel, kernel.playbooks.put(org.author, text));
       if (!put) return;
       if (!put.ok) return fail('grammar', `a playbook is refused: ${JSON.stringify(put.error)}`);
       const own = await world.answer(kernel, kernel.playbooks.activate(org.author, name, put.value.digest));
-      const isRisky = /"type":"contain"|"tier":"(?:high|critical)"/.test(text);
-      if (own?.ok && isRisky) fail('R10', `${org.author.id} activates a risky version that is by the same hand`);
+      if (own?.ok && isRisky(text)) fail('R10', `${org.author.id} activates a risky version that is by the same hand`);
     },
     /** Another version that is there, an older one too. */
     async promote(kernel, org) {
@@ -132,7 +149,7 @@ export function openPeople(world: World): void {
     if (run.org !== person.org) fail('R7', `${trace.name(run.id)} is cancelled from another org`);
     world.compare(done.value);
   };
-  const settle = async (kernel: Kernel, person: Person, run: Run, step: StepId) => {
+  const settle = async (kernel: Kernel, person: Person, run: Run, step: StepRunId) => {
     const outcome = random.pick(['succeeded', 'failed'] as const);
     const form = { step, outcome, note: 'looked' };
     const done = await world.answer(kernel, kernel.control.settle(person, run.id, form));
@@ -171,4 +188,14 @@ export function openPeople(world: World): void {
       const kernel = world.kernel();
       if (kernel) void deeds[random.weighted(work)](kernel, random.pick(world.orgs));
     });
+}
+
+/** Whether an action of it, however deep, is of a high tier. */
+function isRisky(text: string): boolean {
+  let found = false;
+  JSON.parse(text, (_, part: { uses?: unknown; type?: unknown; tier?: unknown } | null) => {
+    if (part?.uses && (part.type === 'contain' || part.tier === 'high' || part.tier === 'critical')) found = true;
+    return part;
+  });
+  return found;
 }

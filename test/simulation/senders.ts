@@ -73,6 +73,7 @@ export function openSenders(world: World): Senders {
       data: {
         kind: random.pick(['c2', 'c2', 'malware', 'noise']),
         ip: random.chance(0.1) ? '10.0.0.1' : `198.51.100.${random.below(4)}`,
+        hosts: Array.from({ length: random.below(4) }, (_, host) => `203.0.113.${10 + host}`),
         finding: `finding-${random.below(3)}`,
         score: random.below(100),
       },

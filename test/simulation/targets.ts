@@ -15,6 +15,8 @@ export type Deed = {
   readonly keys: Set<string>;
   /** Requests handed to the network that may have arrived. */
   sent: number;
+  /** Requests that will have arrived, sooner or later. */
+  arriving: number;
   /** How often it was done. */
   done: number;
   /** An answer said that it was not done although it was: then the kernel may believe so. */
@@ -24,6 +26,15 @@ export type Deeds = Map<string, Deed>;
 
 /** One unsafe request of one step, over all its tries. */
 const deedName = ({ run, step, op, number }: Message) => `${run} ${step} ${op} ${number}`;
+
+/** What a target says that is asked whether it did this. After a no it may be asked to do it again. */
+export function wasDone(deeds: Deeds, run: string, step: string): boolean {
+  const its = [...deeds.values()].filter(({ message }) => message.run === run && message.step === step);
+  const asked = its.filter(({ message }) => message.op === 'execute');
+  if (asked.some(({ arriving }) => arriving > 0)) return true;
+  for (const deed of asked) deed.sent = 0;
+  return false;
+}
 
 type Fate = { readonly arrives: boolean; readonly answer: OutboundAnswer };
 
@@ -70,7 +81,15 @@ export function egressOf(world: World, life: Life): EgressClient {
       const leaves = arrives || told.kind === 'answered' || (told.kind === 'failed' && told.sent);
       const arrivesAt = delay();
       const name = deedName(message);
-      const deed = deeds.get(name) ?? { org, message, keys: new Set(), sent: 0, done: 0, wasDenied: false };
+      const deed = deeds.get(name) ?? {
+        org,
+        message,
+        keys: new Set(),
+        sent: 0,
+        arriving: 0,
+        done: 0,
+        wasDenied: false,
+      };
       if (unsafe) {
         deeds.set(name, deed);
         deed.keys.add(key);
@@ -81,6 +100,7 @@ export function egressOf(world: World, life: Life): EgressClient {
           deed.sent++;
         }
         if (fate.arrives) {
+          deed.arriving++;
           const arrive = () => {
             if (deed.done > 0 && honoursKey(message.action)) return trace.say(`target: ${what} again: nothing is done`);
             deed.done++;

@@ -3,11 +3,12 @@ import { within } from '../../kernel/flow/keys.ts';
 import type { PlaybookRecord } from '../../kernel/flow/playbooks.ts';
 import { type RunSummary, summaryOf } from '../../kernel/flow/project.ts';
 import type { StoredVersion } from '../../kernel/flow/registry.ts';
-import { type Graph, toGraph } from '../../kernel/playbook/graph.ts';
+import { toGraph } from '../../kernel/playbook/compile.ts';
+import type { Graph } from '../../kernel/playbook/graph.ts';
 import type { Write } from '../../kernel/port/store.ts';
 import type { RunEvent, StoredTurn } from '../../kernel/run/event.ts';
 import { evolveTurn } from '../../kernel/run/evolve.ts';
-import type { Run } from '../../kernel/run/state.ts';
+import type { Run, StepRun } from '../../kernel/run/state.ts';
 import type { AuditRecord } from '../../sdk/contract/audit.ts';
 import type { Disk } from './disk.ts';
 import type { Trace } from './trace.ts';
@@ -31,12 +32,29 @@ export type Watch = {
   textAt(run: string, version: number): string | undefined;
   /** A person has said what became of the step. */
   isSettled(run: string, step: string): boolean;
+  /** Number of the record that says that the step succeeded. */
+  succeededAt(run: string, step: string): number;
+  /** When the run ended, in elapsed time. */
+  endedAt(run: string): number;
   hasEvent(org: string, event: string): boolean;
   wasLent(org: string, name: string, run: string, step: string): boolean;
 };
 
+/** By its call, by a check, or by a person. */
+const SUCCEEDS: readonly string[] = ['step-succeeded', 'step-checked', 'step-settled', 'step-by-hand'];
+
+/** A call of the step is under way, or a run that it has started. */
+const owesAnswer = (step: StepRun): boolean =>
+  step.state === 'intended' ||
+  step.undo?.state === 'intended' ||
+  (step.state === 'ready' && step.waitsFor === 'plan') ||
+  (step.state === 'indeterminate' && step.checking) ||
+  (step.state === 'open' && step.waitsFor === 'run');
+
 /** States of a step in an ended run: each of its lanes has ended. */
-const FINAL: readonly string[] = ['succeeded', 'failed', 'indeterminate', 'skipped'];
+const FINAL: readonly string[] = ['succeeded', 'failed', 'indeterminate', 'skipped', 'rolled_back'];
+/** What may still be said of a run that has ended, by a person. */
+const AFTERWARDS: readonly string[] = ['step-settled', 'run-closed'];
 
 type Fail = (rule: string, text: string) => void;
 
@@ -44,10 +62,11 @@ export function openWatch(deps: {
   disk: Disk;
   trace: Trace;
   fail: Fail;
+  elapsed: () => number;
   /** The dedup window of a playbook, in milliseconds. */
   windowOf: (playbook: string) => number | null;
 }): Watch {
-  const { disk, trace, fail, windowOf } = deps;
+  const { disk, trace, fail, elapsed, windowOf } = deps;
   const runs = new Map<string, Run>();
   const texts = new Map<string, string[]>();
   const graphs = new Map<string, Graph>();
@@ -56,6 +75,8 @@ export function openWatch(deps: {
   const active = new Map<string, string | null>();
   const lent = new Set<string>();
   const settled = new Set<string>();
+  const succeeded = new Map<string, number>();
+  const ended = new Map<string, number>();
   /** Starts by what makes events repeats of each other: when the last of them was. */
   const started = new Map<string, number>();
   const listeners: ((run: Run, event: RunEvent) => void)[] = [];
@@ -76,7 +97,7 @@ export function openWatch(deps: {
     const before = runs.get(id);
     const name = trace.name(id);
     if (version !== (before?.version ?? 0) + 1) fail('R3', `${name} turn ${version} follows turn ${before?.version}`);
-    if (before?.ended && turn.events.some((event) => event.kind !== 'step-settled'))
+    if (before?.ended && turn.events.some(({ kind }) => !AFTERWARDS.includes(kind)))
       fail('R6', `${name} has ended, and then: ${turn.events.map(eventText).join(', ')}`);
     const run = evolveTurn(before ?? null, turn);
     runs.set(id, run);
@@ -89,8 +110,10 @@ export function openWatch(deps: {
       if (record?.run !== id || record.tenant !== org || record.act !== digestOf(JSON.stringify(event)))
         fail('R5', `${name} ${event.kind} has no record of its own in the commit`);
       for (const listener of listeners) listener(run, event);
+      if (event.kind === 'run-ended') ended.set(id, elapsed());
+      if ('step' in event && SUCCEEDS.includes(event.kind)) succeeded.set(`${id} ${event.step}`, turn.seq + index);
       if (event.kind === 'run-started') onStart(run, turn.at);
-      if (event.kind === 'step-settled') settled.add(`${id} ${event.step}`);
+      if (event.kind === 'step-settled' || event.kind === 'step-by-hand') settled.add(`${id} ${event.step}`);
       if (event.kind === 'approval-voted') votes.counted(run, event, turn.at);
       if (event.kind === 'approval-decided') votes.decided(run, event);
     });
@@ -98,6 +121,13 @@ export function openWatch(deps: {
 
   const onStart = (run: Run, at: number) => {
     if (!disk.get(`${run.org}/event/${run.event}`)) fail('R5', `${trace.name(run.id)} has no event that started it`);
+    if (run.parent) {
+      const parent = runs.get(run.parent.run);
+      if (parent?.org !== run.org) fail('R7', `${trace.name(run.id)} is a step of a run of another org`);
+      if (parent?.playbooks[run.playbook.name] !== run.playbook.digest)
+        fail('R9', `${trace.name(run.id)} is started by a version that the run which started it has not pinned`);
+      return;
+    }
     if (active.get(`${run.org} ${run.playbook.name}`) !== run.playbook.digest)
       fail('R9', `${trace.name(run.id)} is started by a version that is not active any more`);
     const window = windowOf(run.playbook.name);
@@ -117,9 +147,7 @@ export function openWatch(deps: {
     if (run.ended && due !== undefined) fail('R6', `${name} has ended and still waits for a time`);
     if (run.ended && calls > 0) fail('R6', `${name} has ended and still waits for ${calls} calls`);
     if (!run.ended && (due === undefined || due > run.deadlineAt)) fail('R8', `${name} waits without a deadline`);
-    const open = Object.values(run.steps).filter(
-      (step) => step.state === 'intended' || (step.state === 'ready' && step.waitsFor === 'plan'),
-    );
+    const open = Object.values(run.steps).filter(owesAnswer);
     if (!run.ended && calls !== open.length)
       fail('R8', `${name} waits for ${open.length} calls and ${calls} are on the disk`);
     const unfinished = Object.values(run.steps).find(({ state }) => !FINAL.includes(state));
@@ -184,6 +212,8 @@ export function openWatch(deps: {
     graphOf,
     textAt: (id, version) => texts.get(id)?.[version - 1],
     isSettled: (run, step) => settled.has(`${run} ${step}`),
+    succeededAt: (run, step) => succeeded.get(`${run} ${step}`) ?? -1,
+    endedAt: (run) => ended.get(run) ?? 0,
     hasEvent: (org, event) => disk.get(`${org}/event/${event}`) !== undefined,
     wasLent: (org, name, run, step) => lent.has(`${org} ${name} ${run} ${step}`),
   };

@@ -66,7 +66,14 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
   const trace = openTrace(time.elapsed);
   const made = random.fork('made');
   const orgs = made.chance(0.5) ? ['acme'] : ['acme', 'globex'];
-  const playbooks = Array.from({ length: 1 + made.below(2) }, (_, i) => makePlaybook(`pb-${i + 1}`, made.fork(`${i}`)));
+  // The first may start the second, so the second is there first.
+  const second = made.chance(0.5) ? [makePlaybook('pb-2', made.fork('second'))] : [];
+  const first = makePlaybook(
+    'pb-1',
+    made.fork('first'),
+    second.map(({ name }) => name),
+  );
+  const playbooks = [...second, first];
   let violation: { rule: string; text: string } | undefined;
   const fail = (rule: string, text: string) => {
     if (!violation) trace.say(`BROKEN ${rule}: ${text}`);
@@ -76,6 +83,7 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
     disk,
     trace,
     fail,
+    elapsed: time.elapsed,
     windowOf: (name) => playbooks.find((one) => one.name === name)?.windowMs ?? null,
   });
   const world: World = {
