@@ -2,6 +2,7 @@ import type { Range, Row, Store, Write } from '../../kernel/port/store.ts';
 import type { Faults } from './faults.ts';
 import type { Life } from './life.ts';
 import type { Random } from './random.ts';
+import type { Watch } from './watch.ts';
 
 /** What is durable. It outlives every kernel; a kernel sees it through the store of its life. */
 export type Disk = Pick<Store, 'get' | 'range'> & { apply(batch: readonly Write[]): void; rows(): readonly Row[] };
@@ -52,10 +53,10 @@ export function storeOf(deps: {
   life: Life;
   faults: Faults;
   random: Random;
-  committed: (batch: readonly Write[]) => void;
+  watch: Pick<Watch, 'committed' | 'acknowledged'>;
   fail: (rule: string, text: string) => void;
 }): Store {
-  const { disk, life, faults, random, committed, fail } = deps;
+  const { disk, life, faults, random, watch, fail } = deps;
   let inFlight = false;
   let failed: Error | undefined;
   const pause = () => life.pause(faults.happens('slow disk') ? random.below(2_000) : random.pick([0, 0, 1, 3]));
@@ -72,12 +73,12 @@ export function storeOf(deps: {
       const isLost = faults.happens('write lost');
       if (!isLost) {
         disk.apply(batch);
-        committed(batch);
+        watch.committed(batch);
       }
       if (faults.happens('crash after a commit')) await life.crash('crashes after a commit');
       await pause();
       inFlight = false;
-      if (!isLost && !faults.happens('write failed but done')) return;
+      if (!isLost && !faults.happens('write failed but done')) return watch.acknowledged();
       life.say(isLost ? 'a write is lost' : 'a write is done and reported as failed');
       failed = new Error('the disk failed');
       throw failed;

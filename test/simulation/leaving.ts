@@ -38,8 +38,9 @@ export async function checkLeaving(world: World, message: Message, key: string |
     return;
   }
   if (op === 'rollback') return checkUndoing(run, state, message, fail);
-  // What stops a call may be on its way to the cell, but a call that changes something has stopped before it is recorded.
-  if (run.ended && key === null) return;
+  // What stops a call may be on its way to it. What may be repeated leaves until it has arrived; what may not asks first.
+  const isBeingStopped = watch.isAhead(run.id) && (key === null || honoursKey(action));
+  if (isBeingStopped || (run.ended && key === null)) return;
   if (state?.state !== 'intended' || state.attempt !== attempt)
     return fail(
       `what leaves is not intended on the disk: the step is ${state?.state} #${state?.attempt}, the run ${run.state}`,

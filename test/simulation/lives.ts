@@ -32,6 +32,7 @@ export function openLives(world: World, present: Present) {
       time.after(random.pick([0, 10, 1_000, 60_000]), begin);
     });
     life = mine;
+    watch.acknowledged();
     mine.say('starts');
     const kernel: Kernel = openKernel({
       store: storeOf({
@@ -39,7 +40,7 @@ export function openLives(world: World, present: Present) {
         life: mine,
         faults,
         random: random.fork(`disk ${count}`),
-        committed: watch.committed,
+        watch,
         fail,
       }),
       clock: world.clock,

@@ -43,10 +43,10 @@ export const MANIFEST: PluginManifest = v.parse(PluginManifestSchema, {
   actions: {
     compute: { title: 'Compute', effect: 'none', input: object, output: {} },
     look: { title: 'Look', effect: 'read', input: object, output: {} },
-    tell: { title: 'Tell', types: ['notify'], ...write, idempotent: 'key' },
+    tell: { title: 'Tell', types: ['notify'], ...write, idempotent: 'key', rollback: true },
     ticket: { title: 'Open a ticket', types: ['open_ticket'], ...write, idempotent: 'key' },
-    deliver: { title: 'Deliver', types: ['webhook'], ...write, idempotent: 'key' },
-    post: { title: 'Post', types: ['webhook'], ...write, idempotent: 'no' },
+    deliver: { title: 'Deliver', types: ['webhook'], ...write, idempotent: 'key', rollback: true },
+    post: { title: 'Post', types: ['webhook'], ...write, idempotent: 'no', rollback: true },
     claim: { title: 'Claim', types: ['webhook'], ...write, idempotent: 'check' },
     relay: { title: 'Relay', types: ['webhook'], ...write, idempotent: 'no' },
     ban: { title: 'Ban', ...write, idempotent: 'key', plan: true, rollback: true },

@@ -42,7 +42,7 @@ const onFailure = ({ random, later }: Place) =>
 
 function actionStep(place: Place): Step {
   const { random, id, sure } = place;
-  const action = random.pick(Object.keys(BEHAVIOURS)) as ActionName;
+  const action = random.chance(0.15) ? 'claim' : (random.pick(Object.keys(BEHAVIOURS)) as ActionName);
   const { type } = BEHAVIOURS[action];
   const floor = { enrich: 'low', notify: 'low', open_ticket: 'low', webhook: 'moderate', contain: 'high' }[type];
   const tiers = ['low', 'moderate', 'high', 'critical'];

@@ -2,6 +2,7 @@ import { checkEnd } from './end.ts';
 import { openLives } from './lives.ts';
 import { openPeople } from './people.ts';
 import { openRandom } from './random.ts';
+import { openRules } from './rules.ts';
 import { openSenders } from './senders.ts';
 import { openWorld, type Present } from './world.ts';
 
@@ -29,6 +30,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   const lives = openLives(world, present);
   const senders = openSenders(world);
   openPeople(world);
+  openRules(world);
   for (let i = chance.below(4); i > 0; i--)
     time.after(world.instant(chance), () => void lives.current().crash('is killed'));
   for (let i = chance.below(3); i > 0; i--) time.after(world.instant(chance), () => void lives.stop());

@@ -20,6 +20,10 @@ import { type Ballot, openVotes } from './votes.ts';
  */
 export type Watch = {
   committed(batch: readonly Write[]): void;
+  /** The kernel knows what is on the disk. */
+  acknowledged(): void;
+  /** The run has moved on the disk, and the kernel does not know it yet. */
+  isAhead(run: string): boolean;
   /** Told of every event of a run when it is on the disk. */
   listen(listener: (run: Run, event: RunEvent) => void): void;
   /** A person votes: now, and whatever he is answered. */
@@ -74,6 +78,7 @@ export function openWatch(deps: {
   /** The version of each playbook of each org that new runs use. */
   const active = new Map<string, string | null>();
   const lent = new Set<string>();
+  const ahead = new Set<string>();
   const settled = new Set<string>();
   const succeeded = new Map<string, number>();
   const ended = new Map<string, number>();
@@ -185,6 +190,7 @@ export function openWatch(deps: {
         const turn = JSON.parse(value) as StoredTurn;
         acts += turn.events.length;
         moved.add(id);
+        ahead.add(id);
         onTurn(org, id, Number(version), turn, records);
       }
       if (accepted.size > 0) fail('R5', 'a record tells of an event that is not stored with it');
@@ -204,6 +210,8 @@ export function openWatch(deps: {
         if (run) check(run, timers);
       }
     },
+    acknowledged: () => ahead.clear(),
+    isAhead: (run) => ahead.has(run),
     listen: (listener) => void listeners.push(listener),
     cast: votes.cast,
     run: (id) => runs.get(id),
