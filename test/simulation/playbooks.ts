@@ -162,7 +162,7 @@ function foreachStep(place: Place): Step {
   };
 }
 
-const MOST_STEPS = 5;
+const MOST_STEPS = 4;
 const MOST_IN_BLOCK = 2;
 const DEEPEST = 2;
 
@@ -222,7 +222,7 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
     steps: makeSteps(random, subs),
     timeout: random.pick(['1m', '10m', '1h', '4h']),
   };
-  const other = random.chance(0.25) ? otherVersion(JSON.stringify(document), random, subs) : null;
+  const other = random.chance(0.2) ? otherVersion(JSON.stringify(document), random, subs) : null;
   return { name, text: JSON.stringify(document), other, windowMs, subs };
 }
 

@@ -65,9 +65,9 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
   const time = openTime(random.fork('time'), firstDue);
   const trace = openTrace(time.elapsed);
   const made = random.fork('made');
-  const orgs = made.chance(0.5) ? ['acme'] : ['acme', 'globex'];
+  const orgs = made.chance(0.65) ? ['acme'] : ['acme', 'globex'];
   // The first may start the second, so the second is there first.
-  const second = made.chance(0.5) ? [makePlaybook('pb-2', made.fork('second'))] : [];
+  const second = made.chance(0.4) ? [makePlaybook('pb-2', made.fork('second'))] : [];
   const first = makePlaybook(
     'pb-1',
     made.fork('first'),
