@@ -21,15 +21,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an event is answered before it is on the disk',
     file: 'kernel/flow/ingest.ts',
-    replace: 'await durable;\n',
-    by: 'durable.catch(() => undefined);\n',
+    replace: 'return durable.then(() => {',
+    by: 'return Promise.resolve().then(() => {',
     breaks: ['R5', 'R1'],
   },
   {
     name: 'what makes an event a repeat is forgotten',
-    file: 'kernel/flow/ingest.ts',
-    replace: 'if (evaluation.dedupKey && window) {',
-    by: 'if (evaluation.dedupKey && window && started.length > 99) {',
+    file: 'kernel/flow/repeat.ts',
+    replace: '...(dedup ? keepRow(',
+    by: '...(dedup && !run ? keepRow(',
     breaks: ['dedup'],
   },
   {
@@ -133,8 +133,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'events are matched by triggers that are not in force any more',
     file: 'kernel/flow/ingest.ts',
-    replace: 'undefined || org.triggers !== triggers) continue;',
-    by: 'undefined) continue;',
+    replace: ' || org.triggers !== triggers ||',
+    by: ' ||',
     breaks: ['R9'],
   },
   {

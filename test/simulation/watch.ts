@@ -83,7 +83,7 @@ export function openWatch(deps: {
   const succeeded = new Map<string, number>();
   const ended = new Map<string, number>();
   /** Starts by what makes events repeats of each other: when the last of them was. */
-  const started = new Map<string, number>();
+  const started = new Map<string, { readonly at: number; readonly elapsed: number }>();
   const listeners: ((run: Run, event: RunEvent) => void)[] = [];
   let commits = 0;
 
@@ -139,9 +139,10 @@ export function openWatch(deps: {
     if (window === null) return;
     const key = `${run.org} ${run.playbook.name} ${run.trigger} ${run.inputs.finding}`;
     const last = started.get(key);
-    if (last !== undefined && at < last + window)
+    // By the clock, and by the time that has really passed: a clock that is set back makes nothing a repeat for longer.
+    if (last && at < last.at + window && elapsed() < last.elapsed + window)
       fail('dedup', `${trace.name(run.id)} is started by a repeat within the window of ${window} ms`);
-    started.set(key, at);
+    started.set(key, { at, elapsed: elapsed() });
   };
 
   /** What must hold of a run between two turns. */
