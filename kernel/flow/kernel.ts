@@ -9,6 +9,7 @@ import type { ModuleStore } from '../port/module-store.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import { isEnded, type Run } from '../run/state.ts';
+import { openArrivals } from './arrivals.ts';
 import { createBroker, type EgressRefused } from './broker.ts';
 import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
@@ -124,12 +125,14 @@ export function openKernel(ports: Ports): Kernel {
   const feed = openFeed({ store, ledger });
   const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
+  const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
   const { take, fire } = openIngest({
     store,
     ledger,
     driver,
     registry,
     pending,
+    arrivals,
     clock,
     entropy,
     runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
@@ -162,6 +165,7 @@ export function openKernel(ports: Ports): Kernel {
     inFlight.set(run.org, open);
     if (isEnded(run)) waiting.ended(run);
     children.turned(run);
+    arrivals.noted(run);
     pending.turned(run);
   });
 
@@ -180,6 +184,7 @@ export function openKernel(ports: Ports): Kernel {
     if (!run) return;
     inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
     pending.turned(run);
+    arrivals.noted(run);
     await children.takeUpOrphan(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
@@ -251,6 +256,7 @@ export function openKernel(ports: Ports): Kernel {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
+      await arrivals.takeUp();
       pending.resume();
       outbox.begin();
       stopTicking = scheduler.every(SWEEP_MS, () => {
