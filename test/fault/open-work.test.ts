@@ -88,7 +88,7 @@ test('a run whose call row is gone is stuck, once the call cannot be on its way 
   standIn.clock.advance(11_000);
   expect(standings(standIn), 'in the kernel that carries it out').toEqual(['moving']);
   const second = await open(without(rows, '!call/'), POST_ONCE, 1);
-  expect(standings(second)).toEqual(['stuck call-lost']);
+  expect(standings(second)).toEqual(['stuck wait-lost']);
   expect(list(second, { only: 'moving' })).toEqual([]);
   expect(openWorkText(second.begun)).toMatch(/runs open: 1 \(waiting for: action 1\); STUCK: 1$/);
 });
