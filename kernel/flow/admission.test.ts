@@ -138,11 +138,20 @@ describe('limits', () => {
     const sent = [];
     for (let i = 0; i < 6; i++) sent.push(await world.send());
     expect(sent).toEqual([...Array(3).fill('matched'), ...Array(3).fill('suppressed burst')]);
-    const alerts = () => world.rows('alert').map(({ value }) => JSON.parse(value));
-    expect(alerts()).toMatchObject([{ kind: 'trigger.burst', subject: 'answer/seen', state: 'began', to: 'soc-lead' }]);
+    const alerts = () =>
+      world
+        .rows('lifecycle')
+        .map(({ value }) => JSON.parse(value))
+        .filter(({ type }) => type === 'interlock.trigger.burst');
+    const burst = (outcome: string) => ({
+      type: 'interlock.trigger.burst',
+      subject: 'answer/seen',
+      data: { playbook: 'answer', trigger: 'seen', outcome, alert: 'soc-lead' },
+    });
+    expect(alerts()).toMatchObject([burst('began')]);
     world.clock.advance(67_000);
     expect(await world.send()).toBe('matched');
-    expect(alerts()).toMatchObject([{ state: 'over' }]);
+    expect(alerts()).toMatchObject([burst('began'), burst('over')]);
     expect(kinds(world, 'trigger.burst')).toEqual(['trigger.burst began', 'trigger.burst over']);
   });
 

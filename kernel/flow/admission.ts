@@ -68,7 +68,7 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
   if (watched && watched.crossing !== 'crossed') return { kind: 'not_crossed', change: { rows: crossed, audit: [] } };
 
   const before = readState(read, org, name);
-  const told = tellBurst(org, name, before, meet(before.pace, limits, now), limits, now, ask.seq);
+  const told = tellBurst(org, name, before, meet(before.pace, limits, now), limits, now, { event: ask.seq });
   const record = { org, actor: 'system:trigger', ref: refOf(name), cause: ask.seq };
   const change = (fate: Fate, rows: readonly Write[], audit: readonly AuditDraft[], to: Partial<TriggerState> = {}) => {
     const state = { ...told.state, ...ask.moved, ...to, hours: note(before.hours, now, fate) };

@@ -85,16 +85,16 @@ export function openArrivals(deps: {
       return arrivals;
     },
 
-    /**
-     * The rows by which the event's commit says that it came. Only of steps that wait at the moment of staging, so that
-     * none is left behind of a step that has gone on.
-     */
-    rowsOf(org: OrgId, event: EventId, arrivals: readonly Arrival[]): readonly Write[] {
-      return arrivals.flatMap(({ run, step, taken }) => {
+    /** Those that wait at this moment. Stage what is made of them before anything else can run. */
+    stillWanted: (org: OrgId, arrivals: readonly Arrival[]): readonly Arrival[] =>
+      arrivals.filter(({ run, step }) => read(KEYS.waiting(org, run, step)) !== undefined),
+
+    /** The rows by which the event's commit says that it came. */
+    rowsOf: (org: OrgId, event: EventId, arrivals: readonly Arrival[]): readonly Write[] =>
+      arrivals.map(({ run, step, taken }) => {
         const wake: Wake = { event, taken };
-        return isWaiting(org, run, step) ? [{ key: KEYS.wake(org, run, step), value: JSON.stringify(wake) }] : [];
-      });
-    },
+        return { key: KEYS.wake(org, run, step), value: JSON.stringify(wake) };
+      }),
 
     /** After the event's commit. */
     wake(org: OrgId, event: EventId, arrivals: readonly Arrival[]): void {
@@ -118,10 +118,6 @@ export function openArrivals(deps: {
       }
     },
   };
-
-  function isWaiting(org: OrgId, run: RunId, step: StepRunId): boolean {
-    return read(KEYS.waiting(org, run, step)) !== undefined;
-  }
 }
 
 /** The values at these places; undefined unless each is there and can name something. */

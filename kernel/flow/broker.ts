@@ -13,6 +13,7 @@ import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { openLeases, openScrubbers } from './leases.ts';
+import { processScheduler, type Scheduler } from './scheduler.ts';
 import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
 export type StepScope = {
@@ -74,6 +75,7 @@ export type Broker = { forStep(scope: StepScope): StepBroker };
 type Parts = {
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
+  readonly scheduler?: Scheduler;
   readonly onRefusal?: (refused: EgressRefused) => void;
 };
 
@@ -82,7 +84,8 @@ export function createBroker(parts: Parts): Broker {
   return { forStep: (scope) => openStep(parts, openLeases(parts.secrets, scrubbers, scope), scope) };
 }
 
-function openStep({ egress, onRefusal }: Parts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
+function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
+  const { egress, onRefusal, scheduler = processScheduler } = parts;
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
@@ -116,7 +119,7 @@ function openStep({ egress, onRefusal }: Parts, secrets: ReturnType<typeof openL
     if (closing) return deny('the step has ended');
     asked += 1;
     // From the first request on: the wait for a free cell before it is no time of the step.
-    deadline ??= performance.now() + scope.timeoutMs;
+    deadline ??= scheduler.elapsed() + scope.timeoutMs;
     const allowed = judgeStepRequest(scope, request, asked);
     if (!allowed.ok) return deny(`${allowed.error.code}: ${allowed.error.text}`, allowed.error.hint);
     const { rule, method, url } = allowed.value;
@@ -136,7 +139,7 @@ function openStep({ egress, onRefusal }: Parts, secrets: ReturnType<typeof openL
     if (!free) return deny('the step has ended');
     // What would come back could not be shown.
     if (!isLegible) return noAnswer('unavailable', ILLEGIBLE_SECRET);
-    const timeoutMs = Math.floor(deadline - performance.now());
+    const timeoutMs = Math.floor(deadline - scheduler.elapsed());
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
     if (rule.secret) {
       const { name, header } = rule.secret;

@@ -3,7 +3,7 @@ import type { OrgId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import { calmBy, type Limits, type Paced } from '../trigger/pace.ts';
-import { alert } from './alert.ts';
+import { lifecycleRow } from './tell.ts';
 import { refOf, type TriggerName, type TriggerState } from './trigger-state.ts';
 
 /** What is told of a burst: once when it begins, once when it is over. */
@@ -13,7 +13,7 @@ export type Told = {
   readonly rows: readonly Write[];
 };
 
-/** @param cause the record of the event that moved it, if one did. */
+/** @param by the record of the event that moved it; where none did, the place of the record that this makes. */
 export function tellBurst(
   org: OrgId,
   name: TriggerName,
@@ -21,17 +21,26 @@ export function tellBurst(
   { pace, edge }: Paced,
   limits: Limits,
   now: UnixMs,
-  cause?: number,
+  by: { readonly event: number } | { readonly place: number },
 ): Told {
   // Looked at again when it would be over without another match, in case nothing comes to end it.
   const due = edge === null ? before.due : edge === 'began' ? calmBy(limits, now) : null;
   const state = { ...before, pace, due };
   if (edge === null) return { state, audit: [], rows: [] };
   const ref = refOf(name);
+  const alert = limits?.burst?.alert;
+  const seq = 'event' in by ? by.event : by.place;
+  const data = {
+    seq,
+    playbook: name.playbook,
+    trigger: name.trigger,
+    outcome: edge,
+    ...(alert !== undefined && { alert }),
+  };
   const record = { org, kind: 'trigger.burst' as const, actor: 'system:trigger', ref, outcome: edge };
   return {
     state,
-    audit: [cause === undefined ? record : { ...record, cause }],
-    rows: [alert({ kind: 'trigger.burst', org, subject: ref, state: edge, to: limits?.burst?.alert ?? null, at: now })],
+    audit: ['event' in by ? { ...record, cause: by.event } : record],
+    rows: [lifecycleRow(org, now, { type: 'interlock.trigger.burst', subject: ref, data })],
   };
 }

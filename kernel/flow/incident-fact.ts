@@ -2,6 +2,8 @@ import * as v from 'valibot';
 import { IncidentId } from '../../sdk/contract/api-word.ts';
 import type { OrgId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
+import type { Incident } from '../incident/incident.ts';
+import { readIncident } from '../incident/stored.ts';
 import { KEYS } from './keys.ts';
 
 /**
@@ -17,14 +19,16 @@ export function openIncidentFacts(read: (key: string) => string | undefined, org
       const key = KEYS.incident(org, id);
       if (!seen.has(key)) seen.set(key, read(key));
       const text = seen.get(key);
-      return text === undefined ? undefined : factOf(JSON.parse(text) as JsonObject);
+      return text === undefined ? undefined : factOf(readIncident(text).incident);
     },
     haveMoved: (): boolean => [...seen].some(([key, text]) => read(key) !== text),
   };
 }
 
 /** What is not known of it is absent, so that a rule which asks for it is undecided. */
-const factOf = ({ state, severity }: JsonObject): JsonObject => ({
-  ...(state !== undefined && { state }),
-  ...(severity !== undefined && severity !== null && { severity }),
+const factOf = ({ state, severity, confidence, uncertainty }: Incident): JsonObject => ({
+  state,
+  ...(severity !== 'unknown' && { severity }),
+  ...(confidence !== null && { confidence }),
+  ...(uncertainty !== null && { uncertainty }),
 });

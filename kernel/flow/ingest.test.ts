@@ -8,6 +8,7 @@ import type { Digest, OrgId } from '../base/id.ts';
 import { OCSF_FINDINGS } from '../incident/finding.ts';
 import { toGraph } from '../playbook/compile.ts';
 import { PlaybookSchema } from '../playbook/schema.ts';
+import { openArrivals } from './arrivals.ts';
 import type { Driver, Start } from './drive.ts';
 import { openIngest } from './ingest.ts';
 import { openLedger } from './ledger.ts';
@@ -72,6 +73,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     driver,
     registry,
     pending,
+    arrivals: openArrivals({ store, read: ledger.read, driver, registry, report }),
     clock,
     entropy,
     runsInFlight,

@@ -13,6 +13,7 @@ import { type Evaluated, evaluateActive, type JudgedCounts, type TriggerEvaluati
 import type { NormalEvent } from '../trigger/event.ts';
 import type { ActiveTrigger } from '../trigger/indexed.ts';
 import { type Admission, type Ask, admit, type Change, resultOf } from './admission.ts';
+import type { Arrival, Arrivals } from './arrivals.ts';
 import type { Driver, Judgements, Prepared, Start } from './drive.ts';
 import { gather } from './gather.ts';
 import { openIncidentFacts } from './incident-fact.ts';
@@ -22,7 +23,15 @@ import type { Ledger } from './ledger.ts';
 import type { Pending, PendingRow } from './pending.ts';
 import type { ActiveSchedule, Registry } from './registry.ts';
 import { startOf } from './start-of.ts';
-import { contentOf, countsOf, eventIdOf, type StoredEvent, type TriggerOutcome, toldOf } from './stored-event.ts';
+import {
+  contentOf,
+  countsOf,
+  eventIdOf,
+  type StoredEvent,
+  type TriggerOutcome,
+  toldOf,
+  type Woken,
+} from './stored-event.ts';
 import { incidentRows } from './tell.ts';
 import { readState, stateRows } from './trigger-state.ts';
 import { watch } from './watch.ts';
@@ -37,6 +46,8 @@ export type Receipt = {
   readonly seq: number;
   readonly triggers: readonly TriggerOutcome[];
   readonly counts: JudgedCounts;
+  /** Steps that waited for it. */
+  readonly woke: readonly Woken[];
 };
 export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
 
@@ -74,12 +85,13 @@ export function openIngest(deps: {
   driver: Driver;
   registry: Registry;
   pending: Pending;
+  arrivals: Arrivals;
   clock: Clock;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
   report: (defect: unknown) => void;
 }): { readonly take: Ingest; readonly fire: Fire } {
-  const { store, ledger, driver, registry, pending, clock, entropy, runsInFlight, report } = deps;
+  const { store, ledger, driver, registry, pending, arrivals, clock, entropy, runsInFlight, report } = deps;
   const { read } = ledger;
 
   const take: Ingest = async (by, event) => {
@@ -96,12 +108,13 @@ export function openIngest(deps: {
       const incidents = openIncidentFacts(read, by.org);
       const evaluated = await evaluateActive(org.triggers, event, incidents.incidentOf);
       const matches = await matchesOf(taking, evaluated);
+      const wanted = await arrivals.find(by.org, event);
 
       // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
       // repeat, and what was judged by triggers or incidents that have moved is judged again.
       const haveMoved = org.triggers.revision() !== revision || incidents.haveMoved();
       if (read(KEYS.event(by.org, id)) !== undefined || haveMoved) continue;
-      const taken = commit(taking, evaluated, matches);
+      const taken = commit(taking, evaluated, matches, wanted);
       if (taken) return taken;
     }
   };
@@ -193,6 +206,7 @@ export function openIngest(deps: {
     taking: Taking,
     { triggers, evaluations, counts }: Evaluated,
     matches: readonly Match[],
+    wanted: readonly Arrival[] = [],
   ): Promise<Result<Receipt, IngestFault>> | undefined {
     const { by, id, event } = taking;
     const now = clock.now();
@@ -249,11 +263,17 @@ export function openIngest(deps: {
       return { ...told, ...(rest.outcome === 'matched' && { outcome: 'error' }), ...result };
     });
     const told = toldOf(outcomes);
-    const stored: StoredEvent = { id, receivedAt: now, by: by.id, seq, event, triggers: told, counts };
+    const arrived = arrivals.stillWanted(by.org, wanted);
+    const woke = arrived.map(({ run, step }) => ({ run, step }));
+    const stored: StoredEvent = {
+      ...{ id, receivedAt: now, by: by.id, seq, event, triggers: told, counts },
+      ...(woke.length > 0 && { woke }),
+    };
     const text = JSON.stringify(stored);
     gathered.push([
       { key: KEYS.event(by.org, id), value: text },
       { key: KEYS.eventAt(by.org, now, id), value: '' },
+      ...arrivals.rowsOf(by.org, id, arrived),
     ]);
     const { rows } = gathered;
     const actor = actorOf(by.id);
@@ -266,7 +286,8 @@ export function openIngest(deps: {
         driver.adopt(prepared);
         if (row) pending.begun(row);
       }
-      return ok({ event: id, repeat: false, seq, triggers: told, counts });
+      arrivals.wake(by.org, id, arrived);
+      return ok({ event: id, repeat: false, seq, triggers: told, counts, woke });
     });
   }
 
@@ -335,7 +356,14 @@ export function openIngest(deps: {
       cause: stored.seq,
     };
     await ledger.stage({ audit: [repeated], rows: move });
-    return ok({ event: id, repeat: true, seq: stored.seq, triggers, counts: countsOf(stored) });
+    return ok({
+      event: id,
+      repeat: true,
+      seq: stored.seq,
+      triggers,
+      counts: countsOf(stored),
+      woke: stored.woke ?? [],
+    });
   }
 
   return { take, fire };

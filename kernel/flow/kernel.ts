@@ -9,6 +9,7 @@ import type { ModuleStore } from '../port/module-store.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import { isEnded, type Run } from '../run/state.ts';
+import { openArrivals } from './arrivals.ts';
 import { createBroker, type EgressRefused } from './broker.ts';
 import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
@@ -32,6 +33,7 @@ import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
 import { openReplayEvents, type ReplayEvents } from './replay.ts';
 import { openSchedule } from './schedule.ts';
+import { processScheduler, type Scheduler } from './scheduler.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
@@ -48,6 +50,8 @@ export type Ports = {
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
   readonly modules: ModuleStore;
+  /** Absent: the timers of the process. */
+  readonly scheduler?: Scheduler;
   /** Told of every defect that stopped a turn, so that none is silent. */
   readonly report?: (defect: unknown) => void;
   /** Told of every request of a plugin that was stopped, with what would let it pass. For the operator's eyes. */
@@ -99,19 +103,21 @@ const SWEEP_MS = 50;
 const STOP_GRACE_MS = 3_000;
 
 export function openKernel(ports: Ports): Kernel {
-  const { store, clock, entropy, cells, egress, modules, report = () => undefined } = ports;
-  const ledger: Ledger = openLedger({ store, clock, entropy });
+  const { store, clock, entropy, cells, egress, modules } = ports;
+  const { scheduler = processScheduler, report = () => undefined } = ports;
+  const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
   const driver: Driver = openDriver({ store, ledger, registry, judges, clock });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const worker = openWorker({
     cells,
-    broker: createBroker({ egress, secrets, ...(ports.onRefusal ? { onRefusal: ports.onRefusal } : {}) }),
+    broker: createBroker({ egress, secrets, scheduler, ...(ports.onRefusal ? { onRefusal: ports.onRefusal } : {}) }),
     driver,
     registry,
     clock,
     entropy,
+    scheduler,
     report,
   });
   const timers = openTimers({ store, ledger, driver, clock, report });
@@ -120,19 +126,21 @@ export function openKernel(ports: Ports): Kernel {
   const feed = openFeed({ store, ledger });
   const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
+  const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
   const { take, fire } = openIngest({
     store,
     ledger,
     driver,
     registry,
     pending,
+    arrivals,
     clock,
     entropy,
     runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
-  const waiting = openWaiting({ query, driver });
+  const waiting = openWaiting({ query, driver, scheduler });
   const outbox = openOutbox({
     ledger,
     registry,
@@ -145,7 +153,7 @@ export function openKernel(ports: Ports): Kernel {
   });
   const prune = openPrune({ store, ledger, registry, clock });
   const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
-  let ticking: NodeJS.Timeout | undefined;
+  let stopTicking: () => void = () => undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
 
@@ -160,6 +168,7 @@ export function openKernel(ports: Ports): Kernel {
     inFlight.set(run.org, open);
     if (isEnded(run)) waiting.ended(run);
     children.turned(run);
+    arrivals.noted(run);
     pending.turned(run);
   });
 
@@ -178,6 +187,7 @@ export function openKernel(ports: Ports): Kernel {
     if (!run) return;
     inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
     pending.turned(run);
+    arrivals.noted(run);
     await children.takeUpOrphan(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
@@ -187,7 +197,8 @@ export function openKernel(ports: Ports): Kernel {
 
   /** One org after the other; the kernel serves meanwhile. */
   const buildAllLists = async () => {
-    for (const org of registry.orgs()) await buildLists({ store, ledger, org, isStopping: () => isStopping });
+    for (const org of registry.orgs())
+      await buildLists({ store, ledger, scheduler, org, isStopping: () => isStopping });
   };
 
   /** One record in every org: the life of the kernel is part of each org's log. */
@@ -254,15 +265,16 @@ export function openKernel(ports: Ports): Kernel {
       await tellEveryOrg('kernel.started');
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
+      await arrivals.takeUp();
       building = buildAllLists().catch(report);
       pending.resume();
       outbox.begin();
-      ticking = setInterval(() => {
+      stopTicking = scheduler.every(SWEEP_MS, () => {
         void timers.sweep().catch(report);
         void schedule.sweep().catch(report);
         outbox.sweep();
         void prune.sweep().catch(report);
-      }, SWEEP_MS);
+      });
       const open = [...inFlight].flatMap(([org, runs]) => [...runs].map((run) => [org, run] as const));
       return { ...recovered, open: openWork.count(open) };
     },
@@ -272,7 +284,7 @@ export function openKernel(ports: Ports): Kernel {
     failure: ledger.failure,
 
     async stop() {
-      clearInterval(ticking);
+      stopTicking();
       isStopping = true;
       await building;
       await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);

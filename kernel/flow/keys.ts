@@ -36,7 +36,6 @@ export const KEYS = {
   trigger: (org: OrgId, playbook: string, trigger: string) => `${org}/trigger/${playbook}/${trigger}`,
   pending: (org: OrgId, playbook: string, run: RunId) => `${org}/pending/${playbook}/${run}`,
   absorbed: (org: OrgId, run: RunId) => `${org}/absorbed/${run}`,
-  alert: (org: OrgId, kind: string, subject: string) => `${org}/alert/${kind}/${subject}`,
   run: (org: OrgId, run: RunId) => `${org}/run/${run}`,
   turn: (org: OrgId, run: RunId, version: number) => `${org}/turn/${run}/${padded(version, 6)}`,
   /** Steps that wait for an event, under the key that the event will have; and by run, which says that it still does. */

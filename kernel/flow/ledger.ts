@@ -5,6 +5,7 @@ import type { OrgId } from '../base/id.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
 import { KEYS } from './keys.ts';
+import { processScheduler, type Scheduler } from './scheduler.ts';
 
 /**
  * The one way to write. A change is rows and the audit records that describe them, in one commit: there is no state
@@ -42,8 +43,8 @@ type Batch = {
 };
 const emptyBatch = (): Batch => ({ rows: [], lines: new Map(), waiting: [] });
 
-export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy }): Ledger {
-  const { store, clock, entropy } = deps;
+export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy; scheduler?: Scheduler }): Ledger {
+  const { store, clock, entropy, scheduler = processScheduler } = deps;
   const stored = store.get(KEYS.auditHead);
   let head: ChainHead = stored ? (JSON.parse(stored) as ChainHead) : emptyChain(entropy.id().slice(-16));
   const orgHeads = new Map<OrgId, OrgHead>();
@@ -118,7 +119,7 @@ export function openLedger(deps: { store: Store; clock: Clock; entropy: Entropy 
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       forming.waiting.push({ done: resolve, fail: reject });
       // One turn of the event loop gathers what arrived together into one commit.
-      if (!committing) setImmediate(pump);
+      if (!committing) scheduler.soon(pump);
       return promise;
     },
     onDurable: (handler) => void durable.push(handler),

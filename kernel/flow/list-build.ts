@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type OrgId, toRunId } from '../base/id.ts';
 import type { Store, Write } from '../port/store.ts';
 import { readTurn } from '../run/upcast.ts';
@@ -6,6 +5,7 @@ import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /**
  * Makes the lists of runs that were stored before there were any: newest first, in bounded steps beside all other work.
@@ -27,10 +27,12 @@ const PER_BREATH = 16;
 export async function buildLists(deps: {
   store: Store;
   ledger: Pick<Ledger, 'read' | 'stage'>;
+  scheduler: Pick<Scheduler, 'soon'>;
   org: OrgId;
   isStopping: () => boolean;
 }): Promise<void> {
-  const { store, ledger, org, isStopping } = deps;
+  const { store, ledger, scheduler, org, isStopping } = deps;
+  const breath = () => new Promise<void>((resolve) => scheduler.soon(resolve));
   const read = <T>(key: string): T | undefined => {
     const text = ledger.read(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -74,7 +76,7 @@ export async function buildLists(deps: {
     const runs = store.range({ from: span.from, to, limit: PER_COMMIT, reverse: true });
     const fixed: Fixed[] = [];
     for (const [index, { key }] of runs.entries()) {
-      if (index % PER_BREATH === 0) await nextTurn();
+      if (index % PER_BREATH === 0) await breath();
       fixed.push(fixedOf(key.slice(prefix.length + 1)));
     }
     before = runs.length < PER_COMMIT ? null : (fixed.at(-1)?.id ?? null);

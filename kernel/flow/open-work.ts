@@ -52,9 +52,9 @@ export function openOpenWork(deps: {
 }) {
   const { store, query, registry, driver, isCalled, clock } = deps;
 
-  const isUnderWay = ({ org, id }: Run, wait: Wait): boolean => {
+  const isUnderWay = ({ org, id, playbook }: Run, wait: Wait): boolean => {
     const { step } = wait;
-    if (step === null) return true;
+    if (step === null) return store.get(KEYS.pending(org, playbook.name, id)) !== undefined;
     if (wait.what === 'event') return store.get(KEYS.wait(org, wait.key, id, step)) !== undefined;
     if (wait.what === 'run') return driver.load(org, wait.child)?.ended === null;
     return isCalled(org, id, step);

@@ -92,6 +92,22 @@ describe('the end of an execute', () => {
       answered(replied({ ok: true, output: 'x'.repeat(70_000) })),
       'failed invalid_input',
     ],
+    // What could not be read says nothing of what was done: only the plugin can say that it failed.
+    [
+      'a reply that is not JSON, after the effect',
+      answered(replied('nonsense'), { use: use({ unsafe: 'answered' }) }),
+      'indeterminate',
+    ],
+    [
+      'a reply without a sound ok, after the effect',
+      answered(replied({ ok: 'yes' }), { use: use({ unsafe: 'answered' }) }),
+      'indeterminate',
+    ],
+    [
+      'an output that is too large, after the effect',
+      answered(replied({ ok: true, output: 'x'.repeat(70_000) }), { use: use({ unsafe: 'answered' }) }),
+      'indeterminate',
+    ],
   ])('%s', (_, given, expected) => {
     const outcome = outcomeOf(given);
     expect(outcome.kind === 'failed' ? `failed ${outcome.error.class}` : outcome.kind).toBe(expected);

@@ -39,7 +39,10 @@ export function brokeOff(): Answered {
   return { outcome, use: { ...NOTHING_USED, unsafe: 'uncertain' }, effect: 'write', checkOutput: () => undefined };
 }
 
-type Reply = { readonly ok: true; readonly output: Json } | { readonly ok: false; readonly error: StepError };
+/** `isSaid`: it is the plugin that says so; else it said nothing that could be read. */
+type Reply =
+  | { readonly ok: true; readonly output: Json }
+  | { readonly ok: false; readonly error: StepError; readonly isSaid: boolean };
 
 /** Everything but a well-formed reply becomes an error of ours. */
 function replyOf({ outcome, use }: Answered): Reply {
@@ -66,6 +69,7 @@ function replyOf({ outcome, use }: Answered): Reply {
 const failure = (errorClass: StepError['class'], message: string): Reply => ({
   ok: false,
   error: { class: errorClass, message: printable(message) },
+  isSaid: false,
 });
 
 function readReply(text: string): Reply {
@@ -78,9 +82,11 @@ function readReply(text: string): Reply {
   if (typeof reply !== 'object' || reply === null || !('ok' in reply))
     return failure('internal', 'the reply has no ok');
   if (reply.ok === true) return { ok: true, output: ('output' in reply ? reply.output : null) as Json };
+  if (reply.ok !== false) return failure('internal', 'the reply has an ok that is neither true nor false');
   const error = 'error' in reply ? (reply.error as { class?: unknown; message?: unknown } | null) : null;
   const known = isErrorClass(error?.class) ? error.class : 'internal';
-  return failure(known, typeof error?.message === 'string' ? error.message : 'the plugin gave no reason');
+  const told = typeof error?.message === 'string' ? error.message : 'the plugin gave no reason';
+  return { ok: false, error: { class: known, message: printable(told) }, isSaid: true };
 }
 
 /** The end of an `execute`. */
@@ -94,7 +100,7 @@ export function outcomeOf(answered: Answered): Outcome {
   }
   // A whole answer that the plugin read and reports as an error did not change anything the plugin knows of. A request
   // without an answer, or an answer that the plugin did not live to read, may have.
-  const readIt = answered.outcome.kind === 'replied' && use.unsafe !== 'uncertain' && use.denied === null;
+  const readIt = reply.isSaid && use.unsafe !== 'uncertain';
   if (mayHaveHappened(effect, use) && !readIt) return unknown(answered.outcome.kind);
   return { kind: 'failed', error: reply.error, ...leftOf(answered) };
 }

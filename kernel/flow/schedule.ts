@@ -106,7 +106,9 @@ export function openSchedule(deps: {
     const judged = found.triggers.of(playbook).find((one) => one.trigger.id === trigger);
     const limits = judged?.trigger.limits;
     const now = clock.now();
-    const { state, audit, rows } = tellBurst(org, name, before, settle(before.pace, limits, now), limits, now);
+    const { state, audit, rows } = tellBurst(org, name, before, settle(before.pace, limits, now), limits, now, {
+      place: ledger.nextSeq(),
+    });
     // Not over yet: looked at again a little later, unless a match has ended it by then.
     if (audit.length === 0) return false;
     await ledger.stage({ audit, rows: [...stateRows(org, name, before, state), ...rows] });

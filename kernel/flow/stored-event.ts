@@ -1,6 +1,6 @@
 import type { Suppressed } from '../../sdk/contract/api-trigger.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
-import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
+import type { Digest, EventId, OrgId, RunId, StepRunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { JudgedCounts, TriggerEvaluation } from '../trigger/evaluate.ts';
@@ -24,7 +24,12 @@ export type StoredEvent = {
   readonly triggers: readonly TriggerOutcome[];
   /** Absent where every trigger was judged and told, as kernels did that kept no index. */
   readonly counts?: JudgedCounts;
+  /** Absent where it was none. */
+  readonly woke?: readonly Woken[];
 };
+
+/** A step that waited for the event. */
+export type Woken = { readonly run: RunId; readonly step: StepRunId };
 
 /** What is kept of what came out: all that did anything or could not be told, and the first that did not match. */
 export function toldOf(outcomes: readonly TriggerOutcome[]): readonly TriggerOutcome[] {

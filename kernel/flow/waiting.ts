@@ -2,9 +2,11 @@ import type { OrgId, RunId } from '../base/id.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import type { Driver } from './drive.ts';
 import type { Query } from './query.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /** Lets a caller wait for the end of a run instead of asking again and again. */
-export function openWaiting({ query, driver }: { query: Query; driver: Driver }) {
+export function openWaiting(deps: { query: Query; driver: Driver; scheduler: Scheduler }) {
+  const { query, driver, scheduler } = deps;
   const waiters = new Map<RunId, Set<(run: Run | undefined) => void>>();
   let over = false;
 
@@ -21,9 +23,9 @@ export function openWaiting({ query, driver }: { query: Query; driver: Driver })
       const { promise, resolve } = Promise.withResolvers<Run | undefined>();
       const waiting = waiters.get(id) ?? new Set();
       waiters.set(id, waiting.add(resolve));
-      const timer = setTimeout(resolve, timeoutMs, undefined);
+      const takeBack = scheduler.after(timeoutMs, () => resolve(undefined));
       const ended = await promise;
-      clearTimeout(timer);
+      takeBack();
       waiting.delete(resolve);
       if (waiting.size === 0) waiters.delete(id);
       return ended ?? query.run(org, id);

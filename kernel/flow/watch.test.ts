@@ -106,21 +106,27 @@ describe('a rule over the incident that an event names', () => {
     all: [
       { fact: 'event', path: '/kind', operator: 'equal', value: 'c2' },
       { fact: 'incident', path: '/state', operator: 'in', value: ['new', 'triaged'] },
-      { fact: 'incident', path: '/severity', operator: 'greaterThanInclusive', value: 4 },
+      { fact: 'incident', path: '/severity', operator: 'in', value: ['high', 'critical'] },
     ],
   };
   const openAsking = () => openTriggerWorld([playbookOf([{ id: 'asks', on: 'event', where, incident: '/finding' }])]);
   const put = (world: World, id: string, incident: object) =>
     world.ledger.stage({
       audit: [{ org: ORG, kind: 'incident.updated', actor: 'system:test' }],
-      rows: [{ key: `${ORG}/incident/${id}`, value: JSON.stringify(incident) }],
+      rows: [
+        {
+          key: `${ORG}/incident/${id}`,
+          value: JSON.stringify({ incident: id, org: ORG, confidence: null, uncertainty: null, ...incident }),
+        },
+      ],
     });
 
   test.each<[string, object | undefined, string]>([
-    ['in a state that is wanted', { state: 'triaged', severity: 5 }, 'matched'],
-    ['in another', { state: 'closed', severity: 5 }, 'not_matched'],
-    ['too mild', { state: 'new', severity: 1 }, 'not_matched'],
-    ['of unknown severity', { state: 'new', severity: null }, 'not_matched'],
+    ['in a state that is wanted', { state: 'triaged', severity: 'high' }, 'matched'],
+    ['in another', { state: 'closed', severity: 'high' }, 'not_matched'],
+    ['too mild', { state: 'new', severity: 'low' }, 'not_matched'],
+    ['of unknown severity', { state: 'new', severity: 'unknown' }, 'not_matched'],
+    ['of which the first kernels wrote', { state: 'new', timeline: [] }, 'not_matched'],
     ['unknown', undefined, 'not_matched'],
   ])('%s', async (_, incident, outcome) => {
     const world = await openAsking();
@@ -130,14 +136,14 @@ describe('a rule over the incident that an event names', () => {
 
   test.each<Json>([7, '', '../inc-7', ['inc-7'], 'a b'])('an id that is none (%j) is no incident', async (finding) => {
     const world = await openAsking();
-    await put(world, 'inc-7', { state: 'new', severity: 5 });
+    await put(world, 'inc-7', { state: 'new', severity: 'high' });
     expect(await world.send({ finding })).toBe('not_matched');
   });
 
   test('what is staged counts, and a decision on an incident that has moved is made again', async () => {
     const world = await openAsking();
-    await put(world, 'inc-7', { state: 'new', severity: 5 });
-    world.meanwhile(() => put(world, 'inc-7', { state: 'closed', severity: 5 }));
+    await put(world, 'inc-7', { state: 'new', severity: 'high' });
+    world.meanwhile(() => put(world, 'inc-7', { state: 'closed', severity: 'high' }));
     expect(await world.send({ finding: 'inc-7' })).toBe('not_matched');
     expect(world.standings()).toEqual([]);
   });

@@ -13,6 +13,7 @@ import type { Broker } from './broker.ts';
 import type { Driver } from './drive.ts';
 import { type Answered, brokeOff, checkOf, failedBefore, outcomeOf, planOf, undoOf } from './outcome.ts';
 import type { Registry } from './registry.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /**
  * Carries out calls: a cell, with the broker as its one way out. What comes back becomes an input of the run.
@@ -35,9 +36,10 @@ export function openWorker(deps: {
   registry: Registry;
   clock: Clock;
   entropy: Entropy;
+  scheduler: Scheduler;
   report: (defect: unknown) => void;
 }) {
-  const { cells, broker, driver, registry, clock, entropy, report } = deps;
+  const { cells, broker, driver, registry, clock, entropy, scheduler, report } = deps;
   const inFlight = new Map<string, AbortController>();
   /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, Waiting>();
@@ -175,10 +177,10 @@ export function openWorker(deps: {
     async stop(graceMs: number): Promise<void> {
       const quiet = Promise.withResolvers<void>();
       onQuiet = quiet.resolve;
-      const impatience = setTimeout(quiet.resolve, graceMs);
+      const takeBack = scheduler.after(graceMs, quiet.resolve);
       next();
       await quiet.promise;
-      clearTimeout(impatience);
+      takeBack();
       stopped = true;
       waiting.clear();
       turns.clear();

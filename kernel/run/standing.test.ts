@@ -103,10 +103,16 @@ describe('a run stands', () => {
     ['by people alone, of a settlement', unknown, 20 * MINUTE, {}, 'person'],
     ['late when the call is older than its timeout', () => begin({ steps: LOW }), 16_000, {}, 'late no-answer'],
     ['late when nobody looks at what is due', planned, 31 * MINUTE, {}, 'late overdue'],
-    ['stuck without the call', () => begin({ steps: LOW }), 11_000, { isUnderWay: () => false }, 'stuck call-lost'],
+    ['stuck without the call', () => begin({ steps: LOW }), 11_000, { isUnderWay: () => false }, 'stuck wait-lost'],
     ['stuck without the timer', planned, 0, { hasTimer: false }, 'stuck no-timer'],
   ])('%s', (_, of, ms, evidence, expected) => {
     expect(Object.values(stands(of(), ms, evidence)).join(' ')).toBe(expected);
+  });
+
+  test('stuck when it waits for its turn and stands in no line', () => {
+    const queued = begin({ start: { queued: true } });
+    expect(stands(queued, 11_000)).toEqual({ kind: 'moving' });
+    expect(stands(queued, 11_000, { isUnderWay: () => false })).toEqual({ kind: 'stuck', why: 'wait-lost' });
   });
 
   test('stuck when it waits for nothing', () => {

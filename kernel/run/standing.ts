@@ -121,12 +121,15 @@ const earlier = (a: UnixMs, b: UnixMs): UnixMs => (a < b ? a : b);
 export type Standing =
   | { readonly kind: 'moving' | 'person' }
   | { readonly kind: 'late'; readonly why: 'overdue' | 'no-answer' }
-  | { readonly kind: 'stuck'; readonly why: 'no-wait' | 'no-timer' | 'call-lost' | 'unreadable' };
+  | { readonly kind: 'stuck'; readonly why: 'no-wait' | 'no-timer' | 'wait-lost' | 'unreadable' };
 
 /** What is found outside of the run's own state. */
 export type Evidence = {
   readonly now: UnixMs;
-  /** The call is carried out, or queued for it, in this process; the event is looked for; the run it waits for goes on. */
+  /**
+   * The call is carried out, or queued for it, in this process; the event is looked for; the run that it waits for goes
+   * on; it stands in the line in which it waits for its turn.
+   */
   readonly isUnderWay: (wait: Wait) => boolean;
   /** The row that will wake the run at its next due time is there. */
   readonly hasTimer: boolean;
@@ -139,9 +142,9 @@ export function standingOf(run: Run, waits: readonly Wait[], { now, isUnderWay, 
   if (waits.length === 0) return { kind: 'stuck', why: 'no-wait' };
   if (!hasTimer) return { kind: 'stuck', why: 'no-timer' };
   const isPast = (instant: UnixMs) => now > after(instant, GRACE);
-  const isAsked = (wait: Wait) => isCall(wait) || wait.what === 'event' || wait.what === 'run';
+  const isAsked = (wait: Wait) => isCall(wait) || wait.step === null || wait.what === 'event' || wait.what === 'run';
   if (waits.some((wait) => isAsked(wait) && isPast(wait.since) && !isUnderWay(wait)))
-    return { kind: 'stuck', why: 'call-lost' };
+    return { kind: 'stuck', why: 'wait-lost' };
   const due = nextDue(run);
   if (due !== null && isPast(due)) return { kind: 'late', why: 'overdue' };
   if (waits.some((wait) => isCall(wait) && isPast(wait.until))) return { kind: 'late', why: 'no-answer' };

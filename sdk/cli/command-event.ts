@@ -86,20 +86,21 @@ function notFollowed(fault: ClientFault, session: Session): Ending {
     : cannot(`the event was accepted and its runs go on, but they cannot be followed: ${why.error.text}`);
 }
 
-function sayReceipt({ event, repeat, triggers, counts }: Receipt): void {
+function sayReceipt({ event, repeat, triggers, counts, woke }: Receipt): void {
   say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
   const { judged, ruledOut } = counts;
   if (judged + ruledOut === 0) say('  no active playbook has a trigger');
   if (triggers.length > 0) say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
   const untold = judged + ruledOut - triggers.length;
   if (untold > 0) say(`  ${untold} other triggers did not match (interlock trigger explain shows why)`);
+  for (const { run, step } of woke) say(`  ${clean(run, 64)} waited for it at ${clean(step, 80)}`);
   if (repeat && triggers.some(({ runState }) => isOverWithoutSuccess(runState))) {
     note('An event is taken once. To have it run again, send it under a new id (docs/playbooks.md, "Run again").');
   }
 }
 
 const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
-  runState !== null && !['running', 'waiting', 'completed'].includes(runState);
+  runState !== null && !['pending', 'running', 'waiting', 'undoing', 'completed'].includes(runState);
 
 const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: TriggerOutcome): string[] => [
   `${clean(playbook, 63)}/${clean(trigger, 63)}`,

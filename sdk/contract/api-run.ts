@@ -250,7 +250,7 @@ export const OpenRun = v.object({
   /** `stuck`: nothing that is on its way will move it. `late`: what it waits for should have come. `person`: people only. */
   standing: v.picklist(STANDINGS),
   /** Of a run that is late or stuck. */
-  why: v.nullable(v.picklist(['overdue', 'no-answer', 'no-wait', 'no-timer', 'call-lost', 'unreadable'])),
+  why: v.nullable(v.picklist(['overdue', 'no-answer', 'no-wait', 'no-timer', 'wait-lost', 'unreadable'])),
 });
 export type OpenRun = v.InferOutput<typeof OpenRun>;
 

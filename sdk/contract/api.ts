@@ -35,6 +35,7 @@ import {
   PrincipalName,
   RunId,
   Seq,
+  StepRunName,
   TokenId,
 } from './api-word.ts';
 import { LifecycleEvent, LifecycleWebhook } from './lifecycle.ts';
@@ -91,6 +92,8 @@ export const Receipt = v.object({
   /** All that matched, lack fields or could not be judged, and the first that did not match. */
   triggers: v.array(TriggerOutcome),
   counts: JudgedCounts,
+  /** Steps that waited for this event. */
+  woke: v.array(v.object({ run: RunId, step: StepRunName })),
 });
 /** Always a list, in the order of the request. */
 export const Published = v.object({ events: v.array(Receipt) });
@@ -111,6 +114,8 @@ export const StoredEvent = v.object({
   data: Fields,
   triggers: v.array(TriggerOutcome),
   counts: JudgedCounts,
+  /** Steps that waited for this event. */
+  woke: v.array(v.object({ run: RunId, step: StepRunName })),
 });
 export type StoredEvent = v.InferOutput<typeof StoredEvent>;
 

@@ -102,11 +102,13 @@ export const LIFECYCLE = {
     digest: Digest,
     by: Principal,
   }),
-  'interlock.trigger.burst': kind('A trigger fired more often than its limit allows.', {
+  'interlock.trigger.burst': kind('More matches came than a trigger may have (`began`), or no more do (`over`).', {
     ...seq,
     playbook: Name,
     trigger: Name,
     outcome: Word,
+    /** For whom it is, as the trigger names them. */
+    alert: v.optional(Name),
   }),
   'interlock.breaker.opened': kind('Calls to a target are held back, because it does not answer.', {
     ...seq,

@@ -232,6 +232,7 @@ export const receipt: Receipt = {
     },
   ],
   counts: { judged: 2, notMatched: 1, ruledOut: 40 },
+  woke: [],
 };
 
 export const explained: ExplainedPlaybook = {

@@ -62,8 +62,11 @@ export async function crashLoop(world: FaultWorld, { kills, seed, say }: CrashLo
   const promises = openPromises(world, load, people);
   try {
     for (let kill = 1; kill <= kills; kill++) {
+      // Nothing is sent while the checks are made, so that there is as much to do for each kill on any machine.
+      load.goOn();
       await pause(400 * random());
       await world.kernel().end();
+      load.rest();
       // One start in five is killed too, wherever it is: while it loads, while it recovers, or just listening.
       if (random() < 0.2 && kill < kills) {
         const victim = world.launch();

@@ -10,6 +10,9 @@ export type Load = {
   readonly taken: ReadonlyMap<number, Taken>;
   /** Requests that ended without an answer. */
   unanswered(): number;
+  /** Nothing more is sent, not even again, until `goOn`. */
+  rest(): void;
+  goOn(): void;
   /** Resolves when everything that was begun is taken. */
   stop(): Promise<void>;
 };
@@ -34,10 +37,13 @@ export function startLoad(
   let next = 1;
   let unanswered = 0;
   let stopping = false;
+  let turn = Promise.withResolvers<void>();
+  turn.resolve();
 
   const send = async (n: number): Promise<void> => {
     const field = fieldOf(n);
     for (;;) {
+      await turn.promise;
       try {
         const answer = await api.publish(cloudEvent(`load-${n}`, { [field]: addressOf(n), incident: `inc-${n}` }));
         const receipt = answer.data?.events[0];
@@ -67,8 +73,13 @@ export function startLoad(
   return {
     taken,
     unanswered: () => unanswered,
+    rest() {
+      turn = Promise.withResolvers<void>();
+    },
+    goOn: () => turn.resolve(),
     async stop() {
       stopping = true;
+      turn.resolve();
       await senders_;
     },
   };

@@ -36,7 +36,7 @@ const standings = (standIn: StandIn) => list(standIn).map(({ standing }) => Obje
 /** A run that waits for an approval (or for the answer to its post), and what is on the record then. */
 async function oneRun(playbook: string) {
   const standIn = await open([], playbook, 0);
-  if (playbook === POST_ONCE) {
+  if (playbook.startsWith(POST_ONCE)) {
     const free = standIn.holdCells();
     closing.unshift(free);
   }
@@ -44,7 +44,7 @@ async function oneRun(playbook: string) {
   const id = (receipt.ok && receipt.value.triggers[0]?.run) as RunId;
   await until(
     async () => standIn.run(id),
-    (run) => (playbook === POST_ONCE ? standIn.calls() === 1 : run?.state === 'waiting'),
+    (run) => (playbook.startsWith(POST_ONCE) ? standIn.calls() === 1 : run?.state === 'waiting'),
   );
   return { standIn, id, rows: standIn.record.rows() };
 }
@@ -88,7 +88,7 @@ test('a run whose call row is gone is stuck, once the call cannot be on its way 
   standIn.clock.advance(11_000);
   expect(standings(standIn), 'in the kernel that carries it out').toEqual(['moving']);
   const second = await open(without(rows, '!call/'), POST_ONCE, 1);
-  expect(standings(second)).toEqual(['stuck call-lost']);
+  expect(standings(second)).toEqual(['stuck wait-lost']);
   expect(list(second, { only: 'moving' })).toEqual([]);
   expect(openWorkText(second.begun)).toMatch(/runs open: 1 \(waiting for: action 1\); STUCK: 1$/);
 });
@@ -124,4 +124,16 @@ test('a page that ends early goes on behind the last run that it looked at', asy
   }
   expect(seen.sort()).toEqual(names);
   expect(pages).toBeGreaterThan(1);
+});
+
+test('a run that waits for its turn stands in a line; when its row there is gone, it is stuck', async () => {
+  const LIMITED = `${POST_ONCE}\nconcurrency: { limit: 1 }\n`;
+  const { standIn } = await oneRun(LIMITED);
+  const receipt = await standIn.kernel.ingest(SENDER, { ...EVENT, sourceId: 'e2' });
+  const queued = receipt.ok && receipt.value.triggers[0]?.run;
+  standIn.clock.advance(11_000);
+  const of = (from: StandIn) => list(from).find(({ summary }) => summary.run === queued);
+  expect(of(standIn)).toMatchObject({ waits: [{ step: null, what: 'release' }], standing: { kind: 'moving' } });
+  const second = await open(without(standIn.record.rows(), `${ORG}/pending/`), LIMITED, 1);
+  expect(of(second)?.standing).toEqual({ kind: 'stuck', why: 'wait-lost' });
 });

@@ -1,7 +1,17 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { EVERYWHERE, IMPURE_WORDS, PACKAGES, PURE, PURE_MAY_IMPORT, ROOMS, ROOTS } from './rules.ts';
+import {
+  EVERYWHERE,
+  IMPURE_WORDS,
+  PACKAGES,
+  PURE,
+  PURE_MAY_IMPORT,
+  ROOMS,
+  ROOTS,
+  SCHEDULER,
+  TIME_WORDS,
+} from './rules.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const isTest = (file: string) => /\.test\.ts$|(^|\/)(test-|testlog)/.test(file);
@@ -98,6 +108,15 @@ describe('the rooms', () => {
       ],
     );
     expect(impure).toEqual([]);
+  });
+
+  test('the flow asks its scheduler for time, and its entropy for chance', () => {
+    const flow = SOURCES.filter(({ file }) => file.startsWith('kernel/flow/') && file !== SCHEDULER);
+    expect(flow.length).toBeGreaterThan(10);
+    const asking = flow.flatMap(({ file, text }) =>
+      TIME_WORDS.filter((word) => word.test(text)).map((word) => `${file} has ${word.source}`),
+    );
+    expect(asking).toEqual([]);
   });
 
   test('a map that is keyed by names from outside is read by own()', () => {

@@ -84,6 +84,17 @@ export const IMPURE_WORDS = [
   /\brandomUUID/,
 ];
 
+/** What the flow asks of its scheduler and of nobody else, so that a simulation owns its time. */
+export const SCHEDULER = 'kernel/flow/scheduler.ts';
+export const TIME_WORDS = [
+  /\bDate\.now\(/,
+  /\bperformance\.now\(/,
+  /\bsetTimeout\(/,
+  /\bsetInterval\(/,
+  /\bMath\.random\(/,
+  /\brandomUUID/,
+];
+
 /** Files that tie rooms together and may import any of them. Nobody imports them. */
 export const ROOTS = ['kernel/main.ts', 'kernel/config.ts'];
 

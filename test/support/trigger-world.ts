@@ -2,6 +2,7 @@ import { openManualClock, openSeededEntropy } from '../../kernel/adapter/memory/
 import { openMemoryStore } from '../../kernel/adapter/memory/store.ts';
 import type { OrgId, RunId } from '../../kernel/base/id.ts';
 import type { Json } from '../../kernel/base/json.ts';
+import { openArrivals } from '../../kernel/flow/arrivals.ts';
 import type { Driver, Prepared, Start } from '../../kernel/flow/drive.ts';
 import { openExport } from '../../kernel/flow/export.ts';
 import { openIngest, type Receipt } from '../../kernel/flow/ingest.ts';
@@ -137,6 +138,7 @@ export async function openTriggerWorld(
     driver,
     registry,
     pending,
+    arrivals: openArrivals({ store, read: ledger.read, driver, registry, report }),
     clock,
     entropy,
     runsInFlight: inFlight,

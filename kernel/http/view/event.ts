@@ -6,7 +6,7 @@ import { countsOf, type StoredEvent, type TriggerOutcome } from '../../flow/stor
 
 /** Shows what became of an event, and the event itself as it was taken. */
 export const receiptView = (
-  { event, repeat, seq, triggers, counts }: Receipt,
+  { event, repeat, seq, triggers, counts, woke }: Receipt,
   stateOf: StateOf,
 ): Api.Published['events'][number] => ({
   event,
@@ -14,6 +14,7 @@ export const receiptView = (
   seq,
   triggers: triggers.map((one) => triggerView(one, stateOf)),
   counts,
+  woke: [...woke],
 });
 
 /** The state of a run as it is on disk. */
@@ -50,5 +51,6 @@ export function eventView(org: OrgId, stored: StoredEvent, stateOf: StateOf): Ap
     data: event.data,
     triggers: triggers.map((one) => triggerView(one, stateOf)),
     counts: countsOf(stored),
+    woke: [...(stored.woke ?? [])],
   };
 }

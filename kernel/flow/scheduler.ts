@@ -1,0 +1,28 @@
+/**
+ * When something is done later. The flow asks the process for it here alone (long work that lets others go first aside), so
+ * that a simulation can put its own time and order in its place. What time it is says the clock, which may be set; what
+ * is here never runs backwards.
+ */
+export type Scheduler = {
+  /** Milliseconds since some instant. */
+  elapsed(): number;
+  /** Once, when everything that is ready now has had its turn. */
+  soon(task: () => void): void;
+  /** Once, in `ms` milliseconds. @returns what takes it back. */
+  after(ms: number, task: () => void): () => void;
+  /** Again and again. @returns what ends it. */
+  every(ms: number, task: () => void): () => void;
+};
+
+export const processScheduler: Scheduler = {
+  elapsed: () => performance.now(),
+  soon: (task) => void setImmediate(task),
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+  every(ms, task) {
+    const timer = setInterval(task, ms);
+    return () => clearInterval(timer);
+  },
+};

@@ -1,0 +1,231 @@
+import { type ActionName, BEHAVIOURS, MANIFEST } from './orgs.ts';
+import type { Random } from './random.ts';
+
+/**
+ * Playbooks from a grammar: random, and valid by construction. A new kind of step is one more production below, and what
+ * must hold of it one more rule in `watch.ts`.
+ */
+type Step = { readonly id: string; readonly [key: string]: unknown };
+
+/** What a production may know of the steps around it. */
+type Place = {
+  readonly random: Random;
+  readonly id: string;
+  /** Actions that have an output on every path that leads here. */
+  readonly sure: readonly string[];
+  /** Steps after this one in its block, in order. */
+  readonly later: readonly string[];
+  /** Within a foreach. */
+  readonly hasItem: boolean;
+  /** Playbooks that it may start. */
+  readonly subs: readonly string[];
+  /** Steps for a block of this step; none where blocks are deep enough. */
+  block(hasItem: boolean): readonly Step[] | undefined;
+};
+
+const PRODUCTIONS: Readonly<Record<string, { readonly weight: number; readonly make: (place: Place) => Step }>> = {
+  action: { weight: 8, make: actionStep },
+  branch: { weight: 2, make: branchStep },
+  update: { weight: 1, make: updateStep },
+  wait: { weight: 1, make: waitStep },
+  approval: { weight: 1, make: approvalStep },
+  playbook: { weight: 1, make: playbookStep },
+  parallel: { weight: 1.5, make: parallelStep },
+  foreach: { weight: 1.5, make: foreachStep },
+};
+
+const ipOf = ({ hasItem }: Place) => (hasItem ? '{{ item }}' : '{{ inputs.ip }}');
+
+/** What becomes of the run when the step fails for good. */
+const onFailure = ({ random, later }: Place) =>
+  random.chance(0.35) ? { onFailure: random.pick(['continue', 'manual', 'end', ...later]) } : {};
+
+function actionStep(place: Place): Step {
+  const { random, id, sure } = place;
+  const action = random.chance(0.15) ? 'claim' : (random.pick(Object.keys(BEHAVIOURS)) as ActionName);
+  const { type } = BEHAVIOURS[action];
+  const floor = { enrich: 'low', notify: 'low', open_ticket: 'low', webhook: 'moderate', contain: 'high' }[type];
+  const tiers = ['low', 'moderate', 'high', 'critical'];
+  const higher = tiers.slice(tiers.indexOf(floor));
+  return {
+    id,
+    type,
+    uses: `target/${action}`,
+    with: {
+      ip: ipOf(place),
+      ...(sure.length > 0 && random.chance(0.3) && { before: `{{ steps.${random.pick(sure)}.status }}` }),
+    },
+    ...(random.chance(0.2) && { tier: random.pick(higher) }),
+    ...(random.chance(0.4) && { timeout: random.pick(['2s', '20s', '5m']) }),
+    ...(random.chance(0.5) && {
+      retry: {
+        attempts: 1 + random.below(4),
+        ...(random.chance(0.6) && { backoff: random.pick(['1s..5s', '100ms..1s', '1m..10m']) }),
+        ...(random.chance(0.2) && { on: random.pick([['timeout'], ['unavailable', 'conflict'], ['internal']]) }),
+      },
+    }),
+    ...(MANIFEST.actions[action]?.rollback && random.chance(0.7) && { rollback: true }),
+    ...onFailure(place),
+  };
+}
+
+function branchStep({ random, id, sure, later }: Place): Step {
+  const rule = () =>
+    sure.length > 0 && random.chance(0.5)
+      ? { fact: `steps.${random.pick(sure)}`, path: '/status', operator: 'equal', value: 200 }
+      : {
+          fact: 'event',
+          path: random.chance(0.9) ? '/score' : '/gone',
+          operator: 'greaterThan',
+          value: random.below(100),
+        };
+  const [following = 'end', ...rest] = later;
+  const anywhere = () => random.pick(['end', following, ...rest]);
+  if (random.chance(0.5)) return { id, type: 'branch', when: rule(), then: following, else: anywhere() };
+  const paths = [
+    { when: rule(), then: following },
+    ...(random.chance(0.5) ? [{ when: rule(), then: anywhere() }] : []),
+  ];
+  return { id, type: 'branch', paths, else: anywhere() };
+}
+
+function updateStep({ random, id }: Place): Step {
+  const state = random.pick(['triaged', 'contained', 'resolved']);
+  return { id, type: 'update_state', incident: '{{ inputs.finding }}', set: { state } };
+}
+
+function waitStep(place: Place): Step {
+  const { random, id } = place;
+  const event = {
+    match: { '/finding': '{{ inputs.finding }}' },
+    ...(random.chance(0.5) && { where: { fact: 'event', path: '/score', operator: 'greaterThan', value: 30 } }),
+    ...(random.chance(0.5) && { take: { score: '/score' } }),
+  };
+  const how = random.pick([
+    { for: random.pick(['1s', '2m', '2h']) },
+    { until: '2027-01-15T09:00:00Z' },
+    { event, ...(random.chance(0.6) && { timeout: random.pick(['30s', '20m']) }) },
+  ]);
+  return { id, type: 'wait', ...how, ...onFailure(place) };
+}
+
+function approvalStep(place: Place): Step {
+  const { random, id } = place;
+  return {
+    id,
+    type: 'approval',
+    ask: `Go on with ${ipOf(place)}?`,
+    ...(random.chance(0.5) && { tier: random.pick(['low', 'high', 'critical']) }),
+    ...(random.chance(0.5) && { expires: random.pick(['30s', '10m']) }),
+    ...onFailure(place),
+  };
+}
+
+function playbookStep(place: Place): Step {
+  const { random, id, subs } = place;
+  if (subs.length === 0) return actionStep(place);
+  const given = { ip: ipOf(place), finding: '{{ inputs.finding }}' };
+  return { id, type: 'playbook', uses: random.pick(subs), with: given, ...onFailure(place) };
+}
+
+const joinOf = (random: Random, most: number) => ({
+  ...(random.chance(0.6) && { join: random.pick(['all', 'any', { quorum: 1 + random.below(most) }]) }),
+  ...(random.chance(0.5) && { rest: random.pick(['stop', 'finish']) }),
+});
+
+function parallelStep(place: Place): Step {
+  const { random, id, block, hasItem } = place;
+  const names = ['a', 'b', 'c'].slice(0, 2 + random.below(2));
+  const lanes = names.flatMap((name) => {
+    const steps = block(hasItem);
+    return steps ? [[name, steps]] : [];
+  });
+  if (lanes.length < names.length) return actionStep(place);
+  const join = joinOf(random, names.length);
+  return { id, type: 'parallel', lanes: Object.fromEntries(lanes), ...join, ...onFailure(place) };
+}
+
+function foreachStep(place: Place): Step {
+  const { random, id, block } = place;
+  const steps = block(true);
+  if (!steps) return actionStep(place);
+  return {
+    id,
+    type: 'foreach',
+    over: '{{ inputs.hosts }}',
+    steps,
+    ...(random.chance(0.3) && { limit: 2 }),
+    ...(random.chance(0.5) && { concurrency: 1 + random.below(3) }),
+    ...(random.chance(0.3) && { collect: '{{ item }}' }),
+    ...joinOf(random, 2),
+    ...onFailure(place),
+  };
+}
+
+const MOST_STEPS = 4;
+const MOST_IN_BLOCK = 2;
+const DEEPEST = 2;
+
+/** The steps of a playbook: lines with branches that lead forward, so that every step is reached and every run ends. */
+function makeSteps(random: Random, subs: readonly string[] = []): readonly Step[] {
+  const weights = Object.fromEntries(Object.entries(PRODUCTIONS).map(([name, { weight }]) => [name, weight]));
+  let made = 0;
+  const line = (most: number, depth: number, hasItem: boolean, outside: readonly string[]): readonly Step[] => {
+    const ids = Array.from({ length: 1 + random.below(most) }, () => `s${++made}`);
+    const sure = [...outside];
+    let hasBranched = false;
+    return ids.map((id, i) => {
+      const block = (item: boolean) =>
+        depth < DEEPEST ? line(MOST_IN_BLOCK, depth + 1, item || hasItem, sure) : undefined;
+      const place = { random, id, sure, later: ids.slice(i + 1), hasItem, subs, block };
+      const step = PRODUCTIONS[random.weighted(weights)]?.make(place);
+      if (!step) throw new Error('a production makes a step');
+      const way = step.onFailure ?? 'fail';
+      if (step.type === 'branch' || (way !== 'fail' && way !== 'continue' && way !== 'manual')) hasBranched = true;
+      const isAction = typeof step.uses === 'string' && step.uses.includes('/');
+      if (isAction && !hasBranched && way === 'fail') sure.push(id);
+      return step;
+    });
+  };
+  return line(MOST_STEPS, 0, false, []);
+}
+
+export type MadePlaybook = {
+  readonly name: string;
+  readonly text: string;
+  /** Another version, which nobody has activated yet. */
+  readonly other: string | null;
+  readonly windowMs: number | null;
+  /** Playbooks that its steps may start. */
+  readonly subs: readonly string[];
+};
+
+/** JSON is YAML, so the document is written as JSON. */
+export function makePlaybook(name: string, random: Random, subs: readonly string[] = []): MadePlaybook {
+  const windowMs = random.chance(0.5) ? random.pick([10_000, 600_000]) : null;
+  const dedup = windowMs && { dedup: { key: ['/finding'], window: `${windowMs / 1_000}s`, repeat: 'coalesce' } };
+  const document = {
+    apiVersion: 'interlock/v1',
+    kind: 'Playbook',
+    name,
+    title: 'Made by a simulation',
+    owners: { technical: 'a', operational: 'b' },
+    triggers: [
+      {
+        id: 'seen',
+        on: 'event',
+        where: { fact: 'event', path: '/kind', operator: 'in', value: random.pick([['c2'], ['c2', 'malware']]) },
+        ...dedup,
+      },
+    ],
+    inputs: { ip: '/ip', finding: '/finding', hosts: '/hosts' },
+    steps: makeSteps(random, subs),
+    timeout: random.pick(['1m', '10m', '1h', '4h']),
+  };
+  const other = random.chance(0.2) ? otherVersion(JSON.stringify(document), random, subs) : null;
+  return { name, text: JSON.stringify(document), other, windowMs, subs };
+}
+
+/** Other steps; the trigger and its window stay, because they say what is a repeat. */
+export const otherVersion = (text: string, random: Random, subs: readonly string[] = []): string =>
+  JSON.stringify({ ...JSON.parse(text), steps: makeSteps(random, subs) });

@@ -1,0 +1,43 @@
+import { partsOfStepRun, type StepRunId } from '../../kernel/base/id.ts';
+import type { RunEvent } from '../../kernel/run/event.ts';
+import type { Run } from '../../kernel/run/state.ts';
+import type { World } from './world.ts';
+
+/** Rules about single events: each is judged when it is on the disk, by what the world knows and the run was told before. */
+export function openRules(world: World): void {
+  const { watch, fail, trace, deeds } = world;
+  /** Lanes that succeeded, of each fork. */
+  const succeeded = new Map<string, number>();
+
+  const onSucceeded = (run: Run, step: StepRunId) => {
+    const fork = watch.graphOf(run).steps.get(partsOfStepRun(step).step);
+    if (fork?.kind !== 'parallel' && fork?.kind !== 'foreach') return;
+    const { parameters } = run.steps[step] ?? {};
+    const lanes =
+      fork.kind === 'parallel' ? fork.lanes.length : ((parameters?.items as unknown[] | undefined)?.length ?? 0);
+    const need = fork.join.need === 'all' ? lanes : Math.min(fork.join.need, lanes);
+    const have = succeeded.get(`${run.id} ${step}`) ?? 0;
+    if (have < need)
+      fail('join', `${trace.name(run.id)} ${step} succeeds with ${have} lanes of ${lanes}, and needs ${need}`);
+  };
+
+  /** A target that is asked does not lie. */
+  const onChecked = (run: Run, { step, outcome }: Extract<RunEvent, { kind: 'step-checked' }>) => {
+    const its = [...deeds.values()].filter(({ message }) => message.run === run.id && message.step === step);
+    const isDone = its.some(({ message, arriving }) => message.op === 'execute' && arriving > 0);
+    if (isDone !== (outcome === 'succeeded'))
+      fail(
+        'check',
+        `${trace.name(run.id)} ${step} was ${isDone ? '' : 'not '}done, and the check says that it ${outcome}`,
+      );
+  };
+
+  watch.listen((run, event) => {
+    if (event.kind === 'lane-ended' && event.outcome === 'succeeded') {
+      const key = `${run.id} ${event.step}`;
+      succeeded.set(key, (succeeded.get(key) ?? 0) + 1);
+    }
+    if (event.kind === 'step-succeeded') onSucceeded(run, event.step);
+    if (event.kind === 'step-checked') onChecked(run, event);
+  });
+}
