@@ -17,6 +17,7 @@ export const CONTRACT = {
   start: ['start.cold_ms'],
   memory: ['memory.idle_mb', 'memory.loaded_mb'],
   cell: ['cell.calls_per_s'],
+  history: ['history.page_ms', 'history.rare_filter_ms'],
 } as const;
 export type StageName = keyof typeof CONTRACT;
 export const STAGES = Object.keys(CONTRACT) as readonly StageName[];

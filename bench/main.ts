@@ -6,6 +6,7 @@ import { benchCell } from './cell.ts';
 import { killChildren, startStubProcess } from './child.ts';
 import { benchContain } from './contain.ts';
 import { type Figure, faultsOf, type StageName } from './figure.ts';
+import { benchHistory } from './history.ts';
 import { benchMemory } from './memory.ts';
 import { benchNonMatching } from './non-matching.ts';
 import { HELP, type Options, readOptions } from './options.ts';
@@ -24,6 +25,7 @@ const STAGE: Readonly<Record<StageName, (bench: Bench) => Promise<Figure[]>>> = 
   start: benchStart,
   memory: benchMemory,
   cell: cellStage,
+  history: benchHistory,
 };
 
 async function cellStage({ plan, say: tell }: Bench): Promise<Figure[]> {

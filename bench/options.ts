@@ -31,6 +31,7 @@ Stages (all by default):
   start   from the spawn of the kernel to the first 200 of /healthz
   memory  of the kernel and its cells, idle and under W1
   cell    calls of one cell, without the kernel around it
+  history pages of the runs of an org that has a million (100,000 with --quick)
 
 Options:
   --only STAGE     one stage; may be repeated

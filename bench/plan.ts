@@ -13,6 +13,7 @@ export type Plan = {
   readonly starts: number;
   readonly memory: { readonly rounds: number; readonly idleMs: number; readonly loadedMs: number };
   readonly cell: { readonly rounds: number; readonly roundMs: number };
+  readonly history: { readonly runs: number; readonly rounds: number };
 };
 export type Rounds = { readonly rounds: number; readonly roundMs: number };
 
@@ -28,6 +29,7 @@ const FULL: Plan = {
   starts: 9,
   memory: { rounds: 3, idleMs: 3_000, loadedMs: 6_000 },
   cell: { rounds: 5, roundMs: 1_500 },
+  history: { runs: 1_000_000, rounds: 5 },
 };
 
 const QUICK: Plan = {
@@ -42,6 +44,7 @@ const QUICK: Plan = {
   starts: 3,
   memory: { rounds: 2, idleMs: 1_500, loadedMs: 3_000 },
   cell: { rounds: 3, roundMs: 700 },
+  history: { runs: 100_000, rounds: 3 },
 };
 
 /**
@@ -68,5 +71,7 @@ export function planOf(quick: boolean, scale: number): Plan {
       loadedMs: times(plan.memory.loadedMs),
     },
     cell: scaled(plan.cell),
+    // Enough for a page of each kind.
+    history: { ...plan.history, runs: Math.max(4_000, Math.round(plan.history.runs * Math.min(1, scale))) },
   };
 }
