@@ -122,7 +122,7 @@ export function openKernel(ports: Ports): Kernel {
   const timers = openTimers({ store, ledger, driver, clock, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
-  const feed = openFeed({ store, ledger });
+  const feed = openFeed({ store, ledger, scheduler });
   const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
   const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
