@@ -64,6 +64,12 @@ export const LIMITS = {
   ),
   pendingPerKey: limit(8, 'runs', 'repeats of one thing that wait for each other (repeat: queue)', 'as above'),
   missedFirings: limit(24, 'times', 'what `missed: all` makes up for after a stop', 'the rest is passed over'),
+  callsUnderWay: limit(
+    512,
+    'calls',
+    'handed to the cells at a time, over all orgs; the execution policy bounds each org and connector',
+    'the next one waits, orgs in turn',
+  ),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
   runDays: limit(
     30,

@@ -12,8 +12,8 @@ import { append, type Chain, cut, emptyChain, join, type Link, prepend } from '.
  * - N2 the last quarter of the places (at least one, when there are two or more) goes only to orgs that hold none. So
  *   no org can hold them all, and what it holds for long cannot keep the first call of another org waiting.
  * - N3 nothing is kept for an org that has nothing waiting and holds nothing.
- * - N4 every operation is O(1) but for these: `take` looks at the ways of one org that have work and room; once the last
- *   quarter is begun, it and `mayTake` pass over those orgs that hold a place already. Never over what waits.
+ * - N4 every operation is O(1) but for these: `take` and `review` look at the ways of one org; once the last quarter is
+ *   begun, `take` and `mayTake` pass over those orgs that hold a place already. Never over what waits.
  * - N5 neither an org nor a way of it ever holds more places than its limit, and what waits for a way without room keeps
  *   no other way of the org waiting.
  */
@@ -29,6 +29,8 @@ export type Turns<Org, Item> = {
   pushFirst(org: Org, item: Item, way?: string): void;
   /** @returns whether it waited. */
   remove(item: Item): boolean;
+  /** The limits of the org have changed: whether it may go on is asked anew. */
+  review(org: Org): void;
   /** Whether `take` would give something. */
   readonly mayTake: () => boolean;
   /** Takes out what is next, and a place for its org. */
@@ -39,7 +41,7 @@ export type Turns<Org, Item> = {
   clear(): readonly Item[];
 };
 
-/** How many places an org, or a way of it, may hold at most. Asked whenever it counts, so that it may change. */
+/** How many places an org, or a way of it, may hold at most. Where one changes, `review` has to be called. */
 export type Rooms<Org> = {
   readonly ofOrg: (org: Org) => number;
   readonly ofWay: (org: Org, way: string) => number;
@@ -156,6 +158,10 @@ export function openTurns<Org, Item>(places: number, rooms: Rooms<Org> = UNBOUND
     push: (org, item, way = '') => put(org, item, way, ++last, append),
     pushFirst: (org, item, way = '') => put(org, item, way, --first, prepend),
     remove,
+    review(org) {
+      const lane = lanes.get(org);
+      if (lane) for (const way of [...lane.ways.values()]) settle(lane, way);
+    },
     mayTake: () => nextLane() !== undefined,
     take() {
       const next = nextLane();

@@ -180,7 +180,10 @@ describe('what a step may send', () => {
     const use = await step.close();
     expect(await step.handle(get())).toEqual({ denied: 'the step has ended' });
     expect(await step.close()).toBe(use);
-    expect([sent.length, use]).toEqual([0, { requests: 0, unsafe: 'none', denied: null, secrets: [] }]);
+    expect([sent.length, use]).toEqual([
+      0,
+      { requests: 0, unsafe: 'none', denied: null, secrets: [], retryAfter: null },
+    ]);
   });
 
   it('is refused, never thrown, when a cell sends what is no request', async () => {

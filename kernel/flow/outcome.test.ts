@@ -11,6 +11,7 @@ const use = (over: Partial<BrokerUse> = {}): BrokerUse => ({
   unsafe: 'none',
   denied: null,
   secrets: [],
+  retryAfter: null,
   ...over,
 });
 const answered = (outcome: CellOutcome, over: Partial<Answered> = {}): Answered => ({

@@ -1,11 +1,17 @@
+import * as v from 'valibot';
 import { expect, it } from 'vitest';
 import type { OrgId, RunId } from '../base/id.ts';
+import { ExecutionPolicySchema } from '../call/policy.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import type { Driver } from './drive.ts';
-import type { Registry } from './registry.ts';
+import type { Org, Registry } from './registry.ts';
 import { openWorker } from './worker.ts';
 
+const UNLIMITED = v.parse(ExecutionPolicySchema, {
+  apiVersion: 'interlock/execution/v1',
+  concurrency: { org: 512, connector: 512 },
+});
 type Call = Extract<Effect, { kind: 'call' }>;
 type Deps = Parameters<typeof openWorker>[0];
 
@@ -19,8 +25,11 @@ function workerThatHangs() {
       return released.promise;
     },
   };
-  const registry: Pick<Registry, 'graph' | 'org'> = { graph: () => undefined, org: () => undefined };
-  const worker = openWorker({ driver, registry, report: () => undefined } as unknown as Deps);
+  const registry: Pick<Registry, 'graph' | 'org'> = {
+    graph: () => undefined,
+    org: () => ({ execution: UNLIMITED }) as Org,
+  };
+  const worker = openWorker({ driver, registry, isStopped: () => false, report: () => undefined } as unknown as Deps);
   const act = (org: string, step: number, kind: 'call' | 'abort' = 'call') => {
     const run = { org: org as OrgId, id: 'run' as RunId, playbook: {} } as unknown as Run;
     worker.act(run, { kind, op: 'execute', step: `s${step}`, attempt: 1 } as unknown as Call);
