@@ -79,6 +79,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     clock,
     entropy,
     runsInFlight,
+    isStopped: () => false,
     report,
   });
   return { ingest: take, reported, adopted };

@@ -168,6 +168,7 @@ export function openKernel(ports: Ports): Kernel {
     clock,
     entropy,
     runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    isStopped,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
@@ -239,7 +240,7 @@ export function openKernel(ports: Ports): Kernel {
 
   return {
     ingest: take,
-    explain: openExplain({ store, query, registry, pending, clock }),
+    explain: openExplain({ store, query, registry, pending, isStopped, clock }),
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
     incidents: openIncidents({ ledger, clock }),

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { Connector, StopForm, StopState } from './api-call.ts';
 import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
 import {
@@ -243,6 +244,7 @@ export const API_SCHEMAS = {
   AuditHead,
   CancelForm,
   CloseForm,
+  Connector,
   ExplainedPlaybook,
   Finding,
   Health,
@@ -280,6 +282,8 @@ export const API_SCHEMAS = {
   SettleForm,
   Step,
   StepError,
+  StopForm,
+  StopState,
   StoredEvent,
   TimelineEntry,
   TokenForm,

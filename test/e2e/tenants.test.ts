@@ -199,6 +199,7 @@ describe('with the real ids of the other org', () => {
       settleStep: { path: `/v1/orgs/{org}/runs/${unknown.run}/settle` },
       vote: { body: { decision: 'approve', rationale: 'not mine', subject: voted.subject } },
       activatePlaybook: { body: { digest: kept.data.active } },
+      resetConnector: { path: '/v1/orgs/{org}/connectors/webhook/reset' },
       readPlaybookVersion: { path: `/v1/orgs/{org}/playbooks/lost/versions/${kept.data.active}` },
     };
     calls = callsOf(ids).map((call) => ({ ...call, ...real[call.operation] }));

@@ -1,3 +1,4 @@
+import { DEFAULT_EXECUTION } from '../../kernel/call/policy.ts';
 import { openManualClock, openSeededEntropy } from '../../kernel/adapter/memory/clock.ts';
 import { openMemoryStore } from '../../kernel/adapter/memory/store.ts';
 import type { OrgId, RunId } from '../../kernel/base/id.ts';
@@ -142,6 +143,7 @@ export async function openTriggerWorld(
     clock,
     entropy,
     runsInFlight: inFlight,
+    isStopped: () => false,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
@@ -153,6 +155,7 @@ export async function openTriggerWorld(
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
     incidents: { ...OCSF_FINDINGS, from: [] },
     webhooks: [],
+    execution: DEFAULT_EXECUTION,
     plugins: new Map(),
   });
   registry.refreshPlaybooks(ORG);
