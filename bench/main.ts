@@ -7,6 +7,7 @@ import { killChildren, startStubProcess } from './child.ts';
 import { benchContain } from './contain.ts';
 import { type Figure, faultsOf, type StageName } from './figure.ts';
 import { benchMemory } from './memory.ts';
+import { benchNeighbour } from './neighbour.ts';
 import { benchNonMatching } from './non-matching.ts';
 import { HELP, type Options, readOptions } from './options.ts';
 import { planOf } from './plan.ts';
@@ -21,6 +22,7 @@ import { benchTriggers } from './triggers.ts';
 const STAGE: Readonly<Record<StageName, (bench: Bench) => Promise<Figure[]>>> = {
   W1: benchContain,
   W2: async (bench) => [...(await benchNonMatching(bench)), ...(await benchTriggers(bench))],
+  W5: benchNeighbour,
   start: benchStart,
   memory: benchMemory,
   cell: cellStage,

@@ -21,6 +21,7 @@ import { type AuditExport, openExport } from './export.ts';
 import { type Feed, openFeed } from './feed.ts';
 import { type Incidents, openIncidents } from './incidents.ts';
 import { type Ingest, openIngest } from './ingest.ts';
+import { type Intake, openIntake } from './intake.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -77,6 +78,8 @@ export type Connector = {
 
 /** What the front doors may call. One kernel, one store, one writer. */
 export type Kernel = {
+  /** To be asked before an event is read. */
+  readonly intake: Intake;
   readonly ingest: Ingest;
   readonly explain: Explain;
   readonly replay: ReplayEvents;
@@ -239,6 +242,7 @@ export function openKernel(ports: Ports): Kernel {
   };
 
   return {
+    intake: openIntake({ clock }),
     ingest: take,
     explain: openExplain({ store, query, registry, pending, isStopped, clock }),
     replay: openReplayEvents({ store, query }),

@@ -39,9 +39,27 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   source: ['event.publish'],
   author: [...READS, 'playbook.write'],
   approver: [...READS, 'approval.vote', 'playbook.activate', 'stop.engage'],
-  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', 'incident.write', ...HANDS_ON],
+  operator: [
+    ...READS,
+    'event.publish',
+    'run.cancel',
+    'run.settle',
+    'run.close',
+    'trigger.stop',
+    'incident.write',
+    ...HANDS_ON,
+  ],
   auditor: [...READS, 'audit.read'],
-  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', ...HANDS_ON, 'secret.manage', 'token.manage'],
+  admin: [
+    ...READS,
+    'run.cancel',
+    'run.settle',
+    'run.close',
+    'trigger.stop',
+    ...HANDS_ON,
+    'secret.manage',
+    'token.manage',
+  ],
 };
 
 export const mayDo = (roles: readonly Role[], permission: Permission): boolean =>
