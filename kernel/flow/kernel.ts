@@ -135,12 +135,11 @@ export function openKernel(ports: Ports): Kernel {
   const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
-  const driver: Driver = openDriver({ store, ledger, registry, judges, clock });
-  const secrets = leasesOnRecord(ports.secrets, ledger);
-  const { machineStop = async () => undefined } = ports;
+  const { machineStop = async () => undefined, onRefusal, onBreaker } = ports;
   const stops = openStops({ ledger, registry, store, clock, machine: machineStop });
   const { isStopped } = stops;
-  const { onRefusal, onBreaker } = ports;
+  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
+  const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const worker = openWorker({
     cells,

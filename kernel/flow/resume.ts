@@ -2,12 +2,12 @@ import { setImmediate } from 'node:timers/promises';
 import type { OrgId, RunId } from '../base/id.ts';
 import type { Driver } from './drive.ts';
 
-/** Runs that look before others have their turn. */
+/** Runs that are told before others have their turn. */
 const PER_TURN = 64;
 
 /**
- * After the release of a stop: every run of the org looks at what is due, so that what waited for it goes on. To look
- * twice is harmless (R4). Ends early when the org is stopped again.
+ * After the release of a stop: every run of the org is told, so that what waited for it goes on. To be told twice is
+ * harmless (R4). Ends early when the org is stopped again.
  */
 export async function resumeRuns(deps: {
   driver: Pick<Driver, 'submit'>;
@@ -17,7 +17,7 @@ export async function resumeRuns(deps: {
 }): Promise<void> {
   const { driver, org, runs, isStopped } = deps;
   for (let from = 0; from < runs.length && !isStopped(org); from += PER_TURN) {
-    await Promise.all(runs.slice(from, from + PER_TURN).map((run) => driver.submit(org, run, { kind: 'timer' })));
+    await Promise.all(runs.slice(from, from + PER_TURN).map((run) => driver.submit(org, run, { kind: 'resume' })));
     await setImmediate();
   }
 }

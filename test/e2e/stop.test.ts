@@ -116,10 +116,10 @@ describe('a stop of an org', () => {
     expect((await globex.get<StopState>('/stop')).data).toEqual({ stopped: false, org: null, machine: null });
 
     const before = target.requests.length;
-    // A read that was cut off is tried again, and the time for that passes while the org is stopped.
+    // A read that was cut off is tried again, and the time for that comes while the org is stopped.
     await until(
       () => step(acme, got.run),
-      (one) => one?.state !== 'ready',
+      (one) => one?.waitsFor === 'release',
     );
     expect(target.requests.filter(({ path }) => path !== '/of-globex').length).toBe(before - 1);
     expect((await acme.delete<StopState>('/stop')).data).toMatchObject({ stopped: false, org: { released: {} } });
