@@ -4,6 +4,7 @@ import { openManualClock } from '../adapter/memory/clock.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { openIntake } from './intake.ts';
+import { processScheduler } from './scheduler.ts';
 
 const PER_TURN = LIMITS.sharedEventsPerTurn.value;
 const UNDER_WAY = LIMITS.sharedEventsUnderWay.value;
@@ -12,7 +13,7 @@ const WAITING = LIMITS.eventsWaitingPerOrg.value;
 /** What was let in (`org`) and turned away (`org-`), in order; `leave` ends the oldest of an org that is under way. */
 function openQueue() {
   const clock = openManualClock(0);
-  const intake = openIntake({ clock });
+  const intake = openIntake({ clock, scheduler: processScheduler });
   const told: string[] = [];
   const underWay = new Map<string, (() => void)[]>();
   const enter = (org: string, times = 1) => {

@@ -3,6 +3,7 @@ import { LIMITS } from '../base/limits.ts';
 import { durationMs, type UnixMs } from '../base/time.ts';
 import { openTurns } from '../base/turns.ts';
 import type { Clock } from '../port/clock.ts';
+import type { Scheduler } from './scheduler.ts';
 
 /**
  * Whose events are next. To read and judge an event is work that nothing interrupts, and so is what follows once a commit
@@ -23,7 +24,8 @@ export type Intake = {
 /** So long after its last event an org is still one that others share the kernel with. */
 const SHARED_MS = durationMs(60_000);
 
-export function openIntake({ clock }: { readonly clock: Clock }): Intake {
+export function openIntake(deps: { readonly clock: Clock; readonly scheduler: Pick<Scheduler, 'soon'> }): Intake {
+  const { clock, scheduler } = deps;
   type Waiting = { readonly org: OrgId; readonly go: (leave: () => void) => void };
   /** Who sent last, and who did before that was another one. */
   let latest: { readonly org: OrgId; readonly at: UnixMs } | undefined;
@@ -42,7 +44,7 @@ export function openIntake({ clock }: { readonly clock: Clock }): Intake {
     const most = isShared() ? LIMITS.sharedEventsPerTurn.value : Infinity;
     for (let taken = begun < most ? turns.take() : undefined; taken; ) {
       const { org, go } = taken;
-      if (begun++ === 0) setImmediate(begin);
+      if (begun++ === 0) scheduler.soon(begin);
       go(() => {
         turns.done(org);
         next();

@@ -241,7 +241,7 @@ export function openKernel(ports: Ports): Kernel {
   };
 
   return {
-    intake: openIntake({ clock }),
+    intake: openIntake({ clock, scheduler }),
     ingest: take,
     explain: openExplain({ store, query, registry, pending, isStopped, clock }),
     replay: openReplayEvents({ store, query }),

@@ -1,8 +1,8 @@
-import { DEFAULT_EXECUTION } from '../../kernel/call/policy.ts';
 import { openManualClock, openSeededEntropy } from '../../kernel/adapter/memory/clock.ts';
 import { openMemoryStore } from '../../kernel/adapter/memory/store.ts';
 import type { OrgId, RunId } from '../../kernel/base/id.ts';
 import type { Json } from '../../kernel/base/json.ts';
+import { DEFAULT_EXECUTION } from '../../kernel/call/policy.ts';
 import { openArrivals } from '../../kernel/flow/arrivals.ts';
 import type { Driver, Prepared, Start } from '../../kernel/flow/drive.ts';
 import { openExport } from '../../kernel/flow/export.ts';
