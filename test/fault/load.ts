@@ -8,6 +8,8 @@ import type { Field } from './world.ts';
 export type Load = {
   /** What was taken: the number of the event, and what the answer said of it. */
   readonly taken: ReadonlyMap<number, Taken>;
+  /** Resolves when so many more are taken. */
+  more(events: number): Promise<void>;
   /** Requests that ended without an answer. */
   unanswered(): number;
   /** Nothing more is sent, not even again, until `goOn`. */
@@ -73,6 +75,10 @@ export function startLoad(
   return {
     taken,
     unanswered: () => unanswered,
+    async more(events) {
+      const wanted = taken.size + events;
+      while (taken.size < wanted) await pause(2);
+    },
     rest() {
       turn = Promise.withResolvers<void>();
     },
