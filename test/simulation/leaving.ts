@@ -38,10 +38,9 @@ export async function checkLeaving(world: World, message: Message, key: string |
     return;
   }
   if (op === 'rollback') return checkUndoing(run, state, message, fail);
-  // What stops a call may be on its way to it. Until it has arrived more may leave; only what may not be repeated asks
-  // before its first request.
-  const asksFirst = key !== null && !honoursKey(action) && message.number === 1;
-  const isBeingStopped = watch.isAhead(run.id) && !asksFirst;
+  // What stops a call may be on its way to it, and until it has arrived more may leave: the record must say then that
+  // nobody knows what was done.
+  const isBeingStopped = watch.isAhead(run.id) && (key === null || state?.state === 'indeterminate');
   if (isBeingStopped || (run.ended && key === null)) return;
   if (state?.state !== 'intended' || state.attempt !== attempt)
     return fail(
