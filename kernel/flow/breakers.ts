@@ -8,6 +8,7 @@ import type { Clock } from '../port/clock.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { lifecycleRow } from './tell.ts';
 
 /**
  * The circuit breakers of every connector of every org. That one opened and that it closed is on record, with the row
@@ -36,7 +37,7 @@ type BreakerRow = { readonly since: UnixMs };
 export type Breakers = ReturnType<typeof openBreakers>;
 
 export function openBreakers(deps: {
-  ledger: Pick<Ledger, 'read' | 'stage'>;
+  ledger: Pick<Ledger, 'read' | 'stage' | 'nextSeq'>;
   registry: Pick<Registry, 'org'>;
   clock: Clock;
   report: (defect: unknown) => void;
@@ -68,9 +69,14 @@ export function openBreakers(deps: {
         : { org, kind: 'breaker.closed', actor, ref: connector, outcome: kind };
     const row: BreakerRow | null = since === null ? null : { since };
     tell(change);
+    const told = lifecycleRow(org, clock.now(), {
+      type: kind === 'opened' ? 'interlock.breaker.opened' : 'interlock.breaker.closed',
+      subject: connector,
+      data: { seq: ledger.nextSeq(), breaker: connector },
+    });
     return ledger.stage({
       audit: [record],
-      rows: [{ key: keyOf(org, connector), value: row && JSON.stringify(row) }],
+      rows: [{ key: keyOf(org, connector), value: row && JSON.stringify(row) }, told],
     });
   };
 

@@ -8,6 +8,7 @@ import type { Store } from '../port/store.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { lifecycleRow } from './tell.ts';
 
 /**
  * The stop switch: of one org, by whoever may, and of the whole machine, by whoever can write its file. While one is
@@ -29,7 +30,7 @@ const MACHINE = 'system:machine';
 const REASON_CHARS = 2_000;
 
 export function openStops(deps: {
-  ledger: Pick<Ledger, 'read' | 'stage'>;
+  ledger: Pick<Ledger, 'read' | 'stage' | 'nextSeq'>;
   registry: Pick<Registry, 'orgs'>;
   store: Pick<Store, 'get'>;
   clock: Clock;
@@ -52,7 +53,12 @@ export function openStops(deps: {
     const value = JSON.stringify(stop);
     const kind = stop.released === null ? 'stop.engaged' : 'stop.released';
     const audit = orgs.map((org): AuditDraft => ({ org, kind, actor, ref, act: digestOf(value) }));
-    const durable = ledger.stage({ audit, rows: [{ key, value }] });
+    const seq = ledger.nextSeq();
+    const type = stop.released === null ? 'interlock.stop.engaged' : 'interlock.stop.released';
+    const told = orgs.map((org, index) =>
+      lifecycleRow(org, clock.now(), { type, subject: ref, data: { seq: seq + index, by: actor } }),
+    );
+    const durable = ledger.stage({ audit, rows: [{ key, value }, ...told] });
     changed(orgs);
     return durable;
   };

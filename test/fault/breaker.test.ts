@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunId } from '../../kernel/base/id.ts';
+import { FEED_START } from '../../kernel/flow/feed.ts';
 import { until } from '../support/api.ts';
 import {
   auditVerdict,
@@ -43,6 +44,11 @@ const kindsOf = (start: string) =>
     .filter(({ kind }) => kind.startsWith(start))
     .map(({ kind, outcome, actor }) => [kind, ...(outcome ? [outcome] : []), actor].join(' '));
 
+const toldOf = (...types: string[]) =>
+  standIn.kernel.lifecycle
+    .read(ORG, { after: FEED_START, types, limit: 10 })
+    .events.map((event) => `${event.type} ${event.subject}`);
+
 async function untilOpen(): Promise<void> {
   standIn = await openStandIn(record.store, openTarget('refuses connections'));
   await setUp(standIn);
@@ -73,6 +79,10 @@ test('it is still open for the next life of the kernel, whose first call finds o
   await setUp(standIn);
   expect(connector()).toMatchObject({ breaker: { state: 'closed' } });
   expect(kindsOf('breaker.')).toEqual(['breaker.opened system:worker', 'breaker.closed recovered system:worker']);
+  expect(toldOf('interlock.breaker.opened', 'interlock.breaker.closed')).toEqual([
+    'interlock.breaker.opened target',
+    'interlock.breaker.closed target',
+  ]);
 });
 
 test('a person closes it by hand, on the record', async () => {
@@ -92,5 +102,10 @@ test('a target that answers is called as often as there is work', async () => {
   standIn = await openStandIn(record.store, openTarget('answers'));
   await setUp(standIn);
   for (let i = 0; i < 6; i++) await tried();
-  expect(connector()).toMatchObject({ breaker: { state: 'closed', failures: 0 }, inFlight: 0, waiting: 0, limit: 32 });
+  // The place of a call is given back after its outcome is on record.
+  await until(
+    async () => connector()?.inFlight,
+    (inFlight) => inFlight === 0,
+  );
+  expect(connector()).toMatchObject({ breaker: { state: 'closed', failures: 0 }, waiting: 0, limit: 32 });
 });
