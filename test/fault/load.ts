@@ -70,14 +70,18 @@ export function startLoad(
     }
   };
   const senders_ = Promise.all(Array.from({ length: senders }, sender));
-  // Looked at in `stop`; until then a failure is only kept.
-  senders_.catch(() => undefined);
+  // Looked at in `stop` and `more`; until then a failure is only kept.
+  let failure: unknown;
+  senders_.catch((error) => {
+    failure = error;
+  });
   return {
     taken,
     unanswered: () => unanswered,
     async more(events) {
       const wanted = taken.size + events;
-      while (taken.size < wanted) await pause(2);
+      while (taken.size < wanted && failure === undefined) await pause(2);
+      if (failure !== undefined) throw failure;
     },
     rest() {
       turn = Promise.withResolvers<void>();
