@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openHttpClient } from './http-client.ts';
+import type { FromNoise } from './noise.ts';
 import type { Site } from './site.ts';
 import type { FromStub, StubFault, ToStub } from './stub.ts';
 
@@ -100,8 +101,9 @@ export type StubProcess = {
   readonly stop: () => Promise<void>;
 };
 
-export async function startStubProcess(fault: StubFault | undefined): Promise<StubProcess> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'stub.ts'), ...(fault ? [fault] : [])], {
+/** @param delayMs how long it takes to answer. */
+export async function startStubProcess(fault: StubFault | undefined, delayMs = 0): Promise<StubProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'stub.ts'), fault ?? 'none', `${delayMs}`], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   keepTrack(child);
@@ -127,6 +129,31 @@ export async function startStubProcess(fault: StubFault | undefined): Promise<St
       const exit = once(child, 'exit');
       child.disconnect();
       await exit;
+    },
+  };
+}
+
+export type NoiseProcess = {
+  /** Ends it. @returns how many events the kernel took of it, and how many it turned away. */
+  readonly stop: () => Promise<FromNoise>;
+};
+
+export async function startNoiseProcess(url: string, { org, token }: Site): Promise<NoiseProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'noise.ts'), url, org], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: { ...process.env, BENCH_TOKEN: token },
+  });
+  keepTrack(child);
+  return {
+    stop: async () => {
+      const exit = once(child, 'exit');
+      const said = once(child, 'message');
+      child.send('stop');
+      const [message] = (await Promise.race([said, exit.then(() => Promise.reject(new Error('the noise ended')))])) as [
+        FromNoise,
+      ];
+      await exit;
+      return message;
     },
   };
 }

@@ -31,6 +31,7 @@ describe.concurrent('npm run bench', () => {
     ['start', '0.1'],
     ['W1', '0.1'],
     ['W2', '0.1'],
+    ['W5', '0.1'],
     ['history', '0.1'],
   ])('%s gives its figures', { timeout: 120_000 }, async (stage, scale) => {
     const file = join(folder, `${stage}.json`);

@@ -8,6 +8,7 @@ import { benchContain } from './contain.ts';
 import { type Figure, faultsOf, type StageName } from './figure.ts';
 import { benchHistory } from './history.ts';
 import { benchMemory } from './memory.ts';
+import { benchNeighbour } from './neighbour.ts';
 import { benchNonMatching } from './non-matching.ts';
 import { HELP, type Options, readOptions } from './options.ts';
 import { planOf } from './plan.ts';
@@ -22,6 +23,7 @@ import { benchTriggers } from './triggers.ts';
 const STAGE: Readonly<Record<StageName, (bench: Bench) => Promise<Figure[]>>> = {
   W1: benchContain,
   W2: async (bench) => [...(await benchNonMatching(bench)), ...(await benchTriggers(bench))],
+  W5: benchNeighbour,
   start: benchStart,
   memory: benchMemory,
   cell: cellStage,

@@ -28,6 +28,8 @@ Stages (all by default):
           at 50/s and at 500/s; CPU time per run
   W2      events that match no trigger, 64 in flight; and what an event costs that
           1, 100 and 10,000 active triggers are asked about, without the kernel
+  W5      runs of a quiet org, alone and beside an org that sends as much as it can and
+          whose target is slow: the ratio of their p99
   start   from the spawn of the kernel to the first 200 of /healthz
   memory  of the kernel and its cells, idle and under W1
   cell    calls of one cell, without the kernel around it

@@ -10,6 +10,7 @@ export type Plan = {
   readonly deliver: Rounds;
   readonly nonMatching: Rounds;
   readonly triggers: Rounds;
+  readonly neighbour: Rounds;
   readonly starts: number;
   readonly memory: { readonly rounds: number; readonly idleMs: number; readonly loadedMs: number };
   readonly cell: { readonly rounds: number; readonly roundMs: number };
@@ -26,6 +27,7 @@ const FULL: Plan = {
   deliver: { rounds: 3, roundMs: 3_000 },
   nonMatching: { rounds: 5, roundMs: 3_000 },
   triggers: { rounds: 5, roundMs: 800 },
+  neighbour: { rounds: 3, roundMs: 6_000 },
   starts: 9,
   memory: { rounds: 3, idleMs: 3_000, loadedMs: 6_000 },
   cell: { rounds: 5, roundMs: 1_500 },
@@ -41,6 +43,7 @@ const QUICK: Plan = {
   deliver: { rounds: 2, roundMs: 1_500 },
   nonMatching: { rounds: 3, roundMs: 1_500 },
   triggers: { rounds: 3, roundMs: 500 },
+  neighbour: { rounds: 2, roundMs: 3_000 },
   starts: 3,
   memory: { rounds: 2, idleMs: 1_500, loadedMs: 3_000 },
   cell: { rounds: 3, roundMs: 700 },
@@ -64,6 +67,7 @@ export function planOf(quick: boolean, scale: number): Plan {
     deliver: scaled(plan.deliver),
     nonMatching: scaled(plan.nonMatching),
     triggers: scaled(plan.triggers),
+    neighbour: scaled(plan.neighbour),
     starts: Math.max(1, Math.round(plan.starts * Math.min(1, scale))),
     memory: {
       rounds: plan.memory.rounds,

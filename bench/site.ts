@@ -15,7 +15,6 @@ import { STUB_PATH } from './stub.ts';
  * token. It is set up by a kernel in this process, which is stopped again; what is measured is another process.
  */
 const ROOT = join(import.meta.dirname, '..');
-const ORG = 'bench' as OrgId;
 
 /** How the second step posts: `query` asks and changes nothing; `deliver` changes something, so it plans first. */
 export type Post = 'query' | 'deliver';
@@ -82,9 +81,51 @@ export function openScratch(): { readonly folder: string; readonly remove: () =>
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
+/** An org of a site: how it posts, and to which stub. */
+export type Tenant = { readonly org: string; readonly post: Post; readonly stubPort: number };
+
 /** @throws Error when the kernel refuses what is set up: then nothing can be measured. */
 export async function setUpSite(folder: string, post: Post, stubPort: number): Promise<Site> {
+  const [site] = await setUpSites(folder, [{ org: 'bench', post, stubPort }]);
+  if (!site) throw new Error('nothing was set up');
+  return site;
+}
+
+/** Several orgs in one kernel, each with a token of its own. */
+export async function setUpSites(folder: string, tenants: readonly Tenant[]): Promise<readonly Site[]> {
   await mkdir(folder, { recursive: true });
+  const orgs = await Promise.all(tenants.map((tenant) => filesOf(folder, tenant)));
+  const config = {
+    apiVersion: 'interlock/config/v1',
+    data: './data',
+    listen: { host: '127.0.0.1', port: 0 },
+    orgs,
+  };
+  const configFile = join(folder, 'interlock.json');
+  await writeFile(configFile, JSON.stringify(config));
+  const read = await readConfig(configFile);
+  const started = read.ok ? await startKernel(read.value) : read;
+  if (!started.ok) throw new Error(started.error);
+  const { kernel, stop } = started.value;
+  try {
+    const sites: Site[] = [];
+    for (const { org, post, stubPort } of tenants) {
+      const put = await kernel.playbooks.put(as(org, 'bench-author', ['author']), playbook(post, stubPort));
+      if (!put.ok) throw new Error(`the playbook of the bench is refused: ${JSON.stringify(put.error)}`);
+      const by = as(org, 'bench-approver', ['approver']);
+      const active = await kernel.playbooks.activate(by, 'contain', put.value.digest);
+      if (!active.ok) throw new Error(`the playbook of the bench is not activated: ${active.error.kind}`);
+      const holder = as(org, 'bench-driver', ['operator']);
+      const { token } = await kernel.tokens.create(holder.org, 'system:bench', holder);
+      sites.push({ org, token, configFile });
+    }
+    return sites;
+  } finally {
+    await stop();
+  }
+}
+
+async function filesOf(folder: string, { org, post, stubPort }: Tenant) {
   const { plugin } = POSTS[post];
   const egress = {
     apiVersion: 'interlock/egress/v1',
@@ -104,37 +145,18 @@ export async function setUpSite(folder: string, post: Post, stubPort: number): P
       },
     ],
   };
-  const config = {
-    apiVersion: 'interlock/config/v1',
-    data: './data',
-    listen: { host: '127.0.0.1', port: 0 },
-    orgs: [
-      {
-        id: ORG,
-        guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
-        approvals: join(ROOT, 'policies/approval/matrix.json'),
-        egress: './egress.json',
-        plugins: [join(ROOT, 'bench/plugins/transform'), join(ROOT, 'plugins', plugin)],
-      },
-    ],
+  await writeFile(join(folder, `egress-${org}.json`), JSON.stringify(egress));
+  return {
+    id: org,
+    guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
+    approvals: join(ROOT, 'policies/approval/matrix.json'),
+    egress: `./egress-${org}.json`,
+    plugins: [join(ROOT, 'bench/plugins/transform'), join(ROOT, 'plugins', plugin)],
   };
-  const configFile = join(folder, 'interlock.json');
-  await writeFile(join(folder, 'egress.json'), JSON.stringify(egress));
-  await writeFile(configFile, JSON.stringify(config));
-  const read = await readConfig(configFile);
-  const started = read.ok ? await startKernel(read.value) : read;
-  if (!started.ok) throw new Error(started.error);
-  const { kernel, stop } = started.value;
-  try {
-    const put = await kernel.playbooks.put(as('bench-author', ['author']), playbook(post, stubPort));
-    if (!put.ok) throw new Error(`the playbook of the bench is refused: ${JSON.stringify(put.error)}`);
-    const active = await kernel.playbooks.activate(as('bench-approver', ['approver']), 'contain', put.value.digest);
-    if (!active.ok) throw new Error(`the playbook of the bench is not activated: ${active.error.kind}`);
-    const { token } = await kernel.tokens.create(ORG, 'system:bench', as('bench-driver', ['operator']));
-    return { org: ORG, token, configFile };
-  } finally {
-    await stop();
-  }
 }
 
-const as = (name: string, roles: readonly Role[]): Principal => ({ org: ORG, id: name as PrincipalId, roles });
+const as = (org: string, name: string, roles: readonly Role[]): Principal => ({
+  org: org as OrgId,
+  id: name as PrincipalId,
+  roles,
+});

@@ -21,7 +21,7 @@ const BODY = '{"accepted":true,"score":95}';
 const answer = (status: string) =>
   Buffer.from(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`);
 
-function startStub(tell: (message: FromStub) => void, fault: string | undefined) {
+function startStub(tell: (message: FromStub) => void, fault: string | undefined, delayMs: number) {
   const said = answer(fault === 'stub-500' ? '500 Internal Server Error' : '200 OK');
   const times = fault === 'stub-counts-twice' ? 2 : 1;
   let counts = new Map<string, number>();
@@ -44,7 +44,8 @@ function startStub(tell: (message: FromStub) => void, fault: string | undefined)
       if (message !== 'broken' && message.head.startsWith(`POST ${STUB_PATH} HTTP/1.1`)) count(message.body);
       else strange += 1;
       if (message === 'broken') socket.destroy();
-      else socket.write(said);
+      else if (delayMs === 0) socket.write(said);
+      else setTimeout(() => socket.write(said), delayMs);
     });
   });
   server.listen(0, '127.0.0.1', () => tell({ kind: 'listening', port: (server.address() as AddressInfo).port }));
@@ -59,7 +60,8 @@ function startStub(tell: (message: FromStub) => void, fault: string | undefined)
 }
 
 if (import.meta.main) {
-  const stub = startStub((message) => void process.send?.(message), process.argv[2]);
+  const [, , fault, delayMs = '0'] = process.argv;
+  const stub = startStub((message) => void process.send?.(message), fault, Number(delayMs));
   process.on('message', () => stub.report());
   process.on('disconnect', () => process.exit(0));
 }

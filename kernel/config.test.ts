@@ -26,7 +26,7 @@ describe('the configuration', () => {
       { ...config, orgs: [{ ...org, guardrails: undefined, guardrials: 's3cret' }] },
       [
         '/orgs/0/guardrails is required',
-        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, incidents, lifecycle, plugins',
+        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, incidents, lifecycle, execution, plugins',
       ],
     ],
     ['a value of the wrong type', { ...config, data: { s3cret: 1 } }, ['/data expected string']],
@@ -61,7 +61,11 @@ describe('the configuration', () => {
   });
 });
 
-const SHIPPED = { g: 'policies/guardrails/baseline.rules.json', a: 'policies/approval/matrix.json' } as const;
+const SHIPPED = {
+  g: 'policies/guardrails/baseline.rules.json',
+  a: 'policies/approval/matrix.json',
+  x: 'policies/execution/default.json',
+} as const;
 
 describe('the policies of an org', () => {
   const rule = { scheme: 'https', host: 'h.example', port: 443, methods: ['GET'], pathPrefix: '/' };
@@ -70,7 +74,7 @@ describe('the policies of an org', () => {
     grants: [{ plugin: 'p', rules: [{ ...rule, ...more }] }],
   });
 
-  test.each<[string, 'g' | 'a' | 'e', unknown, string]>([
+  test.each<[string, 'g' | 'a' | 'e' | 'x', unknown, string]>([
     [
       'a scheme that is none',
       'e',
@@ -91,9 +95,16 @@ describe('the policies of an org', () => {
       { tiers: { high: { approvers: 0 } } },
       'docs/policies.md describes:\n  /tiers/high expected at least 1 approver for this tier',
     ],
+    [
+      'a time that is none',
+      'x',
+      { timeouts: { enrich: 's3cret' } },
+      'docs/policies.md describes:\n  /timeouts/enrich expected use a whole number and a unit',
+    ],
     ['a rule without an id', 'g', { deny: [{ title: 's3cret' }] }, '/deny/0/id is required'],
   ])('%s', async (_name, file, value, says) => {
-    const files = { g: join(folder, 'g.json'), a: join(folder, 'a.json'), e: join(folder, 'e.json') };
+    const at = (name: string) => join(folder, `${name}.json`);
+    const files = { g: at('g'), a: at('a'), e: at('e'), x: at('x') };
     for (const [name, path] of Object.entries(SHIPPED))
       await writeFile(join(folder, `${name}.json`), await readFile(join(ROOT, path), 'utf8'));
     await writeFile(files.e, JSON.stringify(grant({})));
@@ -104,7 +115,7 @@ describe('the policies of an org', () => {
       JSON.stringify({ ...whole, ...changed, ...(changed.tiers && { tiers: { ...whole.tiers, ...changed.tiers } }) }),
     );
     const read = await readOrg(
-      { id: 'acme', guardrails: files.g, approvals: files.a, egress: files.e, plugins: [] },
+      { id: 'acme', guardrails: files.g, approvals: files.a, egress: files.e, execution: files.x, plugins: [] },
       new Set(),
     );
     const fault = read.ok ? 'it was taken' : read.error;

@@ -11,6 +11,7 @@ import { closedObject } from '../sdk/contract/wanted.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import type { OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
+import { ExecutionPolicySchema } from './call/policy.ts';
 import { type PolicyFault, parseEgressPolicy } from './egress/policy.ts';
 import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
@@ -32,6 +33,8 @@ const OrgSchema = closedObject({
   incidents: v.optional(path),
   /** Where lifecycle events are sent. */
   lifecycle: v.optional(path),
+  /** Without it, the values of kernel/call/policy.ts hold. */
+  execution: v.optional(path),
   /** Folders with `manifest.json` and `dist/plugin.wasm` (see `interlock plugin build`). */
   plugins: v.optional(v.array(path), []),
 });
@@ -83,6 +86,7 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
       egress: at(org.egress),
       ...(org.incidents !== undefined && { incidents: at(org.incidents) }),
       ...(org.lifecycle !== undefined && { lifecycle: at(org.lifecycle) }),
+      ...(org.execution !== undefined && { execution: at(org.execution) }),
       plugins: org.plugins.map(at),
     })),
   });
@@ -100,9 +104,11 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     readOptional(files.incidents, 'docs/incidents.md', IncidentPolicySchema),
     readOptional(files.lifecycle, 'docs/lifecycle.md', LifecyclePolicySchema),
   ]);
+  const execution = await readOptional(files.execution, POLICIES, ExecutionPolicySchema);
   if (!guardrails.ok) return guardrails;
   if (!approvals.ok) return approvals;
   if (!egress.ok) return egress;
+  if (!execution.ok) return execution;
   const rules = checkGuardrails(guardrails.value);
   if (!rules.ok) return err(faultText(files.guardrails, POLICIES, rules.error));
   const matrix = v.safeParse(ApprovalMatrixSchema, approvals.value);
@@ -132,6 +138,7 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     egress: policy,
     incidents: incidents.value,
     webhooks: webhooks?.value,
+    execution: execution.value,
     plugins,
   });
 }

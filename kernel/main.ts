@@ -8,11 +8,13 @@ import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
 import { openModuleStore } from './adapter/file/module-store.ts';
 import { openSecretStore } from './adapter/file/secret-store.ts';
+import { readStopFile } from './adapter/file/stop-file.ts';
 import { openLmdbStore } from './adapter/lmdb/store.ts';
 import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
+import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import { type Kernel, openKernel } from './flow/kernel.ts';
 import { openWorkText } from './flow/open-work.ts';
@@ -61,6 +63,8 @@ export async function startKernel(
     modules,
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
+    onBreaker: (change) => say(breakerText(change)),
+    machineStop: () => readStopFile(join(config.data, 'STOP')),
   });
 
   const sealedBases = new Set([await sealedCodeDigest()]);
@@ -106,6 +110,14 @@ const defectText = (defect: unknown): string =>
 
 const refusalText = ({ org, run, step, plugin, reason, hint }: EgressRefused): string =>
   `request refused: org ${org}, run ${run}, step ${step}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
+
+const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
+  opened: 'failed several times in a row: its calls end at once until a trial call succeeds',
+  recovered: 'is well again',
+  reset: 'was reset by hand',
+};
+const breakerText = ({ org, connector, kind }: BreakerChange): string =>
+  `connector ${connector} of org ${org} ${BREAKER_TEXT[kind]}`;
 
 const HELP = `Usage: node kernel/main.ts --config FILE
 

@@ -55,6 +55,25 @@ export const LIMITS = {
     '422 on put',
   ),
   playbookBytes: limit(65_536, 'bytes', 'bounds the YAML parser', '413'),
+  eventsUnderWay: limit(
+    128,
+    'requests',
+    'events that are read and not yet on record, over all orgs',
+    'the next one waits',
+  ),
+  sharedEventsUnderWay: limit(
+    4,
+    'requests',
+    'the same of one org, while several send',
+    'the next one waits, orgs in turn',
+  ),
+  sharedEventsPerTurn: limit(
+    1,
+    'requests',
+    'begun before everything else has its turn, while several orgs send',
+    'the next one waits, orgs in turn',
+  ),
+  eventsWaitingPerOrg: limit(1_024, 'requests', 'bounds what waits to be read', '429 on events'),
   runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
   pendingPerPlaybook: limit(
     1_000,
@@ -64,6 +83,12 @@ export const LIMITS = {
   ),
   pendingPerKey: limit(8, 'runs', 'repeats of one thing that wait for each other (repeat: queue)', 'as above'),
   missedFirings: limit(24, 'times', 'what `missed: all` makes up for after a stop', 'the rest is passed over'),
+  callsUnderWay: limit(
+    512,
+    'calls',
+    'handed to the cells at a time, over all orgs; the execution policy bounds each org and connector',
+    'the next one waits, orgs in turn',
+  ),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
   runDays: limit(
     30,

@@ -1,110 +1,192 @@
+import { invariant } from './assert.ts';
+import { append, type Chain, cut, emptyChain, join, type Link, prepend } from './chain.ts';
+
 /**
  * Who is next, when work of several orgs waits for a limited number of places: pure, and told what happens.
  *
  * Owns: what waits, and how many places each org holds. Whoever takes an item holds a place for its org until `done`.
+ * Work goes different ways (the connector that it is for), and an org, or a way of it, may have a limit of its own.
  *
- * - N1 first in, first out within an org. Orgs take turns: one that may go on waits for at most one turn of each other.
+ * - N1 first in, first out within a way of an org, and among those of its ways that have room. Orgs take turns: one that
+ *   may go on waits for at most one turn of each other.
  * - N2 the last quarter of the places (at least one, when there are two or more) goes only to orgs that hold none. So
  *   no org can hold them all, and what it holds for long cannot keep the first call of another org waiting.
  * - N3 nothing is kept for an org that has nothing waiting and holds nothing.
- * - N4 every operation is O(1) but `take` and `mayTake` once the last quarter is begun: then they pass over those orgs
- *   that hold a place already, never over what waits.
+ * - N4 every operation is O(1) but for these: `take` and `review` look at the ways of one org; once the last quarter is
+ *   begun, `take` and `mayTake` pass over those orgs that hold a place already. Never over what waits.
+ * - N5 neither an org nor a way of it ever holds more places than its limit, and what waits for a way without room keeps
+ *   no other way of the org waiting.
  */
 export type Turns<Org, Item> = {
   readonly size: () => number;
-  /** How many items of the org wait. */
-  readonly waitingOf: (org: Org) => number;
+  /** How many items wait, of the org or of one of its ways. */
+  readonly waitingOf: (org: Org, way?: string) => number;
+  /** How many places are held. */
+  readonly heldBy: (org: Org, way?: string) => number;
   /** Puts an item behind those of its org. An item waits at most once at a time. */
-  push(org: Org, item: Item): void;
+  push(org: Org, item: Item, way?: string): void;
   /** Puts an item that was handed back before those of its org. */
-  pushFirst(org: Org, item: Item): void;
+  pushFirst(org: Org, item: Item, way?: string): void;
   /** @returns whether it waited. */
   remove(item: Item): boolean;
+  /** The limits of the org have changed: whether it may go on is asked anew. */
+  review(org: Org): void;
   /** Whether `take` would give something. */
   readonly mayTake: () => boolean;
   /** Takes out what is next, and a place for its org. */
   take(): Item | undefined;
   /** Gives a place of the org back. */
-  done(org: Org): void;
+  done(org: Org, way?: string): void;
   /** Takes out everything that waits. No place is taken for it. */
   clear(): readonly Item[];
 };
 
-type Link<T> = { readonly value: T; before: Link<T> | undefined; after: Link<T> | undefined };
-type Chain<T> = { first: Link<T> | undefined; last: Link<T> | undefined };
-type Lane<Org, Item> = { readonly org: Org; readonly items: Chain<Item>; count: number };
+/** How many places an org, or a way of it, may hold at most. Where one changes, `review` has to be called. */
+export type Rooms<Org> = {
+  readonly ofOrg: (org: Org) => number;
+  readonly ofWay: (org: Org, way: string) => number;
+};
+
+/** `place` orders the items of an org over its ways. */
+type Waiting<Item> = { readonly item: Item; readonly place: number };
+type Way<Item> = { readonly name: string; readonly items: Chain<Waiting<Item>>; waiting: number; held: number };
+type Lane<Org, Item> = {
+  readonly org: Org;
+  readonly ways: Map<string, Way<Item>>;
+  /** Ways with work and room. */
+  readonly ready: Set<Way<Item>>;
+  waiting: number;
+  held: number;
+  /** Its place in the order of turns, while it may take one. */
+  turn: Link<Lane<Org, Item>> | undefined;
+};
+type Where<Org, Item> = {
+  readonly link: Link<Waiting<Item>>;
+  readonly lane: Lane<Org, Item>;
+  readonly way: Way<Item>;
+};
+
+const UNBOUNDED = { ofOrg: () => Infinity, ofWay: () => Infinity };
 
 /** @param places How many items may be taken and not done, over all orgs. */
-export function openTurns<Org, Item>(places: number): Turns<Org, Item> {
+export function openTurns<Org, Item>(places: number, rooms: Rooms<Org> = UNBOUNDED): Turns<Org, Item> {
   const shared = places - (places < 2 ? 0 : Math.max(1, Math.floor(places / 4)));
-  const lanes = new Map<Org, Link<Lane<Org, Item>>>();
-  /** Lanes in the order of their turns. */
+  const lanes = new Map<Org, Lane<Org, Item>>();
+  /** Lanes that may take a turn, in the order of their turns. */
   const ring: Chain<Lane<Org, Item>> = emptyChain();
-  const whereOf = new Map<Item, { readonly link: Link<Item>; readonly lane: Link<Lane<Org, Item>> }>();
-  const heldBy = new Map<Org, number>();
+  const whereOf = new Map<Item, Where<Org, Item>>();
   let held = 0;
+  let last = 0;
+  let first = 0;
 
-  function laneOf(org: Org): Link<Lane<Org, Item>> {
+  function laneOf(org: Org): Lane<Org, Item> {
     const known = lanes.get(org);
     if (known) return known;
-    const lane = append(ring, { org, items: emptyChain<Item>(), count: 0 });
+    const lane = { org, ways: new Map(), ready: new Set<Way<Item>>(), waiting: 0, held: 0, turn: undefined };
     lanes.set(org, lane);
     return lane;
   }
 
-  function put(org: Org, item: Item, add: typeof append): void {
+  function wayOf(lane: Lane<Org, Item>, name: string): Way<Item> {
+    const known = lane.ways.get(name);
+    if (known) return known;
+    const way = { name, items: emptyChain<Waiting<Item>>(), waiting: 0, held: 0 };
+    lane.ways.set(name, way);
+    return way;
+  }
+
+  /** After whatever changed in a way: whether it, and with it the org, may go on, and whether either is kept at all. */
+  function settle(lane: Lane<Org, Item>, way: Way<Item>): void {
+    if (way.waiting > 0 && way.held < rooms.ofWay(lane.org, way.name)) lane.ready.add(way);
+    else lane.ready.delete(way);
+    const mayGo = lane.ready.size > 0 && lane.held < rooms.ofOrg(lane.org);
+    if (mayGo) lane.turn ??= append(ring, lane);
+    else if (lane.turn) {
+      cut(ring, lane.turn);
+      lane.turn = undefined;
+    }
+    if (way.waiting + way.held === 0) lane.ways.delete(way.name);
+    if (lane.waiting + lane.held === 0) lanes.delete(lane.org);
+  }
+
+  function put(org: Org, item: Item, name: string, place: number, add: typeof append): void {
     const lane = laneOf(org);
-    lane.value.count++;
-    whereOf.set(item, { link: add(lane.value.items, item), lane });
+    const way = wayOf(lane, name);
+    lane.waiting++;
+    way.waiting++;
+    whereOf.set(item, { link: add(way.items, { item, place }), lane, way });
+    settle(lane, way);
+  }
+
+  function takeOut(item: Item): Where<Org, Item> | undefined {
+    const where = whereOf.get(item);
+    if (!where) return undefined;
+    const { link, lane, way } = where;
+    whereOf.delete(item);
+    cut(way.items, link);
+    lane.waiting--;
+    way.waiting--;
+    return where;
   }
 
   function remove(item: Item): boolean {
-    const where = whereOf.get(item);
-    if (!where) return false;
-    const { link, lane } = where;
-    whereOf.delete(item);
-    cut(lane.value.items, link);
-    if (--lane.value.count === 0) {
-      cut(ring, lane);
-      lanes.delete(lane.value.org);
-    }
-    return true;
+    const where = takeOut(item);
+    if (where) settle(where.lane, where.way);
+    return where !== undefined;
   }
 
-  function nextLane(): Link<Lane<Org, Item>> | undefined {
+  function nextLane(): Lane<Org, Item> | undefined {
     if (held >= places) return undefined;
-    let lane = ring.first;
-    if (held >= shared) while (lane && heldBy.has(lane.value.org)) lane = lane.after;
-    return lane;
+    let turn = ring.first;
+    if (held >= shared) while (turn && turn.value.held > 0) turn = turn.after;
+    return turn?.value;
+  }
+
+  function firstOf({ ready }: Lane<Org, Item>): Item | undefined {
+    let found: Waiting<Item> | undefined;
+    for (const { items } of ready) {
+      const head = items.first?.value;
+      if (head && (!found || head.place < found.place)) found = head;
+    }
+    return found?.item;
   }
 
   return {
     size: () => whereOf.size,
-    waitingOf: (org) => lanes.get(org)?.value.count ?? 0,
-    push: (org, item) => put(org, item, append),
-    pushFirst: (org, item) => put(org, item, prepend),
+    waitingOf: (org, way) => countsOf(lanes.get(org), way)?.waiting ?? 0,
+    heldBy: (org, way) => countsOf(lanes.get(org), way)?.held ?? 0,
+    push: (org, item, way = '') => put(org, item, way, ++last, append),
+    pushFirst: (org, item, way = '') => put(org, item, way, --first, prepend),
     remove,
+    review(org) {
+      const lane = lanes.get(org);
+      if (lane) for (const way of [...lane.ways.values()]) settle(lane, way);
+    },
     mayTake: () => nextLane() !== undefined,
     take() {
-      const lane = nextLane();
-      const first = lane?.value.items.first;
-      if (!lane || !first) return undefined;
-      const { org } = lane.value;
-      remove(first.value);
-      if (lane.value.count > 0 && ring.last !== lane) {
-        cut(ring, lane);
-        join(ring, lane);
-      }
-      heldBy.set(org, (heldBy.get(org) ?? 0) + 1);
+      const next = nextLane();
+      const item = next && firstOf(next);
+      const where = item !== undefined && takeOut(item);
+      if (!where) return undefined;
+      const { lane, way } = where;
       held++;
-      return first.value;
+      lane.held++;
+      way.held++;
+      if (lane.turn && ring.last !== lane.turn) {
+        cut(ring, lane.turn);
+        join(ring, lane.turn);
+      }
+      settle(lane, way);
+      return item;
     },
-    done(org) {
-      const count = heldBy.get(org);
-      if (count === undefined) throw new Error('a place was given back that nobody held');
-      if (count === 1) heldBy.delete(org);
-      else heldBy.set(org, count - 1);
+    done(org, name = '') {
+      const lane = lanes.get(org);
+      const way = lane?.ways.get(name);
+      invariant(lane && way && way.held > 0, 'a place that is given back was held');
       held--;
+      lane.held--;
+      way.held--;
+      settle(lane, way);
     },
     clear() {
       const items = [...whereOf.keys()];
@@ -114,34 +196,5 @@ export function openTurns<Org, Item>(places: number): Turns<Org, Item> {
   };
 }
 
-const emptyChain = <T>(): Chain<T> => ({ first: undefined, last: undefined });
-
-/** Puts a link that is in no chain at the end. */
-function join<T>(chain: Chain<T>, link: Link<T>): void {
-  link.before = chain.last;
-  link.after = undefined;
-  if (chain.last) chain.last.after = link;
-  else chain.first = link;
-  chain.last = link;
-}
-
-function append<T>(chain: Chain<T>, value: T): Link<T> {
-  const link: Link<T> = { value, before: undefined, after: undefined };
-  join(chain, link);
-  return link;
-}
-
-function prepend<T>(chain: Chain<T>, value: T): Link<T> {
-  const link: Link<T> = { value, before: undefined, after: chain.first };
-  if (chain.first) chain.first.before = link;
-  else chain.last = link;
-  chain.first = link;
-  return link;
-}
-
-function cut<T>(chain: Chain<T>, link: Link<T>): void {
-  if (link.before) link.before.after = link.after;
-  else chain.first = link.after;
-  if (link.after) link.after.before = link.before;
-  else chain.last = link.before;
-}
+const countsOf = <Org, Item>(lane: Lane<Org, Item> | undefined, way: string | undefined) =>
+  way === undefined ? lane : lane?.ways.get(way);

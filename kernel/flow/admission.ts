@@ -24,6 +24,8 @@ import { watch } from './watch.ts';
  */
 export type Ask = {
   readonly org: OrgId;
+  /** Whether the stop switch of the org or of the machine is engaged. */
+  readonly isStopped: boolean;
   readonly name: TriggerName;
   readonly trigger: Trigger;
   readonly concurrency: Concurrency | undefined;
@@ -85,7 +87,7 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
     return { kind: 'suppressed', reason, run: standing, change: change(reason, crossed, records, to) };
   };
 
-  if (before.stopped) return held('stopped', null);
+  if (before.stopped || ask.isStopped) return held('stopped', null);
   const matched: Matched | undefined = judged && {
     org,
     name,

@@ -48,7 +48,8 @@ function worldOf(
     remove: async () => false,
   };
   const onRefusal = (one: EgressRefused) => void refused.push(one);
-  return { sent, leases, refused, broker: createBroker({ egress, secrets, onRefusal }) };
+  const parts = { egress, secrets, onRefusal };
+  return { sent, leases, refused, parts, broker: createBroker(parts) };
 }
 
 const answered = (
@@ -180,7 +181,25 @@ describe('what a step may send', () => {
     const use = await step.close();
     expect(await step.handle(get())).toEqual({ denied: 'the step has ended' });
     expect(await step.close()).toBe(use);
-    expect([sent.length, use]).toEqual([0, { requests: 0, unsafe: 'none', denied: null, secrets: [] }]);
+    expect([sent.length, use]).toEqual([
+      0,
+      { requests: 0, unsafe: 'none', denied: null, secrets: [], retryAfter: null },
+    ]);
+  });
+
+  it('is nothing while the org is stopped, asked at the last moment before each request', async () => {
+    let isStopped = false;
+    const { sent, parts } = worldOf();
+    const step = createBroker({ ...parts, isStopped: (org) => isStopped && org === 'acme' }).forStep(scopeOf());
+    expect(await step.handle(post())).toMatchObject({ ok: true });
+    const waits = step.handle(post(atVault));
+    // The lease is on its way to the record meanwhile.
+    isStopped = true;
+    expect(await waits).toMatchObject({ ok: false, error: 'unavailable' });
+    expect(await step.handle(get())).toMatchObject({ ok: false, error: 'unavailable' });
+    expect([sent.length, await step.close()]).toMatchObject([1, { requests: 1, unsafe: 'answered', denied: null }]);
+    const other = createBroker({ ...parts, isStopped: (org) => org === 'acme' });
+    expect(await other.forStep(scopeOf({ org: 'globex' as OrgId })).handle(get())).toMatchObject({ ok: true });
   });
 
   it('is refused, never thrown, when a cell sends what is no request', async () => {
@@ -189,6 +208,21 @@ describe('what a step may send', () => {
       const answer = await broker.forStep(scopeOf()).handle(request as unknown as HttpRequest);
       expect(answer).toEqual({ denied: expect.any(String) });
     }
+  });
+});
+
+describe('the pause that a target asks for', () => {
+  const patience = (status: number) => answered({ status, headers: { 'retry-after': '7' } });
+  it.each([
+    ['429', [patience(429)], '7'],
+    ['503', [patience(503)], '7'],
+    ['an answer of another kind', [patience(202)], null],
+    ['one that says nothing', [answered({ status: 429 })], null],
+    ['the last one of several', [patience(429), answered({ status: 503, headers: { 'retry-after': '9' } })], '9'],
+  ])('is kept of %s', async (_, answers, retryAfter) => {
+    const step = worldOf(answers).broker.forStep(scopeOf());
+    for (const _ of answers) await step.handle(get());
+    expect(await step.close()).toMatchObject({ retryAfter });
   });
 });
 

@@ -55,6 +55,8 @@ export type BrokerUse = {
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
   readonly secrets: readonly { readonly name: string; readonly host: string; readonly header: string }[];
+  /** The header `Retry-After` of the last answer that asked for patience (429, 503). Foreign text. */
+  readonly retryAfter: string | null;
 };
 
 export type StepBroker = {
@@ -73,6 +75,8 @@ export type EgressRefused = Pick<StepScope, 'org' | 'run' | 'step' | 'plugin'> &
 export type Broker = { forStep(scope: StepScope): StepBroker };
 
 type Parts = {
+  /** Asked at the last moment before a request leaves. */
+  readonly isStopped?: (org: OrgId) => boolean;
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
   readonly scheduler?: Scheduler;
@@ -85,7 +89,7 @@ export function createBroker(parts: Parts): Broker {
 }
 
 function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
-  const { egress, onRefusal, scheduler = processScheduler } = parts;
+  const { egress, onRefusal, isStopped, scheduler = processScheduler } = parts;
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
@@ -97,6 +101,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   let unsafe: BrokerUse['unsafe'] = 'none';
   let unsafeInFlight = 0;
   let denied: string | null = null;
+  let retryAfter: string | null = null;
   let closing: Promise<BrokerUse> | undefined;
   let left: Promise<boolean> | undefined;
 
@@ -140,6 +145,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     // What would come back could not be shown.
     if (!isLegible) return noAnswer('unavailable', ILLEGIBLE_SECRET);
     const timeoutMs = Math.floor(deadline - scheduler.elapsed());
+    if (isStopped?.(scope.org)) return noAnswer('unavailable', 'the stop switch is engaged: nothing is sent');
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
     if (rule.secret) {
       const { name, header } = rule.secret;
@@ -162,6 +168,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
       unsafeInFlight -= 1;
       unsafe = worse(unsafe, answer);
     }
+    retryAfter = patienceOf(answer) ?? retryAfter;
     if (closing) return deny('the step has ended');
     // Asked anew: a secret may have been stored, and used by another step, since the request left.
     const scrub = await secrets.scrubber();
@@ -177,7 +184,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
 
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
-    const use: BrokerUse = { requests, unsafe, denied, secrets: [...used.values()] };
+    const use: BrokerUse = { requests, unsafe, denied, secrets: [...used.values()], retryAfter };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
     await secrets.revoke();
@@ -234,6 +241,11 @@ function outboundHeaders(request: AllowedRequest, scope: StepScope, key: string 
     ...(key === undefined ? {} : { 'idempotency-key': key }),
   };
 }
+
+const patienceOf = (answer: OutboundAnswer): string | undefined =>
+  answer.kind === 'answered' && (answer.status === 429 || answer.status === 503)
+    ? answer.headers['retry-after']
+    : undefined;
 
 function worse(before: BrokerUse['unsafe'], answer: OutboundAnswer): BrokerUse['unsafe'] {
   if (answer.kind === 'answered') return before === 'uncertain' ? before : 'answered';

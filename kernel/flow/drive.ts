@@ -70,8 +70,9 @@ export function openDriver(deps: {
   registry: Registry;
   judges: Judges;
   clock: Clock;
+  isStopped: (org: OrgId) => boolean;
 }): Driver {
-  const { store, ledger, registry, judges, clock } = deps;
+  const { store, ledger, registry, judges, clock, isStopped } = deps;
   /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
@@ -99,7 +100,7 @@ export function openDriver(deps: {
       action: (plugin, action) => judges.actionFacts(own(run.plugins, plugin), action),
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
-      stopped: false,
+      stopped: isStopped(run.org),
     };
   };
 

@@ -42,9 +42,10 @@ export function openExplain(deps: {
   query: Query;
   registry: Pick<Registry, 'concurrency'>;
   pending: Seating;
+  isStopped: (org: OrgId) => boolean;
   clock: Clock;
 }) {
-  const { store, query, registry, pending, clock } = deps;
+  const { store, query, registry, pending, isStopped, clock } = deps;
   const read = (key: string) => store.get(key);
 
   const resultFor = (
@@ -59,6 +60,7 @@ export function openExplain(deps: {
     return resultOf(
       admit(read, pending, {
         org,
+        isStopped: isStopped(org),
         name: { playbook, trigger: trigger.id },
         trigger,
         concurrency: registry.concurrency(org, playbook, digest),

@@ -4,6 +4,7 @@ import { type StoredLifecycle, toCloudEvent } from '../lifecycle/event.ts';
 import type { Store } from '../port/store.ts';
 import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import { processScheduler, type Scheduler } from './scheduler.ts';
 
 /**
  * The feed of an org's lifecycle events: in order, from any place in it, and awaited where there is nothing new yet.
@@ -28,8 +29,12 @@ export const FEED_START = `${'0'.repeat(15)}-${'0'.repeat(8)}`;
 
 export type Feed = ReturnType<typeof openFeed>;
 
-export function openFeed(deps: { store: Store; ledger: Pick<Ledger, 'onDurable'> }) {
-  const { store, ledger } = deps;
+export function openFeed(deps: {
+  store: Store;
+  ledger: Pick<Ledger, 'onDurable'>;
+  scheduler?: Pick<Scheduler, 'after'>;
+}) {
+  const { store, ledger, scheduler = processScheduler } = deps;
   const waiting = new Map<OrgId, Set<() => void>>();
   const listeners: ((org: OrgId) => void)[] = [];
   let over = false;
@@ -77,7 +82,7 @@ export function openFeed(deps: { store: Store; ledger: Pick<Ledger, 'onDurable'>
     /** Reads as soon as there is something to read, or what there is after `timeoutMs`. */
     async wait(org: OrgId, query: FeedQuery, timeoutMs: number): Promise<FeedPage> {
       const { promise: time, resolve: wake } = Promise.withResolvers<'over'>();
-      const timer = setTimeout(wake, timeoutMs, 'over');
+      const stopWaiting = scheduler.after(timeoutMs, () => wake('over'));
       let page = read(org, query);
       const awaited = waiting.get(org) ?? new Set();
       waiting.set(org, awaited);
@@ -90,7 +95,7 @@ export function openFeed(deps: { store: Store; ledger: Pick<Ledger, 'onDurable'>
         page = read(org, { ...query, after: page.next });
         if (what === 'over') break;
       }
-      clearTimeout(timer);
+      stopWaiting();
       if (awaited.size === 0) waiting.delete(org);
       return page;
     },

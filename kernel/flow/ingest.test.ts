@@ -5,6 +5,7 @@ import { personOf } from '../../test/support/org-files.ts';
 import { openManualClock, openSeededEntropy } from '../adapter/memory/clock.ts';
 import { openMemoryStore } from '../adapter/memory/store.ts';
 import type { Digest, OrgId } from '../base/id.ts';
+import { DEFAULT_EXECUTION } from '../call/policy.ts';
 import { OCSF_FINDINGS } from '../incident/finding.ts';
 import { toGraph } from '../playbook/compile.ts';
 import { PlaybookSchema } from '../playbook/schema.ts';
@@ -41,6 +42,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
     incidents: OCSF_FINDINGS,
     webhooks: [],
+    execution: DEFAULT_EXECUTION,
     plugins: new Map(),
   });
   for (const [index, name] of ['after', 'bad', 'calm'].entries()) {
@@ -77,6 +79,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     clock,
     entropy,
     runsInFlight,
+    isStopped: () => false,
     report,
   });
   return { ingest: take, reported, adopted };

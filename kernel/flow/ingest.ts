@@ -89,9 +89,10 @@ export function openIngest(deps: {
   clock: Clock;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
+  isStopped: (org: OrgId) => boolean;
   report: (defect: unknown) => void;
 }): { readonly take: Ingest; readonly fire: Fire } {
-  const { store, ledger, driver, registry, pending, arrivals, clock, entropy, runsInFlight, report } = deps;
+  const { store, ledger, driver, registry, pending, arrivals, clock, entropy, runsInFlight, isStopped, report } = deps;
   const { read } = ledger;
 
   const take: Ingest = async (by, event) => {
@@ -188,6 +189,7 @@ export function openIngest(deps: {
   ): Admission =>
     admit(read, pending, {
       org: by.org,
+      isStopped: isStopped(by.org),
       name: { playbook: active.playbook, trigger: active.trigger.id },
       trigger: active.trigger,
       concurrency: registry.concurrency(by.org, active.playbook, active.digest as Digest),

@@ -1,6 +1,7 @@
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import type { OrgId, RunId } from '../base/id.ts';
 import type { Result } from '../base/result.ts';
+import { callsFor, DEFAULT_EXECUTION } from '../call/policy.ts';
 import type { Principal } from '../org/principal.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
@@ -10,6 +11,7 @@ import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { openArrivals } from './arrivals.ts';
+import { type BreakerChange, type BreakerState, openBreakers } from './breakers.ts';
 import { createBroker, type EgressRefused } from './broker.ts';
 import { openChildren } from './children.ts';
 import { type Control, openControl } from './control.ts';
@@ -19,6 +21,7 @@ import { type AuditExport, openExport } from './export.ts';
 import { type Feed, openFeed } from './feed.ts';
 import { type Incidents, openIncidents } from './incidents.ts';
 import { type Ingest, openIngest } from './ingest.ts';
+import { type Intake, openIntake } from './intake.ts';
 import { openJudges } from './judges.ts';
 import { within } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -32,9 +35,11 @@ import { openQuery, type Query } from './query.ts';
 import { type Recovered, recover } from './recover.ts';
 import { openRegistry, type Plugin, type Registry } from './registry.ts';
 import { openReplayEvents, type ReplayEvents } from './replay.ts';
+import { resumeRuns } from './resume.ts';
 import { openSchedule } from './schedule.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
 import { type OrgSetup, openSetUp } from './set-up.ts';
+import { openStops, type Stops } from './stop.ts';
 import { openTimers } from './timers.ts';
 import { openTokens, type Tokens } from './tokens.ts';
 import { openTriggers, type Triggers } from './triggers.ts';
@@ -56,10 +61,26 @@ export type Ports = {
   readonly report?: (defect: unknown) => void;
   /** Told of every request of a plugin that was stopped, with what would let it pass. For the operator's eyes. */
   readonly onRefusal?: (refused: EgressRefused) => void;
+  /** Told when the circuit of a connector opens or closes. */
+  readonly onBreaker?: (change: BreakerChange) => void;
+  /** The stop switch of the whole machine: the reason while it is engaged. Without it there is none. */
+  readonly machineStop?: () => Promise<string | undefined>;
+};
+
+/** How a plugin of an org is doing. */
+export type Connector = {
+  readonly name: string;
+  readonly breaker: BreakerState;
+  readonly inFlight: number;
+  readonly waiting: number;
+  /** Calls that may be under way at a time. */
+  readonly limit: number;
 };
 
 /** What the front doors may call. One kernel, one store, one writer. */
 export type Kernel = {
+  /** To be asked before an event is read. */
+  readonly intake: Intake;
   readonly ingest: Ingest;
   readonly explain: Explain;
   readonly replay: ReplayEvents;
@@ -79,6 +100,13 @@ export type Kernel = {
   };
   /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
   readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
+  /** The connectors of the org by name, and how they are doing. */
+  readonly connectors: {
+    list(org: OrgId): readonly Connector[];
+    /** Closes the circuit. False: the org has no such connector. */
+    reset(by: Principal, name: string): Promise<boolean>;
+  };
+  readonly stops: Pick<Stops, 'show' | 'engage' | 'release'>;
   readonly auditExport: (org: OrgId) => AuditExport;
   /** Records that someone asked for what he may not do. */
   readonly refuseAccess: (by: Principal, what: string) => Promise<void>;
@@ -108,13 +136,19 @@ export function openKernel(ports: Ports): Kernel {
   const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
-  const driver: Driver = openDriver({ store, ledger, registry, judges, clock });
+  const { machineStop = async () => undefined, onRefusal, onBreaker } = ports;
+  const stops = openStops({ ledger, registry, store, clock, machine: machineStop });
+  const { isStopped } = stops;
+  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
   const secrets = leasesOnRecord(ports.secrets, ledger);
+  const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const worker = openWorker({
     cells,
-    broker: createBroker({ egress, secrets, scheduler, ...(ports.onRefusal ? { onRefusal: ports.onRefusal } : {}) }),
+    broker: createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) }),
     driver,
     registry,
+    breakers,
+    isStopped,
     clock,
     entropy,
     scheduler,
@@ -123,7 +157,7 @@ export function openKernel(ports: Ports): Kernel {
   const timers = openTimers({ store, ledger, driver, clock, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
-  const feed = openFeed({ store, ledger });
+  const feed = openFeed({ store, ledger, scheduler });
   const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
   const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
@@ -137,6 +171,7 @@ export function openKernel(ports: Ports): Kernel {
     clock,
     entropy,
     runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    isStopped,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
@@ -161,6 +196,13 @@ export function openKernel(ports: Ports): Kernel {
   driver.onEffect((run, effect) =>
     effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
   );
+  stops.onChange((orgs) => {
+    worker.stopChanged(orgs);
+    for (const org of orgs) {
+      const runs = isStopped(org) ? [] : [...(inFlight.get(org) ?? [])];
+      resumeRuns({ driver, org, runs, isStopped }).catch(report);
+    }
+  });
   driver.onTurn((run) => {
     const open = inFlight.get(run.org) ?? new Set();
     if (isEnded(run)) open.delete(run.id);
@@ -208,8 +250,9 @@ export function openKernel(ports: Ports): Kernel {
   };
 
   return {
+    intake: openIntake({ clock, scheduler }),
     ingest: take,
-    explain: openExplain({ store, query, registry, pending, clock }),
+    explain: openExplain({ store, query, registry, pending, isStopped, clock }),
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
     incidents: openIncidents({ ledger, clock }),
@@ -226,6 +269,23 @@ export function openKernel(ports: Ports): Kernel {
         .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
+    connectors: {
+      list(id) {
+        const org = registry.org(id);
+        return [...(org?.plugins.keys() ?? [])].sort().map((name) => ({
+          name,
+          breaker: breakers.show(id, name),
+          ...worker.loadOf(id, name),
+          limit: callsFor(org?.execution ?? DEFAULT_EXECUTION, name),
+        }));
+      },
+      async reset(by, name) {
+        if (!registry.org(by.org)?.plugins.has(name)) return false;
+        await breakers.reset(by, name);
+        return true;
+      },
+    },
+    stops,
     auditExport: openExport({ store, clock }),
 
     secrets: {
@@ -263,6 +323,8 @@ export function openKernel(ports: Ports): Kernel {
 
     async begin() {
       await tellEveryOrg('kernel.started');
+      // Before anything is taken up: a kernel that starts stopped sends nothing.
+      await stops.followMachine();
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
       await arrivals.takeUp();
@@ -273,6 +335,7 @@ export function openKernel(ports: Ports): Kernel {
         void timers.sweep().catch(report);
         void schedule.sweep().catch(report);
         outbox.sweep();
+        stops.followMachine().catch(report);
         void prune.sweep().catch(report);
       });
       const open = [...inFlight].flatMap(([org, runs]) => [...runs].map((run) => [org, run] as const));

@@ -22,6 +22,11 @@ export const KEYS = {
   /** An event that a step waits for has come, and the run has not been told yet. */
   wake: (org: OrgId, run: RunId, step: StepRunId) => `!wake/${org}/${run}/${step}`,
 
+  /** The stop switch of the whole machine. */
+  stopAll: '!stop',
+
+  stop: (org: OrgId) => `${org}/stop`,
+  breaker: (org: OrgId, connector: string) => `${org}/breaker/${connector}`,
   token: (org: OrgId, id: string) => `${org}/token/${id}`,
   event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
   /** Empty; for reading events in the order in which they came. */

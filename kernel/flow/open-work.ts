@@ -1,6 +1,6 @@
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { after, type DurationMs, type UnixMs } from '../base/time.ts';
-import { DEFAULT_TIMEOUT } from '../playbook/compile.ts';
+import { DEFAULT_EXECUTION, timeoutFor } from '../call/policy.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import { nextDue } from '../run/open-work.ts';
@@ -63,9 +63,10 @@ export function openOpenWork(deps: {
   const look = (run: Run): Omit<OpenRun, 'summary'> => {
     const { org, id, playbook, deadlineAt } = run;
     const graph = registry.graph(org, playbook.name, playbook.digest);
+    const execution = registry.org(org)?.execution ?? DEFAULT_EXECUTION;
     const waits = waitsOf(run, (step) => {
       const found = graph?.steps.get(step);
-      return found?.kind === 'action' ? (found.timeout ?? DEFAULT_TIMEOUT[found.type]) : undefined;
+      return found?.kind === 'action' ? timeoutFor(execution, found) : undefined;
     });
     const due = nextDue(run);
     const evidence: Evidence = {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { durationMs } from '../base/time.ts';
 import type { CellOutcome } from '../port/cell-host.ts';
 import type { BrokerUse } from './broker.ts';
-import { type Answered, outcomeOf, planOf } from './outcome.ts';
+import { type Answered, endOf, outcomeOf, planOf } from './outcome.ts';
 
 const cell = (outcome: object) => ({ logs: [], elapsedMs: 1, ...outcome }) as unknown as CellOutcome;
 const replied = (reply: unknown) =>
@@ -11,6 +12,7 @@ const use = (over: Partial<BrokerUse> = {}): BrokerUse => ({
   unsafe: 'none',
   denied: null,
   secrets: [],
+  retryAfter: null,
   ...over,
 });
 const answered = (outcome: CellOutcome, over: Partial<Answered> = {}): Answered => ({
@@ -145,4 +147,49 @@ describe('the end of a plan', () => {
   ])('%s', (_, reply, expected) => {
     expect(planOf(answered(replied(reply))).kind).toBe(expected);
   });
+});
+
+describe('what the end of a call says of its target', () => {
+  const asked = (over: Partial<BrokerUse> = {}) => ({ use: use({ requests: 1, ...over }) });
+  const failed = (errorClass: string) => replied({ ok: false, error: { class: errorClass, message: 'm' } });
+  test.each<[string, Answered, string]>([
+    ['it did what was asked', answered(FINE, asked()), 'well'],
+    ...(['timeout', 'unavailable', 'upstream_error', 'rate_limited'] as const).map(
+      (errorClass): [string, Answered, string] => [
+        `it is ${errorClass}`,
+        answered(failed(errorClass), asked()),
+        'trouble',
+      ],
+    ),
+    ...(['invalid_input', 'unauthorized', 'forbidden', 'not_found', 'conflict'] as const).map(
+      (errorClass): [string, Answered, string] => [
+        `it refused (${errorClass})`,
+        answered(failed(errorClass), asked()),
+        'well',
+      ],
+    ),
+    ['it did not answer a write', answered(failed('timeout'), asked({ unsafe: 'uncertain' })), 'trouble'],
+    [
+      'the plugin waited for it until the kill',
+      answered(cell({ kind: 'overran', deadline: 'hard' }), asked()),
+      'trouble',
+    ],
+    ['the plugin ran out of time by itself', answered(cell({ kind: 'overran', deadline: 'hard' })), 'nothing'],
+    ['the plugin says unavailable and asked nobody', answered(ERROR), 'nothing'],
+    ['a fault of the plugin', answered(failed('internal'), asked()), 'nothing'],
+    ['the module trapped', answered(CRASH, asked()), 'nothing'],
+    ['no cell was free', answered(cell({ kind: 'unavailable', reason: 'busy' })), 'nothing'],
+    ['the call was stopped', answered(cell({ kind: 'aborted' }), asked()), 'nothing'],
+    ['the broker refused', answered(ERROR, asked({ denied: 'E_NOT_ALLOWED: no' })), 'nothing'],
+    ['an output that does not fit', answered(FINE, { ...asked(), effect: 'read', checkOutput: () => 'no' }), 'nothing'],
+  ])('%s', (_, given, end) => {
+    expect(endOf(given, outcomeOf(given))).toBe(end);
+  });
+});
+
+test('the pause that the target asks for comes with a failure, and with nothing else', () => {
+  const retryAfterMs = durationMs(5_000);
+  expect(outcomeOf(answered(ERROR, { retryAfterMs }))).toMatchObject({ kind: 'failed', retryAfterMs });
+  expect(planOf(answered(ERROR, { retryAfterMs }))).toMatchObject({ kind: 'failed', retryAfterMs });
+  expect(outcomeOf(answered(FINE, { retryAfterMs }))).not.toHaveProperty('retryAfterMs');
 });

@@ -4,6 +4,8 @@ import { PlanSchema } from '../../sdk/contract/plugin.ts';
 import { unreachable } from '../base/assert.ts';
 import { type Json, parseJson } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
+import type { DurationMs } from '../base/time.ts';
+import type { End } from '../call/breaker.ts';
 import type { CellOutcome } from '../port/cell-host.ts';
 import type { CheckResult, Outcome, PlanResult } from '../run/decision.ts';
 import type { StepError } from '../run/state.ts';
@@ -22,15 +24,17 @@ export type Answered = {
   readonly use: BrokerUse;
   readonly effect: 'none' | 'read' | 'write';
   readonly checkOutput: (value: Json) => string | undefined;
+  /** How long the target, or the open circuit before it, asks to be left alone. */
+  readonly retryAfterMs?: DurationMs | undefined;
 };
 
-const NOTHING_USED: BrokerUse = { requests: 0, unsafe: 'none', denied: null, secrets: [] };
+const NOTHING_USED: BrokerUse = { requests: 0, unsafe: 'none', denied: null, secrets: [], retryAfter: null };
 
 /** A call that was never made. */
-export function failedBefore(errorClass: StepError['class'], message: string): Answered {
+export function failedBefore(errorClass: StepError['class'], message: string, retryAfterMs?: DurationMs): Answered {
   const reply = JSON.stringify({ ok: false, error: { class: errorClass, message } });
   const outcome: CellOutcome = { kind: 'replied', reply, logs: [], elapsedMs: 0 };
-  return { outcome, use: NOTHING_USED, effect: 'none', checkOutput: () => undefined };
+  return { outcome, use: NOTHING_USED, effect: 'none', checkOutput: () => undefined, retryAfterMs };
 }
 
 /** A call that a defect of ours cut short: whatever it had sent may have arrived. */
@@ -102,22 +106,47 @@ export function outcomeOf(answered: Answered): Outcome {
   // without an answer, or an answer that the plugin did not live to read, may have.
   const readIt = reply.isSaid && use.unsafe !== 'uncertain';
   if (mayHaveHappened(effect, use) && !readIt) return unknown(answered.outcome.kind);
-  return { kind: 'failed', error: reply.error, ...leftOf(answered) };
+  return { kind: 'failed', error: reply.error, ...leftOf(answered), ...pauseAfter(answered) };
 }
 
 const mayHaveHappened = (effect: string, use: BrokerUse) => effect === 'write' && use.unsafe !== 'none';
 const leftOf = ({ effect, use: { unsafe } }: Answered) =>
   effect === 'write' && unsafe !== 'none' ? { left: unsafe } : {};
+const pauseAfter = ({ retryAfterMs }: Answered) => (retryAfterMs === undefined ? {} : { retryAfterMs });
 const unknown = (why: string): Outcome => ({ kind: 'indeterminate', reason: `unknown-after-${why}` });
 const failedWith = (errorClass: StepError['class'], message: string): Outcome => ({
   kind: 'failed',
   error: { class: errorClass, message: printable(message) },
 });
 
+/**
+ * What the end of a call says of its target, for the circuit breaker. Only what was asked of a target says anything of it;
+ * a refusal of ours, a fault of the plugin and a call that was stopped do not.
+ */
+export function endOf({ outcome, use }: Answered, result: Outcome | PlanResult | CheckResult): End {
+  const mayTell = use.requests > 0 && use.denied === null && (outcome.kind === 'replied' || outcome.kind === 'overran');
+  if (!mayTell) return 'nothing';
+  switch (result.kind) {
+    case 'succeeded':
+    case 'planned':
+    case 'done':
+    case 'not-done':
+      return 'well';
+    case 'indeterminate':
+      return use.unsafe === 'uncertain' ? 'trouble' : 'nothing';
+    case 'failed':
+      if (TROUBLE.includes(result.error.class)) return 'trouble';
+      return result.error.class === 'internal' ? 'nothing' : 'well';
+    default:
+      return unreachable(result);
+  }
+}
+const TROUBLE: readonly StepError['class'][] = ['timeout', 'unavailable', 'upstream_error', 'rate_limited'];
+
 /** The end of a `plan`. */
 export function planOf(answered: Answered): PlanResult {
   const reply = replyOf(answered);
-  if (!reply.ok) return { kind: 'failed', error: reply.error };
+  if (!reply.ok) return { kind: 'failed', error: reply.error, ...pauseAfter(answered) };
   const plan = v.safeParse(PlanSchema, reply.output);
   if (plan.success) return { kind: 'planned', plan: plan.output };
   return { kind: 'failed', error: { class: 'internal', message: 'the plan has not the form of a plan' } };

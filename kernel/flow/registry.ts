@@ -5,6 +5,7 @@ import type { ApprovalMatrix } from '../approval/matrix.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
+import type { ExecutionPolicy } from '../call/policy.ts';
 import { type ActionContract, contractsOf } from '../cell/parameters.ts';
 import type { Webhook } from '../egress/webhook.ts';
 import type { GuardrailSet } from '../guardrail/schema.ts';
@@ -37,6 +38,7 @@ export type Org = {
   /** How incidents are read out of events. */
   readonly incidents: IncidentPolicy;
   readonly webhooks: readonly Webhook[];
+  readonly execution: ExecutionPolicy;
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
   /** Those that are asked about events. */

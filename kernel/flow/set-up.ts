@@ -6,6 +6,7 @@ import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { DEFAULT_EXECUTION, type ExecutionPolicy } from '../call/policy.ts';
 import { admit } from '../cell/admit.ts';
 import { pluginDigest } from '../cell/parameters.ts';
 import { faultOfManifest } from '../cell/sealed-manifest.ts';
@@ -33,6 +34,8 @@ export type OrgSetup = {
   readonly incidents?: IncidentPolicy | undefined;
   /** Where lifecycle events are sent. */
   readonly webhooks?: readonly Webhook[] | undefined;
+  /** How calls are made; absent: as kernel/call/policy.ts says. */
+  readonly execution?: ExecutionPolicy | undefined;
   readonly plugins: readonly {
     readonly manifest: PluginManifest;
     readonly wasm: Uint8Array;
@@ -103,6 +106,7 @@ export function openSetUp(deps: {
     egress: grants,
     incidents,
     webhooks,
+    execution,
     plugins,
   }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
@@ -124,11 +128,13 @@ export function openSetUp(deps: {
     const egressDigest = digestOfJson('egress', grants as unknown as Json);
     const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
     const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
+    const executionDigest = execution && digestOfJson('execution', execution as unknown as Json);
     const inForce = JSON.stringify({
       policy: digest,
       egress: egressDigest,
       ...(incidentsDigest && { incidents: incidentsDigest }),
       ...(webhooksDigest && { webhooks: webhooksDigest }),
+      ...(executionDigest && { execution: executionDigest }),
     });
     const put = (ref: string, act: Digest): AuditDraft => ({
       org: id,
@@ -144,6 +150,7 @@ export function openSetUp(deps: {
           put('egress', egressDigest),
           ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
           ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
+          ...(executionDigest ? [put('execution', executionDigest)] : []),
         ],
         rows: [
           { key, value: JSON.stringify(policy) },
@@ -163,6 +170,7 @@ export function openSetUp(deps: {
       egress: grants,
       incidents: incidents ?? OCSF_FINDINGS,
       webhooks: webhooks ?? [],
+      execution: execution ?? DEFAULT_EXECUTION,
       plugins: active,
     });
     registry.refreshPlaybooks(id);

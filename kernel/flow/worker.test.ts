@@ -1,17 +1,21 @@
+import * as v from 'valibot';
 import { expect, it } from 'vitest';
 import type { OrgId, RunId } from '../base/id.ts';
+import { ExecutionPolicySchema } from '../call/policy.ts';
+import type { Graph } from '../playbook/graph.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import type { Driver } from './drive.ts';
-import type { Registry } from './registry.ts';
+import type { Org, Registry } from './registry.ts';
 import { openWorker } from './worker.ts';
 
 type Call = Extract<Effect, { kind: 'call' }>;
 type Deps = Parameters<typeof openWorker>[0];
 
-/** A worker whose calls hang until they are released: no step is known, and the run takes no answer before. */
-function workerThatHangs() {
+/** A worker whose calls hang until they are released: no plugin is known, and the run takes no answer before. */
+function workerThatHangs(concurrency = { org: 512, connector: 512 }) {
   const carriedOut: OrgId[] = [];
+  const stopped = new Set<string>();
   const released = Promise.withResolvers<never>();
   const driver: Pick<Driver, 'submit'> = {
     submit(org) {
@@ -19,17 +23,29 @@ function workerThatHangs() {
       return released.promise;
     },
   };
-  const registry: Pick<Registry, 'graph' | 'org'> = { graph: () => undefined, org: () => undefined };
-  const worker = openWorker({ driver, registry, report: () => undefined } as unknown as Deps);
-  const act = (org: string, step: number, kind: 'call' | 'abort' = 'call') => {
-    const run = { org: org as OrgId, id: 'run' as RunId, playbook: {} } as unknown as Run;
-    worker.act(run, { kind, op: 'execute', step: `s${step}`, attempt: 1 } as unknown as Call);
+  const execution = v.parse(ExecutionPolicySchema, { apiVersion: 'interlock/execution/v1', concurrency });
+  // A step is named by its number and its connector, such as `7-slow`.
+  const steps = { get: (id: string) => ({ kind: 'action', plugin: id.split('-')[1] }) };
+  const registry: Pick<Registry, 'graph' | 'org'> = {
+    graph: () => ({ steps }) as unknown as Graph,
+    org: () => ({ execution }) as Org,
+  };
+  const isStopped = (org: OrgId) => stopped.has(org);
+  const worker = openWorker({ driver, registry, isStopped, report: () => undefined } as unknown as Deps);
+  const act = (org: string, step: number, kind: 'call' | 'abort' = 'call', connector = 'any') => {
+    const run = { org: org as OrgId, id: 'run' as RunId, playbook: {}, plugins: {} } as unknown as Run;
+    worker.act(run, { kind, op: 'execute', step: `${step}-${connector}`, attempt: 1 } as unknown as Call);
   };
   const count = async () => {
     await new Promise(setImmediate);
     return { acme: carriedOut.filter((org) => org === 'acme').length, all: carriedOut.length };
   };
-  return { worker, act, count, release: () => released.resolve(undefined as never) };
+  const stop = (org: string, is: boolean) => {
+    if (is) stopped.add(org);
+    else stopped.delete(org);
+    worker.stopChanged([org as OrgId]);
+  };
+  return { worker, act, count, stop, release: () => released.resolve(undefined as never) };
 }
 
 it('carries out calls of other orgs while those of one hang', async () => {
@@ -49,4 +65,22 @@ it('does not carry out a call that was aborted while it waited', async () => {
   release();
   expect(await count()).toEqual({ acme: 385, all: 385 });
   expect(worker.busy()).toBe(0);
+});
+
+it('lets calls of another connector go past those that wait for theirs, and none of a stopped org', async () => {
+  const { worker, act, count, stop } = workerThatHangs({ connector: 32, org: 256 });
+  for (let i = 0; i < 100; i++) act('acme', i, 'call', 'slow');
+  expect(await count()).toEqual({ acme: 32, all: 32 });
+  for (let i = 100; i < 110; i++) act('acme', i, 'call', 'fast');
+  expect(await count()).toEqual({ acme: 42, all: 42 });
+  const acme = 'acme' as OrgId;
+  expect([worker.loadOf(acme, 'slow'), worker.loadOf(acme, 'fast')]).toEqual([
+    { inFlight: 32, waiting: 68 },
+    { inFlight: 10, waiting: 0 },
+  ]);
+  stop('globex', true);
+  act('globex', 0, 'call', 'fast');
+  expect(await count()).toEqual({ acme: 42, all: 42 });
+  stop('globex', false);
+  expect(await count()).toEqual({ acme: 42, all: 43 });
 });

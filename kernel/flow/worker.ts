@@ -1,25 +1,37 @@
 import { type CallEnvelope, methodsOf } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
-import type { OrgId, RunId, StepRunId } from '../base/id.ts';
-import { partsOfStepRun } from '../base/id.ts';
+import { type Digest, type OrgId, partsOfStepRun, type RunId, type StepRunId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
 import { own } from '../base/own.ts';
 import { openTurns } from '../base/turns.ts';
-import { DEFAULT_TIMEOUT } from '../playbook/compile.ts';
+import type { End } from '../call/breaker.ts';
+import { callsFor, DEFAULT_EXECUTION, timeoutFor } from '../call/policy.ts';
+import { pauseOf } from '../call/retry-after.ts';
+import type { ActionContract } from '../cell/parameters.ts';
+import type { ActionStep } from '../playbook/graph.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Effect, Input } from '../run/decision.ts';
 import { isEnded, type Run } from '../run/state.ts';
+import type { Breakers } from './breakers.ts';
 import type { Broker } from './broker.ts';
 import type { Driver } from './drive.ts';
-import { type Answered, brokeOff, checkOf, failedBefore, outcomeOf, planOf, undoOf } from './outcome.ts';
+import { type Answered, brokeOff, checkOf, endOf, failedBefore, outcomeOf, planOf, undoOf } from './outcome.ts';
 import type { Registry } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
  * Carries out calls: a cell, with the broker as its one way out. What comes back becomes an input of the run.
+ *
+ * Calls wait until the limits of their org and connector (the execution policy) let them go; orgs take turns. While the
+ * circuit of a connector is open its calls end at once. While an org is stopped nothing of it goes, and what was under
+ * way is cut off.
  */
 type Call = Extract<Effect, { kind: 'call' }>;
-type Waiting = { readonly key: string; readonly run: Run; readonly call: Call };
+/** `connector`: the plugin that it calls. */
+type Waiting = { readonly key: string; readonly run: Run; readonly call: Call; readonly connector: string };
+/** `isCutOff`: by the stop switch, so that its run is told that nobody will answer. */
+type UnderWay = { readonly org: OrgId; readonly abort: AbortController; isCutOff: boolean };
 
 /** Between the soft deadline, which an author can see, and the kill. */
 const GRACE_MS = 500;
@@ -27,41 +39,72 @@ const GRACE_MS = 500;
  * Calls handed to the cells at a time: enough to keep every cell busy, few enough to stop soon. The last quarter is for
  * orgs that have none there (see `turns.ts`).
  */
-const IN_FLIGHT = 512;
+const IN_FLIGHT = LIMITS.callsUnderWay.value;
 
 export function openWorker(deps: {
   cells: CellHost;
   broker: Broker;
   driver: Driver;
   registry: Registry;
+  breakers: Breakers;
+  isStopped: (org: OrgId) => boolean;
   clock: Clock;
   entropy: Entropy;
   scheduler: Scheduler;
   report: (defect: unknown) => void;
 }) {
-  const { cells, broker, driver, registry, clock, entropy, scheduler, report } = deps;
-  const inFlight = new Map<string, AbortController>();
+  const { cells, broker, driver, registry, breakers, isStopped, clock, entropy, scheduler, report } = deps;
+  const inFlight = new Map<string, UnderWay>();
   /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, Waiting>();
-  const turns = openTurns<OrgId, Waiting>(IN_FLIGHT);
+  const policyOf = (org: OrgId) => registry.org(org)?.execution ?? DEFAULT_EXECUTION;
+  const turns = openTurns<OrgId, Waiting>(IN_FLIGHT, {
+    ofOrg: (org) => (isStopped(org) ? 0 : policyOf(org).concurrency.org),
+    ofWay: (org, connector) => callsFor(policyOf(org), connector),
+  });
   const keyOf = ({ org, id }: Pick<Run, 'org' | 'id'>, step: string) => `${org}/${id}/${step}`;
-  let stopped = false;
+  const stepOf = (run: Run, { step }: Call) =>
+    registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(partsOfStepRun(step).step);
+  let isOver = false;
   let onQuiet: () => void = () => undefined;
 
-  const carryOut = async (run: Run, call: Call) => {
-    const stop = new AbortController();
-    const key = keyOf(run, call.step);
-    inFlight.set(key, stop);
+  const carryOut = async ({ key, run, call }: Waiting) => {
+    const underWay: UnderWay = { org: run.org, abort: new AbortController(), isCutOff: false };
+    inFlight.set(key, underWay);
     try {
-      const answered = await callPlugin(run, call, stop.signal).catch((defect) => {
+      const given = await inputOf(run, call, underWay).catch((defect) => {
         report(defect);
-        return brokeOff();
+        return answerTo(call, brokeOff());
       });
       // Cut off by our own end, which says nothing of the target: the call stays open for the next start.
-      if (stopped) return;
-      await driver.submit(run.org, run.id, answerTo(call, answered));
+      if (!isOver) await driver.submit(run.org, run.id, given);
     } finally {
-      if (inFlight.get(key) === stop) inFlight.delete(key);
+      if (inFlight.get(key) === underWay) inFlight.delete(key);
+    }
+  };
+
+  /** Makes the call. @returns what its run is told. */
+  const inputOf = async (run: Run, call: Call, underWay: UnderWay): Promise<Answer> => {
+    const step = stepOf(run, call);
+    const { org } = run;
+    if (step?.kind !== 'action' || !registry.org(org))
+      return answerTo(call, failedBefore('internal', 'the pinned step is not there'));
+    const digest = own(run.plugins, step.plugin);
+    const contract = digest && registry.plugin(digest)?.contracts.get(step.action);
+    if (!digest || !contract)
+      return answerTo(call, failedBefore('not_found', `${step.plugin}/${step.action} is not installed`));
+    // What asks nothing of the target is not kept from it.
+    const admitted = contract.action.effect === 'none' ? NO_BREAKER : breakers.admit(org, step.plugin);
+    if (admitted.pass === null) return answerTo(call, failedBefore('unavailable', CIRCUIT_OPEN, admitted.retryAfterMs));
+    let end: End = 'nothing';
+    try {
+      const answered = await callPlugin(run, call, step, digest, contract, underWay.abort.signal);
+      const given = answerTo(call, answered);
+      end = endOf(answered, given.result);
+      const isCutOff = underWay.isCutOff && answered.outcome.kind !== 'replied';
+      return isCutOff ? { kind: 'recovered', step: call.step, attempt: call.attempt, op: call.op, why: 'stop' } : given;
+    } finally {
+      breakers.ended(org, step.plugin, admitted.pass, end);
     }
   };
 
@@ -71,19 +114,19 @@ export function openWorker(deps: {
     return submitted.ok && !isEnded(submitted.run);
   };
 
-  const callPlugin = async (run: Run, call: Call, signal: AbortSignal): Promise<Answered> => {
-    const step = registry
-      .graph(run.org, run.playbook.name, run.playbook.digest)
-      ?.steps.get(partsOfStepRun(call.step).step);
+  const callPlugin = async (
+    run: Run,
+    call: Call,
+    step: ActionStep,
+    digest: Digest,
+    contract: ActionContract,
+    signal: AbortSignal,
+  ): Promise<Answered> => {
     const org = registry.org(run.org);
-    if (step?.kind !== 'action' || !org) return failedBefore('internal', 'the pinned step is not there');
-    const digest = own(run.plugins, step.plugin);
-    const contract = digest && registry.plugin(digest)?.contracts.get(step.action);
-    if (!digest || !contract) return failedBefore('not_found', `${step.plugin}/${step.action} is not installed`);
+    const timeoutMs = timeoutFor(policyOf(run.org), step);
     // Grants are those of now, not of the start: what an operator takes back is gone at once.
-    const grant = org.egress.grants.find(({ plugin }) => plugin === step.plugin);
+    const grant = org?.egress.grants.find(({ plugin }) => plugin === step.plugin);
     const { effect } = contract.action;
-    const timeout = step.timeout ?? DEFAULT_TIMEOUT[step.type];
     const way = broker.forStep({
       org: run.org,
       run: run.id,
@@ -96,7 +139,7 @@ export function openWorker(deps: {
       op: call.op,
       idempotencyKey: call.key,
       traceparent: traceparentOf(run, call.step),
-      timeoutMs: timeout,
+      timeoutMs,
       signal,
       ...(call.recordsLeaving && { leaving: () => leaving(run, call) }),
     });
@@ -118,13 +161,14 @@ export function openWorker(deps: {
       org: run.org,
       module: digest,
       envelope: JSON.stringify(envelope),
-      softDeadlineMs: timeout,
-      hardDeadlineMs: timeout + GRACE_MS,
+      softDeadlineMs: timeoutMs,
+      hardDeadlineMs: timeoutMs + GRACE_MS,
       broker: way.handle,
       signal,
     });
     const use = await way.close();
-    return { outcome, use, effect, checkOutput: contract.checkOutput };
+    const retryAfterMs = use.retryAfter === null ? undefined : pauseOf(use.retryAfter, clock.now());
+    return { outcome, use, effect, checkOutput: contract.checkOutput, retryAfterMs };
   };
 
   const forget = (key: string) => {
@@ -137,15 +181,15 @@ export function openWorker(deps: {
   /** Sends what waits, orgs in turn, as far as there is room. */
   const next = () => {
     // A turn that was on its way to the disk may ask for a call afterwards: it is for the next start.
-    for (let taken = stopped ? undefined : turns.take(); taken; taken = turns.take()) {
-      const { key, run, call } = taken;
+    for (let taken = isOver ? undefined : turns.take(); taken; taken = turns.take()) {
+      const { key, run, connector } = taken;
       waiting.delete(key);
       const over = () => {
-        turns.done(run.org);
+        turns.done(run.org, connector);
         next();
       };
       // Rejects when the ledger failed, and then the process is on its way out, or on a defect of ours.
-      carryOut(run, call).catch(report).finally(over);
+      carryOut(taken).catch(report).finally(over);
     }
     if (inFlight.size === 0) onQuiet();
   };
@@ -156,14 +200,30 @@ export function openWorker(deps: {
       const key = keyOf(run, effect.step);
       forget(key);
       if (effect.kind === 'abort') {
-        inFlight.get(key)?.abort();
+        inFlight.get(key)?.abort.abort();
         return;
       }
-      const call = { key, run, call: effect };
+      const step = stepOf(run, effect);
+      const call = { key, run, call: effect, connector: step?.kind === 'action' ? step.plugin : '' };
       waiting.set(key, call);
-      turns.push(run.org, call);
+      turns.push(run.org, call, call.connector);
       next();
     },
+    /** The stop switch of these orgs was turned: cuts off what is under way, or lets go what waits. */
+    stopChanged(orgs: readonly OrgId[]): void {
+      for (const org of orgs) turns.review(org);
+      for (const call of inFlight.values()) {
+        if (!isStopped(call.org)) continue;
+        call.isCutOff = true;
+        call.abort.abort();
+      }
+      next();
+    },
+    /** Calls of the connector that are carried out, and that wait. */
+    loadOf: (org: OrgId, connector: string) => ({
+      inFlight: turns.heldBy(org, connector),
+      waiting: turns.waitingOf(org, connector),
+    }),
     busy: () => inFlight.size + waiting.size,
     /** Whether the call of this step is carried out, or waits for a place. */
     has(org: OrgId, id: RunId, step: StepRunId): boolean {
@@ -181,16 +241,22 @@ export function openWorker(deps: {
       next();
       await quiet.promise;
       takeBack();
-      stopped = true;
+      isOver = true;
       waiting.clear();
       turns.clear();
-      for (const call of inFlight.values()) call.abort();
+      for (const call of inFlight.values()) call.abort.abort();
     },
   };
 }
 
+const CIRCUIT_OPEN = 'the connector has failed several times in a row, so nothing is sent to it for a while';
+const NO_BREAKER = { pass: { round: null } } as const;
+
+type Answer = Exclude<Input, { kind: 'start' }>;
+type Ended = Extract<Input, { kind: 'planned' | 'checked' | 'outcome' | 'undone' }>;
+
 /** What came back, as the input that it is for the run. */
-function answerTo({ op, step, attempt }: Call, answered: Answered): Exclude<Input, { kind: 'start' }> {
+function answerTo({ op, step, attempt }: Call, answered: Answered): Ended {
   switch (op) {
     case 'plan':
       return { kind: 'planned', step, result: planOf(answered) };

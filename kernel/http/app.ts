@@ -11,6 +11,7 @@ import { openSchemas } from './published.ts';
 import { openRefusals } from './refusal.ts';
 import { approvalRoutes } from './route/approvals.ts';
 import { auditRoutes } from './route/audit.ts';
+import { connectorRoutes } from './route/connectors.ts';
 import { eventRoutes } from './route/events.ts';
 import { explainRoutes } from './route/explain.ts';
 import { incidentRoutes } from './route/incidents.ts';
@@ -20,6 +21,7 @@ import { playbookRoutes } from './route/playbooks.ts';
 import { pluginRoutes } from './route/plugins.ts';
 import { runRoutes } from './route/runs.ts';
 import { secretRoutes } from './route/secrets.ts';
+import { stopRoutes } from './route/stop.ts';
 import { tokenRoutes } from './route/tokens.ts';
 import { triggerRoutes } from './route/triggers.ts';
 import type { Route } from './route.ts';
@@ -97,6 +99,8 @@ const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...playbookRoutes({ kernel }),
   ...triggerRoutes({ kernel }),
   ...pluginRoutes({ kernel }),
+  ...connectorRoutes({ kernel }),
+  ...stopRoutes({ kernel }),
   ...incidentRoutes({ kernel }),
   ...lifecycleRoutes({ kernel }),
   ...auditRoutes({ kernel }),

@@ -1,6 +1,7 @@
 import type { ProblemKind } from '../../sdk/contract/problem.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok } from '../base/result.ts';
+import type { Kernel } from '../flow/kernel.ts';
 import type { IntakeFault, NormalEvent } from '../trigger/event.ts';
 import { normalizeBody } from '../trigger/normalize.ts';
 import { problem } from './answer.ts';
@@ -10,8 +11,11 @@ import type { Ask, BodyReader } from './route.ts';
 /** Reads events from a request body, in every form that is taken in. */
 const BATCHED = 'application/cloudevents-batch+json';
 
-/** One bad event refuses the whole body. */
-export const events: BodyReader<readonly NormalEvent[]> = {
+/** `leave` is to be called when the events are on record, or refused. */
+type Entered = { readonly events: readonly NormalEvent[]; readonly leave: () => void };
+
+/** One bad event refuses the whole body. Whoever sends it has his turn before anything is parsed. */
+export const eventsInTurn = (kernel: Pick<Kernel, 'intake'>): BodyReader<Entered> => ({
   content: {
     'application/cloudevents+json': { type: 'object', description: 'A CloudEvents 1.0 envelope with `data`.' },
     [BATCHED]: {
@@ -23,17 +27,24 @@ export const events: BodyReader<readonly NormalEvent[]> = {
       description: 'The data of a CloudEvent whose attributes are ce- headers; a Falco alert; or an OCSF finding.',
     },
   },
-  problems: [...BODY_PROBLEMS, 'invalid-event'],
+  problems: [...BODY_PROBLEMS, 'invalid-event', 'too-many-events'],
   async read({ by, context }: Ask) {
     const contentType = context.req.header('content-type') ?? null;
     const isBatch = contentType?.trimStart().toLowerCase().startsWith(BATCHED) === true;
     const body = await readBytes(context, isBatch ? LIMITS.bodyBytes.value : LIMITS.eventBytes.value);
     if (!body.ok) return body;
-    const headers = eventHeaders(context.req.raw.headers, context.env);
-    const normal = normalizeBody({ contentType, headers, body: body.value, org: by.org });
-    return normal.ok ? normal : err(intakeAnswer(normal.error));
+    const leave = await kernel.intake.enter(by.org);
+    if (!leave) return err(problem('too-many-events', { headers: { 'retry-after': '1' } }));
+    let normal: ReturnType<typeof normalizeBody> | undefined;
+    try {
+      const headers = eventHeaders(context.req.raw.headers, context.env);
+      normal = normalizeBody({ contentType, headers, body: body.value, org: by.org });
+    } finally {
+      if (!normal?.ok) leave();
+    }
+    return normal.ok ? ok({ events: normal.value, leave }) : err(intakeAnswer(normal.error));
   },
-};
+});
 
 /** The headers that say something about an event. Node has parsed them already; asking it saves a copy of them all. */
 function eventHeaders(headers: Headers, env: unknown): Readonly<Record<string, string>> {
@@ -63,14 +74,18 @@ const intakeAnswer = ({ kind, pointer, text }: IntakeFault): Response =>
   problem(INTAKE[kind], pointer === undefined ? { detail: text } : { errors: [{ pointer, text }] });
 
 /** One event, not a list of them. */
-export const oneEvent: BodyReader<NormalEvent> = {
-  ...events,
-  async read(ask) {
-    const read = await events.read(ask);
-    if (!read.ok) return read;
-    const [only, ...more] = read.value;
-    return only && more.length === 0
-      ? ok(only)
-      : err(problem('invalid-event', { errors: [{ pointer: '', text: 'is a list; send one event at a time' }] }));
-  },
-};
+export function oneEvent(kernel: Pick<Kernel, 'intake'>): BodyReader<NormalEvent> {
+  const events = eventsInTurn(kernel);
+  return {
+    ...events,
+    async read(ask) {
+      const read = await events.read(ask);
+      if (!read.ok) return read;
+      const [only, ...more] = read.value.events;
+      read.value.leave();
+      return only && more.length === 0
+        ? ok(only)
+        : err(problem('invalid-event', { errors: [{ pointer: '', text: 'is a list; send one event at a time' }] }));
+    },
+  };
+}

@@ -23,6 +23,7 @@ const PATH_PARAMETERS: Readonly<Record<string, Parameter>> = {
   version: { schema: Digest, description: 'Digest of a version of the playbook.' },
   trigger: { schema: Name, description: 'Id of the trigger in the playbook.' },
   incident: { schema: IncidentId, description: 'Id of the incident, percent-encoded.' },
+  connector: { schema: Name, description: 'Name of the plugin.' },
   secret: { schema: Name, description: 'Name of the secret.' },
   schema: { schema: Name, description: 'Name of the schema.' },
   token: { schema: TokenId, description: 'Id of the token: its middle part, never the token itself.' },

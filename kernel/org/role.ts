@@ -20,6 +20,9 @@ export const PERMISSIONS = [
   'incident.read',
   'incident.write',
   'lifecycle.read',
+  'connector.reset',
+  'stop.engage',
+  'stop.release',
   'audit.read',
   'secret.manage',
   'token.manage',
@@ -28,14 +31,35 @@ export type Permission = (typeof PERMISSIONS)[number];
 
 const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'lifecycle.read'];
 
+/** Whoever may stop may not always let go: to stop is safe. */
+const HANDS_ON: readonly Permission[] = ['connector.reset', 'stop.engage', 'stop.release'];
+
 /** Note what admin lacks: to run the place is not to decide in it, so an admin does not vote (S 8.2). */
 const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   source: ['event.publish'],
   author: [...READS, 'playbook.write'],
-  approver: [...READS, 'approval.vote', 'playbook.activate'],
-  operator: [...READS, 'event.publish', 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', 'incident.write'],
+  approver: [...READS, 'approval.vote', 'playbook.activate', 'stop.engage'],
+  operator: [
+    ...READS,
+    'event.publish',
+    'run.cancel',
+    'run.settle',
+    'run.close',
+    'trigger.stop',
+    'incident.write',
+    ...HANDS_ON,
+  ],
   auditor: [...READS, 'audit.read'],
-  admin: [...READS, 'run.cancel', 'run.settle', 'run.close', 'trigger.stop', 'secret.manage', 'token.manage'],
+  admin: [
+    ...READS,
+    'run.cancel',
+    'run.settle',
+    'run.close',
+    'trigger.stop',
+    ...HANDS_ON,
+    'secret.manage',
+    'token.manage',
+  ],
 };
 
 export const mayDo = (roles: readonly Role[], permission: Permission): boolean =>

@@ -4,18 +4,10 @@ import type { JsonObject } from '../base/json.ts';
 import { type DurationMs, durationMs, LONGEST_TRY, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import type { ForeachStep, Graph, Join, OnFailure, Step, WaitStep } from './graph.ts';
 import type { Playbook } from './schema.ts';
-import { type ActionType, type PlaybookStep, TIER_FLOOR } from './step.ts';
+import { type PlaybookStep, TIER_FLOOR } from './step.ts';
 
 /** From the document to the graph. Every default of a step is here, and none is in the document (see schema.ts). */
 
-/** How long a call may take when neither the playbook nor the org's policy says (S 5.3: per category of action). */
-export const DEFAULT_TIMEOUT: Readonly<Record<ActionType, DurationMs>> = {
-  notify: durationMs(10_000),
-  enrich: durationMs(10_000),
-  open_ticket: durationMs(15_000),
-  webhook: durationMs(15_000),
-  contain: durationMs(30_000),
-};
 const FOREACH_LIMIT = 100;
 const FOREACH_CONCURRENCY = 4;
 

@@ -43,21 +43,21 @@ export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, answer
 }
 
 /**
- * A call was cut off by an end of the kernel. That says nothing of the target, which the retry budget is there to spare:
+ * A call was cut off by an end of the kernel or by a stop. That says nothing of the target, which the retry budget is there to spare:
  * where a repeat is safe it is made, however many there were. But it may be this very call that ends the kernel, so the
  * wait doubles without a cap of its own: the run's deadline (R8) leaves room for about a dozen, and a run that only
  * happened to be under way waits for about as long as the trouble lasted.
  */
-export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun): Step {
+export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun, why: 'restart' | 'stop'): Step {
   const op = run.state === 'intended' ? 'execute' : 'plan';
   const policy = policyOf(turn, step, op);
   const isUnknown = run.state === 'intended' && run.mayHaveActed;
   const action = turn.facts.action(step.plugin, step.action);
-  if (run.state === 'intended') endTry(turn, run, 'restart');
+  if (run.state === 'intended') endTry(turn, run, why);
   const isSafe = !isUnknown || (action && mayRepeat(action));
   if (policy && isSafe) return scheduleRetry(turn, run, op, policy, true, 0);
   if (isUnknown) return policy && checks(turn, step) ? scheduleRetry(turn, run, 'check', policy, true, 0) : undefined;
-  const error = stopped('restart');
+  const error = stopped(why);
   if (op === 'plan') turn.emit({ kind: 'step-failed', step: run.id, attempt: 0, error });
   return fail(step, run.id, error, op === 'plan' ? 'plan-failed' : 'step-failed');
 }

@@ -155,27 +155,28 @@ function decideLeaving(turn: Turn, run: Run, id: StepRunId, attempt: number): An
   return undefined;
 }
 
-/** After a restart: the call was cut off, and nobody will answer it any more. */
+/** After a restart or a stop: the call was cut off, and nobody will answer it any more. */
 function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 'recovered' }>): Answer {
   const found = actionOf(run, turn.facts, input.step);
   if (!found) return STALE;
   const { step, run: state } = found;
+  const { why = 'restart' } = input;
   switch (input.op) {
     case 'plan':
       if (state.state !== 'ready' || state.waitsFor !== 'plan') return STALE;
-      return decideCutOff(turn, step, state);
+      return decideCutOff(turn, step, state, why);
     case 'execute':
       if (state.state !== 'intended' || state.attempt !== input.attempt) return STALE;
-      return decideCutOff(turn, step, state);
+      return decideCutOff(turn, step, state, why);
     case 'check':
       if (state.state !== 'indeterminate' || !state.checking || state.attempt !== input.attempt) return STALE;
       return decideChecked(turn, step, state, {
         kind: 'failed',
-        error: { class: 'unavailable', message: 'cut off by a restart' },
+        error: { class: 'unavailable', message: `cut off by a ${why}` },
       });
     case 'rollback':
       if (state.undo?.state !== 'intended' || state.undo.attempts.length !== input.attempt) return STALE;
-      return decideUndoCutOff(turn, step, state);
+      return decideUndoCutOff(turn, step, state, why);
     default:
       return unreachable(input.op);
   }

@@ -70,12 +70,19 @@ export type Input =
       readonly outcome: 'succeeded' | 'failed';
       readonly note: string;
     }
-  /** The kernel restarted and found this call without an answer. */
-  | { readonly kind: 'recovered'; readonly step: StepRunId; readonly attempt: number; readonly op: Operation };
+  /** The kernel restarted and found this call without an answer, or the stop switch cut it off. */
+  | {
+      readonly kind: 'recovered';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly op: Operation;
+      /** What cut it off; absent: a restart. */
+      readonly why?: 'stop';
+    };
 
 export type PlanResult =
   | { readonly kind: 'planned'; readonly plan: Plan }
-  | { readonly kind: 'failed'; readonly error: StepError };
+  | { readonly kind: 'failed'; readonly error: StepError; readonly retryAfterMs?: number };
 
 /** Whether an unknown try happened, as the action itself has found out. */
 export type CheckResult =
@@ -85,7 +92,8 @@ export type CheckResult =
 
 /**
  * A step has three ends; `indeterminate` means that the outside may have changed and nobody knows. `left`: requests of a
- * write that may change something have left, and each was answered, or one was not. Absent: none has.
+ * write that may change something have left, and each was answered, or one was not. Absent: none has. `retryAfterMs`: how
+ * long the target, or the open circuit before it, asks to be left alone.
  */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly output: Json; readonly left?: 'answered' | 'uncertain' }

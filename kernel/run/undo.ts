@@ -98,11 +98,11 @@ export function decideUndone(turn: Turn, step: ActionStep, run: StepRun, answere
 }
 
 /** As for any call (decide-outcome.ts): an end of the kernel says nothing of the target. */
-export function decideUndoCutOff(turn: Turn, step: ActionStep, run: StepRun): Step {
+export function decideUndoCutOff(turn: Turn, step: ActionStep, run: StepRun, why: 'restart' | 'stop'): Step {
   const { undo } = run;
   const action = turn.facts.action(step.plugin, step.action);
   const attempt = undo?.attempts.length ?? 1;
-  const error: StepError = { class: 'unavailable', message: 'cut off by a restart' };
+  const error: StepError = { class: 'unavailable', message: `cut off by a ${why}` };
   const isUnknown = undo?.mayHaveActed === true;
   turn.emit({ kind: 'undo-tried', step: run.id, attempt, end: isUnknown ? 'indeterminate' : 'failed', error });
   const policy = action && retryPolicy(step, action);

@@ -24,7 +24,7 @@ export const heldText = (reason: string): string => {
   return text ?? clean(reason, 40);
 };
 const HELD: Readonly<Record<string, string>> = {
-  stopped: 'the trigger is stopped: interlock trigger list says by whom',
+  stopped: 'the trigger or the org is stopped: interlock trigger list and interlock stop show say by whom',
   burst: 'more matches than its burst limit allows',
   cooldown: 'a run for the same thing was started a short time ago',
   rate: 'as many runs as its rate allows were started',

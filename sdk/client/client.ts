@@ -19,6 +19,7 @@ import {
   TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
+import { Connector as ConnectorSchema, type StopForm, StopState as StopStateSchema } from '../contract/api-call.ts';
 import { ExplainedPlaybook as ExplainedPlaybookSchema, Replay as ReplaySchema } from '../contract/api-explain.ts';
 import { GRAPH_MEDIA, type GraphFormat, Graph as GraphSchema } from '../contract/api-graph.ts';
 import {
@@ -105,6 +106,8 @@ export type PlaybookSummary = v.InferInput<typeof PlaybookSummarySchema>;
 export type Plugin = v.InferInput<typeof PluginSchema>;
 export type Trigger = v.InferInput<typeof TriggerSchema>;
 export type NoisyTrigger = v.InferInput<typeof NoisyTriggerSchema>;
+export type Connector = v.InferInput<typeof ConnectorSchema>;
+export type StopState = v.InferInput<typeof StopStateSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
 export type IncidentSummary = v.InferInput<typeof IncidentSummarySchema>;
 export type TimelineEntry = v.InferInput<typeof TimelineEntrySchema>;
@@ -232,6 +235,13 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       post(within('triggers', playbook, trigger, verb), form, TriggerSchema),
 
     plugins: () => list('plugins', PluginSchema, {}, {}),
+    connectors: () => list('connectors', ConnectorSchema, {}, {}),
+    resetConnector: (name: string) =>
+      call({ method: 'POST', path: within('connectors', name, 'reset') }, ConnectorSchema),
+
+    stopState: () => get(within('stop'), StopStateSchema),
+    stop: (form: v.InferInput<typeof StopForm>) => post(within('stop'), form, StopStateSchema),
+    releaseStop: () => call({ method: 'DELETE', path: within('stop') }, StopStateSchema),
 
     incidents: (
       filter: { readonly state?: string | undefined; readonly severity?: string | undefined },

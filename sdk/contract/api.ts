@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { Connector, StopForm, StopState } from './api-call.ts';
 import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import { Graph, GraphEdge, GraphNode } from './api-graph.ts';
 import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
@@ -244,6 +245,7 @@ export const API_SCHEMAS = {
   AuditHead,
   CancelForm,
   CloseForm,
+  Connector,
   ExplainedPlaybook,
   Finding,
   Graph,
@@ -284,6 +286,8 @@ export const API_SCHEMAS = {
   SettleForm,
   Step,
   StepError,
+  StopForm,
+  StopState,
   StoredEvent,
   TimelineEntry,
   TokenForm,

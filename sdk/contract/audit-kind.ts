@@ -77,6 +77,16 @@ export const AUDIT_KINDS = {
     ['ref', 'act'],
     'A plugin was admitted; `act` is the digest of module and manifest together.',
   ),
+  'breaker.opened': kind(
+    ['ref'],
+    'A connector failed too often in a row: its calls end at once; `ref` is the connector.',
+  ),
+  'breaker.closed': kind(
+    ['ref', 'outcome'],
+    'A connector is called again: a trial call found it well (`recovered`), or a person said so (`reset`).',
+  ),
+  'stop.engaged': kind(['ref', 'act'], 'The stop switch of the `org` or the `machine` was engaged; nothing is sent.'),
+  'stop.released': kind(['ref', 'act'], 'The stop switch was released; what waited goes on.'),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(['ref'], 'A secret was lent to one call.'),

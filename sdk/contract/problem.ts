@@ -89,6 +89,11 @@ export const PROBLEMS = {
     'Activate a version with fewer triggers, here or in another playbook.',
   ),
   'too-many-versions': kind(422, 'The playbook has as many versions as it may have', 'Go on under a new name.'),
+  'too-many-events': kind(
+    429,
+    'Too many events of the org wait to be read',
+    'Send the event again later: it was not taken.',
+  ),
   'too-many-runs': kind(
     429,
     'The org has as many runs under way as it may have',

@@ -304,6 +304,44 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: [samples.plugin],
   },
+  'connector list': {
+    args: ['connector', 'list'],
+    answers: { [`GET ${ORG}/connectors`]: data(samples.connectors, null) },
+    says: [
+      'edge-firewall  open    2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  0         0 of 32    7\n',
+      'http-json      closed  -                     -                     2         1 of 8     0\n',
+    ],
+    json: samples.connectors,
+  },
+  'connector reset': {
+    args: ['connector', 'reset', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/reset`]: data(samples.connectors[1]) },
+    says: ['connector http-json of acme is closed'],
+    json: samples.connectors[1],
+  },
+  stop: {
+    args: ['stop', '--reason', 'it bans our own'],
+    answers: { [`POST ${ORG}/stop`]: data(samples.stopped) },
+    sent: { reason: 'it bans our own' },
+    says: [
+      'acme is stopped: nothing is sent any more\n',
+      'since   2026-11-23 14:33:40Z\n',
+      'reason  it bans our own\n',
+    ],
+    json: samples.stopped,
+  },
+  'stop show (of the machine)': {
+    args: ['stop', 'show'],
+    answers: { [`GET ${ORG}/stop`]: data({ ...samples.released, stopped: true, machine: samples.stopped.org }) },
+    says: ['acme is stopped\n', 'switch  machine\n'],
+    json: { ...samples.released, stopped: true, machine: samples.stopped.org },
+  },
+  'stop release': {
+    args: ['stop', 'release'],
+    answers: { [`DELETE ${ORG}/stop`]: data(samples.released) },
+    says: ['acme is released\n'],
+    json: samples.released,
+  },
   'token list': {
     args: ['token', 'list'],
     answers: { [`GET ${ORG}/tokens`]: data([samples.tokenRow], null) },

@@ -73,6 +73,11 @@ const rows: Readonly<Record<string, Row>> = {
   'lifecycle list': { args: [], route: `GET ${ORG}/lifecycle`, wrong: ['--limit', '0'] },
   'lifecycle follow': { args: ['--for', '1ms'], route: `GET ${ORG}/lifecycle`, wrong: ['--for', 'ever'] },
   'lifecycle webhooks': { args: [], route: `GET ${ORG}/lifecycle/webhooks`, wrong: ['siem'] },
+  stop: { args: ['--reason', 'x'], route: `POST ${ORG}/stop`, wrong: [] },
+  'stop release': { args: [], route: `DELETE ${ORG}/stop`, wrong: ['--all'] },
+  'stop show': { args: [], route: `GET ${ORG}/stop`, wrong: ['now'] },
+  'connector list': { args: [], route: `GET ${ORG}/connectors`, wrong: ['edge-firewall'] },
+  'connector reset': { args: ['edge'], route: `POST ${ORG}/connectors/edge/reset`, wrong: ['Edge'] },
   'playbook list': { args: [], route: `GET ${ORG}/playbooks`, wrong: ['--limit', '0'] },
   'playbook lint': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/lint`, wrong: ['@', '@/nothing.yaml'] },
   'playbook put': { args: ['@/event.json'], route: `POST ${ORG}/playbooks`, wrong: ['@/empty'] },
@@ -117,9 +122,11 @@ const rows: Readonly<Record<string, Row>> = {
 const OFFLINE = ['audit verify', 'plugin build', 'plugin locate'];
 
 test('the table has every command', () => {
-  const named = createProgram().commands.flatMap((group) =>
-    group.commands.length === 0 ? [group.name()] : group.commands.map((one) => `${group.name()} ${one.name()}`),
-  );
+  // A group with options of its own is a command as well.
+  const named = createProgram().commands.flatMap((group) => [
+    ...(group.commands.length === 0 || group.options.length > 0 ? [group.name()] : []),
+    ...group.commands.map((one) => `${group.name()} ${one.name()}`),
+  ]);
   expect(named.sort()).toEqual([...Object.keys(rows), ...OFFLINE].sort());
 });
 

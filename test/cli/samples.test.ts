@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import * as api from '../../sdk/contract/api.ts';
+import * as apiCall from '../../sdk/contract/api-call.ts';
 import * as apiExplain from '../../sdk/contract/api-explain.ts';
 import { Graph } from '../../sdk/contract/api-graph.ts';
 import * as apiIncident from '../../sdk/contract/api-incident.ts';
@@ -32,6 +33,9 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a playbook', api.Playbook, samples.playbook],
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],
   ['a plugin', api.Plugin, samples.plugin],
+  ['connectors', v.array(apiCall.Connector), samples.connectors],
+  ['a stop', apiCall.StopState, samples.stopped],
+  ['a released stop', apiCall.StopState, samples.released],
   ['an incident', apiIncident.Incident, samples.incident],
   ['an incident row', apiIncident.IncidentSummary, samples.incidentRow],
   ['a lifecycle event', lifecycle.LifecycleEvent, samples.lifecycleEvent],

@@ -1,6 +1,7 @@
 import type {
   Approval,
   ApprovalSummary,
+  Connector,
   ExplainedPlaybook,
   Graph,
   Incident,
@@ -18,6 +19,7 @@ import type {
   Run,
   RunSummary,
   SchemaSummary,
+  StopState,
   TokenSummary,
   Trigger,
 } from '../../sdk/client/client.ts';
@@ -387,6 +389,33 @@ export const plugin: Plugin = {
     { action: 'list', title: 'List', effect: 'read', types: ['enrich'], idempotent: 'no', plan: false },
   ],
 };
+
+export const connectors: readonly Connector[] = [
+  {
+    connector: 'edge-firewall',
+    state: 'open',
+    since: AT,
+    retryAt: '2026-11-23T14:34:10.101Z',
+    failures: 0,
+    inFlight: 0,
+    waiting: 7,
+    limit: 32,
+  },
+  {
+    connector: 'http-json',
+    state: 'closed',
+    since: null,
+    retryAt: null,
+    failures: 2,
+    inFlight: 1,
+    waiting: 0,
+    limit: 8,
+  },
+];
+
+const stop = { reason: 'it bans our own', by: 'ann', at: AT };
+export const stopped: StopState = { stopped: true, org: { ...stop, released: null }, machine: null };
+export const released: StopState = { stopped: false, org: { ...stop, released: { by: 'bob', at: AT } }, machine: null };
 
 export const incidentRow: IncidentSummary = {
   incident: 'INC-4711',

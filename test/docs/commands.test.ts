@@ -53,7 +53,9 @@ function interlockFault(words: readonly string[]): string | undefined {
       if (!flags.has(word.split('=')[0] ?? '')) return `${command.name()} has no ${word}`;
     } else values.push(word);
   }
-  if (command.commands.length > 0 && !words.includes('--help')) return `${command.name()} takes a subcommand`;
+  // One with options of its own does something without a subcommand.
+  const isGroup = command.commands.length > 0 && command.options.length === 0;
+  if (isGroup && !words.includes('--help')) return `${command.name()} takes a subcommand`;
   return values
     .filter((value) => /^(?:test|plugins|policies)\//.test(value))
     .map(missingFile)

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
+import { ExecutionPolicySchema } from '../../kernel/call/policy.ts';
 import { readConfig, readOrg } from '../../kernel/config.ts';
 import { parseEgressPolicy } from '../../kernel/egress/policy.ts';
 import { webhooksOf } from '../../kernel/egress/webhook.ts';
@@ -80,6 +81,7 @@ const JUDGES: Readonly<Record<string, (value: unknown) => unknown>> = {
     const set = checkGuardrails(value);
     return set.ok ? [] : set.error;
   },
+  'interlock/execution/v1': (value) => v.safeParse(ExecutionPolicySchema, value).issues ?? [],
   'interlock/plugin/v1': (value) => v.safeParse(PluginManifestSchema, value).issues ?? [],
 };
 

@@ -31,7 +31,7 @@ const CONFIG_KEYS = {
   listen: ['host', 'port'],
   secretKeyFile: [],
   cells: ['min', 'max'],
-  orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'plugins'],
+  orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'execution', 'plugins'],
 } as const satisfies {
   readonly [Key in keyof Required<Config>]: readonly (Key extends 'orgs'
     ? keyof OrgFiles
@@ -113,8 +113,9 @@ const WORDS = [
   ],
   ...['tier', 'approval gate', 'approval', 'approval matrix', 'ballot', 'vote', 'quorum', 'subject', 'requester'],
   ...['four eyes', 'guardrail', 'verdict', 'hold', 'plan', 'target', 'blast radius', 'idempotency', 'idempotency key'],
+  ...['block', 'lane', 'join', 'sub-run', 'check', 'by hand', 'stop switch'],
   ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
-  ...['leaving', 'cut off'],
+  ...['leaving', 'cut off', 'connector', 'circuit breaker'],
   ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'closure', 'timer'],
   ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
   ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],

@@ -81,6 +81,8 @@ beforeAll(async () => {
     {
       id: ORG,
       plugins: ['http-json', 'webhook', 'edge-firewall'],
+      // Most of what is asked here fails, and is to be asked all the same.
+      breakerFailures: 100,
       egress: [
         {
           plugin: 'http-json',

@@ -10,6 +10,7 @@ import { openMemoryStore, type WriteFault } from '../../kernel/adapter/memory/st
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import { digestOf } from '../../kernel/base/digest.ts';
 import type { OrgId } from '../../kernel/base/id.ts';
+import { DEFAULT_EXECUTION } from '../../kernel/call/policy.ts';
 import { webhooksOf } from '../../kernel/egress/webhook.ts';
 import type { EgressRefused } from '../../kernel/flow/broker.ts';
 import { openFeed } from '../../kernel/flow/feed.ts';
@@ -83,6 +84,7 @@ async function openLife(
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
     incidents: OCSF_FINDINGS,
     webhooks: webhooks.value,
+    execution: DEFAULT_EXECUTION,
     plugins: new Map(),
   });
   const secrets = await openSecretStore({ file: join(folder, `secrets-${randomUUID()}.json`), key: randomBytes(32) });

@@ -55,16 +55,18 @@ export async function crashLoop(world: FaultWorld, { kills, seed, say }: CrashLo
   const load = startLoad(
     world.api,
     3,
-    () => 40 + 160 * random(),
+    () => 20 + 80 * random(),
     (n) => FIELDS[n % FIELDS.length] ?? 'deliver',
   );
   const people = startPeople(world);
   const promises = openPromises(world, load, people);
   try {
     for (let kill = 1; kill <= kills; kill++) {
-      // Nothing is sent while the checks are made, so that there is as much to do for each kill on any machine.
+      // By what was done and not by time alone, and nothing is sent while the checks are made: so a slow machine and a
+      // fast one have as much to do for each kill.
       load.goOn();
-      await pause(400 * random());
+      await load.more(Math.floor(6 * random()));
+      await pause(100 * random());
       await world.kernel().end();
       load.rest();
       // One start in five is killed too, wherever it is: while it loads, while it recovers, or just listening.

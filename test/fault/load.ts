@@ -8,6 +8,8 @@ import type { Field } from './world.ts';
 export type Load = {
   /** What was taken: the number of the event, and what the answer said of it. */
   readonly taken: ReadonlyMap<number, Taken>;
+  /** Resolves when so many more are taken. */
+  more(events: number): Promise<void>;
   /** Requests that ended without an answer. */
   unanswered(): number;
   /** Nothing more is sent, not even again, until `goOn`. */
@@ -68,11 +70,19 @@ export function startLoad(
     }
   };
   const senders_ = Promise.all(Array.from({ length: senders }, sender));
-  // Looked at in `stop`; until then a failure is only kept.
-  senders_.catch(() => undefined);
+  // Looked at in `stop` and `more`; until then a failure is only kept.
+  let failure: unknown;
+  senders_.catch((error) => {
+    failure = error;
+  });
   return {
     taken,
     unanswered: () => unanswered,
+    async more(events) {
+      const wanted = taken.size + events;
+      while (taken.size < wanted && failure === undefined) await pause(2);
+      if (failure !== undefined) throw failure;
+    },
     rest() {
       turn = Promise.withResolvers<void>();
     },

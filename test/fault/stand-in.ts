@@ -5,7 +5,7 @@ import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
 import type { Digest, OrgId, RunId } from '../../kernel/base/id.ts';
 import { err, ok } from '../../kernel/base/result.ts';
 import { openExport } from '../../kernel/flow/export.ts';
-import { type Kernel, openKernel } from '../../kernel/flow/kernel.ts';
+import { type Kernel, openKernel, type Ports } from '../../kernel/flow/kernel.ts';
 import { checkGuardrails } from '../../kernel/guardrail/schema.ts';
 import type { CellCall, CellHost } from '../../kernel/port/cell-host.ts';
 import type { EgressClient } from '../../kernel/port/egress.ts';
@@ -156,19 +156,24 @@ export async function openStandIn(
   target: Target,
   life = 0,
   secrets: SecretSource = SECRETS,
+  machineStop: Ports['machineStop'] = undefined,
 ): Promise<StandIn> {
   const clock = openManualClock(START + life * 60_000);
   let calls = 0;
   let gate: Promise<void> = Promise.resolve();
   let cell: Promise<void> = Promise.resolve();
   const reported: unknown[] = [];
-  const call = async ({ envelope, broker }: CellCall) => {
+  const call = async ({ envelope, broker, signal }: CellCall) => {
     calls++;
     const { action, op, input } = JSON.parse(envelope) as CallEnvelope;
-    await cell;
+    // As a cell does, it ends with its call when that is stopped.
+    const stopped = stopOf(signal);
+    await Promise.race([cell, stopped]);
+    if (signal?.aborted) return ABORTED;
     const method = action !== 'look' && op === 'execute' ? 'POST' : 'GET';
     const answer = await broker({ url: 'https://target.example/v1', method, headers: {}, body: null });
-    await gate;
+    await Promise.race([gate, stopped]);
+    if (signal?.aborted) return ABORTED;
     if ('denied' in answer) return { kind: 'refused', reason: answer.denied, logs: [], elapsedMs: 1 } as const;
     const failed = (errorClass: string) => {
       const reply = JSON.stringify({ ok: false, error: { class: errorClass, message: 'it failed' } });
@@ -209,6 +214,7 @@ export async function openStandIn(
     secrets,
     modules: modulesOf(),
     report: (defect) => void reported.push(defect),
+    ...(machineStop && { machineStop }),
   });
   return {
     kernel,
@@ -229,6 +235,13 @@ export async function openStandIn(
     run: (id) => kernel.query.run(ORG, id),
   };
 }
+
+const ABORTED = { kind: 'aborted', logs: [], elapsedMs: 1 } as const;
+const stopOf = (signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) resolve();
+    else signal?.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 /**
  * What an operator does before the first event.

@@ -25,6 +25,7 @@ const refusals = (org: typeof ACME) => house.records(org).filter((record) => rec
 const READS = [
   'explainTriggers',
   'listApprovals',
+  'listConnectors',
   'listIncidents',
   'listOpenWork',
   'listPlaybooks',
@@ -44,14 +45,16 @@ const READS = [
   'readPlaybook',
   'readPlaybookVersion',
   'readRun',
+  'readStop',
   'readTimeline',
   'replayTriggers',
 ];
+const HANDS_ON = ['engageStop', 'releaseStop', 'resetConnector'];
 /** Every role, and every operation that it may use. What is not here is refused. */
 const MAY: Readonly<Record<Role, readonly string[]>> = {
   source: ['publishEvents'],
   author: [...READS, 'putPlaybook'],
-  approver: [...READS, 'vote', 'activatePlaybook'],
+  approver: [...READS, 'vote', 'activatePlaybook', 'engageStop'],
   operator: [
     ...READS,
     'publishEvents',
@@ -61,6 +64,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     'stopTrigger',
     'resumeTrigger',
     'noteIncident',
+    ...HANDS_ON,
   ],
   auditor: [...READS, 'exportAudit', 'readAuditHead'],
   admin: [
@@ -70,6 +74,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     'closeRun',
     'stopTrigger',
     'resumeTrigger',
+    ...HANDS_ON,
     'createToken',
     'listTokens',
     'revokeToken',

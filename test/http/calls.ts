@@ -99,6 +99,11 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     body: { reason: 'probe' },
   })),
   { operation: 'listPlugins', method: 'GET', path: '/v1/orgs/{org}/plugins' },
+  { operation: 'listConnectors', method: 'GET', path: '/v1/orgs/{org}/connectors' },
+  { operation: 'resetConnector', method: 'POST', path: '/v1/orgs/{org}/connectors/probe/reset' },
+  { operation: 'readStop', method: 'GET', path: '/v1/orgs/{org}/stop' },
+  { operation: 'engageStop', method: 'POST', path: '/v1/orgs/{org}/stop', body: { reason: 'probe' } },
+  { operation: 'releaseStop', method: 'DELETE', path: '/v1/orgs/{org}/stop' },
   {
     operation: 'readPlaybookVersion',
     method: 'GET',

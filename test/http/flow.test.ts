@@ -448,6 +448,30 @@ test('a token of a short life is not known after it', async () => {
   await house2.close();
 });
 
+test('a connector is shown as it is, and closed by hand; one that is not there is not', async () => {
+  const list = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/connectors');
+  const closed = { state: 'closed', since: null, retryAt: null, inFlight: 0, waiting: 0, limit: 32 };
+  expect(list.data).toMatchObject([{ connector: 'probe', ...closed }]);
+  const reset = (name: string) => house.ask('operator@acme', 'POST', `/v1/orgs/acme/connectors/${name}/reset`);
+  expect((await reset('probe')).data).toMatchObject({ connector: 'probe', ...closed, failures: 0 });
+  for (const name of ['webhook', 'constructor', '%00']) expect((await reset(name)).status).toBe(404);
+});
+
+test('while the org is stopped its events are taken in and start nothing', async () => {
+  const ask = (method: string, body?: object) => house.ask('operator@acme', method, '/v1/orgs/acme/stop', { body });
+  expect((await ask('POST', { reason: 'it bans our own' })).data).toMatchObject({
+    stopped: true,
+    org: { reason: 'it bans our own', by: 'operator@acme', released: null },
+    machine: null,
+  });
+  const receipt = await house.publish('look.seen');
+  const look = receipt.triggers.find((one: { playbook: string }) => one.playbook === 'look');
+  expect(look).toMatchObject({ outcome: 'suppressed', reason: 'stopped', run: null });
+  expect((await ask('DELETE')).data).toMatchObject({ stopped: false, org: { released: { by: 'operator@acme' } } });
+  expect((await ask('GET')).data).toMatchObject({ stopped: false });
+  expect((await runOf(started(await house.publish('look.seen')))).data.state).toBe('completed');
+});
+
 test('the audit records come out whole, as they were hashed, and verify', async () => {
   const { data: head } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/audit/head');
   const reply = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/audit/export');

@@ -42,17 +42,18 @@ const BODIES: readonly Hostile[] = [
 ];
 
 describe.each(BODIES)('%s', (_, body, formKind, eventKind) => {
-  test.each(
-    callsOf(NOWHERE).filter(({ method, type }) => method !== 'GET' && method !== 'DELETE' && type !== 'text/yaml'),
-  )('$operation', async ({ operation, method, path }) => {
-    const isEvents = ['publishEvents', 'explainTriggers'].includes(operation);
-    const type = isEvents ? 'application/cloudevents+json' : 'application/json';
-    const records = house.records().length;
-    const reply = await house.ask('all@acme', method, path.replace('{org}', 'acme'), { body, type });
-    expect(kindOf(reply)).toBe(isEvents ? eventKind : formKind);
-    expect(house.records()).toHaveLength(records);
-    expect(house.logged).toEqual([]);
-  });
+  test.each(callsOf(NOWHERE).filter(({ body, type }) => body !== undefined && type !== 'text/yaml'))(
+    '$operation',
+    async ({ operation, method, path }) => {
+      const isEvents = ['publishEvents', 'explainTriggers'].includes(operation);
+      const type = isEvents ? 'application/cloudevents+json' : 'application/json';
+      const records = house.records().length;
+      const reply = await house.ask('all@acme', method, path.replace('{org}', 'acme'), { body, type });
+      expect(kindOf(reply)).toBe(isEvents ? eventKind : formKind);
+      expect(house.records()).toHaveLength(records);
+      expect(house.logged).toEqual([]);
+    },
+  );
 });
 
 describe('a body without a length', () => {

@@ -38,8 +38,9 @@ export async function checkLeaving(world: World, message: Message, key: string |
     return;
   }
   if (op === 'rollback') return checkUndoing(run, state, message, fail);
-  // What stops a call may be on its way to it. What may be repeated leaves until it has arrived; what may not asks first.
-  const isBeingStopped = watch.isAhead(run.id) && (key === null || honoursKey(action));
+  // What stops a call may be on its way to it, and until it has arrived more may leave: the record must say then that
+  // nobody knows what was done.
+  const isBeingStopped = watch.isAhead(run.id) && (key === null || state?.state === 'indeterminate');
   if (isBeingStopped || (run.ended && key === null)) return;
   if (state?.state !== 'intended' || state.attempt !== attempt)
     return fail(

@@ -119,8 +119,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an event of a run has no record',
     file: 'kernel/flow/drive.ts',
-    replace: 'return { run, rows, audit, effects };',
-    by: 'return { run, rows, audit: audit.length > 3 ? audit.slice(0, -1) : audit, effects };',
+    replace: 'return { run, rows: [...rows, ...told], audit, effects };',
+    by: 'return { run, rows: [...rows, ...told], audit: audit.length > 3 ? audit.slice(0, -1) : audit, effects };',
     breaks: ['R5'],
   },
   {
@@ -133,8 +133,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'events are matched by triggers that are not in force any more',
     file: 'kernel/flow/ingest.ts',
-    replace: ' || org.triggers !== triggers ||',
-    by: ' ||',
+    replace: 'org.triggers.revision() !== revision || incidents',
+    by: 'incidents',
     breaks: ['R9'],
   },
   {

@@ -38,6 +38,8 @@ export type Watch = {
   isSettled(run: string, step: string): boolean;
   /** Number of the record that says that the step succeeded. */
   succeededAt(run: string, step: string): number;
+  /** The step has succeeded or failed, whatever became of it then. */
+  wasAnswered(run: string, step: string): boolean;
   /** When the run ended, in elapsed time. */
   endedAt(run: string): number;
   hasEvent(org: string, event: string): boolean;
@@ -82,6 +84,7 @@ export function openWatch(deps: {
   const settled = new Set<string>();
   const succeeded = new Map<string, number>();
   const ended = new Map<string, number>();
+  const answered = new Set<string>();
   /** Starts by what makes events repeats of each other: when the last of them was. */
   const started = new Map<string, { readonly at: number; readonly elapsed: number }>();
   const listeners: ((run: Run, event: RunEvent) => void)[] = [];
@@ -116,6 +119,7 @@ export function openWatch(deps: {
         fail('R5', `${name} ${event.kind} has no record of its own in the commit`);
       for (const listener of listeners) listener(run, event);
       if (event.kind === 'run-ended') ended.set(id, elapsed());
+      if (event.kind === 'step-failed' || event.kind === 'step-succeeded') answered.add(`${id} ${event.step}`);
       if ('step' in event && SUCCEEDS.includes(event.kind)) succeeded.set(`${id} ${event.step}`, turn.seq + index);
       if (event.kind === 'run-started') onStart(run, turn.at);
       if (event.kind === 'step-settled' || event.kind === 'step-by-hand') settled.add(`${id} ${event.step}`);
@@ -222,6 +226,7 @@ export function openWatch(deps: {
     textAt: (id, version) => texts.get(id)?.[version - 1],
     isSettled: (run, step) => settled.has(`${run} ${step}`),
     succeededAt: (run, step) => succeeded.get(`${run} ${step}`) ?? -1,
+    wasAnswered: (run, step) => answered.has(`${run} ${step}`),
     endedAt: (run) => ended.get(run) ?? 0,
     hasEvent: (org, event) => disk.get(`${org}/event/${event}`) !== undefined,
     wasLent: (org, name, run, step) => lent.has(`${org} ${name} ${run} ${step}`),

@@ -21,6 +21,8 @@ export type OrgFiles = {
   readonly egress: readonly Grant[];
   /** Replaces parts of the shipped approval matrix, by tier. */
   readonly approvals?: Readonly<Record<string, unknown>>;
+  /** Failures in a row after which a connector is left alone; without it as shipped. */
+  readonly breakerFailures?: number;
   /** Where lifecycle events are sent. */
   readonly webhooks?: readonly LifecyclePolicy['webhooks'][number][];
 };
@@ -53,12 +55,18 @@ export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]):
         own('lifecycle'),
         JSON.stringify({ apiVersion: 'interlock/lifecycle/v1', webhooks: org.webhooks }),
       );
+    if (org.breakerFailures) {
+      const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
+      const breaker = { ...execution.breaker, failures: org.breakerFailures };
+      await writeFile(own('execution'), JSON.stringify({ ...execution, breaker }));
+    }
     listed.push({
       id: org.id,
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
       approvals: own('approvals'),
       egress: own('egress'),
       ...(org.webhooks && { lifecycle: own('lifecycle') }),
+      ...(org.breakerFailures && { execution: own('execution') }),
       plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),
     });
   }

@@ -2,6 +2,7 @@ import { openManualClock, openSeededEntropy } from '../../kernel/adapter/memory/
 import { openMemoryStore } from '../../kernel/adapter/memory/store.ts';
 import type { OrgId, RunId } from '../../kernel/base/id.ts';
 import type { Json } from '../../kernel/base/json.ts';
+import { DEFAULT_EXECUTION } from '../../kernel/call/policy.ts';
 import { openArrivals } from '../../kernel/flow/arrivals.ts';
 import type { Driver, Prepared, Start } from '../../kernel/flow/drive.ts';
 import { openExport } from '../../kernel/flow/export.ts';
@@ -142,6 +143,7 @@ export async function openTriggerWorld(
     clock,
     entropy,
     runsInFlight: inFlight,
+    isStopped: () => false,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
@@ -153,6 +155,7 @@ export async function openTriggerWorld(
     egress: { apiVersion: 'interlock/egress/v1', grants: [] },
     incidents: { ...OCSF_FINDINGS, from: [] },
     webhooks: [],
+    execution: DEFAULT_EXECUTION,
     plugins: new Map(),
   });
   registry.refreshPlaybooks(ORG);

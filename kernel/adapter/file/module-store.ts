@@ -12,8 +12,10 @@ export async function openModuleStore(folder: string): Promise<ModuleStore> {
   const made = await makeFolder(folder);
   if (!made.ok) throw new Error(made.error);
   const path = (digest: Digest, ending: string) => join(folder, `${digest.slice(7)}.${ending}`);
+  let writes = 0;
   const write = async (file: string, data: string | Uint8Array) => {
-    const fresh = `${file}.${process.pid}.new`;
+    // A name of its own for each: two orgs may bring the same module at once.
+    const fresh = `${file}.${process.pid}.${writes++}.new`;
     await writeFile(fresh, data, { mode: 0o600, flush: true });
     await rename(fresh, file);
   };

@@ -2,8 +2,10 @@ import { envelope, Published, StoredEvent } from '../../../sdk/contract/api.ts';
 import { type OrgId, type RunId, toEventId } from '../../base/id.ts';
 import type { IngestFault, Receipt } from '../../flow/ingest.ts';
 import type { Kernel } from '../../flow/kernel.ts';
+import type { Principal } from '../../org/principal.ts';
+import type { NormalEvent } from '../../trigger/event.ts';
 import { data, problem } from '../answer.ts';
-import { events } from '../event-body.ts';
+import { eventsInTurn } from '../event-body.ts';
 import { type Route, route } from '../route.ts';
 import { eventView, receiptView } from '../view/event.ts';
 
@@ -15,7 +17,7 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
     operation: 'publishEvents',
     summary: 'Take events in. The answer says which triggers matched, and why the others did not',
     access: 'event.publish',
-    body: events,
+    body: eventsInTurn(kernel),
     problems: ['event-conflict', 'too-many-runs'],
     answer: {
       status: 202,
@@ -23,17 +25,12 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
       schema: envelope(Published),
       headers: { Link: 'Where the event is, with rel="item", when there is one.' },
     },
-    async handle({ by, body }) {
-      const receipts: Receipt[] = [];
-      for (const [index, event] of body.entries()) {
-        const taken = await kernel.ingest(by, event);
-        if (!taken.ok) return faultAnswer(taken.error, body.length > 1 ? index : undefined);
-        receipts.push(taken.value);
+    async handle({ by, body: { events, leave } }) {
+      try {
+        return await take(kernel, by, events);
+      } finally {
+        leave();
       }
-      const [only] = receipts;
-      const link =
-        only && receipts.length === 1 ? { link: `</v1/orgs/${by.org}/events/${only.event}>; rel="item"` } : {};
-      return data({ events: receipts.map((one) => receiptView(one, stateOf(kernel, by.org))) }, 202, link);
     },
   }),
   route({
@@ -52,6 +49,19 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
 ];
 
 const stateOf = (kernel: Kernel, org: OrgId) => (run: RunId) => kernel.query.runSummary(org, run)?.state ?? null;
+
+/** One after the other; the answer to a single event links to it. */
+async function take(kernel: Kernel, by: Principal, events: readonly NormalEvent[]): Promise<Response> {
+  const receipts: Receipt[] = [];
+  for (const [index, event] of events.entries()) {
+    const taken = await kernel.ingest(by, event);
+    if (!taken.ok) return faultAnswer(taken.error, events.length > 1 ? index : undefined);
+    receipts.push(taken.value);
+  }
+  const [only] = receipts;
+  const link = only && receipts.length === 1 ? { link: `</v1/orgs/${by.org}/events/${only.event}>; rel="item"` } : {};
+  return data({ events: receipts.map((one) => receiptView(one, stateOf(kernel, by.org))) }, 202, link);
+}
 
 /** How long a sender should wait when the org is full, in seconds. */
 const RETRY_SECONDS = 5;

@@ -37,7 +37,7 @@ export const explainRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly
     summary: 'What the active triggers would say to an event, condition by condition. Nothing is taken in or recorded',
     access: 'run.read',
     query: v.strictObject({ playbook: v.optional(Name), trigger: v.optional(Name), ...paging }),
-    body: oneEvent,
+    body: oneEvent(kernel),
     problems: ['invalid-cursor'],
     answer: { status: 200, description: 'One page of playbooks, by name.', schema: listOf(ExplainedPlaybook) },
     handle({ by, query, body }) {

@@ -1,0 +1,126 @@
+import type { AuditDraft } from '../audit/record.ts';
+import { digestOf } from '../base/digest.ts';
+import type { OrgId } from '../base/id.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { Principal } from '../org/principal.ts';
+import type { Clock } from '../port/clock.ts';
+import type { Store } from '../port/store.ts';
+import { KEYS } from './keys.ts';
+import type { Ledger } from './ledger.ts';
+import type { Registry } from './registry.ts';
+import { lifecycleRow } from './tell.ts';
+
+/**
+ * The stop switch: of one org, by whoever may, and of the whole machine, by whoever can write its file. While one is
+ * engaged nothing is sent for the org, and no event starts a run. Engaged the moment it is staged; whoever asks
+ * `isStopped` in the same turn is told.
+ */
+export type Stop = {
+  readonly reason: string;
+  readonly by: string;
+  readonly at: UnixMs;
+  readonly released: { readonly by: string; readonly at: UnixMs } | null;
+};
+/** The last stop of each kind, whether it is engaged or released. */
+export type Standing = { readonly org: Stop | null; readonly machine: Stop | null };
+
+export type Stops = ReturnType<typeof openStops>;
+
+const MACHINE = 'system:machine';
+const REASON_CHARS = 2_000;
+
+export function openStops(deps: {
+  ledger: Pick<Ledger, 'read' | 'stage' | 'nextSeq'>;
+  registry: Pick<Registry, 'orgs'>;
+  store: Pick<Store, 'get'>;
+  clock: Clock;
+  /** What is given as the reason to stop the whole machine; undefined: nothing. */
+  machine: () => Promise<string | undefined>;
+}) {
+  const { ledger, registry, store, clock, machine } = deps;
+  let isLooking = false;
+  let changed: (orgs: readonly OrgId[]) => void = () => undefined;
+
+  const parse = (text: string | undefined): Stop | null => (text === undefined ? null : (JSON.parse(text) as Stop));
+  const isEngaged = (key: string): boolean => {
+    const stop = parse(ledger.read(key));
+    return stop !== null && stop.released === null;
+  };
+  const isStopped = (org: OrgId): boolean => isEngaged(KEYS.stopAll) || isEngaged(KEYS.stop(org));
+
+  /** Stages the switch with a record in each org that it concerns; those whose work it moves are told at once. */
+  const turn = (key: string, stop: Stop, orgs: readonly OrgId[], actor: string, ref: 'org' | 'machine') => {
+    const value = JSON.stringify(stop);
+    const kind = stop.released === null ? 'stop.engaged' : 'stop.released';
+    const audit = orgs.map((org): AuditDraft => ({ org, kind, actor, ref, act: digestOf(value) }));
+    const seq = ledger.nextSeq();
+    const type = stop.released === null ? 'interlock.stop.engaged' : 'interlock.stop.released';
+    const told = orgs.map((org, index) =>
+      lifecycleRow(org, clock.now(), { type, subject: ref, data: { seq: seq + index, by: actor } }),
+    );
+    const durable = ledger.stage({ audit, rows: [{ key, value }, ...told] });
+    changed(orgs);
+    return durable;
+  };
+
+  const show = (org: OrgId): Standing => ({
+    org: parse(store.get(KEYS.stop(org))),
+    machine: parse(store.get(KEYS.stopAll)),
+  });
+
+  return {
+    isStopped,
+    /** Told of the orgs for which a switch was turned, in the turn in which it was. */
+    onChange(handler: (orgs: readonly OrgId[]) => void) {
+      changed = handler;
+    },
+    /** What is on disk. */
+    show,
+
+    /** The first reason stays: to stop what is stopped changes nothing. */
+    async engage(by: Principal, reason: string): Promise<Standing> {
+      const key = KEYS.stop(by.org);
+      const actor = `principal:${by.id}`;
+      if (!isEngaged(key))
+        await turn(key, { reason, by: by.id, at: clock.now(), released: null }, [by.org], actor, 'org');
+      return show(by.org);
+    },
+
+    /** Of the org's own switch. That of the machine stays as it is. */
+    async release(by: Principal): Promise<Standing> {
+      const key = KEYS.stop(by.org);
+      const stop = parse(ledger.read(key));
+      if (stop && stop.released === null) {
+        const released = { by: by.id, at: clock.now() };
+        await turn(key, { ...stop, released }, [by.org], `principal:${by.id}`, 'org');
+      }
+      return show(by.org);
+    },
+
+    /** Does as the machine's own switch says now. Call it often; a look under way is not doubled. */
+    async followMachine(): Promise<void> {
+      if (isLooking) return;
+      isLooking = true;
+      const reason = await machine().finally(() => {
+        isLooking = false;
+      });
+      const stop = parse(ledger.read(KEYS.stopAll));
+      const isOn = stop !== null && stop.released === null;
+      if (isOn === (reason !== undefined) || registry.orgs().length === 0) return;
+      const at = clock.now();
+      const next: Stop =
+        reason === undefined && stop
+          ? { ...stop, released: { by: MACHINE, at } }
+          : { reason: printable(reason ?? ''), by: MACHINE, at, released: null };
+      await turn(KEYS.stopAll, next, registry.orgs(), MACHINE, 'machine');
+    },
+  };
+}
+
+/** A file of the operator is not foreign, but it is shown to everyone. */
+const printable = (text: string): string =>
+  text
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}]+/gu, ' ')
+    .trim()
+    .slice(0, REASON_CHARS);

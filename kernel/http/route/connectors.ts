@@ -1,0 +1,39 @@
+import { envelope, listOf } from '../../../sdk/contract/api.ts';
+import * as Api from '../../../sdk/contract/api-call.ts';
+import { iso } from '../../base/time.ts';
+import type { Connector, Kernel } from '../../flow/kernel.ts';
+import { data, page, problem } from '../answer.ts';
+import { type Route, route } from '../route.ts';
+
+/** The connectors of an org: how they are doing, and a hand on their circuit breakers. */
+export const connectorRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly Route[] => [
+  route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/connectors',
+    operation: 'listConnectors',
+    summary: 'The connectors of the org: the state of their circuit breakers, calls under way and calls that wait',
+    access: 'run.read',
+    answer: { status: 200, description: 'All of them, by name.', schema: listOf(Api.Connector) },
+    handle: ({ by }) => page(kernel.connectors.list(by.org).map(connectorView), null),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/orgs/{org}/connectors/{connector}/reset',
+    operation: 'resetConnector',
+    summary: 'Close the circuit breaker of a connector: its next calls are made',
+    access: 'connector.reset',
+    answer: { status: 200, description: 'The connector after it.', schema: envelope(Api.Connector) },
+    async handle({ by, context }) {
+      const name = context.req.param('connector') ?? '';
+      const isThere = await kernel.connectors.reset(by, name);
+      const connector = isThere && kernel.connectors.list(by.org).find((one) => one.name === name);
+      return connector ? data(connectorView(connector)) : problem('not-found');
+    },
+  }),
+];
+
+const connectorView = ({ name, breaker, inFlight, waiting, limit }: Connector): Api.Connector => {
+  const { state, since, retryAt, failures } = breaker;
+  const at = (instant: typeof since) => (instant === null ? null : iso(instant));
+  return { connector: name, state, since: at(since), retryAt: at(retryAt), failures, inFlight, waiting, limit };
+};

@@ -1,0 +1,43 @@
+import * as v from 'valibot';
+import { Instant, Name, Principal, Sentence } from './api-word.ts';
+
+/** How the calls of an org are doing, and what stops them, as the API shows it. */
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+export const Connector = v.object({
+  /** Name of the plugin. */
+  connector: Name,
+  /** Of its circuit breaker. `open`: its calls end at once; `half_open`: trial calls find out whether it is well. */
+  state: v.picklist(['closed', 'open', 'half_open']),
+  /** When it left the closed state; null while it is closed. */
+  since: v.nullable(Instant),
+  /** When the next call may try; null while it is closed. */
+  retryAt: v.nullable(Instant),
+  /** Failures in a row that count at present; at some number it opens. */
+  failures: Count,
+  inFlight: Count,
+  /** Calls that wait for a place, or for the release of a stop. */
+  waiting: Count,
+  /** Calls that may be under way at a time. */
+  limit: Count,
+});
+export type Connector = v.InferOutput<typeof Connector>;
+
+const Stop = v.object({
+  reason: v.string(),
+  by: Principal,
+  at: Instant,
+  released: v.nullable(v.object({ by: Principal, at: Instant })),
+});
+
+/** The stop switches that concern an org. Each part is the last stop of its kind, or null where there never was one. */
+export const StopState = v.object({
+  /** Whether one of them is engaged: nothing is sent, and no event starts a run. */
+  stopped: v.boolean(),
+  org: v.nullable(Stop),
+  /** Of the whole machine; its operator alone engages and releases it. */
+  machine: v.nullable(Stop),
+});
+export type StopState = v.InferOutput<typeof StopState>;
+
+export const StopForm = v.strictObject({ reason: Sentence });
