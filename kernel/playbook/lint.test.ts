@@ -132,6 +132,11 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
         /^:10 column \d+: a key that every object has already/,
       ],
     ),
+    ...['next: continue', 'next: manual'].map((next): [string, string, RegExp] => [
+      `a way of failing as successor: ${next}`,
+      minimal(GET.replace(/ \}$/, `, ${next} }`)),
+      /^\/steps\/0\/next:10 there is no step (continue|manual)/,
+    ]),
     ['no steps', minimal('  []'), /\/steps/],
     ['a bad duration', minimal(GET, 'timeout: soon'), /\/timeout:\d+ .*whole number and a unit/],
     ['an unknown plugin', minimal('- { id: a, type: notify, uses: pager/send }'), /pager is not installed/],
