@@ -2,6 +2,7 @@ import { unreachable } from '../base/assert.ts';
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { after, unixMs } from '../base/time.ts';
+import { isPerson } from '../org/principal.ts';
 import type { ActionStep, Step as GraphStep } from '../playbook/graph.ts';
 import { advance } from './advance.ts';
 import { decideChecked, decideCutOff, decideOutcome, decidePlanned, tryAgain } from './decide-outcome.ts';
@@ -95,6 +96,8 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
     case 'timer':
       return decideTimer(turn);
     case 'cancel':
+      // The kernel stops what nobody waits for any more, and may ask for that again: undoing is what comes of it.
+      if (run.undo && !isPerson(input.by)) return STALE;
       turn.emit({ kind: 'run-cancel', by: input.by, reason: input.reason });
       // One that is told to stop while it is undoing does not go on with it: whoever says so wants an end.
       return run.undo ? abandonUndo(turn, 'undo-cancelled') : stop('cancelled', 'cancelled');
