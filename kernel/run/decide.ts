@@ -185,21 +185,19 @@ function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 're
   }
 }
 
-/** Things may be sent again: what was parked goes on where it stood. */
+/** Things may be sent again: what was parked goes on where it stood, some of it in each turn. */
 function resume(turn: Turn, run: Run): Answer {
   if (turn.facts.stopped) return STALE;
-  const parked = Object.values(run.steps).filter((step) => step.state === 'ready' && step.waitsFor === 'release');
-  const undo = Object.values(run.steps).filter((step) => step.undo?.state === 'parked');
-  if (parked.length + undo.length === 0) return STALE;
-  for (const { id } of undo) advance(turn, undoAgain(turn, id));
-  for (const { id } of parked) {
+  for (const { id, undo } of Object.values(run.steps)) {
+    if (undo?.state === 'parked') advance(turn, undoAgain(turn, id));
     const now = own(turn.run().steps, id);
+    if (!turn.mayTakeUpMore()) break;
     if (turn.run().ended || now?.state !== 'ready' || now.waitsFor !== 'release') continue;
     const step = turn.facts.graph.steps.get(partsOfStepRun(id).step);
     const need = step ? advance(turn, goOnWith(turn, step, now)) : undefined;
     if (need) return need;
   }
-  return undefined;
+  return turn.run() === run ? STALE : undefined;
 }
 
 function goOnWith(turn: Turn, step: GraphStep, run: Extract<StepRun, { state: 'ready' }>): Step {

@@ -130,15 +130,18 @@ describe('what was carried out is undone when the run does not complete (S 13.3)
   });
 });
 
-test.each([null, TRIGGER])('the kernel, which stops a run as %s, does not cut its undoing off, however often it asks', (by) => {
-  const m = machine({ steps: STEPS, actions: { 'p/do': {} } });
-  m.start();
-  m.outcome('a', done);
-  const cancel = { kind: 'cancel', by, reason: 'nobody waits for it' } as const;
-  expect(calls(m.give(cancel))).toBe('abort b, rollback a #1');
-  expect(kinds(m.give(cancel))).toBe('refused: stale');
-  expect(kinds(undone(m, 'a'))).toBe('step-rolled-back run-ended');
-});
+test.each([null, TRIGGER])(
+  'the kernel, which stops a run as %s, does not cut its undoing off, however often it asks',
+  (by) => {
+    const m = machine({ steps: STEPS, actions: { 'p/do': {} } });
+    m.start();
+    m.outcome('a', done);
+    const cancel = { kind: 'cancel', by, reason: 'nobody waits for it' } as const;
+    expect(calls(m.give(cancel))).toBe('abort b, rollback a #1');
+    expect(kinds(m.give(cancel))).toBe('refused: stale');
+    expect(kinds(undone(m, 'a'))).toBe('step-rolled-back run-ended');
+  },
+);
 
 describe('the stop switch', () => {
   test('nothing is sent while it is on, and what waited goes on when it is off', () => {
