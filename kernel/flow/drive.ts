@@ -9,14 +9,12 @@ import type { Store, Write } from '../port/store.ts';
 import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
-import type { StoredTurn } from '../run/event.ts';
-import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import type { Judges } from './judges.ts';
-import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
+import { readRun } from './stored-run.ts';
 import { rowsOfTurn } from './tell.ts';
 
 /**
@@ -82,8 +80,7 @@ export function openDriver(deps: {
   const load = (org: OrgId, id: RunId): Run | null => {
     const known = active.get(id);
     if (known) return known.org === org ? known : null;
-    const rows = store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 });
-    const run = replay(rows.map((row) => JSON.parse(row.value) as StoredTurn));
+    const run = readRun(store, org, id);
     if (run && !run.ended) active.set(id, run);
     return run;
   };

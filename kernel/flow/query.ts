@@ -3,8 +3,6 @@ import type { Entry, Incident } from '../incident/incident.ts';
 import { readIncident, type StoredIncident } from '../incident/stored.ts';
 import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
-import type { StoredTurn } from '../run/event.ts';
-import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { KEYS, within } from './keys.ts';
 import type { PlaybookRecord } from './playbooks.ts';
@@ -12,6 +10,7 @@ import type { ApprovalRow, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
 import type { Absorbed } from './repeat.ts';
 import type { StoredEvent } from './stored-event.ts';
+import { readRun } from './stored-run.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
 export type RunFilter = {
@@ -85,12 +84,7 @@ export function openQuery(store: Store) {
   };
 
   return {
-    run: (org: OrgId, id: RunId): Run | null =>
-      replay(
-        store
-          .range({ ...within(`${org}/turn/${id}`), limit: 10_000 })
-          .map((row) => JSON.parse(row.value) as StoredTurn),
-      ),
+    run: (org: OrgId, id: RunId): Run | null => readRun(store, org, id),
     runs: (org: OrgId, filter: RunFilter, limit: number, after?: string): Page<RunSummary> =>
       page<RunSummary>(
         `${org}/run`,
