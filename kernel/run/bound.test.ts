@@ -24,6 +24,15 @@ test('a run has no more step runs than it may, also where every failure leads on
   expect(Object.keys(m.run().steps)).toHaveLength(LIMITS.stepRunsPerRun.value);
 });
 
+test('what a run gives to the step that started it is no larger than the output of any step', () => {
+  const text = 'x'.repeat(40_000);
+  const outputs = { a: '{{ inputs.text }}', b: '{{ inputs.text }}', c: '{{ inputs.short }}' };
+  const m = machine({ steps: '- { id: pause, type: wait, for: 1s }', inputs: { text, short: 'y' }, outputs });
+  m.start();
+  m.timer(1_000);
+  expect(m.run().ended?.output).toEqual({ a: text, b: null, c: null });
+});
+
 test('many waits that are over at once share out their branches over turns', () => {
   const branches = list(30).map((i) => {
     const to = i < 29 ? `b${i + 1}` : 'end';
