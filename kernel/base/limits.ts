@@ -69,7 +69,12 @@ export const LIMITS = {
     'the next one waits, orgs in turn',
   ),
   eventsWaitingPerOrg: limit(1_024, 'requests', 'bounds what waits to be read', '429 on events'),
-  runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
+  runsInFlightPerOrg: limit(
+    20_000,
+    'runs',
+    'one org cannot exhaust the kernel',
+    '429 on events; a playbook step fails',
+  ),
   pendingPerPlaybook: limit(
     1_000,
     'runs',

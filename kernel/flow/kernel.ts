@@ -160,6 +160,7 @@ export function openKernel(ports: Ports): Kernel {
   const feed = openFeed({ store, ledger, scheduler });
   const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
+  const runsInFlight = (org: OrgId) => inFlight.get(org)?.size ?? 0;
   const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
   const { take, fire } = openIngest({
     store,
@@ -170,7 +171,7 @@ export function openKernel(ports: Ports): Kernel {
     arrivals,
     clock,
     entropy,
-    runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    runsInFlight,
     isStopped,
     report,
   });
@@ -190,7 +191,7 @@ export function openKernel(ports: Ports): Kernel {
   const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
   let stopTicking: () => void = () => undefined;
 
-  const children = openChildren({ driver, registry, report });
+  const children = openChildren({ driver, registry, runsInFlight, report });
   driver.onEffect((run, effect) =>
     effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
   );
