@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
@@ -61,6 +62,8 @@ export type Judgements = {
 
 /** More judgements than steps can be lacking only when something loops. */
 const JUDGEMENTS_PER_TURN = 256;
+/** Judgements that are got before others have their turn: with each, all is decided anew. */
+const JUDGEMENTS_AT_ONCE = 8;
 
 export function openDriver(deps: {
   store: Store;
@@ -164,6 +167,7 @@ export function openDriver(deps: {
         return { ok: true, run: prepared.run };
       }
       await answer(decision.need, judgements);
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
     }
     throw new InvariantError('a turn needs no more judgements than it has steps');
   };
@@ -174,6 +178,7 @@ export function openDriver(deps: {
       const decision = decideNow(null, start, judgements, 0, clock.now());
       if (decision.kind !== 'needs') break;
       await answer(decision.need, judgements);
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
     }
     return judgements;
   };
