@@ -40,12 +40,7 @@ export const LIMITS = {
   lanesPerParallel: limit(16, 'lanes', 'a graph a reviewer can read', '422 on lint'),
   foreachItems: limit(256, 'items', 'one run must not become a crawl', '422 on lint; a longer list fails the step'),
   foreachConcurrency: limit(32, 'items', 'one run must not take every cell', '422 on lint'),
-  stepRunsPerRun: limit(
-    1_024,
-    'step runs',
-    'a run is folded again at every turn',
-    'the foreach that goes beyond fails',
-  ),
+  stepRunsPerRun: limit(1_024, 'step runs', 'a run is folded again at every turn', 'the run fails'),
   subRunDepth: limit(4, 'levels', 'a run that starts runs without end', '422 on activate; the step fails'),
   playbooksPerOrg: limit(1_000, 'names', 'bounds the list of an org and what a start reads', '422 on put'),
   versionsPerPlaybook: limit(
@@ -74,7 +69,12 @@ export const LIMITS = {
     'the next one waits, orgs in turn',
   ),
   eventsWaitingPerOrg: limit(1_024, 'requests', 'bounds what waits to be read', '429 on events'),
-  runsInFlightPerOrg: limit(20_000, 'runs', 'one org cannot exhaust the kernel', '429 on events'),
+  runsInFlightPerOrg: limit(
+    20_000,
+    'runs',
+    'one org cannot exhaust the kernel',
+    '429 on events; a playbook step fails',
+  ),
   pendingPerPlaybook: limit(
     1_000,
     'runs',

@@ -183,7 +183,7 @@ describe('what a step may send', () => {
     expect(await step.close()).toBe(use);
     expect([sent.length, use]).toEqual([
       0,
-      { requests: 0, unsafe: 'none', denied: null, secrets: [], retryAfter: null },
+      { requests: 0, unsafe: 'none', isInPart: false, denied: null, secrets: [], retryAfter: null },
     ]);
   });
 

@@ -51,6 +51,8 @@ export type BrokerUse = {
    * no whole answer, else `answered`, or `none`. With `uncertain` a step that does not succeed is indeterminate, not failed.
    */
   readonly unsafe: 'none' | 'answered' | 'uncertain';
+  /** One of several such requests was answered as done (2xx): a failure after it leaves something done. */
+  readonly isInPart: boolean;
   /** The first denial, safe to show: a code, and a sentence that says nothing of the grants. */
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
@@ -100,6 +102,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   let unsafeAsked = 0;
   let unsafe: BrokerUse['unsafe'] = 'none';
   let unsafeInFlight = 0;
+  let unsafeDone = 0;
   let denied: string | null = null;
   let retryAfter: string | null = null;
   let closing: Promise<BrokerUse> | undefined;
@@ -167,6 +170,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     if (key !== undefined) {
       unsafeInFlight -= 1;
       unsafe = worse(unsafe, answer);
+      if (answer.kind === 'answered' && answer.status >= 200 && answer.status <= 299) unsafeDone += 1;
     }
     retryAfter = patienceOf(answer) ?? retryAfter;
     if (closing) return deny('the step has ended');
@@ -184,7 +188,8 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
 
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
-    const use: BrokerUse = { requests, unsafe, denied, secrets: [...used.values()], retryAfter };
+    const isInPart = unsafeAsked > 1 && unsafeDone > 0;
+    const use: BrokerUse = { requests, unsafe, isInPart, denied, secrets: [...used.values()], retryAfter };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
     await secrets.revoke();

@@ -1,5 +1,6 @@
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
 import { own } from '../base/own.ts';
 import { KERNEL_VERSION } from '../base/version.ts';
 import { incidentOfRun } from '../incident/of-run.ts';
@@ -16,8 +17,13 @@ import type { Registry } from './registry.ts';
  */
 export type Children = ReturnType<typeof openChildren>;
 
-export function openChildren(deps: { driver: Driver; registry: Registry; report: (defect: unknown) => void }) {
-  const { driver, registry, report } = deps;
+export function openChildren(deps: {
+  driver: Pick<Driver, 'load' | 'start' | 'submit'>;
+  registry: Pick<Registry, 'graph'>;
+  runsInFlight: (org: OrgId) => number;
+  report: (defect: unknown) => void;
+}) {
+  const { driver, registry, runsInFlight, report } = deps;
 
   const start = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
     if (driver.load(parent.org, effect.child)) return;
@@ -44,8 +50,10 @@ export function openChildren(deps: { driver: Driver; registry: Registry; report:
       parent: { run: parent.id, step: effect.step, depth },
       until: deadlineAt,
     };
-    const started = await driver.start(first);
-    // It cannot begin: its pinned version is not there any more.
+    // Lists of lists of runs that start runs would be millions: the bound of the org holds for these too.
+    const isFull = runsInFlight(org) >= LIMITS.runsInFlightPerOrg.value;
+    const started = isFull ? undefined : await driver.start(first);
+    // It cannot begin: the org is full, or its pinned version is not there any more.
     if (!started) await tell(parent.org, parent.id, effect.step, effect.child, undefined);
   };
 

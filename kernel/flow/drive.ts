@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
@@ -9,14 +10,12 @@ import type { Store, Write } from '../port/store.ts';
 import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
-import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
-import { readTurn } from '../run/upcast.ts';
 import type { Judges } from './judges.ts';
-import { within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
+import { readRun } from './stored-run.ts';
 import { rowsOfTurn } from './tell.ts';
 
 /**
@@ -63,6 +62,8 @@ export type Judgements = {
 
 /** More judgements than steps can be lacking only when something loops. */
 const JUDGEMENTS_PER_TURN = 256;
+/** Judgements that are got before others have their turn: with each, all is decided anew. */
+const JUDGEMENTS_AT_ONCE = 8;
 
 export function openDriver(deps: {
   store: Store;
@@ -82,8 +83,7 @@ export function openDriver(deps: {
   const load = (org: OrgId, id: RunId): Run | null => {
     const known = active.get(id);
     if (known) return known.org === org ? known : null;
-    const rows = store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 });
-    const run = replay(rows.map(({ value }) => readTurn(value)));
+    const run = readRun(store, org, id);
     if (run && !run.ended) active.set(id, run);
     return run;
   };
@@ -167,6 +167,7 @@ export function openDriver(deps: {
         return { ok: true, run: prepared.run };
       }
       await answer(decision.need, judgements);
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
     }
     throw new InvariantError('a turn needs no more judgements than it has steps');
   };
@@ -177,6 +178,7 @@ export function openDriver(deps: {
       const decision = decideNow(null, start, judgements, 0, clock.now());
       if (decision.kind !== 'needs') break;
       await answer(decision.need, judgements);
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
     }
     return judgements;
   };

@@ -9,6 +9,7 @@ import type { EgressClient } from '../port/egress.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
+import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { openArrivals } from './arrivals.ts';
 import { type BreakerChange, type BreakerState, openBreakers } from './breakers.ts';
@@ -160,6 +161,7 @@ export function openKernel(ports: Ports): Kernel {
   const feed = openFeed({ store, ledger, scheduler });
   const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
+  const runsInFlight = (org: OrgId) => inFlight.get(org)?.size ?? 0;
   const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
   const { take, fire } = openIngest({
     store,
@@ -170,7 +172,7 @@ export function openKernel(ports: Ports): Kernel {
     arrivals,
     clock,
     entropy,
-    runsInFlight: (org) => inFlight.get(org)?.size ?? 0,
+    runsInFlight,
     isStopped,
     report,
   });
@@ -192,16 +194,15 @@ export function openKernel(ports: Ports): Kernel {
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
 
-  const children = openChildren({ driver, registry, report });
+  const children = openChildren({ driver, registry, runsInFlight, report });
   driver.onEffect((run, effect) =>
     effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
   );
+  const resumeAll = (org: OrgId) =>
+    resumeRuns({ driver, org, runs: [...(inFlight.get(org) ?? [])], isStopped }).catch(report);
   stops.onChange((orgs) => {
     worker.stopChanged(orgs);
-    for (const org of orgs) {
-      const runs = isStopped(org) ? [] : [...(inFlight.get(org) ?? [])];
-      resumeRuns({ driver, org, runs, isStopped }).catch(report);
-    }
+    for (const org of orgs) void resumeAll(org);
   });
   driver.onTurn((run) => {
     const open = inFlight.get(run.org) ?? new Set();
@@ -212,6 +213,8 @@ export function openKernel(ports: Ports): Kernel {
     children.turned(run);
     arrivals.noted(run);
     pending.turned(run);
+    // Decided before a release, or left over by a turn that was long enough: nobody else would tell it.
+    if (isParked(run) && !isStopped(run.org)) driver.submit(run.org, run.id, { kind: 'resume' }).catch(report);
   });
 
   /** Takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
@@ -223,6 +226,12 @@ export function openKernel(ports: Ports): Kernel {
       // One run that cannot be taken up keeps no other, and not the kernel, from going on.
       await takeUp(org, id).catch(report);
     }
+    // What ends now makes room for others, and is undone by the plugins it has pinned: so only when all of that is there.
+    for (const [org, runs] of inFlight)
+      for (const id of [...runs]) {
+        const run = driver.load(org, id);
+        if (run) await children.takeUpOrphan(run).catch(report);
+      }
   };
   const takeUp = async (org: OrgId, id: RunId) => {
     const run = registry.org(org) && driver.load(org, id);
@@ -230,7 +239,6 @@ export function openKernel(ports: Ports): Kernel {
     inFlight.set(org, (inFlight.get(org) ?? new Set()).add(id));
     pending.turned(run);
     arrivals.noted(run);
-    await children.takeUpOrphan(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
       if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
@@ -328,6 +336,8 @@ export function openKernel(ports: Ports): Kernel {
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
       await arrivals.takeUp();
+      // Released while nobody ran, or with nobody left to tell of it.
+      for (const org of registry.orgs()) await resumeAll(org);
       building = buildAllLists().catch(report);
       pending.resume();
       outbox.begin();

@@ -1,11 +1,11 @@
-import { type OrgId, toRunId } from '../base/id.ts';
+import type { OrgId, RunId } from '../base/id.ts';
 import type { Store, Write } from '../port/store.ts';
-import { readTurn } from '../run/upcast.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
 import type { Scheduler } from './scheduler.ts';
+import { turnsOf } from './stored-run.ts';
 
 /**
  * Makes the lists of runs that were stored before there were any: newest first, in bounded steps beside all other work.
@@ -39,9 +39,8 @@ export async function buildLists(deps: {
   };
 
   /** What never changes of a run is read while others have their turns; what moves, when the rows are staged. */
-  const fixedOf = (id: string): Fixed => {
-    const rows = store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 });
-    const events = rows.flatMap(({ value }) => readTurn(value).events);
+  const fixedOf = (id: RunId): Fixed => {
+    const events = [...turnsOf(store, org, id)].flatMap((turn) => turn.events);
     return {
       id,
       incidents: [
@@ -57,8 +56,7 @@ export async function buildLists(deps: {
     };
   };
   const rowsOf = ({ id, incidents, approvals }: Fixed): Write[] => {
-    const run = toRunId(id);
-    const summary = run && read<RunSummary>(KEYS.run(org, run));
+    const summary = read<RunSummary>(KEYS.run(org, id));
     if (!summary) return [];
     const held = approvals.flatMap((approval) => read<ApprovalRow>(KEYS.approval(org, approval)) ?? []);
     return [
@@ -77,7 +75,7 @@ export async function buildLists(deps: {
     const fixed: Fixed[] = [];
     for (const [index, { key }] of runs.entries()) {
       if (index % PER_BREATH === 0) await breath();
-      fixed.push(fixedOf(key.slice(prefix.length + 1)));
+      fixed.push(fixedOf(key.slice(prefix.length + 1) as RunId));
     }
     before = runs.length < PER_COMMIT ? null : (fixed.at(-1)?.id ?? null);
     const progress: Progress = { v: 1, before };
@@ -88,4 +86,4 @@ export async function buildLists(deps: {
   }
 }
 
-type Fixed = { readonly id: string; readonly incidents: readonly string[]; readonly approvals: readonly string[] };
+type Fixed = { readonly id: RunId; readonly incidents: readonly string[]; readonly approvals: readonly string[] };

@@ -9,6 +9,7 @@ const replied = (reply: unknown) =>
   cell({ kind: 'replied', reply: typeof reply === 'string' ? reply : JSON.stringify(reply) });
 const use = (over: Partial<BrokerUse> = {}): BrokerUse => ({
   requests: 0,
+  isInPart: false,
   unsafe: 'none',
   denied: null,
   secrets: [],
@@ -43,6 +44,11 @@ describe('the end of an execute', () => {
     [
       'an error after a request without an answer',
       answered(ERROR, { use: use({ unsafe: 'uncertain' }) }),
+      'indeterminate',
+    ],
+    [
+      'an error after one of several requests was done',
+      answered(ERROR, { use: use({ unsafe: 'answered', isInPart: true }) }),
       'indeterminate',
     ],
     ['a crash before anything was sent', answered(CRASH), 'failed internal'],

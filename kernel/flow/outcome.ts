@@ -28,7 +28,14 @@ export type Answered = {
   readonly retryAfterMs?: DurationMs | undefined;
 };
 
-const NOTHING_USED: BrokerUse = { requests: 0, unsafe: 'none', denied: null, secrets: [], retryAfter: null };
+const NOTHING_USED: BrokerUse = {
+  requests: 0,
+  unsafe: 'none',
+  isInPart: false,
+  denied: null,
+  secrets: [],
+  retryAfter: null,
+};
 
 /** A call that was never made. */
 export function failedBefore(errorClass: StepError['class'], message: string, retryAfterMs?: DurationMs): Answered {
@@ -106,6 +113,8 @@ export function outcomeOf(answered: Answered): Outcome {
   // without an answer, or an answer that the plugin did not live to read, may have.
   const readIt = reply.isSaid && use.unsafe !== 'uncertain';
   if (mayHaveHappened(effect, use) && !readIt) return unknown(answered.outcome.kind);
+  // What failed is the last of several requests: one before it was done, and no try of ours takes that back.
+  if (effect === 'write' && use.isInPart) return unknown('a-part');
   return { kind: 'failed', error: reply.error, ...leftOf(answered), ...pauseAfter(answered) };
 }
 

@@ -4,10 +4,8 @@ import type { Entry, Incident } from '../incident/incident.ts';
 import { readIncident, type StoredIncident } from '../incident/stored.ts';
 import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
-import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { type Trail, trailOf } from '../run/trail.ts';
-import { readTurn } from '../run/upcast.ts';
 import { KEYS, within } from './keys.ts';
 import { areListed } from './list-build.ts';
 import { idsIn, type Lists } from './list-read.ts';
@@ -17,6 +15,7 @@ import type { ApprovalRow, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
 import type { Absorbed } from './repeat.ts';
 import type { StoredEvent } from './stored-event.ts';
+import { readRun, turnsOf } from './stored-run.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
 export type RunQuery = RunFilter & {
@@ -95,13 +94,10 @@ export function openQuery(store: Store) {
     return text === undefined ? undefined : readIncident(text);
   };
 
-  const turnsOf = (org: OrgId, id: RunId) =>
-    store.range({ ...within(`${org}/turn/${id}`), limit: 10_000 }).map(({ value }) => readTurn(value));
-
   return {
-    run: (org: OrgId, id: RunId): Run | null => replay(turnsOf(org, id)),
+    run: (org: OrgId, id: RunId): Run | null => readRun(store, org, id),
     /** When everything of the run happened, and who did it. */
-    trail: (org: OrgId, id: RunId): Trail => trailOf(turnsOf(org, id)),
+    trail: (org: OrgId, id: RunId): Trail => trailOf(turnsOf(store, org, id)),
     areListed: (org: OrgId): boolean => areListed(read(KEYS.lists(org))),
     runs(org: OrgId, query: RunQuery, limit: number, after?: string): Page<RunSummary> {
       const { since, until } = query;

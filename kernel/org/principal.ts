@@ -10,6 +10,9 @@ export type Principal = { readonly org: OrgId; readonly id: PrincipalId; readonl
 export const SCHEDULE = 'system:schedule' as PrincipalId;
 export const TRIGGER = 'system:trigger' as PrincipalId;
 
+/** Whether somebody with a token has asked for it, and not the kernel itself. */
+export const isPerson = (id: PrincipalId | null): boolean => id !== null && !id.startsWith('system:');
+
 /** As the record names who acted. */
 export const actorOf = (id: PrincipalId): string => (id.startsWith('system:') ? id : `principal:${id}`);
 

@@ -26,7 +26,8 @@ export function targetIssues({ triggers, steps, stepIds }: Parts): Unplaced[] {
     if (RESERVED_IDS.includes(step.id))
       issues.push({ at: `${at}/id`, text: `${step.id} is reserved: choose another id` });
     for (const { name, key } of targetsOf(part)) {
-      if (RESERVED_IDS.includes(name) || idsOf.get(block)?.some(({ id }) => id === name)) continue;
+      const isWord = name === 'end' || (key === 'onFailure' && RESERVED_IDS.includes(name));
+      if (isWord || idsOf.get(block)?.some(({ id }) => id === name)) continue;
       const text = stepIds.has(name)
         ? `${name} stands in another block: a step leads to steps of its own block, or to end`
         : `there is no step ${name}: name a step of this playbook, or end`;

@@ -132,6 +132,16 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
         /^:10 column \d+: a key that every object has already/,
       ],
     ),
+    ...['next: continue', 'next: manual'].map((next): [string, string, RegExp] => [
+      `a way of failing as successor: ${next}`,
+      minimal(GET.replace(/ \}$/, `, ${next} }`)),
+      /^\/steps\/0\/next:10 there is no step (continue|manual)/,
+    ]),
+    ...['continue', 'manual'].map((way): [string, string, RegExp] => [
+      `a no that is taken for a yes: ${way}`,
+      minimal(`- { id: ask, type: approval, ask: "Go?", onFailure: ${way} }\n${GET}`),
+      /^\/steps\/0\/onFailure:10 a no must lead elsewhere than a yes/,
+    ]),
     ['no steps', minimal('  []'), /\/steps/],
     ['a bad duration', minimal(GET, 'timeout: soon'), /\/timeout:\d+ .*whole number and a unit/],
     ['an unknown plugin', minimal('- { id: a, type: notify, uses: pager/send }'), /pager is not installed/],

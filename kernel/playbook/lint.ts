@@ -112,6 +112,8 @@ function stepIssues({ step, at }: StepPart): Unplaced[] {
     if (step.timeout !== undefined && !step.event)
       return [{ at: `${at}/timeout`, text: 'only a wait for an event has a timeout' }];
   }
+  if (step?.type === 'approval' && (step.onFailure === 'continue' || step.onFailure === 'manual'))
+    return [{ at: `${at}/onFailure`, text: 'a no must lead elsewhere than a yes: name the step, or end' }];
   if (step?.type === 'parallel' && typeof step.join === 'object' && step.join.quorum > Object.keys(step.lanes).length)
     return [{ at: `${at}/join/quorum`, text: 'more lanes than there are: lower the quorum' }];
   return [];

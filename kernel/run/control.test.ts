@@ -132,6 +132,18 @@ describe('what its author says of a failure', () => {
     const said = m.give({ kind: 'settle', step: step('a'), by: person('op'), outcome, note: 'did it' });
     expect([kinds(said), m.run().state]).toEqual([expected, state]);
   });
+  test('a settlement as failed that is sent again is no word about what was done by hand (R4)', () => {
+    const m = machine({
+      steps: '- { id: a, type: webhook, uses: p/do, onFailure: manual }',
+      actions: { 'p/do': { idempotent: 'no' } },
+    });
+    m.start();
+    m.outcome('a', unknown);
+    const settle = { kind: 'settle', step: step('a'), by: person('op'), outcome: 'failed', note: 'not there' } as const;
+    expect(kinds(m.give(settle))).toBe('step-settled step-opened');
+    expect(kinds(m.give(settle))).toBe('refused: not-indeterminate');
+    expect(kinds(m.give({ ...settle, note: 'gave it up' }))).toMatch(/^step-by-hand/);
+  });
   test('nobody does it by hand: the run times out', () => {
     const m = failing(', onFailure: manual');
     m.start();

@@ -64,6 +64,10 @@ export function decideSettle(turn: Turn, run: Run, input: Settlement): Answer {
 /** A person did by hand what failed, or gives it up: there is nothing more to try after that. */
 export function decideByHand(turn: Turn, { step: id, by, outcome, note }: Settlement): Answer {
   const step = turn.facts.graph.steps.get(partsOfStepRun(id).step);
+  const state = own(turn.run().steps, id);
+  // The settlement that led here, sent again: it is no word about what was done by hand since (R4).
+  const isRepeat = state?.state === 'open' && state.waitsFor === 'person' && state.error.message === note;
+  if (isRepeat && outcome === 'failed') return refused({ kind: 'not-indeterminate' });
   if (!step) return refused({ kind: 'stale' });
   turn.emit({ kind: 'step-by-hand', step: id, by, outcome, note });
   if (outcome === 'failed') return stop('failed', 'by-hand-failed');

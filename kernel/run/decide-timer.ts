@@ -23,7 +23,7 @@ export function decideTimer(turn: Turn): { readonly refusal: { readonly kind: 's
   let done = 0;
   for (; done < PER_TURN; done++) {
     const due = firstDue(turn.run());
-    if (due === null || due.at > now) break;
+    if (due === null || due.at > now || !turn.mayTakeUpMore()) break;
     const isLate = turn.isOverdue() && due.kind !== 'approval';
     // The next turn begins the next few.
     if (due.kind === 'lanes' && !isLate && !turn.mayStartLane()) break;

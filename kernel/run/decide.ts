@@ -2,6 +2,7 @@ import { unreachable } from '../base/assert.ts';
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { after, unixMs } from '../base/time.ts';
+import { isPerson } from '../org/principal.ts';
 import type { ActionStep, Step as GraphStep } from '../playbook/graph.ts';
 import { advance } from './advance.ts';
 import { decideChecked, decideCutOff, decideOutcome, decidePlanned, tryAgain } from './decide-outcome.ts';
@@ -95,6 +96,8 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
     case 'timer':
       return decideTimer(turn);
     case 'cancel':
+      // The kernel stops what nobody waits for any more, and may ask for that again: undoing is what comes of it.
+      if (run.undo && !isPerson(input.by)) return STALE;
       turn.emit({ kind: 'run-cancel', by: input.by, reason: input.reason });
       // One that is told to stop while it is undoing does not go on with it: whoever says so wants an end.
       return run.undo ? abandonUndo(turn, 'undo-cancelled') : stop('cancelled', 'cancelled');
@@ -182,21 +185,19 @@ function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 're
   }
 }
 
-/** Things may be sent again: what was parked goes on where it stood. */
+/** Things may be sent again: what was parked goes on where it stood, some of it in each turn. */
 function resume(turn: Turn, run: Run): Answer {
   if (turn.facts.stopped) return STALE;
-  const parked = Object.values(run.steps).filter((step) => step.state === 'ready' && step.waitsFor === 'release');
-  const undo = Object.values(run.steps).filter((step) => step.undo?.state === 'parked');
-  if (parked.length + undo.length === 0) return STALE;
-  for (const { id } of undo) advance(turn, undoAgain(turn, id));
-  for (const { id } of parked) {
+  for (const { id, undo } of Object.values(run.steps)) {
+    if (undo?.state === 'parked') advance(turn, undoAgain(turn, id));
     const now = own(turn.run().steps, id);
+    if (!turn.mayTakeUpMore()) break;
     if (turn.run().ended || now?.state !== 'ready' || now.waitsFor !== 'release') continue;
     const step = turn.facts.graph.steps.get(partsOfStepRun(id).step);
     const need = step ? advance(turn, goOnWith(turn, step, now)) : undefined;
     if (need) return need;
   }
-  return undefined;
+  return turn.run() === run ? STALE : undefined;
 }
 
 function goOnWith(turn: Turn, step: GraphStep, run: Extract<StepRun, { state: 'ready' }>): Step {

@@ -1,18 +1,22 @@
 import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
 import { own } from '../base/own.ts';
 import { bind } from '../playbook/reference.ts';
 import { scopeOf } from './scope.ts';
 import type { Ending } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 
-/** The last step of the outermost block has succeeded. */
+/** The last step of the outermost block has succeeded. What goes beyond the size of an output is null. */
 export function completeRun(turn: Turn): Step {
   skipRest(turn, 'branch-not-taken');
   const scope = scopeOf(turn.run(), { each: [] }, []);
+  let left: number = LIMITS.stepOutputBytes.value;
   const output = Object.entries(turn.facts.graph.outputs).map(([name, reference]): [string, Json] => {
     const bound = bind(reference, scope);
-    return [name, bound.ok ? bound.value : null];
+    const value = bound.ok ? bound.value : null;
+    left -= JSON.stringify(value).length;
+    return [name, left >= 0 ? value : null];
   });
   turn.emit({
     kind: 'run-ended',

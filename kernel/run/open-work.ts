@@ -22,6 +22,13 @@ export function openCalls(run: Run): readonly OpenCall[] {
   });
 }
 
+/** Something of it waits for the release of a stop. */
+export const isParked = (run: Run): boolean =>
+  run.ended === null &&
+  Object.values(run.steps).some(
+    (step) => (step.state === 'ready' && step.waitsFor === 'release') || step.undo?.state === 'parked',
+  );
+
 /** Something that is due at an instant. */
 export type Due =
   | { readonly kind: 'approval' | 'retry' | 'wait' | 'undo' | 'lanes'; readonly at: UnixMs; readonly step: StepRunId }

@@ -26,7 +26,8 @@ export function reach(turn: Turn, id: StepId, items: readonly number[]): Step {
     turn.emit({ kind: 'step-failed', step: at, attempt: 0, error: wrong('the pinned playbook has no such step') });
     return stop('failed', 'step-failed');
   }
-  if (!turn.mayReachMore()) return failDefined(turn, step, at, 'the run has too many step runs');
+  // The run and not the step: one whose failure leads on would have no bound.
+  if (!turn.mayReachMore()) return stop('failed', 'too-many-step-runs');
   switch (step.kind) {
     case 'update':
       return reachUpdate(turn, step, items);

@@ -20,7 +20,7 @@ export type Trail = {
 
 const ENGINE = 'system:engine';
 
-export function trailOf(turns: readonly StoredTurn[]): Trail {
+export function trailOf(turns: Iterable<StoredTurn>): Trail {
   const moments = new Map<number, Moment>();
   const ways = new Map<string, string | null>();
   let kernel: string | null = null;

@@ -20,6 +20,8 @@ export type Turn = {
   isOverdue(): boolean;
   /** Whether the run may have one more step run. */
   mayReachMore(): boolean;
+  /** Whether this turn may take up one more thing that is due. It has to be told again of the rest. */
+  mayTakeUpMore(): boolean;
   /** Whether one more lane may begin in this turn. The next turn goes on with the rest. */
   mayStartLane(): boolean;
   done(): Decision;
@@ -86,6 +88,7 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     ask: (effect) => void effects.push(effect),
     isOverdue: () => facts.now >= now().deadlineAt,
     mayReachMore: () => Object.keys(now().steps).length < LIMITS.stepRunsPerRun.value,
+    mayTakeUpMore: () => events.length < EVENTS_PER_TURN,
     mayStartLane: () => events.length < EVENTS_PER_TURN && lanes < LANES_PER_TURN,
     done: () => ({ kind: 'turn', run: afterTurn(now(), run), events, befores, effects }),
   };

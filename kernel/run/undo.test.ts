@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { calls, kinds, machine, person, step } from '../../test/support/machine.ts';
+import { TRIGGER } from '../org/principal.ts';
 import type { Outcome } from './decision.ts';
 import { replay } from './evolve.ts';
 import { closureOf, nextDue, openCalls } from './open-work.ts';
@@ -128,6 +129,19 @@ describe('what was carried out is undone when the run does not complete (S 13.3)
     expect([m.run().state, closureOf(m.run()), nextDue(m.run())]).toEqual(['failed', 'needs_review', null]);
   });
 });
+
+test.each([null, TRIGGER])(
+  'the kernel, which stops a run as %s, does not cut its undoing off, however often it asks',
+  (by) => {
+    const m = machine({ steps: STEPS, actions: { 'p/do': {} } });
+    m.start();
+    m.outcome('a', done);
+    const cancel = { kind: 'cancel', by, reason: 'nobody waits for it' } as const;
+    expect(calls(m.give(cancel))).toBe('abort b, rollback a #1');
+    expect(kinds(m.give(cancel))).toBe('refused: stale');
+    expect(kinds(undone(m, 'a'))).toBe('step-rolled-back run-ended');
+  },
+);
 
 describe('the stop switch', () => {
   test('nothing is sent while it is on, and what waited goes on when it is off', () => {

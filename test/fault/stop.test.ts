@@ -119,6 +119,29 @@ test('a kernel that starts stopped sends nothing, and goes on after the release'
   await settled(run as RunId, 'succeeded');
 });
 
+test('what waited for a release that came while no kernel ran goes on with the next one', async () => {
+  const cell = standIn.holdCells();
+  const { run } = (await ingest()) ?? {};
+  await until(
+    async () => standIn.calls(),
+    (calls) => calls === 1,
+  );
+  machine = 'maintenance';
+  await settled(run as RunId, 'ready');
+  cell();
+  later();
+  await until(
+    async () => step(run as RunId),
+    (one) => one?.state === 'ready' && one.waitsFor === 'release',
+  );
+  await standIn.kernel.stop();
+  machine = undefined;
+  await open();
+  expect(standIn.kernel.stops.show(ORG).machine).toMatchObject({ released: {} });
+  await settled(run as RunId, 'succeeded');
+  expect(target.effects()).toHaveLength(1);
+});
+
 test('who stops what is stopped, or releases what is not, changes nothing', async () => {
   await standIn.kernel.stops.release(OPERATOR);
   await stop();

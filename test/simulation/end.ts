@@ -30,8 +30,8 @@ export function checkEnd(world: World, kernel: Kernel | undefined, checkSenders:
     const what = `${trace.name(message.run)} ${message.step} was done`;
     if (!run || run.org !== org) fail('R7', `${what} for another org`);
     else if (done > 0 && !wasDenied && !isTold(message.op, step?.state) && !watch.isSettled(run.id, message.step)) {
-      // BUG: of several requests, one may have been done and a later one refused: the plugin says that it failed, and the
-      // run is closed. So this is asked of actions of one request alone.
+      // A plugin may read the answer to the first of several requests, say that it failed, and send no other: its word is
+      // taken. So this is asked of actions of one request alone; kernel/flow/outcome.test.ts has the case of more.
       const posts = BEHAVIOURS[message.action].sends.filter((sent) => sent === 'POST').length;
       const isAlone = message.op === 'rollback' || posts === 1;
       if (isAlone && closureOf(run) === 'closed' && !run.closed)
