@@ -18,6 +18,6 @@ export async function resumeRuns(deps: {
   const { driver, org, runs, isStopped } = deps;
   for (let from = 0; from < runs.length && !isStopped(org); from += PER_TURN) {
     await Promise.all(runs.slice(from, from + PER_TURN).map((run) => driver.submit(org, run, { kind: 'resume' })));
-    await setImmediate();
+    if (from + PER_TURN < runs.length) await setImmediate();
   }
 }
