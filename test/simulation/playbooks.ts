@@ -37,8 +37,8 @@ const PRODUCTIONS: Readonly<Record<string, { readonly weight: number; readonly m
 const ipOf = ({ hasItem }: Place) => (hasItem ? '{{ item }}' : '{{ inputs.ip }}');
 
 /** What becomes of the run when the step fails for good. */
-const onFailure = ({ random, later }: Place) =>
-  random.chance(0.35) ? { onFailure: random.pick(['continue', 'manual', 'end', ...later]) } : {};
+const onFailure = ({ random, later }: Place, words: readonly string[] = ['continue', 'manual']) =>
+  random.chance(0.35) ? { onFailure: random.pick([...words, 'end', ...later]) } : {};
 
 function actionStep(place: Place): Step {
   const { random, id, sure } = place;
@@ -117,7 +117,7 @@ function approvalStep(place: Place): Step {
     ask: `Go on with ${ipOf(place)}?`,
     ...(random.chance(0.5) && { tier: random.pick(['low', 'high', 'critical']) }),
     ...(random.chance(0.5) && { expires: random.pick(['30s', '10m']) }),
-    ...onFailure(place),
+    ...onFailure(place, []),
   };
 }
 
