@@ -58,6 +58,9 @@ export type ActionContext = {
 /** What `plan` returns: a Plan whose details may be left out. */
 export type ProposedPlan = Omit<Plan, 'details'> & Partial<Pick<Plan, 'details'>>;
 
+/** Whether an earlier try happened, and what it gave, where that can be known. */
+export type Checked = { readonly done: boolean; readonly output?: unknown };
+
 /**
  * One thing a plugin can do. `input` has been checked against the JSON Schema in manifest.json, so an action declares
  * the type that the schema describes: `execute(ctx, input: { ip: string })`.
@@ -68,7 +71,7 @@ export type Action = {
   /** @param approved The plan a person or a rule agreed to; null when the action does not plan. */
   execute(ctx: ActionContext, input: unknown, approved: { readonly plan: Plan | null }): unknown;
   /** Whether the effect of `execute` is there; asked when its outcome is unknown. */
-  check?(ctx: ActionContext, input: unknown): { readonly done: boolean } | Promise<{ readonly done: boolean }>;
+  check?(ctx: ActionContext, input: unknown): Checked | Promise<Checked>;
   /** Undoes what `execute` did. */
   rollback?(
     ctx: ActionContext,
