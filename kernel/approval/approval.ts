@@ -17,6 +17,8 @@ export type Approval = {
   readonly subject: Digest;
   /** Who caused the run; never counts as an approver (R2). */
   readonly requester: PrincipalId;
+  /** Whose words the run has taken in besides, by events that it waited for: they do not count either. Absent: nobody's. */
+  readonly senders?: readonly PrincipalId[];
   /** How many different people must approve. */
   readonly needed: number;
   readonly role: Role;
@@ -66,7 +68,7 @@ export function refuseBallot(approval: Approval, ballot: Ballot, now: UnixMs): V
   if (approval.state === 'expired' || (approval.state === 'pending' && now >= approval.expiresAt)) return 'expired';
   if (approval.state !== 'pending') return 'not-pending';
   if (!ballot.roles.includes(approval.role)) return 'role-missing';
-  if (ballot.by === approval.requester) return 'requester-may-not-vote';
+  if (ballot.by === approval.requester || approval.senders?.includes(ballot.by)) return 'requester-may-not-vote';
   if (approval.votes.some((vote) => vote.by === ballot.by)) return 'already-voted';
   if (ballot.subject !== approval.subject) return 'subject-changed';
   if (ballot.rationale.trim().length === 0) return 'rationale-missing';

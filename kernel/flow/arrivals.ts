@@ -1,4 +1,4 @@
-import type { EventId, OrgId, RunId, StepId, StepRunId } from '../base/id.ts';
+import type { EventId, OrgId, PrincipalId, RunId, StepId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun, toRunId } from '../base/id.ts';
 import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
 import type { WaitStep } from '../playbook/graph.ts';
@@ -17,7 +17,9 @@ import type { Registry } from './registry.ts';
  * afterwards, and again after a crash, until it has moved on.
  */
 export type Arrival = { readonly run: RunId; readonly step: StepRunId; readonly taken: JsonObject };
-type Wake = { readonly event: EventId; readonly taken: JsonObject };
+/** The event, and who sent it. */
+type Came = { readonly event: EventId; readonly by: PrincipalId };
+type Wake = Came & { readonly taken: JsonObject };
 
 /** Steps that one event may wake; more of them wait for another event, or for their time to be over. */
 const WOKEN = 256;
@@ -42,8 +44,8 @@ export function openArrivals(deps: {
     return step?.kind === 'wait' && step.wait.kind === 'event' ? step.wait : undefined;
   };
 
-  const tell = (org: OrgId, { run, step, taken }: Arrival, event: EventId) =>
-    driver.submit(org, run, { kind: 'arrived', step, event, taken });
+  const tell = (org: OrgId, { run, step, taken }: Arrival, came: Came) =>
+    driver.submit(org, run, { kind: 'arrived', step, ...came, taken });
 
   return {
     /** A run as it is after a turn, or after a restart. */
@@ -90,15 +92,15 @@ export function openArrivals(deps: {
       arrivals.filter(({ run, step }) => read(KEYS.waiting(org, run, step)) !== undefined),
 
     /** The rows by which the event's commit says that it came. */
-    rowsOf: (org: OrgId, event: EventId, arrivals: readonly Arrival[]): readonly Write[] =>
+    rowsOf: (org: OrgId, came: Came, arrivals: readonly Arrival[]): readonly Write[] =>
       arrivals.map(({ run, step, taken }) => {
-        const wake: Wake = { event, taken };
+        const wake: Wake = { ...came, taken };
         return { key: KEYS.wake(org, run, step), value: JSON.stringify(wake) };
       }),
 
     /** After the event's commit. */
-    wake(org: OrgId, event: EventId, arrivals: readonly Arrival[]): void {
-      for (const arrival of arrivals) tell(org, arrival, event).catch(report);
+    wake(org: OrgId, came: Came, arrivals: readonly Arrival[]): void {
+      for (const arrival of arrivals) tell(org, arrival, came).catch(report);
     },
 
     /** After a restart: runs that were not told before it. */
@@ -108,9 +110,9 @@ export function openArrivals(deps: {
         const rows = store.range({ from, to: span.to, limit: PER_PAGE });
         for (const { key, value } of rows) {
           const [, org = '', run = '', step = ''] = key.split('/');
-          const { event, taken } = JSON.parse(value) as Wake;
+          const { event, by, taken } = JSON.parse(value) as Wake;
           const arrival = { run: run as RunId, step: step as StepRunId, taken };
-          await tell(org as OrgId, arrival, event).catch(report);
+          await tell(org as OrgId, arrival, { event, by }).catch(report);
         }
         const last = rows.at(-1);
         if (!last || rows.length < PER_PAGE) return;

@@ -27,7 +27,7 @@ export function openChildren(deps: {
 
   const start = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
     if (driver.load(parent.org, effect.child)) return;
-    const { org, policy, plugins, playbooks, event, requester, trace, startedSeq, deadlineAt } = parent;
+    const { org, policy, plugins, playbooks, event, requester, senders, trace, startedSeq, deadlineAt } = parent;
     const depth = (parent.parent?.depth ?? 0) + 1;
     const graph = registry.graph(org, effect.playbook.name, effect.playbook.digest);
     const incident = incidentOfRun(graph?.incident, effect.inputs, parent.incident);
@@ -44,6 +44,7 @@ export function openChildren(deps: {
       event,
       eventSeq: startedSeq,
       requester,
+      ...(senders && { senders }),
       trace,
       inputs: effect.inputs,
       ...(incident !== undefined && { incident }),
@@ -63,6 +64,7 @@ export function openChildren(deps: {
       step,
       child,
       completed: ended?.state === 'completed',
+      ...(ended?.senders && { senders: ended.senders }),
       reason: ended?.ended?.reason ?? 'could-not-start',
       output: ended?.ended?.output ?? {},
     });
@@ -79,8 +81,13 @@ export function openChildren(deps: {
 
   return {
     act(run: Run, effect: Extract<Effect, { kind: 'start-run' | 'stop-run' }>): void {
-      const acted = effect.kind === 'start-run' ? start(run, effect) : cancel(run.org, effect.child);
-      acted.catch(report);
+      if (effect.kind === 'stop-run') cancel(run.org, effect.child).catch(report);
+      else
+        start(run, effect).catch((defect) => {
+          report(defect);
+          // A run that a defect keeps from beginning is one that did not begin: nobody waits for it until the deadline.
+          return tell(run.org, run.id, effect.step, effect.child, undefined).catch(report);
+        });
     },
 
     /** A turn is durable. The end of a child is told to its parent; whoever has none any more is stopped. */

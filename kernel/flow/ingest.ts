@@ -266,6 +266,7 @@ export function openIngest(deps: {
     });
     const told = toldOf(outcomes);
     const arrived = arrivals.stillWanted(by.org, wanted);
+    const came = { event: id, by: by.id };
     const woke = arrived.map(({ run, step }) => ({ run, step }));
     const stored: StoredEvent = {
       ...{ id, receivedAt: now, by: by.id, seq, event, triggers: told, counts },
@@ -275,7 +276,7 @@ export function openIngest(deps: {
     gathered.push([
       { key: KEYS.event(by.org, id), value: text },
       { key: KEYS.eventAt(by.org, now, id), value: '' },
-      ...arrivals.rowsOf(by.org, id, arrived),
+      ...arrivals.rowsOf(by.org, came, arrived),
     ]);
     const { rows } = gathered;
     const actor = actorOf(by.id);
@@ -288,7 +289,7 @@ export function openIngest(deps: {
         driver.adopt(prepared);
         if (row) pending.begun(row);
       }
-      arrivals.wake(by.org, id, arrived);
+      arrivals.wake(by.org, came, arrived);
       return ok({ event: id, repeat: false, seq, triggers: told, counts, woke });
     });
   }

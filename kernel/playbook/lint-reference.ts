@@ -45,7 +45,9 @@ function walk(
       lead(step.otherwise, ran);
     } else if (step.kind === 'update') lead(step.next, ran);
     else {
-      lead(step.next, step.onFailure.kind === 'continue' ? before : ran);
+      // Neither a failure that is passed over nor what a person did by hand leaves an output.
+      const { kind } = step.onFailure;
+      lead(step.next, kind === 'continue' || kind === 'manual' ? before : ran);
       if (step.onFailure.kind === 'goto') lead(step.onFailure.to, before);
     }
   }

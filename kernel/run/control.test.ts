@@ -50,7 +50,8 @@ describe('wait', () => {
     const m = forEvent();
     m.start();
     expect(m.run().steps[step('w')]).toMatchObject({ state: 'open', waitsFor: 'event', until: m.run().deadlineAt });
-    const arrived = { kind: 'arrived', step: step('w'), event: EVENT, taken: { verdict: 'bad' } } as const;
+    const by = person('pipeline');
+    const arrived = { kind: 'arrived', step: step('w'), event: EVENT, by, taken: { verdict: 'bad' } } as const;
     expect(calls(m.give(arrived))).toBe('execute after #1');
     expect(m.run().steps[step('after')]?.parameters).toEqual({ text: 'bad' });
     expect(kinds(m.give(arrived))).toBe('refused: stale');
@@ -64,6 +65,19 @@ describe('wait', () => {
     expect([kinds(m.timer(300_000)), m.run().state]).toEqual([expected, state]);
     expect(m.run().steps[step('w')]).toMatchObject({ state: 'failed', error: { class: 'timeout' } });
   });
+});
+
+test('whoever sent an event that a run took in does not vote on what it does with it (R2)', () => {
+  const m = machine({
+    steps: `- { id: w, type: wait, event: { match: { /case: "{{ inputs.ip }}" }, take: { ip: /ip } } }
+- { id: ban, type: contain, uses: p/do, with: { ip: "{{ steps.w.ip }}" } }`,
+    actions: ACTIONS,
+  });
+  m.start();
+  m.give({ kind: 'arrived', step: step('w'), event: EVENT, by: person('ann'), taken: { ip: '203.0.113.9' } });
+  expect(kinds(m.vote('ann'))).toBe('refused: requester-may-not-vote');
+  expect(calls(m.vote('ben'))).toBe('execute ban #1');
+  expect(replay(m.turns())).toEqual(m.run());
 });
 
 describe('an approval as a step', () => {
@@ -285,6 +299,27 @@ describe('a playbook as a step', () => {
     expect(m.run().steps[step('after')]?.parameters).toEqual({ text: 9 });
     expect(kinds(ended(m, true))).toBe('refused: stale');
     expect(replay(m.turns())).toEqual(m.run());
+  });
+  test('whose words the sub-run has taken in does not vote in the run that started it either (R2)', () => {
+    const m = machine({
+      steps: '- { id: sub, type: playbook, uses: other }\n- { id: go, type: approval, ask: "Go?" }',
+      actions: ACTIONS,
+      playbooks: { other: DIGEST },
+    });
+    m.start();
+    const senders = [person('ann')];
+    const child = childOf(m);
+    m.give({
+      kind: 'child-ended',
+      step: step('sub'),
+      child,
+      completed: true,
+      senders,
+      reason: 'completed',
+      output: {},
+    });
+    expect(kinds(m.vote('ann'))).toBe('refused: requester-may-not-vote');
+    expect(kinds(m.vote('ben'))).toMatch(/step-succeeded/);
   });
   test('a run that does not complete fails the step', () => {
     const m = parent();

@@ -81,7 +81,7 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
     case 'arrived': {
       const found = waiting(run, facts, input.step, 'event');
       if (found?.kind !== 'wait') return STALE;
-      return arrive(turn, found, input.step, input.event, input.taken);
+      return arrive(turn, found, input);
     }
     case 'child-ended': {
       const found = waiting(run, facts, input.step, 'run');

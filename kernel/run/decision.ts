@@ -27,6 +27,7 @@ export type Input =
       /** Versions of the playbooks that its steps may start, at any depth. */
       readonly playbooks?: Readonly<Record<string, Digest>>;
       readonly parent?: Parent;
+      readonly senders?: readonly PrincipalId[];
       /** Its deadline at the latest, whatever its playbook says. */
       readonly until?: UnixMs;
       /** It waits for `release`. */
@@ -41,13 +42,21 @@ export type Input =
   /** Things may be sent again. */
   | { readonly kind: 'resume' }
   /** The event that a step waits for. */
-  | { readonly kind: 'arrived'; readonly step: StepRunId; readonly event: EventId; readonly taken: JsonObject }
+  | {
+      readonly kind: 'arrived';
+      readonly step: StepRunId;
+      readonly event: EventId;
+      readonly by: PrincipalId;
+      readonly taken: JsonObject;
+    }
   /** The run that a step started has ended. */
   | {
       readonly kind: 'child-ended';
       readonly step: StepRunId;
       readonly child: RunId;
       readonly completed: boolean;
+      /** Whose words the run has taken in. */
+      readonly senders?: readonly PrincipalId[];
       readonly reason: string;
       readonly output: JsonObject;
     }

@@ -30,6 +30,8 @@ export type RunEvent =
       /** Not in records from before there were sub-runs and queues. */
       readonly playbooks?: Readonly<Record<string, Digest>>;
       readonly parent?: Parent;
+      /** Of the run that started it. */
+      readonly senders?: readonly PrincipalId[];
       /** It does nothing before `run-released`. */
       readonly queued?: true;
       /** Version of the kernel. Not in records from before it was kept. */
@@ -105,7 +107,14 @@ export type RunEvent =
     }
   /** Durable before the first request that may change something, of an action whose repeat nothing makes safe. */
   | { readonly kind: 'step-leaving'; readonly step: StepRunId; readonly attempt: number }
-  | { readonly kind: 'step-succeeded'; readonly step: StepRunId; readonly attempt: number; readonly output: Json }
+  | {
+      readonly kind: 'step-succeeded';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly output: Json;
+      /** Who sent what the output was taken from, where an event or a sub-run gave it. */
+      readonly senders?: readonly PrincipalId[];
+    }
   | { readonly kind: 'step-failed'; readonly step: StepRunId; readonly attempt: number; readonly error: StepError }
   /**
    * Another try is due; `attempt` is its number. Follows the end of the last one, which counts against the retry budget

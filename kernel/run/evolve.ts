@@ -27,6 +27,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       trigger: event.trigger,
       event: event.event,
       requester: event.requester,
+      ...(event.senders && { senders: event.senders }),
       parent: event.parent ?? null,
       trace: event.trace,
       inputs: event.inputs,
@@ -80,6 +81,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         tier,
         subject,
         requester: run.requester,
+        ...(run.senders && { senders: run.senders }),
         needed,
         role,
         openedAt: at,
@@ -126,7 +128,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       if (own(run.steps, event.step)?.undo) return evolveUndo(run, event, seq, at);
       return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'intended', mayHaveActed: true }));
     case 'step-succeeded':
-      return onStep(run, event.step, seq, at, (step) => ({
+      return onStep(withSenders(run, event.senders), event.step, seq, at, (step) => ({
         ...step,
         state: 'succeeded',
         output: event.output,
@@ -235,6 +237,9 @@ export const afterTurn = (folded: Run, before: Run | null): Run => ({
 
 /** The whole run from its turns; null when there are none. */
 export const replay = (turns: readonly StoredTurn[]): Run | null => turns.reduce<Run | null>(evolveTurn, null);
+
+const withSenders = (run: Run, senders: Run['senders']): Run =>
+  senders ? { ...run, senders: [...new Set([...(run.senders ?? []), ...senders])].sort() } : run;
 
 function stateOf(run: Run): RunState {
   if (run.ended) return run.ended.state;

@@ -28,6 +28,8 @@ export type Run = {
   readonly trigger: string;
   readonly event: EventId;
   readonly requester: PrincipalId;
+  /** Who else sent what the run took in, by events that it or a run of its waited for. Absent: nobody. */
+  readonly senders?: readonly PrincipalId[];
   /** The step that started it, for a run that is a step of another. */
   readonly parent: Parent | null;
   /** W3C trace id, 32 hex digits. */

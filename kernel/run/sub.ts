@@ -46,10 +46,10 @@ export function startRunOf(run: Run, { playbook: name }: Pick<SubPlaybookStep, '
 export function endChild(
   turn: Turn,
   step: SubPlaybookStep,
-  { step: at, completed, reason, output }: Extract<Input, { kind: 'child-ended' }>,
+  { step: at, completed, reason, output, senders }: Extract<Input, { kind: 'child-ended' }>,
 ): Step {
   if (completed) {
-    turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output });
+    turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output, ...(senders && { senders }) });
     return goOn(step, partsOfStepRun(at).items, step.next);
   }
   const error = { class: 'upstream_error', message: `the run that it started ended: ${reason}` } as const;

@@ -1,10 +1,11 @@
-import type { EventId } from '../base/id.ts';
+import type { PrincipalId } from '../base/id.ts';
 import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
 import { after, parseTimestamp, unixMs } from '../base/time.ts';
 import type { WaitStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
+import type { Input } from './decision.ts';
 import { waitKey } from './scope.ts';
 import { fail, goOn, type Step, type Turn } from './turn.ts';
 
@@ -38,13 +39,17 @@ function openUntil(turn: Turn, at: StepRunId, parameters: JsonObject, until: Ret
 }
 
 /** The wait is over as it should be. */
-export function pass(turn: Turn, step: WaitStep, at: StepRunId, output: JsonObject): Step {
-  turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output });
+export function pass(turn: Turn, step: WaitStep, at: StepRunId, output: JsonObject, sender?: PrincipalId): Step {
+  turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output, ...(sender && { senders: [sender] }) });
   return goOn(step, partsOfStepRun(at).items, step.next);
 }
 
-export const arrive = (turn: Turn, step: WaitStep, at: StepRunId, event: EventId, taken: JsonObject): Step =>
-  pass(turn, step, at, { event, ...taken });
+/** Whoever sent it had a say in what the run does next, and so has none in whether it may (R2). */
+export const arrive = (
+  turn: Turn,
+  step: WaitStep,
+  { step: at, event, by, taken }: Extract<Input, { kind: 'arrived' }>,
+): Step => pass(turn, step, at, { event, ...taken }, by);
 
 /** The event did not come in time. */
 export function expire(turn: Turn, step: WaitStep, at: StepRunId): Step {

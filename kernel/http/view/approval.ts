@@ -38,7 +38,7 @@ export function approvalView(row: ApprovalRow, run: Run, event: StoredEvent | un
     playbook: { name: run.playbook.name, digest: run.playbook.digest },
     parameters: step?.parameters ?? {},
     plan: step?.plan ?? null,
-    excluded: [...new Set([row.requester, ...row.votes.map((vote) => vote.by)])],
+    excluded: [...new Set([row.requester, ...(row.senders ?? []), ...row.votes.map((vote) => vote.by)])],
     incident: {
       event: run.event,
       title: textAt(event, '/finding_info/title'),
