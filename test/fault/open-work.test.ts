@@ -100,19 +100,23 @@ test('a call that does not answer in its time is late, and is not given up by th
   expect(standIn.run(id)?.state).toBe('running');
 });
 
+/** What is kept of a run for lists, under another name: a run of which there are no turns. */
+const likenessOf = (rows: readonly Row[], id: string, name: string): Row[] =>
+  rows
+    .filter(({ key }) => key === `${ORG}/run/${id}` || (key.startsWith(`${ORG}/run-by/`) && key.endsWith(`/${id}`)))
+    .map(({ key, value }) => ({ key: key.replace(id, name), value: value.replace(id, name) }));
+
 test('a run whose turns cannot be read is stuck, and hides no other', async () => {
   const { id, rows } = await oneRun(PLAYBOOK);
   const other = `run_${'f'.repeat(32)}`;
-  const summary = rows.find(({ key }) => key === `${ORG}/run/${id}`)?.value ?? '';
-  const second = await open([...rows, { key: `${ORG}/run/${other}`, value: summary.replace(id, other) }], PLAYBOOK, 1);
+  const second = await open([...rows, ...likenessOf(rows, id, other)], PLAYBOOK, 1);
   expect(standings(second)).toEqual(['stuck unreadable', 'person']);
 });
 
 test('a page that ends early goes on behind the last run that it looked at', async () => {
   const { id, rows } = await oneRun(PLAYBOOK);
-  const text = rows.find(({ key }) => key === `${ORG}/run/${id}`)?.value ?? '';
   const names = Array.from({ length: 7 }, (_, i) => `run_${String(i).repeat(32)}`);
-  const planted = names.map((name) => ({ key: `${ORG}/run/${name}`, value: text.replace(id, name) }));
+  const planted = names.flatMap((name) => likenessOf(rows, id, name));
   const second = await open([...rows, ...planted], PLAYBOOK, 1);
   const seen: string[] = [];
   let pages = 0;
