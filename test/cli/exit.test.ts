@@ -43,6 +43,7 @@ const rows: Readonly<Record<string, Row>> = {
   'run list': { args: [], route: `GET ${ORG}/runs`, wrong: ['--limit', 'x'] },
   'run open': { args: [], route: `GET ${ORG}/open-work`, wrong: ['--only', 'lost'] },
   'run show': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}`, wrong: ['run_1'] },
+  'run graph': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}/graph`, wrong: [RUN_ID, '--format', 'png'] },
   'run cancel': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/cancel`, wrong: [RUN_ID] },
   'run settle': {
     args: [RUN_ID, '--step', 'ban', '--outcome', 'failed', '--note', 'x'],
@@ -87,6 +88,9 @@ const rows: Readonly<Record<string, Row>> = {
     route: `POST ${ORG}/playbooks/contain-c2/activate`,
     wrong: ['contain-c2', 'newest'],
   },
+  'playbook graph': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/graph`, wrong: ['@/nothing.yaml'] },
+  'schema list': { args: [], route: 'GET /v1/schemas', wrong: ['run'] },
+  'schema get': { args: ['run'], route: 'GET /v1/schemas/run', wrong: ['Run Schema'] },
   'trigger list': { args: [], route: `GET ${ORG}/triggers`, wrong: ['--limit', '0'] },
   'trigger noisy': { args: [], route: `GET ${ORG}/triggers/noisy`, wrong: ['--limit', '0'] },
   'trigger stop': {
