@@ -37,6 +37,9 @@ export type Summary = {
 export const openDistantWorld = (): Promise<FaultWorld> =>
   openFaultWorld({ between: (firewall) => startGate(firewall, () => 60 * Math.random()) });
 
+/** Kills, and then a pause in which everything ends: else what is cut off again and again waits longer and longer. */
+const ROUND = 30;
+
 /** One event in six needs a person to agree, one in six may not be repeated. */
 const FIELDS: readonly Field[] = ['deliver', 'deliver', 'deliver', 'contain', 'deliver', 'once'];
 
@@ -47,6 +50,7 @@ export async function crashLoop(world: FaultWorld, { kills, seed, say }: CrashLo
   const seconds = () => (performance.now() - began) / 1_000;
   const starts: number[] = [];
   let early = 0;
+  let round = 0;
   let records = 0;
   // Stopped once in good order, so that the later starts find the sources compiled.
   await world.start();
@@ -84,6 +88,10 @@ export async function crashLoop(world: FaultWorld, { kills, seed, say }: CrashLo
       if (said.length > 0) throw new Error(`after kill ${kill} the kernel said: ${said.join('\n')}`);
       if (kill % 10 === 0)
         say(`${kill} kills, ${load.taken.size} events, ${records} records, ${seconds().toFixed(1)} s`);
+      if (kill >= ROUND * (round + 1)) {
+        round = Math.floor(kill / ROUND);
+        await promises.settled();
+      }
     }
     say(`no more kills after ${seconds().toFixed(1)} s; what is open may end`);
     const { cut, repeats } = await promises.atEnd();

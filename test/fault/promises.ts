@@ -25,6 +25,8 @@ export type Promises = {
   onDisk(when: string): Promise<void>;
   /** With the next kernel: the audit log is whole and goes on from before, and no run is stuck. */
   afterStart(when: string): Promise<{ readonly records: number }>;
+  /** Waits until every run has ended. */
+  settled(): Promise<void>;
   /** Waits until every run has ended, stops the kernel, and compares all that was promised, stored and done. */
   atEnd(): Promise<{ readonly cut: number; readonly repeats: number; readonly runs: number }>;
 };
@@ -76,21 +78,25 @@ export function openPromises(world: FaultWorld, load: Load, people?: People): Pr
       assert.deepEqual(doubles(world), [], `${when}: keys with more than one effect`);
     });
 
-  const atEnd: Promises['atEnd'] = async () => {
-    await load.stop();
-    // What was cut off again and again waits for about as long as the kills went on.
+  // What was cut off again and again waits for about as long as the kills went on.
+  const settled = async () => {
     await until(
       async () => (await openRuns(world)).length,
       (open) => open === 0,
       900_000,
     );
+  };
+
+  const atEnd: Promises['atEnd'] = async () => {
+    await load.stop();
+    await settled();
     await people?.stop();
     await afterStart('at the end');
     assert.equal((await world.kernel().end('SIGTERM')).code, 0);
     await onDisk('at the end');
     return readRecord(world.folder.data, (store) => endState(store, world, load, last?.records() ?? []));
   };
-  return { onDisk, afterStart, atEnd };
+  return { onDisk, afterStart, settled, atEnd };
 }
 
 /** Keys of the record that somebody was told are there, each with a look whether what he was told is. */
