@@ -29,7 +29,6 @@ describe(`a kernel under load (seed ${SEED})`, () => {
     expect(summary.events).toBeGreaterThan(100);
     expect(summary.cut).toBeGreaterThan(5);
     expect(summary.votes).toBeGreaterThan(5);
-    expect(summary.settlements).toBeGreaterThan(0);
   });
 
   it('that is killed again and again during its very first start comes up whole', { timeout: 60_000 }, async () => {
