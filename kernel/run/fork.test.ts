@@ -202,6 +202,13 @@ describe('foreach', () => {
       'run-started step-opened step-succeeded step-intended',
       'running',
     ],
+    [
+      'an empty list of which any must succeed fails',
+      { hosts: [] },
+      'join: any',
+      'run-started step-opened step-failed steps-skipped run-ended',
+      'failed',
+    ],
     ['what is no list fails', { hosts: 'x' }, '', 'run-started step-failed steps-skipped run-ended', 'failed'],
     [
       'more items than the step takes fail it',

@@ -63,7 +63,7 @@ function settleFork(turn: Turn, at: StepRunId): Step {
   if (!lanes || (step?.kind !== 'parallel' && step?.kind !== 'foreach')) return undefined;
   const succeeded = lanes.filter((lane) => lane === 'succeeded').length;
   const left = lanes.filter((lane) => lane === 'waiting' || lane === 'open').length;
-  const need = step.join.need === 'all' ? lanes.length : Math.min(step.join.need, lanes.length);
+  const need = step.join.need === 'all' ? lanes.length : step.join.need;
   const isMet = succeeded >= need;
   const isLost = succeeded + left < need;
   if (left > 0 && ((!isMet && !isLost) || step.join.rest === 'finish')) return undefined;

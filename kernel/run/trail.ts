@@ -16,6 +16,10 @@ export type Trail = {
   readonly kernel: string | null;
   /** Where a branch led; null: to the end of its block. Undefined: it was not decided. */
   readonly wayOf: (step: string) => string | null | undefined;
+  /** Who asked for the run to end, and why; null where nobody did. */
+  readonly cancel: (Moment & { readonly reason: string }) | null;
+  /** What a person said when settling the step, or doing it by hand. */
+  readonly noteOf: (step: string) => string | undefined;
 };
 
 const ENGINE = 'system:engine';
@@ -23,18 +27,27 @@ const ENGINE = 'system:engine';
 export function trailOf(turns: Iterable<StoredTurn>): Trail {
   const moments = new Map<number, Moment>();
   const ways = new Map<string, string | null>();
+  const notes = new Map<string, string>();
   let kernel: string | null = null;
+  let cancel: Trail['cancel'] = null;
   for (const { at, seq, events } of turns) {
-    // What ends a run ends it for whoever asked for that.
-    const cancel = events.find((event) => event.kind === 'run-cancel');
     events.forEach((event, index) => {
       if (event.kind === 'run-started') kernel = event.kernel ?? null;
       if (event.kind === 'branch-taken') ways.set(event.step, event.to);
-      const cause = event.kind === 'run-ended' ? (cancel ?? event) : event;
-      moments.set(seq + index, { at, by: actorOf(cause) });
+      if (event.kind === 'run-cancel') cancel ??= { at, by: actorOf(event), reason: event.reason };
+      if (event.kind === 'step-settled' || event.kind === 'step-by-hand') notes.set(event.step, event.note);
+      // What ends a run ends it for whoever asked for that, also when it was undone in between.
+      const isCancelled = event.kind === 'run-ended' && event.state === 'cancelled';
+      moments.set(seq + index, { at, by: (isCancelled && cancel?.by) || actorOf(event) });
     });
   }
-  return { of: (seq) => (seq === null ? undefined : moments.get(seq)), kernel, wayOf: (step) => ways.get(step) };
+  return {
+    of: (seq) => (seq === null ? undefined : moments.get(seq)),
+    kernel,
+    cancel,
+    wayOf: (step) => ways.get(step),
+    noteOf: (step) => notes.get(step),
+  };
 }
 
 function actorOf(event: RunEvent): string {

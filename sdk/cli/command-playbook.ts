@@ -7,7 +7,7 @@ import { digestPrefix, isDigest, isName, shortDigest } from './form.ts';
 import { type Drawing, draw, withFormat } from './graph.ts';
 import { readInput } from './input.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
-import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
+import { clean, exact, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 
 /** `interlock playbook`: check, store, and make a version the one that new runs use. */
@@ -195,8 +195,8 @@ async function showText(name: string, given: string, options: Globals): Promise<
   const answer = await session.value.client.playbookVersion(name, digest.value);
   if (!answer.ok) return complain(answer.error, session.value);
   if (options.json) sayJson(answer.value);
-  // Line by line: what is cleaned of control characters must keep its line ends.
-  else for (const line of answer.value.text.trimEnd().split('\n')) say(clean(line, 10_000));
+  // Line by line, as it was written: what cannot be printed is shown as an escape, and no blank is lost.
+  else for (const line of answer.value.text.trimEnd().split('\n')) say(exact(line, 10_000));
   return fine;
 }
 

@@ -74,7 +74,7 @@ export function addRun(program: Command): void {
   withExamples(
     run
       .command('cancel')
-      .description('stop a run: nothing more is sent, what has been sent is not undone')
+      .description('stop a run: what is under way is stopped, and what declares a rollback is undone')
       .argument('<id>', 'run_ and 32 hex digits')
       .requiredOption('--reason <text>', 'why; it goes into the history of the run'),
     ['interlock run cancel run_0123... --reason "false positive, see case 4711"'],
@@ -263,7 +263,9 @@ function sayRun(run: Run): void {
           .join(', '),
       ],
       ['kernel', clean(run.pins.kernel ?? 'not recorded', 40)],
+      ['cancelled', run.cancel ? `by ${clean(run.cancel.by)}: ${clean(run.cancel.reason)}` : undefined],
       ['review', run.closure === 'needs_review' ? 'needed' : undefined],
+      ['closed', run.closed ? `by ${clean(run.closed.by)}: ${clean(run.closed.note)}` : undefined],
     ]),
   );
   say('');
@@ -286,10 +288,12 @@ function stepRow({
   reason,
   approval,
   retryAt,
+  note: said,
 }: Run['steps'][number]): string[] {
   const parts = [
     error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`,
     clean(reason ?? ''),
+    said === null ? '' : `settled: ${clean(said)}`,
     at === 'held' && approval !== null ? `waits for ${approval}` : '',
     retryAt === null ? '' : `next try at ${when(retryAt)}`,
   ];

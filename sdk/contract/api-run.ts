@@ -131,6 +131,7 @@ export const Step = v.object({
   attempts: v.array(Attempt),
   output: says(Anything, 'Of a step that succeeded; else null.'),
   error: v.nullable(StepError),
+  note: says(v.nullable(v.string()), 'What a person said who settled it, or did it by hand.'),
   reason: says(v.nullable(v.string()), 'Why it was skipped, or why nobody knows.'),
   undo: says(
     v.nullable(
@@ -193,6 +194,10 @@ export const Run = v.object({
     'How it will end, while it undoes what it did.',
   ),
   output: says(v.nullable(Fields), 'What its playbook names as outputs, of a run that completed.'),
+  cancel: says(
+    v.nullable(v.object({ by: Actor, at: Instant, reason: v.string() })),
+    'Who asked for it to end, and why; null: nobody did.',
+  ),
   closed: says(
     v.nullable(v.object({ by: Principal, at: Instant, note: v.string(), seq: Seq })),
     'Who has looked at how it ended, where that was needed.',

@@ -45,6 +45,7 @@ export function runView(run: Run, graph: Graph | undefined, trail: Trail, absorb
     absorbed: absorbed ? { ...absorbed, at: iso(absorbed.at) } : null,
     undoing: run.ended ? null : run.undo,
     output: run.ended?.output ?? null,
+    cancel: trail.cancel && { ...trail.cancel, at: iso(trail.cancel.at) },
     closed: run.closed && { ...run.closed, at: iso(run.closed.at) },
     steps,
     approvals: Object.values(run.approvals).map(approvalOf),
@@ -66,6 +67,7 @@ function stepView(id: string, step: Step | undefined, state: StepRun | undefined
     attempts: state?.attempts.map((attempt) => attemptView(attempt, trail)) ?? [],
     output: state?.state === 'succeeded' || state?.state === 'rolled_back' ? state.output : null,
     error: state?.state === 'failed' || (state?.state === 'open' && state.waitsFor === 'person') ? state.error : null,
+    note: trail.noteOf(id) ?? null,
     reason: state?.state === 'indeterminate' || state?.state === 'skipped' ? state.reason : null,
     undo: state?.undo
       ? {
