@@ -39,7 +39,8 @@ const MANIFEST = v.parse(PluginManifestSchema, {
   actions: {
     look: { title: 'Look', effect: 'read', input: object, output: {} },
     post: { title: 'Post', types: ['webhook'], effect: 'write', idempotent: 'no', input: object, output: {} },
-    ban: { title: 'Ban', effect: 'write', idempotent: 'key', plan: true, input: object, output: {} },
+    claim: { title: 'Claim', types: ['webhook'], effect: 'write', idempotent: 'check', input: object, output: {} },
+    ban: { title: 'Ban', effect: 'write', idempotent: 'key', plan: true, rollback: true, input: object, output: {} },
   },
 });
 
@@ -170,7 +171,7 @@ export async function openStandIn(
     const stopped = stopOf(signal);
     await Promise.race([cell, stopped]);
     if (signal?.aborted) return ABORTED;
-    const method = action !== 'look' && op === 'execute' ? 'POST' : 'GET';
+    const method = action !== 'look' && (op === 'execute' || op === 'rollback') ? 'POST' : 'GET';
     const answer = await broker({ url: 'https://target.example/v1', method, headers: {}, body: null });
     await Promise.race([gate, stopped]);
     if (signal?.aborted) return ABORTED;

@@ -35,7 +35,7 @@ type Scenario = {
   readonly playbook?: string;
   readonly ip?: string;
   /** Before the event comes. */
-  readonly before?: (life: Pick<Life, 'target' | 'kernel'>) => void;
+  readonly before?: (life: Pick<Life, 'target' | 'kernel'>) => unknown;
   readonly live: (life: Life) => Promise<unknown>;
 };
 
@@ -71,6 +71,25 @@ const GATE = of(`
 const BY_HAND = of(`
   - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }, retry: { attempts: 1 }, onFailure: manual }
   - { id: note, type: update_state, incident: "inc-5", set: { state: triaged } }`);
+
+const UNDOING = of(`
+  - { id: ban, type: contain, uses: target/ban, with: { ip: "{{ inputs.ip }}" }, rollback: true }
+  - { id: pause, type: wait, for: 10m }
+  - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }, retry: { attempts: 1 } }`);
+const CLAIMING = of(`
+  - { id: claim, type: webhook, uses: target/claim, with: { ip: "{{ inputs.ip }}" } }`);
+
+/** The ban is done, and what follows fails. */
+async function banAndFail({ until, vote, kernel, target }: Life): Promise<void> {
+  await until(held);
+  await vote('approve');
+  await until(({ steps }) => Object.values(steps).some(({ state }) => state === 'open'));
+  target('answers 504');
+  kernel().clock.advance(11 * MINUTE);
+  await until(undoTried(1));
+}
+const undoTried = (tries: number) => (run: Run) =>
+  Object.values(run.steps).some(({ undo }) => undo?.attempts.filter(({ end }) => end !== null).length === tries);
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'approved-and-completed': {
@@ -193,6 +212,80 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await until(({ closed }) => closed !== null);
     },
   },
+  'undone-at-the-second-try': {
+    playbook: UNDOING,
+    async live(life) {
+      await banAndFail(life);
+      life.target('answers');
+      life.kernel().clock.advance(MINUTE);
+      await life.until(ended);
+    },
+  },
+  'undone-in-vain': {
+    playbook: UNDOING,
+    async live(life) {
+      await banAndFail(life);
+      for (const tries of [2, 3]) {
+        life.kernel().clock.advance(MINUTE);
+        await life.until((run) => ended(run) || undoTried(tries)(run));
+      }
+      await life.until(ended);
+    },
+  },
+  'undone-after-a-stop': {
+    playbook: UNDOING,
+    async live({ until, vote, run, kernel }) {
+      await until(held);
+      await vote('approve');
+      await until(({ steps }) => Object.values(steps).some(({ state }) => state === 'open'));
+      await kernel().kernel.stops.engage(OPERATOR, 'it bans our own');
+      await kernel().kernel.control.cancel(OPERATOR, run().id, 'it was our own');
+      await until(({ state }) => state === 'undoing');
+      await kernel().kernel.stops.release(OPERATOR);
+      await until(ended);
+    },
+  },
+  'parked-by-a-stop': {
+    async live({ until, vote, kernel }) {
+      await until(held);
+      await kernel().kernel.stops.engage(OPERATOR, 'it bans our own');
+      await vote('approve');
+      await until(({ steps }) =>
+        Object.values(steps).some((step) => step.state === 'ready' && step.waitsFor === 'release'),
+      );
+      await kernel().kernel.stops.release(OPERATOR);
+      await until(ended);
+    },
+  },
+  'checked-at-the-second-try': {
+    playbook: CLAIMING,
+    before: ({ target }) => target('does not answer'),
+    async live({ until, target, kernel }) {
+      const waits = (run: Run) => run.state === 'waiting' && Object.values(run.steps).some(({ spent }) => spent > 0);
+      await until(waits);
+      target('refuses connections');
+      kernel().clock.advance(MINUTE);
+      await until((run) => waits(run) && Object.values(run.steps).some(({ spent }) => spent > 1));
+      target('answers');
+      kernel().clock.advance(MINUTE);
+      await until(ended);
+    },
+  },
+  'queued-and-released': {
+    playbook: GATE.concat('concurrency: { limit: 1, over: queue }\n'),
+    before: ({ kernel }) => kernel().kernel.ingest(SENDER, { ...EVENT, sourceId: 'e0' }),
+    async live({ until, vote, run, kernel }) {
+      await until(({ state }) => state === 'pending');
+      const first = kernel()
+        .kernel.query.runs(ORG, {}, 10)
+        .items.find((one) => one.run !== run().id);
+      if (!first) throw new Error('no other run');
+      await kernel().kernel.control.cancel(OPERATOR, first.run, 'false positive');
+      await until(held);
+      await vote('approve');
+      await until(ended);
+    },
+  },
   'cut-off-by-a-restart': {
     async live({ until, vote, kernel, restart }) {
       await until(held);
@@ -243,7 +336,7 @@ export async function liveThrough({
   const setTarget = (now: Target['does']) => {
     does = now;
   };
-  before?.({ target: setTarget, kernel: () => kernel });
+  await before?.({ target: setTarget, kernel: () => kernel });
   const taken = await kernel.kernel.ingest(SENDER, { ...EVENT, data: { kind: 'c2', ip } });
   const id = taken.ok ? taken.value.triggers[0]?.run : undefined;
   if (!id) throw new Error('no run was started');
