@@ -1,5 +1,6 @@
 import type { IncidentState, Severity } from '../../sdk/contract/incident-word.ts';
 import type { StepRunId } from '../base/id.ts';
+import { own } from '../base/own.ts';
 import type { RunEvent, StoredTurn } from '../run/event.ts';
 import type { Run } from '../run/state.ts';
 import type { Change, Entry } from './incident.ts';
@@ -45,8 +46,18 @@ function tellOf(
       };
     case 'step-held':
       return { kind: 'approval', step: event.step, approval: event.approval, outcome: 'requested' };
-    case 'approval-decided':
-      return { kind: 'approval', approval: event.approval, outcome: event.state };
+    case 'approval-decided': {
+      const { step, votes = [] } = own(run.approvals, event.approval) ?? {};
+      // Whoever cast the vote that decided it.
+      const last = event.state === 'approved' || event.state === 'rejected' ? votes.at(-1) : undefined;
+      return {
+        kind: 'approval',
+        approval: event.approval,
+        outcome: event.state,
+        ...(step && { step }),
+        ...(last && { by: `principal:${last.by}` }),
+      };
+    }
     case 'step-succeeded':
       return contains(event.step) ? { kind: 'containment', step: event.step, outcome: 'succeeded' } : undefined;
     case 'step-failed':

@@ -50,11 +50,17 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
     stream,
   );
   const summary =
-    plan === null ? 'The action does not say what it would do; judge by its parameters.' : clean(plan.summary, 600);
+    plan !== null
+      ? clean(plan.summary, 600)
+      : (questionOf(approval) ?? 'The action does not say what it would do; judge by its parameters.');
   // A terminal that does not know its size says 0.
   const name = paint('strong', inLargeLetters(approval.org, stream.columns || 80), stream);
   return `\n${name}\n\n${paint('strong', summary, stream)}\n\n${page}\n`;
 }
+
+/** What a step of type `approval` asks; undefined for an action, which is named plugin/action. */
+const questionOf = ({ uses, parameters }: Approval): string | undefined =>
+  !uses.includes('/') && typeof parameters['ask'] === 'string' ? exact(parameters['ask'], ROOM) : undefined;
 
 const json = (value: unknown): string => exact(JSON.stringify(value) ?? 'null', ROOM);
 
