@@ -68,7 +68,8 @@ export function refuseBallot(approval: Approval, ballot: Ballot, now: UnixMs): V
   if (approval.state === 'expired' || (approval.state === 'pending' && now >= approval.expiresAt)) return 'expired';
   if (approval.state !== 'pending') return 'not-pending';
   if (!ballot.roles.includes(approval.role)) return 'role-missing';
-  if (ballot.by === approval.requester || approval.senders?.includes(ballot.by)) return 'requester-may-not-vote';
+  if (ballot.by === approval.requester) return 'requester-may-not-vote';
+  if (approval.senders?.includes(ballot.by)) return 'requester-may-not-vote';
   if (approval.votes.some((vote) => vote.by === ballot.by)) return 'already-voted';
   if (ballot.subject !== approval.subject) return 'subject-changed';
   if (ballot.rationale.trim().length === 0) return 'rationale-missing';
