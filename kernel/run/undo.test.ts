@@ -88,6 +88,12 @@ describe('what was carried out is undone when the run does not complete (S 13.3)
     expect(replay(m.turns())).toEqual(m.run());
   });
 
+  test('it waits as long as the target, or an open circuit, asks for', () => {
+    const { m } = failed();
+    undone(m, 'b', { ...busy, retryAfterMs: 30_000 });
+    expect(nextDue(m.run())).toBe(m.now() + 30_000);
+  });
+
   test('a permanent failure is not tried again', () => {
     const { m } = failed();
     expect(kinds(undone(m, 'b', no))).toBe('undo-tried undo-failed undo-intended');

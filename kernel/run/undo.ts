@@ -86,14 +86,17 @@ export function decideUndone(turn: Turn, step: ActionStep, run: StepRun, answere
     tries < policy.attempts &&
     (outcome.kind === 'failed' ? isRetriable(policy, error.class) : action !== undefined && mayRepeat(action));
   if (!again || policy === undefined) return giveUp(turn, run.id, error);
-  const wait = backoff(policy, tries, jitterOf(`${turn.run().id}/${run.id}/rollback/${attempt}`));
-  turn.emit({
-    kind: 'undo-retry',
-    step: run.id,
-    attempt: attempt + 1,
-    retryAt: after(turn.facts.now, wait),
-    cutOff: false,
-  });
+  const asked = outcome.kind === 'failed' ? (outcome.retryAfterMs ?? 0) : 0;
+  return undoLater(turn, run, Math.max(asked, backoff(policy, tries, spreadOf(turn, run, attempt))), false);
+}
+
+const spreadOf = (turn: Turn, { id }: StepRun, attempt: number): number =>
+  jitterOf(`${turn.run().id}/${id}/rollback/${attempt}`);
+
+function undoLater(turn: Turn, run: StepRun, waitMs: number, cutOff: boolean): Step {
+  const attempt = (run.undo?.attempts.length ?? 1) + 1;
+  const retryAt = after(turn.facts.now, durationMs(waitMs));
+  turn.emit({ kind: 'undo-retry', step: run.id, attempt, retryAt, cutOff });
   return undefined;
 }
 
@@ -107,19 +110,8 @@ export function decideUndoCutOff(turn: Turn, step: ActionStep, run: StepRun, why
   turn.emit({ kind: 'undo-tried', step: run.id, attempt, end: isUnknown ? 'indeterminate' : 'failed', error });
   const policy = action && retryPolicy(step, action);
   if (!policy || !action || (isUnknown && !mayRepeat(action))) return giveUp(turn, run.id, error);
-  const wait = backoff(
-    { ...policy, most: UNDO_TIME },
-    (undo?.cutOffs ?? 0) + 1,
-    jitterOf(`${turn.run().id}/${run.id}/rollback/${attempt}`),
-  );
-  turn.emit({
-    kind: 'undo-retry',
-    step: run.id,
-    attempt: attempt + 1,
-    retryAt: after(turn.facts.now, wait),
-    cutOff: true,
-  });
-  return undefined;
+  const spread = spreadOf(turn, run, attempt);
+  return undoLater(turn, run, backoff({ ...policy, most: UNDO_TIME }, (undo?.cutOffs ?? 0) + 1, spread), true);
 }
 
 /** A try that was due, or that had to wait for the stop switch. */

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Run, RunFilter, RunSummary } from '../client/client.ts';
+import { RUN_STATES } from '../contract/api-run.ts';
 import { act, withExamples } from './act.ts';
 import { addRunOpen } from './command-run-open.ts';
 import { complain } from './complain.ts';
@@ -11,18 +12,6 @@ import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 
-const STATES: readonly RunSummary['state'][] = [
-  'pending',
-  'running',
-  'waiting',
-  'undoing',
-  'completed',
-  'failed',
-  'cancelled',
-  'timed_out',
-  'aborted',
-];
-
 const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
 
 /** `interlock run`: what came of an event, and what a person may do about it. */
@@ -32,7 +21,7 @@ export function addRun(program: Command): void {
 
   withExamples(
     withListOptions(run.command('list').description('runs of the org, newest first'))
-      .addOption(new Option('--state <state>', 'only runs in this state').choices(STATES))
+      .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
       .addOption(new Option('--closure <closure>', 'only these; needs_review: a person has to look').choices(CLOSURES))
       .option('--partial', 'only runs that carried something out and did not complete')
       .option('--playbook <name>', 'only runs of this playbook')
