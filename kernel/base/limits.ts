@@ -62,12 +62,6 @@ export const LIMITS = {
     'the same of one org, while several send',
     'the next one waits, orgs in turn',
   ),
-  sharedEventsPerTurn: limit(
-    1,
-    'requests',
-    'begun before everything else has its turn, while several orgs send',
-    'the next one waits, orgs in turn',
-  ),
   eventsWaitingPerOrg: limit(1_024, 'requests', 'bounds what waits to be read', '429 on events'),
   runsInFlightPerOrg: limit(
     20_000,

@@ -21,13 +21,13 @@ describe('places are given back at once: the order', () => {
     ['of two is one each', 'a1 a2 a3 b1 b2', 'a1 b1 a2 b2 a3'],
     ['of three begins with who came first', 'c1 a1 a2 b1 c2', 'c1 a1 b1 c2 a2'],
   ])('%s', (_, items, taken) => {
-    const turns = openTurns<string, string>(4);
+    const turns = openTurns<string, string>(() => 4);
     pushAll(turns, items);
     expect(takeAll(turns)).toBe(taken);
   });
 
   it('has what was handed back before what its org put there since', () => {
-    const turns = openTurns<string, string>(4);
+    const turns = openTurns<string, string>(() => 4);
     pushAll(turns, 'a1 a2 b1');
     expect(turns.take()).toBe('a1');
     turns.done('a');
@@ -38,7 +38,7 @@ describe('places are given back at once: the order', () => {
   });
 
   it('does not have what was removed', () => {
-    const turns = openTurns<string, string>(4);
+    const turns = openTurns<string, string>(() => 4);
     pushAll(turns, 'a1 a2 a3 b1');
     expect([turns.remove('a2'), turns.remove('b1'), turns.remove('b1')]).toEqual([true, true, false]);
     expect([turns.size(), turns.waitingOf('a'), turns.waitingOf('b')]).toEqual([2, 2, 0]);
@@ -47,7 +47,7 @@ describe('places are given back at once: the order', () => {
 });
 
 it('gives everything that waits when it is cleared', () => {
-  const turns = openTurns<string, string>(1);
+  const turns = openTurns<string, string>(() => 1);
   pushAll(turns, 'a1 a2 b1');
   expect([turns.clear(), turns.size(), turns.take()]).toEqual([['a1', 'a2', 'b1'], 0, undefined]);
 });
@@ -62,14 +62,14 @@ describe('places are held: the last quarter is for orgs that hold none', () => {
     [8, 'a1 a2 a3 a4 a5 a6 a7 b1 b2 b3 b4', 'a1 b1 a2 b2 a3 b3'],
     [8, 'a1 a2 a3 b1 b2 c1 c2 d1 d2 e1 f1 g1', 'a1 b1 c1 d1 e1 f1 g1'],
   ])('of %i places, %s', (places, items, taken) => {
-    const turns = openTurns<string, string>(places);
+    const turns = openTurns<string, string>(() => places);
     pushAll(turns, items);
     expect(takeAll(turns, false)).toBe(taken);
     expect(turns.mayTake()).toBe(false);
   });
 
   it('goes on with whoever waits once a place is free', () => {
-    const turns = openTurns<string, string>(4);
+    const turns = openTurns<string, string>(() => 4);
     pushAll(turns, 'a1 a2 a3 a4 a5');
     expect(takeAll(turns, false)).toBe('a1 a2 a3');
     pushAll(turns, 'b1 b2');
@@ -83,7 +83,7 @@ describe('places are held: the last quarter is for orgs that hold none', () => {
   });
 
   it('throws when a place comes back that nobody held', () => {
-    expect(() => openTurns(1).done('a')).toThrow();
+    expect(() => openTurns(() => 1).done('a')).toThrow();
   });
 });
 
@@ -98,7 +98,7 @@ function numbersFrom(seed: number) {
 
 describe('limits of an org and of its ways (of one place each for the way x)', () => {
   const openLimited = (ofOrg = 3) =>
-    openTurns<string, string>(8, { ofOrg: () => ofOrg, ofWay: (_, way) => (way === 'x' ? 1 : Infinity) });
+    openTurns<string, string>(() => 8, { ofOrg: () => ofOrg, ofWay: (_, way) => (way === 'x' ? 1 : Infinity) });
   /** Items are named `<org><way><number>`. */
   const pushWays = (turns: Turns<string, string>, items: string) => {
     for (const item of items.split(' ')) turns.push(orgOf(item), item, item.slice(1, 2));
@@ -137,7 +137,7 @@ test.each([
   (places, ofOrg, ofWay) => {
     const below = numbersFrom(places + ofWay);
     const rooms = { ofOrg: () => ofOrg, ofWay: () => ofWay };
-    const turns = openTurns<string, string>(places, rooms);
+    const turns = openTurns<string, string>(() => places, rooms);
     /** In the order in which each org is to go on. Items are named `<org><way><number>`. */
     const queues = new Map<string, string[]>();
     const held: string[] = [];

@@ -68,9 +68,8 @@ type Where<Org, Item> = {
 
 const UNBOUNDED = { ofOrg: () => Infinity, ofWay: () => Infinity };
 
-/** @param places How many items may be taken and not done, over all orgs. */
-export function openTurns<Org, Item>(places: number, rooms: Rooms<Org> = UNBOUNDED): Turns<Org, Item> {
-  const shared = places - (places < 2 ? 0 : Math.max(1, Math.floor(places / 4)));
+/** @param places How many items may be taken and not done, over all orgs, at present. */
+export function openTurns<Org, Item>(places: () => number, rooms: Rooms<Org> = UNBOUNDED): Turns<Org, Item> {
   const lanes = new Map<Org, Lane<Org, Item>>();
   /** Lanes that may take a turn, in the order of their turns. */
   const ring: Chain<Lane<Org, Item>> = emptyChain();
@@ -136,9 +135,10 @@ export function openTurns<Org, Item>(places: number, rooms: Rooms<Org> = UNBOUND
   }
 
   function nextLane(): Lane<Org, Item> | undefined {
-    if (held >= places) return undefined;
+    const all = places();
+    if (held >= all) return undefined;
     let turn = ring.first;
-    if (held >= shared) while (turn && turn.value.held > 0) turn = turn.after;
+    if (held >= all - keptOf(all)) while (turn && turn.value.held > 0) turn = turn.after;
     return turn?.value;
   }
 
@@ -195,6 +195,9 @@ export function openTurns<Org, Item>(places: number, rooms: Rooms<Org> = UNBOUND
     },
   };
 }
+
+/** Places that are for orgs which hold none. */
+const keptOf = (places: number) => (places < 2 ? 0 : Math.max(1, Math.floor(places / 4)));
 
 const countsOf = <Org, Item>(lane: Lane<Org, Item> | undefined, way: string | undefined) =>
   way === undefined ? lane : lane?.ways.get(way);

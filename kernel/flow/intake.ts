@@ -1,74 +1,85 @@
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
-import { durationMs, type UnixMs } from '../base/time.ts';
+import { openSharing } from '../base/sharing.ts';
 import { openTurns } from '../base/turns.ts';
 import type { Clock } from '../port/clock.ts';
+import { openRest } from './rest.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
  * Whose events are next. To read and judge an event is work that nothing interrupts, and so is what follows once a commit
  * has brought many of them to the disk at once; all that the kernel does for anyone waits meanwhile. So while several orgs
- * send, few events of each are under way, and few begin before everything else has its turn: answers of cells and targets,
- * commits, questions. What one org sends, however much, delays another by no more than that.
+ * send, few events of each are under way, one alone when the loop is due a rest, and each begins in a turn of the event loop
+ * of its own. What one org sends, however much, delays another by no more than that.
  *
  * While only one org sends, nobody else waits for it, and as many are under way as come.
  */
 export type Intake = {
-  /**
-   * Resolves when what the org sends may be read, with the function to be called once that is on record or refused;
-   * undefined: too many wait already.
-   */
-  enter(org: OrgId): Promise<(() => void) | undefined>;
+  /** Resolves when an event of the org may be read; undefined: too many wait already. */
+  enter(org: OrgId): Promise<Turn | undefined>;
 };
 
-/** So long after its last event an org is still one that others share the kernel with. */
-const SHARED_MS = durationMs(60_000);
+/** The turn of one event. One of the two is to be called once that is on record, or refused. */
+export type Turn = {
+  end(): void;
+  /** Resolves when the next event of the same request may be judged. */
+  again(): Promise<void>;
+};
 
-export function openIntake(deps: { readonly clock: Clock; readonly scheduler: Pick<Scheduler, 'soon'> }): Intake {
+export function openIntake(deps: {
+  readonly clock: Clock;
+  readonly scheduler: Pick<Scheduler, 'soon' | 'worked'>;
+}): Intake {
   const { clock, scheduler } = deps;
-  type Waiting = { readonly org: OrgId; readonly go: (leave: () => void) => void };
-  /** Who sent last, and who did before that was another one. */
-  let latest: { readonly org: OrgId; readonly at: UnixMs } | undefined;
-  let other: typeof latest;
-  const isShared = () => other !== undefined && clock.now() - other.at < SHARED_MS;
-
-  const turns = openTurns<OrgId, Waiting>(LIMITS.eventsUnderWay.value, {
-    ofOrg: () => (isShared() ? LIMITS.sharedEventsUnderWay.value : Infinity),
+  /** `begin` tells whoever waits. */
+  type Waiting = { readonly begin: () => void };
+  const sharing = openSharing<OrgId>(clock.now);
+  const rest = openRest(scheduler.worked);
+  const turns = openTurns<OrgId, Waiting>(() => LIMITS.eventsUnderWay.value, {
+    // One may always be: whoever sends little waits for nothing but his turn.
+    ofOrg: () => (!sharing.isShared() ? Infinity : rest.isDue() ? 1 : LIMITS.sharedEventsUnderWay.value),
     ofWay: () => Infinity,
   });
-  /** Begun in this turn of the event loop. */
-  let begun = 0;
+  /** Something has begun in this turn of the event loop, and nothing else is to. */
+  let hasBegun = false;
 
   const next = (): void => {
-    if (turns.size() === 0) return;
-    const most = isShared() ? LIMITS.sharedEventsPerTurn.value : Infinity;
-    for (let taken = begun < most ? turns.take() : undefined; taken; ) {
-      const { org, go } = taken;
-      if (begun++ === 0) scheduler.soon(begin);
-      go(() => {
-        turns.done(org);
-        next();
-      });
-      taken = begun < most ? turns.take() : undefined;
+    while (!hasBegun && turns.mayTake()) {
+      if (sharing.isShared()) {
+        hasBegun = true;
+        scheduler.soon(() => {
+          hasBegun = false;
+          next();
+        });
+      }
+      turns.take()?.begin();
     }
   };
-  const begin = (): void => {
-    begun = 0;
+  const wait = (org: OrgId): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    turns.push(org, { begin: resolve });
     next();
+    return promise;
   };
 
   return {
-    enter(org) {
-      if (latest && latest.org !== org) {
-        other = latest;
-        turns.review(other.org);
-      }
-      latest = { org, at: clock.now() };
-      if (turns.waitingOf(org) >= LIMITS.eventsWaitingPerOrg.value) return Promise.resolve(undefined);
-      const { promise, resolve } = Promise.withResolvers<() => void>();
-      turns.push(org, { org, go: resolve });
-      next();
-      return promise;
+    async enter(org) {
+      const before = sharing.note(org);
+      // It was alone until now: its limit has changed.
+      if (before !== undefined) turns.review(before);
+      if (turns.waitingOf(org) >= LIMITS.eventsWaitingPerOrg.value) return undefined;
+      await wait(org);
+      const end = () => {
+        turns.done(org);
+        next();
+      };
+      return {
+        end,
+        again() {
+          end();
+          return wait(org);
+        },
+      };
     },
   };
 }

@@ -6,6 +6,8 @@
 export type Scheduler = {
   /** Milliseconds since some instant. */
   elapsed(): number;
+  /** How long the event loop has worked and rested, in milliseconds since some instant. */
+  worked(): { readonly workMs: number; readonly restMs: number };
   /** Once, when everything that is ready now has had its turn. */
   soon(task: () => void): void;
   /** Once, in `ms` milliseconds. @returns what takes it back. */
@@ -16,6 +18,10 @@ export type Scheduler = {
 
 export const processScheduler: Scheduler = {
   elapsed: () => performance.now(),
+  worked() {
+    const { active, idle } = performance.eventLoopUtilization();
+    return { workMs: active, restMs: idle };
+  },
   soon: (task) => void setImmediate(task),
   after(ms, task) {
     const timer = setTimeout(task, ms);

@@ -58,7 +58,7 @@ export function openWorker(deps: {
   /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, Waiting>();
   const policyOf = (org: OrgId) => registry.org(org)?.execution ?? DEFAULT_EXECUTION;
-  const turns = openTurns<OrgId, Waiting>(IN_FLIGHT, {
+  const turns = openTurns<OrgId, Waiting>(() => IN_FLIGHT, {
     ofOrg: (org) => (isStopped(org) ? 0 : policyOf(org).concurrency.org),
     ofWay: (org, connector) => callsFor(policyOf(org), connector),
   });

@@ -1,6 +1,7 @@
 import type { ProblemKind } from '../../sdk/contract/problem.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok } from '../base/result.ts';
+import type { Turn } from '../flow/intake.ts';
 import type { Kernel } from '../flow/kernel.ts';
 import type { IntakeFault, NormalEvent } from '../trigger/event.ts';
 import { normalizeBody } from '../trigger/normalize.ts';
@@ -11,8 +12,8 @@ import type { Ask, BodyReader } from './route.ts';
 /** Reads events from a request body, in every form that is taken in. */
 const BATCHED = 'application/cloudevents-batch+json';
 
-/** `leave` is to be called when the events are on record, or refused. */
-type Entered = { readonly events: readonly NormalEvent[]; readonly leave: () => void };
+/** `turn` is that of the first event. */
+type Entered = { readonly events: readonly NormalEvent[]; readonly turn: Turn };
 
 /** One bad event refuses the whole body. Whoever sends it has his turn before anything is parsed. */
 export const eventsInTurn = (kernel: Pick<Kernel, 'intake'>): BodyReader<Entered> => ({
@@ -33,16 +34,16 @@ export const eventsInTurn = (kernel: Pick<Kernel, 'intake'>): BodyReader<Entered
     const isBatch = contentType?.trimStart().toLowerCase().startsWith(BATCHED) === true;
     const body = await readBytes(context, isBatch ? LIMITS.bodyBytes.value : LIMITS.eventBytes.value);
     if (!body.ok) return body;
-    const leave = await kernel.intake.enter(by.org);
-    if (!leave) return err(problem('too-many-events', { headers: { 'retry-after': '1' } }));
+    const turn = await kernel.intake.enter(by.org);
+    if (!turn) return err(problem('too-many-events', { headers: { 'retry-after': '1' } }));
     let normal: ReturnType<typeof normalizeBody> | undefined;
     try {
       const headers = eventHeaders(context.req.raw.headers, context.env);
       normal = normalizeBody({ contentType, headers, body: body.value, org: by.org });
     } finally {
-      if (!normal?.ok) leave();
+      if (!normal?.ok) turn.end();
     }
-    return normal.ok ? ok({ events: normal.value, leave }) : err(intakeAnswer(normal.error));
+    return normal.ok ? ok({ events: normal.value, turn }) : err(intakeAnswer(normal.error));
   },
 });
 
@@ -82,7 +83,7 @@ export function oneEvent(kernel: Pick<Kernel, 'intake'>): BodyReader<NormalEvent
       const read = await events.read(ask);
       if (!read.ok) return read;
       const [only, ...more] = read.value.events;
-      read.value.leave();
+      read.value.turn.end();
       return only && more.length === 0
         ? ok(only)
         : err(problem('invalid-event', { errors: [{ pointer: '', text: 'is a list; send one event at a time' }] }));

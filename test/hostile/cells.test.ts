@@ -349,6 +349,20 @@ describe('the pool', () => {
     expect(cells.host.stats()).toMatchObject({ busy: 6, waiting: count - 6, respawns: 0 });
   });
 
+  it('keeps one of the cells that there are for others, while there are others', async () => {
+    const cells = open({ min: 2, max: 8 });
+    const [requester, echo] = [await cells.load('requester'), await cells.load('echo')];
+    const globex = { org: 'globex' as OrgId };
+    await cells.call(echo, 'is there', globex);
+    const broker = vi.fn(() => new Promise<BrokerAnswer>(() => undefined));
+    for (let i = 0; i < 2; i++) void cells.call(requester, requesting, { broker });
+    await vi.waitFor(() => expect(broker).toHaveBeenCalled());
+    expect(await cells.call(echo, 'at once', globex)).toMatchObject({ kind: 'replied' });
+    expect(broker).toHaveBeenCalledTimes(1);
+    // More cells make room for the other call.
+    await vi.waitFor(() => expect(broker).toHaveBeenCalledTimes(2), { timeout: 20_000 });
+  });
+
   it('does not let one org fill the queue for another', async () => {
     const cells = open({ min: 1, max: 1, waitingMax: 2 });
     const requester = await cells.load('requester');

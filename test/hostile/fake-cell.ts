@@ -26,6 +26,7 @@ const request = (id: number) =>
   pipe.send(KIND.http, id, Buffer.from('{"url":"https://a.example/","method":"GET","headers":{},"body":null}'));
 
 let calls = 0;
+let loads = 0;
 /** What each takeover does with a call. */
 const MODES: Readonly<Record<string, (id: number, envelope: string) => unknown>> = {
   honest: (id, envelope) => reply(id, envelope),
@@ -66,6 +67,13 @@ const MODES: Readonly<Record<string, (id: number, envelope: string) => unknown>>
   'state-left'(id, envelope) {
     if (calls > 1) process.exit(EXIT.stateLeft);
     reply(id, envelope);
+  },
+  'tells-loads'(id, envelope) {
+    if (envelope === 'wait') {
+      request(id);
+      pipe.receive();
+    }
+    reply(id, `${loads}`);
   },
   escape: async (id) => reply(id, JSON.stringify(await reach())),
 };
@@ -108,8 +116,10 @@ if (mode === 'unasked-request') request(1);
 for (;;) {
   const frame = pipe.receive();
   const payload = Buffer.from(frame.payload);
-  if (frame.kind === KIND.load) pipe.send(KIND.loaded, frame.id, new Uint8Array(0));
-  else if (frame.kind === KIND.call) {
+  if (frame.kind === KIND.load) {
+    loads++;
+    pipe.send(KIND.loaded, frame.id, new Uint8Array(0));
+  } else if (frame.kind === KIND.call) {
     calls++;
     await MODES[mode ?? 'honest']?.(frame.id, payload.toString('utf8', PAYLOAD_AT - 1));
   }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
+import type { OrgId } from '../../kernel/base/id.ts';
 import { type Cells, openCells } from './cells.ts';
 import { childrenOf, isAlive } from './processes.ts';
 
@@ -53,6 +54,14 @@ describe('a cell that has gone over', () => {
     expect(outcome).toMatchObject({ kind: 'crashed', reason: expect.stringMatching(reason) });
     expect(process.memoryUsage().rss - before).toBeLessThan(256e6);
     expect(cells.host.stats().respawns).toBe(1);
+  });
+
+  it('tells-loads: a cell that joins has compiled what the others run, before its first call', async () => {
+    const cells = takenOver('tells-loads', { max: 2 });
+    const [echo] = [await cells.load('echo'), await cells.load('variables')];
+    void cells.call(echo, 'wait', { broker: () => new Promise(() => undefined) });
+    const inTheNewCell = { org: 'globex' as OrgId };
+    expect(await cells.call(echo, '', inTheNewCell)).toMatchObject({ kind: 'replied', reply: '2' });
   });
 
   it('two-results: the first one counts, the cell is replaced', async () => {

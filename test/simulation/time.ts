@@ -17,6 +17,8 @@ type Beat = { readonly ms: number; readonly run: () => void; last: number; late:
 
 /** A beat that finds nothing to do is seldom looked at: each time twice as late, up to so many doublings. */
 const DOUBLINGS = 15;
+/** Nothing here takes time of a processor. */
+const RESTED = () => ({ workMs: 0, restMs: 0 });
 /** Turns of the microtask queue between two tasks of one instant. */
 const TURNS_BETWEEN = 40;
 
@@ -73,6 +75,7 @@ export function openTime(random: Random, due: () => number | undefined): Time {
 
   return {
     elapsed: () => elapsed,
+    worked: RESTED,
     soon: (task) => void after(0, task),
     after,
     every,
@@ -87,6 +90,7 @@ export function openTime(random: Random, due: () => number | undefined): Time {
       const nothing = () => undefined;
       return {
         elapsed: () => elapsed,
+        worked: RESTED,
         soon: (task) => void (over || noted(after(0, task))),
         after: (ms, task) => (over ? nothing : noted(after(ms, task))),
         every: (ms, task) => (over ? nothing : noted(every(ms, task))),

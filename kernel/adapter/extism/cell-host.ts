@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
-import type { Digest } from '../../base/id.ts';
+import type { Digest, OrgId } from '../../base/id.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import { openSharing } from '../../base/sharing.ts';
 import { openTurns } from '../../base/turns.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../port/cell-host.ts';
 import { type Cell, type CellEnd, startCell } from './cell.ts';
@@ -23,6 +24,9 @@ import { type CallTask, type CellModule, culpritOf, type LoadTask, onBehalfOf, t
  * - P4 of `max` cells the last quarter (at least one, when there are two or more) goes only to orgs that hold none: calls
  *   of one org that wait for a dead target, or spin, cannot keep the first call of another from starting. Nor can they
  *   fill the queue for another: its bound is per org.
+ * - P5 while several orgs call, the same holds of the cells that there are: nobody waits for a cell to start because
+ *   another org holds all the others.
+ * - P6 a cell that joins has compiled what the others run: no call waits for that.
  */
 
 const BOOT_BACKOFF_MS = 100;
@@ -38,7 +42,10 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   const kills = openKillRecord(options.kills);
   const cells: Cell[] = [];
   const leaving = new Set<Promise<void>>();
-  const waiting = openTurns<ReturnType<typeof onBehalfOf>, Task>(options.max);
+  const sharing = openSharing<OrgId>(Date.now);
+  const waiting = openTurns<ReturnType<typeof onBehalfOf>, Task>(() =>
+    sharing.isShared() ? cells.filter(isServing).length : options.max,
+  );
   const givenTo = new Map<Cell, Task>();
   let lastId = 0;
   let respawns = 0;
@@ -49,7 +56,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   const shrink = setInterval(
     () => {
       for (const cell of [...cells]) {
-        if (cells.length > options.min && isIdle(cell) && cell.phaseMs() > options.idleMs) {
+        if (cells.length > options.min && waiting.size() === 0 && isIdle(cell) && cell.phaseMs() > options.idleMs) {
           leave(cell);
           cell.dismiss();
         }
@@ -61,11 +68,13 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
 
   const growth = openGrowth({
     cells,
-    isShort: () => !closed && cells.length < options.max && bootFaults === 0 && waiting.mayTake(),
+    isShort: () => !closed && cells.length < options.max && bootFaults === 0 && wouldTakeMore(),
     add: start,
     processors: availableParallelism(),
   });
 
+  /** Whether something waits that one more cell would run. */
+  const wouldTakeMore = () => (sharing.isShared() ? waiting.size() > 0 : waiting.mayTake());
   const isIdle = (cell: Cell) => cell.phase() === 'idle';
   const isServing = (cell: Cell) => cell.phase() !== 'starting';
 
@@ -77,7 +86,10 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   }
 
   function start(): void {
-    const cell: Cell = startCell(command, {
+    // Not after a cell that never got ready: it may have been the compiling.
+    const inUse =
+      bootFaults > 0 ? [] : [...modules.values()].filter((module) => cells.some((each) => each.holds(module)));
+    const cell: Cell = startCell(command, inUse, {
       free: () => {
         takeBack(cell);
         if (bootFaults > 0) {
@@ -150,8 +162,11 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
         return;
       }
       const task = waiting.take();
-      // What is left may not hold more cells; it goes on when a call of its org ends.
-      if (task === undefined) return;
+      // What is left may not hold more cells; it goes on when a call of its org ends, or with one cell more.
+      if (task === undefined) {
+        growth.consider();
+        return;
+      }
       if (task.kind === 'call' && isBarred(task)) {
         waiting.done(onBehalfOf(task));
         continue;
@@ -206,6 +221,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   }
 
   function enqueue(task: Task): void {
+    if (task.kind === 'call') sharing.note(task.call.org);
     waiting.push(onBehalfOf(task), task);
     pump();
   }

@@ -71,7 +71,9 @@ const ABORTED: Ending = { kind: 'aborted' };
 const OVERRAN: Ending = { kind: 'overran', deadline: 'hard' };
 const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no plugin call can send; it was ended.' };
 
-export function startCell(command: CellCommand, events: CellEvents): Cell {
+/** @param warm Modules that it compiles before it is ready, so that no call waits for that. */
+export function startCell(command: CellCommand, warm: readonly CellModule[], events: CellEvents): Cell {
+  const cold = [...warm];
   const modules = new Set<CellModule>();
   let phase: ReturnType<Cell['phase']> = 'starting';
   /** When it came into its phase, on the clock of `performance.now()`. */
@@ -132,7 +134,9 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
 
   function onDeadline(): void {
     if (hasEnded()) return;
-    if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: culpritOf(task) });
+    if (phase === 'starting') end(ABORTED, { bootFault: 'A module took too long to compile.' });
+    else if (loading)
+      end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: culpritOf(task) });
     // Waiting for an answer is not the module's doing.
     else if (task?.kind === 'call' && phase === 'blocked') cutOff(task, OVERRAN);
     else end(OVERRAN, { culprit: culpritOf(task) });
@@ -163,7 +167,7 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
   function onFrame(frame: Frame | undefined): boolean {
     if (hasEnded()) return false;
     const running = phase === 'running' ? task : undefined;
-    if (phase === 'starting' && frame?.kind === KIND.ready) rest();
+    if (phase === 'starting' && frame?.kind === KIND.ready) warmUp();
     else if (loading && frame?.kind === KIND.loaded && frame.id === loading.id) onLoaded(frame.payload);
     else if (running?.kind !== 'call' || loading || frame?.id !== running.id) breach();
     else if (frame.kind === KIND.result) onResult(running, readResult(frame.payload));
@@ -176,7 +180,8 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
 
   function onLoaded(fault: Buffer): void {
     loading = undefined;
-    if (task?.kind === 'call') startClock(task.call.hardDeadlineMs);
+    if (phase === 'starting') warmUp();
+    else if (task?.kind === 'call') startClock(task.call.hardDeadlineMs);
     else if (task) {
       task.settle(fault.toString('latin1', 0, FAULT_CHARS_MAX));
       rest();
@@ -235,6 +240,12 @@ export function startCell(command: CellCommand, events: CellEvents): Cell {
     child.send(module.wasm);
     loading = module;
     startClock(LOAD_DEADLINE_MS);
+  }
+
+  function warmUp(): void {
+    const next = cold.shift();
+    if (next) load(next);
+    else rest();
   }
 
   function give(given: Task): void {

@@ -1,6 +1,7 @@
 import { envelope, Published, StoredEvent } from '../../../sdk/contract/api.ts';
 import { type OrgId, type RunId, toEventId } from '../../base/id.ts';
 import type { IngestFault, Receipt } from '../../flow/ingest.ts';
+import type { Turn } from '../../flow/intake.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Principal } from '../../org/principal.ts';
 import type { NormalEvent } from '../../trigger/event.ts';
@@ -25,11 +26,11 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
       schema: envelope(Published),
       headers: { Link: 'Where the event is, with rel="item", when there is one.' },
     },
-    async handle({ by, body: { events, leave } }) {
+    async handle({ by, body: { events, turn } }) {
       try {
-        return await take(kernel, by, events);
+        return await take(kernel, by, events, turn);
       } finally {
-        leave();
+        turn.end();
       }
     },
   }),
@@ -50,10 +51,11 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
 
 const stateOf = (kernel: Kernel, org: OrgId) => (run: RunId) => kernel.query.runSummary(org, run)?.state ?? null;
 
-/** One after the other; the answer to a single event links to it. */
-async function take(kernel: Kernel, by: Principal, events: readonly NormalEvent[]): Promise<Response> {
+/** One after the other, each in its turn; the answer to a single event links to it. */
+async function take(kernel: Kernel, by: Principal, events: readonly NormalEvent[], turn: Turn): Promise<Response> {
   const receipts: Receipt[] = [];
   for (const [index, event] of events.entries()) {
+    if (index > 0) await turn.again();
     const taken = await kernel.ingest(by, event);
     if (!taken.ok) return faultAnswer(taken.error, events.length > 1 ? index : undefined);
     receipts.push(taken.value);
