@@ -1,21 +1,35 @@
-import type { EventId, OrgId, PrincipalId, RunId, StepId, StepRunId } from '../base/id.ts';
-import { partsOfStepRun, toRunId } from '../base/id.ts';
+import type { Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
+import { toOrgId, toRunId } from '../base/id.ts';
 import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
 import type { WaitStep } from '../playbook/graph.ts';
-import type { Store, Write } from '../port/store.ts';
+import type { Clock } from '../port/clock.ts';
+import type { Row, Store, Write } from '../port/store.ts';
 import { judge } from '../rule/judge.ts';
 import { waitKey } from '../run/scope.ts';
-import type { Run } from '../run/state.ts';
+import { type Facts, factsOf } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
+import { type Awaited, openAwaited } from './awaited.ts';
 import type { Driver } from './drive.ts';
 import { KEYS, within } from './keys.ts';
+import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { openSweep } from './sweep.ts';
 
 /**
- * Events that steps wait for. A step that waits has a row under the key of the event that it wants, so an event finds
- * the steps that want it, however many wait for others. That it came is a row in the event's own commit; the run is told
- * afterwards, and again after a crash, until it has moved on.
+ * Events that steps wait for. A step waits from the moment in which its turn is staged: what is accepted after that
+ * wakes it. That the event came is a row in the event's own commit; the run is told afterwards, and again, also after a
+ * crash, until it has moved on. One event wakes a step, the first.
  */
+/** What an event is for the steps that wait for it, whoever they are. */
+type Wanted = { readonly key: Digest; readonly taken: JsonObject };
+/** As found; `passed`: keys for which nobody waited, so that nothing more was asked. */
+export type Found = {
+  readonly wanted: readonly Wanted[];
+  readonly passed: readonly Digest[];
+  readonly revision: number;
+};
+/** Of an event that wakes nobody. */
+export const NOT_AWAITED: Found = { wanted: [], passed: [], revision: 0 };
 export type Arrival = { readonly run: RunId; readonly step: StepRunId; readonly taken: JsonObject };
 /** The event, and who sent it. */
 type Came = { readonly event: EventId; readonly by: PrincipalId };
@@ -23,103 +37,95 @@ type Wake = Came & { readonly taken: JsonObject };
 
 /** Steps that one event may wake; more of them wait for another event, or for their time to be over. */
 const WOKEN = 256;
-const PER_PAGE = 1_000;
 
 export type Arrivals = ReturnType<typeof openArrivals>;
 
 export function openArrivals(deps: {
   store: Store;
-  read: (key: string) => string | undefined;
+  ledger: Pick<Ledger, 'read' | 'healthy'>;
   driver: Pick<Driver, 'submit'>;
   registry: Pick<Registry, 'graph'>;
+  clock: Clock;
   report: (defect: unknown) => void;
 }) {
-  const { store, read, driver, registry, report } = deps;
-  /** Steps of playbooks that some run waits at: what is asked of an event is bounded by them, not by the runs. */
-  const shapes = new Map<OrgId, Map<string, { readonly run: Run; readonly step: StepId; readonly runs: Set<RunId> }>>();
+  const { store, ledger, driver, registry, clock, report } = deps;
+  const awaited = openAwaited((org, run, step) => ledger.read(KEYS.wake(org, run, step)) !== undefined);
+  /** Runs that are being told, by the key of their row. */
+  const telling = new Set<string>();
 
-  const nameOf = (run: Run, step: StepId) => `${run.playbook.name}/${run.playbook.digest}/${step}`;
-  const waitOf = (run: Run, id: StepId): Extract<WaitStep['wait'], { kind: 'event' }> | undefined => {
-    const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(id);
-    return step?.kind === 'wait' && step.wait.kind === 'event' ? step.wait : undefined;
+  const waitOf = (org: OrgId, { playbook, digest, step }: Awaited): WaitFor | undefined => {
+    const found = registry.graph(org, playbook, digest)?.steps.get(step);
+    return found?.kind === 'wait' && found.wait.kind === 'event' ? found.wait : undefined;
   };
 
-  const tell = (org: OrgId, { run, step, taken }: Arrival, came: Came) =>
-    driver.submit(org, run, { kind: 'arrived', step, ...came, taken });
+  const tell = async ({ key, value }: Row): Promise<boolean> => {
+    const [, orgName = '', runName = '', step = ''] = key.split('/');
+    const [org, run] = [toOrgId(orgName), toRunId(runName)];
+    if (!org || !run || telling.has(key)) return telling.has(key);
+    telling.add(key);
+    try {
+      const wake = JSON.parse(value) as Wake;
+      return (await driver.submit(org, run, { kind: 'arrived', step: step as StepRunId, ...wake })).ok;
+    } finally {
+      telling.delete(key);
+    }
+  };
+  const { sweep } = openSweep({ store, ledger, clock, report, span: () => within('!wake'), tell });
 
   return {
-    /** A run as it is after a turn, or after a restart. */
-    noted(run: Run): void {
-      const known = shapes.get(run.org) ?? new Map();
-      const waits = new Set<string>();
-      for (const step of Object.values(run.ended ? {} : run.steps)) {
-        if (step.state !== 'open' || step.waitsFor !== 'event') continue;
-        const { step: id } = partsOfStepRun(step.id);
-        const name = nameOf(run, id);
-        const shape = known.get(name) ?? { run, step: id, runs: new Set() };
-        shape.runs.add(run.id);
-        known.set(name, shape);
-        waits.add(name);
+    /** A run as it is staged, or after a restart. */
+    noted: awaited.noted,
+    isAwaited: awaited.has,
+    /** Tells runs that were not told, or did not move. Call it often. */
+    sweep,
+
+    /** What the event would be to steps that wait. Slow part, no side effect. */
+    async find(org: OrgId, event: NormalEvent): Promise<Found> {
+      const { revision, shapes } = awaited.of(org);
+      const wanted: Wanted[] = [];
+      const passed: Digest[] = [];
+      let facts: Facts | undefined;
+      for (const shape of shapes) {
+        const wait = waitOf(org, shape);
+        const values = wait && valuesAt(event.data, Object.keys(wait.match));
+        if (!wait || !values) continue;
+        const key = waitKey(shape.digest, shape.step, values);
+        facts ??= factsOf(event);
+        if (!awaited.isWanted(org, key)) passed.push(key);
+        else if (await holds(wait, facts)) wanted.push({ key, taken: takenOf(wait, event) });
       }
-      for (const [name, shape] of known)
-        if (!waits.has(name) && shape.runs.delete(run.id) && shape.runs.size === 0) known.delete(name);
-      if (known.size > 0) shapes.set(run.org, known);
-      else shapes.delete(run.org);
+      return { wanted, passed, revision };
     },
 
-    /** The steps that want this event. Slow part, no side effect. */
-    async find(org: OrgId, event: NormalEvent): Promise<readonly Arrival[]> {
+    /** Steps have begun to wait since, for which the event has to be looked at again. */
+    haveMoved: (org: OrgId, { passed, revision }: Found): boolean =>
+      awaited.of(org).revision !== revision || passed.some((key) => awaited.isWanted(org, key)),
+
+    /** The steps that wait at this moment; they wait no more. Stage what is made of them before anything else can run. */
+    claim(org: OrgId, { wanted }: Found): readonly Arrival[] {
       const arrivals: Arrival[] = [];
-      for (const { run: one, step: id } of shapes.get(org)?.values() ?? []) {
-        const wait = waitOf(one, id);
-        const values = wait && valuesAt(event.data, Object.keys(wait.match));
-        if (!wait || !values || arrivals.length >= WOKEN) continue;
-        const prefix = KEYS.waits(org, waitKey(one.playbook.digest, id, values));
-        const rows = store.range({ ...within(prefix), limit: WOKEN - arrivals.length });
-        if (rows.length === 0 || !(await holds(wait, event))) continue;
-        const taken = takenOf(wait, event);
-        for (const { key } of rows) {
-          const [runName = '', stepName = ''] = key.slice(prefix.length + 1).split('/');
-          const run = toRunId(runName);
-          if (run) arrivals.push({ run, step: stepName as StepRunId, taken });
-        }
-      }
+      for (const { key, taken } of wanted)
+        for (const { run, step } of awaited.claim(org, key, WOKEN - arrivals.length))
+          arrivals.push({ run, step, taken });
       return arrivals;
     },
 
-    /** Those that wait at this moment. Stage what is made of them before anything else can run. */
-    stillWanted: (org: OrgId, arrivals: readonly Arrival[]): readonly Arrival[] =>
-      arrivals.filter(({ run, step }) => read(KEYS.waiting(org, run, step)) !== undefined),
-
     /** The rows by which the event's commit says that it came. */
     rowsOf: (org: OrgId, came: Came, arrivals: readonly Arrival[]): readonly Write[] =>
-      arrivals.map(({ run, step, taken }) => {
-        const wake: Wake = { ...came, taken };
-        return { key: KEYS.wake(org, run, step), value: JSON.stringify(wake) };
-      }),
+      arrivals.map((arrival) => wakeRow(org, came, arrival)),
 
-    /** After the event's commit. */
+    /** After the event's commit. What goes wrong is done again by the sweep. */
     wake(org: OrgId, came: Came, arrivals: readonly Arrival[]): void {
-      for (const arrival of arrivals) tell(org, arrival, came).catch(report);
-    },
-
-    /** After a restart: runs that were not told before it. */
-    async takeUp(): Promise<void> {
-      const span = within('!wake');
-      for (let from = span.from; ; ) {
-        const rows = store.range({ from, to: span.to, limit: PER_PAGE });
-        for (const { key, value } of rows) {
-          const [, org = '', run = '', step = ''] = key.split('/');
-          const { event, by, taken } = JSON.parse(value) as Wake;
-          const arrival = { run: run as RunId, step: step as StepRunId, taken };
-          await tell(org as OrgId, arrival, { event, by }).catch(report);
-        }
-        const last = rows.at(-1);
-        if (!last || rows.length < PER_PAGE) return;
-        from = `${last.key}\0`;
-      }
+      for (const arrival of arrivals) void tell(wakeRow(org, came, arrival)).catch(() => undefined);
     },
   };
+}
+
+type WaitFor = Extract<WaitStep['wait'], { kind: 'event' }>;
+
+function wakeRow(org: OrgId, came: Came, { run, step, taken }: Arrival): Row {
+  const wake: Wake = { ...came, taken };
+  return { key: KEYS.wake(org, run, step), value: JSON.stringify(wake) };
 }
 
 /** The values at these places; undefined unless each is there and can name something. */
@@ -130,19 +136,16 @@ function valuesAt(data: JsonObject, pointers: readonly string[]): Readonly<Recor
 }
 
 /** A rule that cannot be answered for this event is not one that holds. */
-async function holds({ where }: { readonly where: WaitRule }, event: NormalEvent): Promise<boolean> {
+async function holds({ where }: WaitFor, facts: Facts): Promise<boolean> {
   if (!where) return true;
-  const { source, type, subject, receivedFormat, data } = event;
-  const facts = { event: data, envelope: { source, type, subject, format: receivedFormat } };
   const judged = await judge([{ id: 'where', rule: where }], facts);
   return judged.ok && judged.value.get('where')?.matched === true;
 }
-type WaitRule = Extract<WaitStep['wait'], { kind: 'event' }>['where'];
 
 /** Characters that the output of a wait takes from an event, at most; what goes beyond is null, like what is not there. */
 const TAKEN_CHARS = 16_384;
 
-function takenOf({ take }: { readonly take: Readonly<Record<string, string>> }, event: NormalEvent): JsonObject {
+function takenOf({ take }: WaitFor, event: NormalEvent): JsonObject {
   let left = TAKEN_CHARS;
   const entries = Object.entries(take).map(([name, pointer]): [string, Json] => {
     const value = resolvePointer(event.data, pointer) ?? null;

@@ -51,6 +51,8 @@ export type Driver = {
   load(org: OrgId, run: RunId): Run | null;
   /** Whether the run is under way, without a look at the disk. */
   isActive(org: OrgId, run: RunId): boolean;
+  /** Told of every run as it is staged, before anything else can run. */
+  onStaged(handler: (run: Run) => void): void;
   onEffect(handler: (run: Run, effect: Effect) => void): void;
   onTurn(handler: (run: Run) => void): void;
 };
@@ -78,6 +80,7 @@ export function openDriver(deps: {
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
   let act: (run: Run, effect: Effect) => void = () => undefined;
+  let staged: (run: Run) => void = () => undefined;
   let turned: (run: Run) => void = () => undefined;
 
   const load = (org: OrgId, id: RunId): Run | null => {
@@ -148,7 +151,10 @@ export function openDriver(deps: {
     turned(run);
   };
 
-  const keep = (run: Run) => void active.set(run.id, run);
+  const keep = (run: Run) => {
+    active.set(run.id, run);
+    staged(run);
+  };
 
   const turn = async (org: OrgId, id: RunId, input: Exclude<Input, { kind: 'start' }>): Promise<Submitted> => {
     const judgements = noJudgements();
@@ -223,6 +229,9 @@ export function openDriver(deps: {
     submit: (org, id, input) => inTurn(id, () => turn(org, id, input)),
     load,
     isActive: (org, id) => active.get(id)?.org === org,
+    onStaged(handler) {
+      staged = handler;
+    },
     onEffect(handler) {
       act = handler;
     },

@@ -75,7 +75,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     driver,
     registry,
     pending,
-    arrivals: openArrivals({ store, read: ledger.read, driver, registry, report }),
+    arrivals: openArrivals({ store, ledger, driver, registry, clock, report }),
     clock,
     entropy,
     runsInFlight,

@@ -13,7 +13,7 @@ import { type Evaluated, evaluateActive, type JudgedCounts, type TriggerEvaluati
 import type { NormalEvent } from '../trigger/event.ts';
 import type { ActiveTrigger } from '../trigger/indexed.ts';
 import { type Admission, type Ask, admit, type Change, resultOf } from './admission.ts';
-import type { Arrival, Arrivals } from './arrivals.ts';
+import { type Arrivals, type Found, NOT_AWAITED } from './arrivals.ts';
 import type { Driver, Judgements, Prepared, Start } from './drive.ts';
 import { gather } from './gather.ts';
 import { openIncidentFacts } from './incident-fact.ts';
@@ -109,13 +109,14 @@ export function openIngest(deps: {
       const incidents = openIncidentFacts(read, by.org);
       const evaluated = await evaluateActive(org.triggers, event, incidents.incidentOf);
       const matches = await matchesOf(taking, evaluated);
-      const wanted = await arrivals.find(by.org, event);
+      const found = await arrivals.find(by.org, event);
 
       // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
       // repeat, and what was judged by triggers or incidents that have moved is judged again.
-      const haveMoved = org.triggers.revision() !== revision || incidents.haveMoved();
+      const haveMoved =
+        org.triggers.revision() !== revision || incidents.haveMoved() || arrivals.haveMoved(by.org, found);
       if (read(KEYS.event(by.org, id)) !== undefined || haveMoved) continue;
-      const taken = commit(taking, evaluated, matches, wanted);
+      const taken = commit(taking, evaluated, matches, found);
       if (taken) return taken;
     }
   };
@@ -208,7 +209,7 @@ export function openIngest(deps: {
     taking: Taking,
     { triggers, evaluations, counts }: Evaluated,
     matches: readonly Match[],
-    wanted: readonly Arrival[] = [],
+    found: Found = NOT_AWAITED,
   ): Promise<Result<Receipt, IngestFault>> | undefined {
     const { by, id, event } = taking;
     const now = clock.now();
@@ -265,7 +266,7 @@ export function openIngest(deps: {
       return { ...told, ...(rest.outcome === 'matched' && { outcome: 'error' }), ...result };
     });
     const told = toldOf(outcomes);
-    const arrived = arrivals.stillWanted(by.org, wanted);
+    const arrived = arrivals.claim(by.org, found);
     const came = { event: id, by: by.id };
     const woke = arrived.map(({ run, step }) => ({ run, step }));
     const stored: StoredEvent = {

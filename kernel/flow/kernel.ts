@@ -159,10 +159,18 @@ export function openKernel(ports: Ports): Kernel {
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
   const feed = openFeed({ store, ledger, scheduler });
-  const openWork = openOpenWork({ store, query, registry, driver, isCalled: worker.has, clock });
   const inFlight = new Map<OrgId, Set<RunId>>();
   const runsInFlight = (org: OrgId) => inFlight.get(org)?.size ?? 0;
-  const arrivals = openArrivals({ store, read: ledger.read, driver, registry, report });
+  const arrivals = openArrivals({ store, ledger, driver, registry, clock, report });
+  const openWork = openOpenWork({
+    store,
+    query,
+    registry,
+    driver,
+    isCalled: worker.has,
+    isAwaited: arrivals.isAwaited,
+    clock,
+  });
   const { take, fire } = openIngest({
     store,
     ledger,
@@ -204,6 +212,7 @@ export function openKernel(ports: Ports): Kernel {
     worker.stopChanged(orgs);
     for (const org of orgs) void resumeAll(org);
   });
+  driver.onStaged(arrivals.noted);
   driver.onTurn((run) => {
     const open = inFlight.get(run.org) ?? new Set();
     if (isEnded(run)) open.delete(run.id);
@@ -211,7 +220,6 @@ export function openKernel(ports: Ports): Kernel {
     inFlight.set(run.org, open);
     if (isEnded(run)) waiting.ended(run);
     children.turned(run);
-    arrivals.noted(run);
     pending.turned(run);
     // Decided before a release, or left over by a turn that was long enough: nobody else would tell it.
     if (isParked(run) && !isStopped(run.org)) driver.submit(run.org, run.id, { kind: 'resume' }).catch(report);
@@ -335,7 +343,7 @@ export function openKernel(ports: Ports): Kernel {
       await stops.followMachine();
       await takeUpRuns();
       const recovered = await recover({ store, ledger, driver, children, report });
-      await arrivals.takeUp();
+      await arrivals.sweep();
       // Released while nobody ran, or with nobody left to tell of it.
       for (const org of registry.orgs()) await resumeAll(org);
       building = buildAllLists().catch(report);
@@ -343,6 +351,7 @@ export function openKernel(ports: Ports): Kernel {
       outbox.begin();
       stopTicking = scheduler.every(SWEEP_MS, () => {
         void timers.sweep().catch(report);
+        void arrivals.sweep().catch(report);
         void schedule.sweep().catch(report);
         outbox.sweep();
         stops.followMachine().catch(report);

@@ -43,10 +43,6 @@ export const KEYS = {
   absorbed: (org: OrgId, run: RunId) => `${org}/absorbed/${run}`,
   run: (org: OrgId, run: RunId) => `${org}/run/${run}`,
   turn: (org: OrgId, run: RunId, version: number) => `${org}/turn/${run}/${padded(version, 6)}`,
-  /** Steps that wait for an event, under the key that the event will have; and by run, which says that it still does. */
-  waits: (org: OrgId, key: Digest) => `${org}/wait/${key.slice(7)}`,
-  wait: (org: OrgId, key: Digest, run: RunId, step: StepRunId) => `${org}/wait/${key.slice(7)}/${run}/${step}`,
-  waiting: (org: OrgId, run: RunId, step: StepRunId) => `${org}/waiting/${run}/${step}`,
   approval: (org: OrgId, id: string) => `${org}/approval/${id}`,
   incident: (org: OrgId, id: string) => `${org}/incident/${encodeURIComponent(id)}`,
   incidentEntry: (org: OrgId, id: string, n: number) => `${org}/incident-at/${encodeURIComponent(id)}/${padded(n)}`,

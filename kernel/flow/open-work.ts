@@ -1,4 +1,4 @@
-import type { OrgId, RunId, StepRunId } from '../base/id.ts';
+import type { Digest, OrgId, RunId, StepRunId } from '../base/id.ts';
 import { after, type DurationMs, type UnixMs } from '../base/time.ts';
 import { DEFAULT_EXECUTION, timeoutFor } from '../call/policy.ts';
 import type { Clock } from '../port/clock.ts';
@@ -48,14 +48,17 @@ export function openOpenWork(deps: {
   driver: Pick<Driver, 'load'>;
   /** Whether the call of this step is carried out, or queued for it. */
   isCalled: (org: OrgId, run: RunId, step: StepRunId) => boolean;
+  /** Whether the event with this key would wake the step. */
+  isAwaited: (org: OrgId, run: RunId, step: StepRunId, key: Digest) => boolean;
   clock: Clock;
 }) {
-  const { store, query, registry, driver, isCalled, clock } = deps;
+  const { store, query, registry, driver, isCalled, isAwaited, clock } = deps;
 
   const isUnderWay = ({ org, id, playbook }: Run, wait: Wait): boolean => {
     const { step } = wait;
     if (step === null) return store.get(KEYS.pending(org, playbook.name, id)) !== undefined;
-    if (wait.what === 'event') return store.get(KEYS.wait(org, wait.key, id, step)) !== undefined;
+    if (wait.what === 'event')
+      return isAwaited(org, id, step, wait.key) || store.get(KEYS.wake(org, id, step)) !== undefined;
     if (wait.what === 'run') return driver.load(org, wait.child)?.ended === null;
     return isCalled(org, id, step);
   };

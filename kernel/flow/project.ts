@@ -1,10 +1,10 @@
 import type { Approval } from '../approval/approval.ts';
-import type { Digest, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
+import type { OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
-import { type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
+import { awaitedBy, type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
 import type { Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
@@ -64,7 +64,7 @@ export function turnRows(before: Run | null, after: Run, turn: TurnText, usesOf:
   if (before?.state === 'pending' && after.state !== 'pending')
     rows.push({ key: KEYS.pending(org, after.playbook.name, id), value: null });
 
-  rows.push(...waitRows(before, after));
+  rows.push(...wakeRows(before, after));
 
   for (const approval of Object.values(after.approvals)) {
     const was = before ? own(before.approvals, approval.id) : undefined;
@@ -77,27 +77,12 @@ export function turnRows(before: Run | null, after: Run, turn: TurnText, usesOf:
   return rows;
 }
 
-/** Steps that wait for an event: each under the key of the event, and under its run. */
-function waitRows(before: Run | null, after: Run): Write[] {
-  const { org, id } = after;
-  const [was, is] = [waitsOf(before), waitsOf(after)];
-  const keysOf = (step: StepRunId, key: Digest) => [KEYS.wait(org, key, id, step), KEYS.waiting(org, id, step)];
-  const begun = [...is].filter(([step]) => !was.has(step));
-  const over = [...was].filter(([step]) => !is.has(step));
-  return [
-    ...begun.flatMap(([step, key]) => keysOf(step, key).map((row) => ({ key: row, value: '{}' }))),
-    ...over.flatMap(([step, key]) =>
-      [...keysOf(step, key), KEYS.wake(org, id, step)].map((row) => ({ key: row, value: null })),
-    ),
-  ];
+/** Where a step waits no more, nobody needs to be told that its event came. */
+function wakeRows(before: Run | null, after: Run): Write[] {
+  const awaited = awaitedBy(after);
+  const over = [...awaitedBy(before).keys()].filter((step) => !awaited.has(step));
+  return over.map((step) => ({ key: KEYS.wake(after.org, after.id, step), value: null }));
 }
-
-const waitsOf = (run: Run | null): ReadonlyMap<StepRunId, Digest> =>
-  new Map(
-    Object.values(run && !run.ended ? run.steps : {}).flatMap((step) =>
-      step.state === 'open' && step.waitsFor === 'event' ? [[step.id, step.key] as const] : [],
-    ),
-  );
 
 /** The one that the run belongs to, and those that this turn updates. */
 const incidentsOf = (before: Run | null, after: Run, { events }: TurnText): ReadonlySet<string> =>

@@ -1,5 +1,5 @@
 import type { Operation } from '../../sdk/contract/plugin.ts';
-import type { StepRunId } from '../base/id.ts';
+import type { Digest, StepRunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import { nextLane } from './fork.ts';
 import type { Attempt, Run, StepRun } from './state.ts';
@@ -21,6 +21,14 @@ export function openCalls(run: Run): readonly OpenCall[] {
     return [];
   });
 }
+
+/** Steps that wait for an event, and the key that it will have. */
+export const awaitedBy = (run: Run | null): ReadonlyMap<StepRunId, Digest> =>
+  new Map(
+    Object.values(run && !run.ended ? run.steps : {}).flatMap((step) =>
+      step.state === 'open' && step.waitsFor === 'event' ? [[step.id, step.key] as const] : [],
+    ),
+  );
 
 /** Something of it waits for the release of a stop. */
 export const isParked = (run: Run): boolean =>

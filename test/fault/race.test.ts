@@ -144,3 +144,80 @@ test('the same event, delivered many times at once, starts one run and is answer
   expect(new Set(taken.map(({ triggers }) => triggers[0]?.run)).size).toBe(1);
   expect(runsOf(record.store, ORG)).toHaveLength(1);
 });
+
+/** Waits for the event that says what became of the case. */
+const WAITING = PLAYBOOK.replace(
+  /steps:[\s\S]*/,
+  `steps:
+  - id: verdict
+    type: wait
+    event: { match: { /case: "{{ inputs.ip }}" }, take: { says: /says } }
+    timeout: 1h
+`,
+);
+const verdict = (says: string) => ({
+  ...EVENT,
+  sourceId: says,
+  data: { kind: 'verdict', case: '203.0.113.7', says },
+});
+
+describe('a step that waits for an event', () => {
+  const step = (id: RunId) => standIn.run(id)?.steps['verdict' as never];
+  const outputOf = (id: RunId) => (step(id) as { output?: unknown } | undefined)?.output;
+  beforeEach(() => activatePlaybook(standIn.kernel, ORG, WAITING));
+
+  test('is woken by an event that comes while its beginning is on its way to the disk', async () => {
+    const release = record.hold();
+    const started = standIn.kernel.ingest(SENDER, EVENT);
+    await tick();
+    const woke = standIn.kernel.ingest(SENDER, verdict('clean'));
+    await tick();
+    release();
+    const receipt = await started;
+    const id = (receipt.ok && receipt.value.triggers[0]?.run) as RunId;
+    expect(await woke).toMatchObject({ ok: true, value: { woke: [{ run: id, step: 'verdict' }] } });
+    await until(
+      async () => standIn.run(id)?.state,
+      (state) => state === 'completed',
+    );
+    expect(outputOf(id)).toMatchObject({ says: 'clean' });
+  });
+
+  test('is woken by the first of two events, and the second says so', async () => {
+    const started = await standIn.kernel.ingest(SENDER, EVENT);
+    const id = (started.ok && started.value.triggers[0]?.run) as RunId;
+    const release = record.hold();
+    const receipts = ['first', 'second'].map((says) => standIn.kernel.ingest(SENDER, verdict(says)));
+    await tick();
+    release();
+    const woke = (await Promise.all(receipts)).map((receipt) => receipt.ok && receipt.value.woke.length);
+    expect(woke).toEqual([1, 0]);
+    await until(
+      async () => standIn.run(id)?.state,
+      (state) => state === 'completed',
+    );
+    expect(outputOf(id)).toMatchObject({ says: 'first' });
+  });
+
+  test('whose event was accepted before a crash is woken after it, and by no other event', async () => {
+    const started = await standIn.kernel.ingest(SENDER, EVENT);
+    const id = (started.ok && started.value.triggers[0]?.run) as RunId;
+    const wake = {
+      key: `!wake/${ORG}/${id}/verdict`,
+      value: JSON.stringify({ event: 'evt_1', by: 'x', taken: { says: 'first' } }),
+    };
+    const second = await openStandIn((await openRecord([...record.rows(), wake])).store, target, 1);
+    try {
+      await setUp(second, [WAITING]);
+      const later = await second.kernel.ingest(SENDER, verdict('second'));
+      expect(later).toMatchObject({ ok: true, value: { woke: [] } });
+      await until(
+        async () => second.run(id)?.state,
+        (state) => state === 'completed',
+      );
+      expect(second.run(id)?.steps['verdict' as never]).toMatchObject({ output: { says: 'first' } });
+    } finally {
+      await second.kernel.stop();
+    }
+  });
+});

@@ -139,7 +139,7 @@ export async function openTriggerWorld(
     driver,
     registry,
     pending,
-    arrivals: openArrivals({ store, read: ledger.read, driver, registry, report }),
+    arrivals: openArrivals({ store, ledger, driver, registry, clock, report }),
     clock,
     entropy,
     runsInFlight: inFlight,
