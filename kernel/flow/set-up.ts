@@ -46,6 +46,8 @@ export type OrgSetup = {
 const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
   ({ id, url: url.href, types, secret, addresses: rule.addresses }) as unknown as Json;
 
+export type SetUp = ReturnType<typeof openSetUp>;
+
 export function openSetUp(deps: {
   ledger: Ledger;
   registry: Registry;

@@ -41,6 +41,8 @@ const GRACE_MS = 500;
  */
 const IN_FLIGHT = LIMITS.callsUnderWay.value;
 
+export type Worker = ReturnType<typeof openWorker>;
+
 export function openWorker(deps: {
   cells: CellHost;
   broker: Broker;

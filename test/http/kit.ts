@@ -6,7 +6,8 @@ import { openSystemEntropy, systemClock } from '../../kernel/adapter/system/cloc
 import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
 import { type Digest, type OrgId, principalId } from '../../kernel/base/id.ts';
 import { err, ok } from '../../kernel/base/result.ts';
-import { type Kernel, openKernel } from '../../kernel/flow/kernel.ts';
+import type { Kernel } from '../../kernel/flow/kernel.ts';
+import { openKernel } from '../../kernel/flow/open-kernel.ts';
 import { type AppOptions, createApp } from '../../kernel/http/app.ts';
 import { type ConnectionLimits, serve } from '../../kernel/http/serve.ts';
 import { ROLES, type Role } from '../../kernel/org/role.ts';

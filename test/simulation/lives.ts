@@ -1,6 +1,7 @@
 import { openSeededEntropy } from '../../kernel/adapter/memory/clock.ts';
 import type { Digest } from '../../kernel/base/id.ts';
-import { type Kernel, openKernel } from '../../kernel/flow/kernel.ts';
+import type { Kernel } from '../../kernel/flow/kernel.ts';
+import { openKernel } from '../../kernel/flow/open-kernel.ts';
 import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.ts';
 import type { OpenCall } from '../../kernel/run/open-work.ts';
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';

@@ -1,7 +1,8 @@
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
 import * as Api from '../../../sdk/contract/api-call.ts';
 import { iso } from '../../base/time.ts';
-import type { Connector, Kernel } from '../../flow/kernel.ts';
+import type { Connector } from '../../flow/connectors.ts';
+import type { Kernel } from '../../flow/kernel.ts';
 import { data, page, problem } from '../answer.ts';
 import { type Route, route } from '../route.ts';
 

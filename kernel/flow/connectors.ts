@@ -1,0 +1,47 @@
+import type { OrgId } from '../base/id.ts';
+import { callsFor, DEFAULT_EXECUTION } from '../call/policy.ts';
+import type { Principal } from '../org/principal.ts';
+import type { BreakerState, Breakers } from './breakers.ts';
+import type { Registry } from './registry.ts';
+import type { Worker } from './worker.ts';
+
+/** How a plugin of an org is doing. */
+export type Connector = {
+  readonly name: string;
+  readonly breaker: BreakerState;
+  readonly inFlight: number;
+  readonly waiting: number;
+  /** Calls that may be under way at a time. */
+  readonly limit: number;
+};
+
+export type Connectors = {
+  /** By name. */
+  list(org: OrgId): readonly Connector[];
+  /** Closes the circuit. False: the org has no such connector. */
+  reset(by: Principal, name: string): Promise<boolean>;
+};
+
+export function openConnectors(deps: {
+  registry: Pick<Registry, 'org'>;
+  breakers: Pick<Breakers, 'show' | 'reset'>;
+  worker: Pick<Worker, 'loadOf'>;
+}): Connectors {
+  const { registry, breakers, worker } = deps;
+  return {
+    list(id) {
+      const org = registry.org(id);
+      return [...(org?.plugins.keys() ?? [])].sort().map((name) => ({
+        name,
+        breaker: breakers.show(id, name),
+        ...worker.loadOf(id, name),
+        limit: callsFor(org?.execution ?? DEFAULT_EXECUTION, name),
+      }));
+    },
+    async reset(by, name) {
+      if (!registry.org(by.org)?.plugins.has(name)) return false;
+      await breakers.reset(by, name);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,233 @@
+import type { OrgId } from '../base/id.ts';
+import { isParked } from '../run/open-work.ts';
+import { isEnded, type Run } from '../run/state.ts';
+import { openArrivals } from './arrivals.ts';
+import { openBreakers } from './breakers.ts';
+import { createBroker } from './broker.ts';
+import { openChildren } from './children.ts';
+import { openConnectors } from './connectors.ts';
+import { openControl } from './control.ts';
+import { type Driver, openDriver } from './drive.ts';
+import { openExplain } from './explain.ts';
+import { openExport } from './export.ts';
+import { openFeed } from './feed.ts';
+import { openIncidents } from './incidents.ts';
+import { openIngest } from './ingest.ts';
+import { openIntake } from './intake.ts';
+import { openJudges } from './judges.ts';
+import type { Kernel, Ports } from './kernel.ts';
+import { type Ledger, openLedger } from './ledger.ts';
+import { buildLists } from './list-build.ts';
+import { openOpenWork } from './open-work.ts';
+import { openOutbox } from './outbox.ts';
+import { openPending } from './pending.ts';
+import { openPlaybooks } from './playbooks.ts';
+import { openPrune } from './prune.ts';
+import { openQuery } from './query.ts';
+import { recover } from './recover.ts';
+import { openRegistry, type Registry } from './registry.ts';
+import { openReplayEvents } from './replay.ts';
+import { resumeRuns } from './resume.ts';
+import { openRunsInFlight } from './runs-in-flight.ts';
+import { openSchedule } from './schedule.ts';
+import { processScheduler } from './scheduler.ts';
+import { leasesOnRecord, openSecrets } from './secrets.ts';
+import { openSetUp } from './set-up.ts';
+import { openStops } from './stop.ts';
+import { takeUpRuns } from './take-up.ts';
+import { openTimers } from './timers.ts';
+import { openTokens } from './tokens.ts';
+import { openTriggers } from './triggers.ts';
+import { openWaiting } from './waiting.ts';
+import { openWorker } from './worker.ts';
+
+/** How often due timers are looked for, in milliseconds. */
+const SWEEP_MS = 50;
+/** How long a stop waits for calls that are under way, in milliseconds. */
+const STOP_GRACE_MS = 3_000;
+
+export function openKernel(ports: Ports): Kernel {
+  const { store, clock, entropy, cells, egress, modules } = ports;
+  const { scheduler = processScheduler, report = () => undefined } = ports;
+  const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
+  const registry: Registry = openRegistry(store);
+  const judges = openJudges({ read: ledger.read, registry });
+  const { machineStop = async () => undefined, onRefusal, onBreaker } = ports;
+  const stops = openStops({ ledger, registry, store, clock, machine: machineStop });
+  const { isStopped } = stops;
+  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
+  const secrets = leasesOnRecord(ports.secrets, ledger);
+  const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
+  const worker = openWorker({
+    cells,
+    broker: createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) }),
+    driver,
+    registry,
+    breakers,
+    isStopped,
+    clock,
+    entropy,
+    scheduler,
+    report,
+  });
+  const timers = openTimers({ store, ledger, driver, clock, report });
+  const pending = openPending({ store, ledger, driver, report });
+  const query = openQuery(store);
+  const feed = openFeed({ store, ledger, scheduler });
+  const inFlight = openRunsInFlight();
+  const arrivals = openArrivals({ store, ledger, driver, registry, clock, report });
+  const openWork = openOpenWork({
+    store,
+    query,
+    registry,
+    driver,
+    isCalled: worker.has,
+    isAwaited: arrivals.isAwaited,
+    clock,
+  });
+  const { take, fire } = openIngest({
+    store,
+    ledger,
+    driver,
+    registry,
+    pending,
+    arrivals,
+    clock,
+    entropy,
+    runsInFlight: inFlight.count,
+    isStopped,
+    report,
+  });
+  const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
+  const waiting = openWaiting({ query, driver, scheduler });
+  const outbox = openOutbox({
+    ledger,
+    registry,
+    feed,
+    egress,
+    secrets: ports.secrets,
+    clock,
+    report,
+    onRefusal: ports.onRefusal,
+  });
+  const prune = openPrune({ store, ledger, registry, clock });
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
+  let stopTicking: () => void = () => undefined;
+  let building: Promise<void> = Promise.resolve();
+  let isStopping = false;
+
+  const children = openChildren({ driver, registry, runsInFlight: inFlight.count, report });
+  driver.onEffect((run, effect) =>
+    effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
+  );
+  const resumeAll = (org: OrgId) => resumeRuns({ driver, org, runs: inFlight.of(org), isStopped }).catch(report);
+  stops.onChange((orgs) => {
+    worker.stopChanged(orgs);
+    for (const org of orgs) void resumeAll(org);
+  });
+  driver.onStaged(arrivals.noted);
+  driver.onTurn((run) => {
+    inFlight.noted(run);
+    if (isEnded(run)) waiting.ended(run);
+    children.turned(run);
+    pending.turned(run);
+    // Decided before a release, or left over by a turn that was long enough: nobody else would tell it.
+    if (isParked(run) && !isStopped(run.org)) driver.submit(run.org, run.id, { kind: 'resume' }).catch(report);
+  });
+
+  const noted = (run: Run) => {
+    inFlight.noted(run);
+    pending.turned(run);
+    arrivals.noted(run);
+  };
+
+  /** One org after the other; the kernel serves meanwhile. */
+  const buildAllLists = async () => {
+    for (const org of registry.orgs())
+      await buildLists({ store, ledger, scheduler, org, isStopping: () => isStopping });
+  };
+
+  /** One record in every org: the life of the kernel is part of each org's log. */
+  const tellEveryOrg = (kind: 'kernel.started' | 'kernel.stopped') => {
+    const audit = registry.orgs().map((org) => ({ org, kind, actor: 'system:kernel' }));
+    return audit.length > 0 ? ledger.stage({ audit, rows: [] }) : Promise.resolve();
+  };
+
+  return {
+    intake: openIntake({ clock, scheduler }),
+    ingest: take,
+    explain: openExplain({ store, query, registry, pending, isStopped, clock }),
+    replay: openReplayEvents({ store, query }),
+    control: openControl({ driver, ledger }),
+    incidents: openIncidents({ ledger, clock }),
+    lifecycle: { ...feed, webhooks: outbox.state },
+    query,
+    openWork: openWork.list,
+    playbooks: openPlaybooks({ ledger, registry, clock }),
+    triggers: openTriggers({ store, ledger, registry, clock }),
+    tokens: openTokens({ store, ledger, clock, entropy }),
+    plugins(id) {
+      const org = registry.org(id);
+      const granted = new Set(org?.egress.grants.map(({ plugin }) => plugin));
+      return [...(org?.plugins.values() ?? [])]
+        .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    connectors: openConnectors({ registry, breakers, worker }),
+    stops,
+    auditExport: openExport({ store, clock }),
+
+    secrets: openSecrets(ports.secrets, ledger),
+    refuseAccess: (by, what) =>
+      ledger.stage({
+        audit: [{ org: by.org, kind: 'access.refused', actor: `principal:${by.id}`, ref: what }],
+        rows: [],
+      }),
+
+    waitForRun: waiting.waitForRun,
+    endWaits() {
+      waiting.endWaits();
+      feed.endWaits();
+    },
+
+    setUpOrg,
+
+    async begin() {
+      await tellEveryOrg('kernel.started');
+      // Before anything is taken up: a kernel that starts stopped sends nothing.
+      await stops.followMachine();
+      for (const org of registry.orgs()) pending.takeUp(org);
+      await takeUpRuns({ store, registry, driver, modules, load, inFlight, children, noted, report });
+      const recovered = await recover({ store, ledger, driver, children, report });
+      await arrivals.sweep();
+      // Released while nobody ran, or with nobody left to tell of it.
+      for (const org of registry.orgs()) await resumeAll(org);
+      building = buildAllLists().catch(report);
+      pending.resume();
+      outbox.begin();
+      stopTicking = scheduler.every(SWEEP_MS, () => {
+        void timers.sweep().catch(report);
+        void arrivals.sweep().catch(report);
+        void schedule.sweep().catch(report);
+        outbox.sweep();
+        stops.followMachine().catch(report);
+        void prune.sweep().catch(report);
+      });
+      return { ...recovered, open: openWork.count(inFlight.all()) };
+    },
+
+    stats: () => ({ inFlight: worker.busy(), cells: cells.stats() }),
+    healthy: ledger.healthy,
+    failure: ledger.failure,
+
+    async stop() {
+      stopTicking();
+      isStopping = true;
+      await building;
+      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
+      // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
+      if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
+      await ledger.idle();
+    },
+  };
+}

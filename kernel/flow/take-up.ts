@@ -1,0 +1,49 @@
+import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import type { OrgId, RunId } from '../base/id.ts';
+import type { ModuleStore } from '../port/module-store.ts';
+import type { Store } from '../port/store.ts';
+import type { Run } from '../run/state.ts';
+import type { Children } from './children.ts';
+import type { Driver } from './drive.ts';
+import { within } from './keys.ts';
+import type { Registry } from './registry.ts';
+import type { RunsInFlight } from './runs-in-flight.ts';
+import type { SetUp } from './set-up.ts';
+
+/** At the start: takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
+export async function takeUpRuns(deps: {
+  store: Store;
+  registry: Pick<Registry, 'org' | 'plugin'>;
+  driver: Pick<Driver, 'load'>;
+  modules: ModuleStore;
+  load: SetUp['load'];
+  inFlight: RunsInFlight;
+  children: Pick<Children, 'takeUpOrphan'>;
+  /** Told of each of them. */
+  noted: (run: Run) => void;
+  report: (defect: unknown) => void;
+}): Promise<void> {
+  const { store, registry, driver, modules, load, inFlight, children, noted, report } = deps;
+
+  const takeUp = async (org: OrgId, id: RunId) => {
+    const run = registry.org(org) && driver.load(org, id);
+    if (!run) return;
+    noted(run);
+    for (const digest of Object.values(run.plugins)) {
+      const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
+      if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
+    }
+  };
+
+  // Every run that has not ended has a timer row, and only those do.
+  for (const { key } of store.range({ ...within('!timer'), limit: Number.MAX_SAFE_INTEGER })) {
+    const [, , org, id] = key.split('/') as [string, string, OrgId, RunId];
+    // One run that cannot be taken up keeps no other, and not the kernel, from going on.
+    await takeUp(org, id).catch(report);
+  }
+  // What ends now makes room for others, and is undone by the plugins it has pinned: so only when all of that is there.
+  for (const [org, id] of inFlight.all()) {
+    const run = driver.load(org, id);
+    if (run) await children.takeUpOrphan(run).catch(report);
+  }
+}
