@@ -627,3 +627,18 @@ describe('refusals', () => {
     });
   });
 });
+
+test('an older Node is told which one is needed, before it meets a file that it cannot read', async () => {
+  const old = (version: string) =>
+    `data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"${version}"}})`;
+  server.answers({ 'GET /v1/whoami': data(samples.whoami) });
+  const ran = await run(['whoami'], { node: ['--no-strip-types', '--import', old('20.20.2')] });
+  expect(ran).toEqual({
+    code: 2,
+    stdout: '',
+    stderr:
+      'interlock: this needs Node 26 or newer, and runs on 20.20.2. The project brings its own: in its folder, ' +
+      'run `npx interlock`.\n',
+  });
+  expect(await run(['whoami'], { node: ['--import', old('100.0.0')] })).toMatchObject({ code: 0, stderr: '' });
+});
