@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { Connector, StopForm, StopState } from './api-call.ts';
+import { Connector, ConnectorReset, StopForm, StopState, StopTurned } from './api-call.ts';
 import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import { Graph, GraphEdge, GraphNode } from './api-graph.ts';
 import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
@@ -246,6 +246,7 @@ export const API_SCHEMAS = {
   CancelForm,
   CloseForm,
   Connector,
+  ConnectorReset,
   ExplainedPlaybook,
   Finding,
   Graph,
@@ -288,6 +289,7 @@ export const API_SCHEMAS = {
   StepError,
   StopForm,
   StopState,
+  StopTurned,
   StoredEvent,
   TimelineEntry,
   TokenForm,
