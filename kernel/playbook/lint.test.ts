@@ -449,13 +449,25 @@ describe('references', () => {
 
   test.each([
     '{{ inputs.gone }}',
-    'x {{ steps.get.body }} y',
+    'x {{ steps.get.body.deep.x }} y',
     '{{ inputs.__proto__ }}',
     '{{ inputs.constructor }}',
     '{{ inputs.list.length }}',
     '{{ inputs.list.9 }}',
+    'x {{ inputs.gone }}',
   ])('%s has no value: refused, not emptied', (value) => {
-    expect(bind(value, scope).ok).toBe(false);
+    expect(bind(value, scope)).toMatchObject({ ok: false, error: { kind: 'missing' } });
+  });
+
+  test.each([
+    ['x {{ steps.get.body }} y', 'object', 'steps.get.body'],
+    ['{{ inputs.list }}{{ inputs.gone }}', 'list', 'inputs.list'],
+  ])('%s is no text: refused, not printed', (value, kind, reference) => {
+    expect(bind(value, scope)).toEqual({ ok: false, error: { kind, reference } });
+  });
+
+  test('a null is a value where it stands alone', () => {
+    expect(bind('{{ steps.get.body.deep.x }}', scope)).toEqual({ ok: true, value: null });
   });
 
   test.each<[string, unknown, unknown]>([
