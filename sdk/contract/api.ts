@@ -167,6 +167,8 @@ const PluginAction = v.object({
   idempotent: v.picklist(['key', 'check', 'no']),
   /** Whether it says first what it would touch. */
   plan: v.boolean(),
+  /** What a step gives it under `with`. Older servers do not say; what fits each is checked when a run has bound it. */
+  parameters: v.optional(v.array(v.object({ name: v.string(), required: v.boolean() }))),
 });
 /** A plugin as the org has it now. `digest` covers module and manifest. */
 export const Plugin = v.object({

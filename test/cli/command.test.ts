@@ -319,8 +319,8 @@ const rows: Readonly<Record<string, Row>> = {
     args: ['plugin', 'list'],
     answers: { [`GET ${ORG}/plugins`]: data([samples.plugin], null) },
     says: [
-      `edge-firewall/block  contain  write   key     1.2.0    ${DIGEST.slice(7, 19)}  no\n`,
-      'edge-firewall/list   enrich   read    -       1.2.0',
+      `edge-firewall/block  contain  write   key     1.2.0    ${DIGEST.slice(7, 19)}  no     ip [for]\n`,
+      `edge-firewall/list   enrich   read    -       1.2.0    ${DIGEST.slice(7, 19)}  no\n`,
     ],
     json: [samples.plugin],
   },
