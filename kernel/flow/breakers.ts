@@ -112,11 +112,15 @@ export function openBreakers(deps: {
         : { state: breaker.state, since: breaker.since, retryAt: breaker.until, failures: 0 };
     },
 
-    /** Closes it by hand. Changes nothing when it is closed, but forgets what was counted. */
-    async reset(by: Principal, connector: string): Promise<void> {
+    /**
+     * Closes it by hand. Changes nothing when it is closed, but forgets what was counted.
+     * @returns whether it was open.
+     */
+    async reset(by: Principal, connector: string): Promise<boolean> {
       const isOpen = load(by.org, connector).state !== 'closed';
       known.set(keyOf(by.org, connector), CLOSED);
       if (isOpen) await move({ org: by.org, connector, kind: 'reset' }, `principal:${by.id}`, null);
+      return isOpen;
     },
   };
 }

@@ -18,8 +18,8 @@ export type Connector = {
 export type Connectors = {
   /** By name. */
   list(org: OrgId): readonly Connector[];
-  /** Closes the circuit. False: the org has no such connector. */
-  reset(by: Principal, name: string): Promise<boolean>;
+  /** Closes the circuit, and says whether it was open. Null: the org has no such connector. */
+  reset(by: Principal, name: string): Promise<boolean | null>;
 };
 
 export function openConnectors(deps: {
@@ -39,9 +39,7 @@ export function openConnectors(deps: {
       }));
     },
     async reset(by, name) {
-      if (!registry.org(by.org)?.plugins.has(name)) return false;
-      await breakers.reset(by, name);
-      return true;
+      return registry.org(by.org)?.plugins.has(name) ? breakers.reset(by, name) : null;
     },
   };
 }

@@ -17,7 +17,9 @@ export type NoteForm = {
   readonly state?: IncidentState | undefined;
   readonly severity?: Severity | undefined;
 };
-export type IncidentFault = { readonly kind: 'not_found' | 'not_a_move' };
+export type IncidentFault =
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'not_a_move'; readonly from: IncidentState };
 
 export type Incidents = ReturnType<typeof openIncidents>;
 
@@ -46,7 +48,7 @@ export function openIncidents(deps: { ledger: Ledger; clock: Clock }) {
       if (!before) return err({ kind: 'not_found' });
       const { note, state, severity } = form;
       if (state !== undefined && state !== before.state && !mayMove(before.state, state, 'note'))
-        return err({ kind: 'not_a_move' });
+        return err({ kind: 'not_a_move', from: before.state });
       const actor = `principal:${by.id}`;
       const entry: Change['entry'] = {
         at: clock.now(),

@@ -24,6 +24,9 @@ export type Stop = {
 /** The last stop of each kind, whether it is engaged or released. */
 export type Standing = { readonly org: Stop | null; readonly machine: Stop | null };
 
+/** `changed`: whether this turn did it, or the switch stood so already. */
+export type Turned = Standing & { readonly changed: boolean };
+
 export type Stops = ReturnType<typeof openStops>;
 
 const MACHINE = 'system:machine';
@@ -78,23 +81,22 @@ export function openStops(deps: {
     show,
 
     /** The first reason stays: to stop what is stopped changes nothing. */
-    async engage(by: Principal, reason: string): Promise<Standing> {
+    async engage(by: Principal, reason: string): Promise<Turned> {
       const key = KEYS.stop(by.org);
       const actor = `principal:${by.id}`;
-      if (!isEngaged(key))
-        await turn(key, { reason, by: by.id, at: clock.now(), released: null }, [by.org], actor, 'org');
-      return show(by.org);
+      const changed = !isEngaged(key);
+      if (changed) await turn(key, { reason, by: by.id, at: clock.now(), released: null }, [by.org], actor, 'org');
+      return { ...show(by.org), changed };
     },
 
     /** Of the org's own switch. That of the machine stays as it is. */
-    async release(by: Principal): Promise<Standing> {
+    async release(by: Principal): Promise<Turned> {
       const key = KEYS.stop(by.org);
       const stop = parse(ledger.read(key));
-      if (stop && stop.released === null) {
-        const released = { by: by.id, at: clock.now() };
-        await turn(key, { ...stop, released }, [by.org], `principal:${by.id}`, 'org');
-      }
-      return show(by.org);
+      if (stop === null || stop.released !== null) return { ...show(by.org), changed: false };
+      const released = { by: by.id, at: clock.now() };
+      await turn(key, { ...stop, released }, [by.org], `principal:${by.id}`, 'org');
+      return { ...show(by.org), changed: true };
     },
 
     /** Does as the machine's own switch says now. Call it often; a look under way is not doubled. */

@@ -224,7 +224,12 @@ describe('a guardrail document', () => {
       '/allow/0/rule/value/0',
       /block/,
     ],
-    ['too many rules', document({ allow: Array(LIMITS.guardrailRules.value + 1).fill(T) }), '/allow', /length <=256/],
+    [
+      'too many rules',
+      document({ allow: Array(LIMITS.guardrailRules.value + 1).fill(T) }),
+      '/allow',
+      /length of at most 256/,
+    ],
   ])('is refused: %s', (_, input, pointer, text) => {
     const issues = issuesOf(input);
     expect(issues).toContainEqual({ pointer, text: expect.stringMatching(text) });

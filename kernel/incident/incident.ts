@@ -86,6 +86,9 @@ const BACK: Readonly<Record<IncidentState, readonly IncidentState[]>> = {
 export const mayMove = (from: IncidentState, to: IncidentState, kind: EntryKind): boolean =>
   FORWARD[from].includes(to) || (kind !== 'reported' && BACK[from].includes(to));
 
+/** Where a person or a run may move it to from here. */
+export const movesFrom = (from: IncidentState): readonly IncidentState[] => [...FORWARD[from], ...BACK[from]];
+
 /** The incident that a first change is about, before it. */
 const begin = (org: OrgId, { incident, entry, asked }: Change): Incident => ({
   incident,

@@ -58,12 +58,45 @@ function targetsOf({ step }: StepPart): { readonly name: string; readonly key: s
 /** The shape of a graph whose ids and targets are sound: no cycle, no step that nothing leads to. */
 export function shapeIssues({ steps }: Parts, graph: Graph): Unplaced[] {
   const reached = reachable(graph, graph.entry);
-  if (!reached) return [{ at: '/steps', text: 'the steps form a cycle: a run must be able to end' }];
+  if (!reached) {
+    const cycle = cycleOf(graph);
+    const at = steps.find(({ step }) => step?.id === cycle.at(-1))?.at ?? '/steps';
+    return [{ at, text: `the steps form a cycle: ${wayOf(cycle)}. A run must be able to end` }];
+  }
   return steps.flatMap(({ step, at }) =>
     !step || reached.has(step.id as StepId)
       ? []
       : [{ at, text: `no path leads to step ${step.id}: point to it, or remove it` }],
   );
+}
+
+/** Ids that are said of one cycle. */
+const CYCLE_TOLD = 8;
+
+const wayOf = (cycle: readonly StepId[]): string => {
+  const told = cycle.length > CYCLE_TOLD ? [...cycle.slice(0, CYCLE_TOLD - 1), '...', ...cycle.slice(-1)] : cycle;
+  return [...told, ...cycle.slice(0, 1)].join(' -> ');
+};
+
+/** The steps of a cycle, each of which leads to the next and the last to the first; none where there is no cycle. */
+function cycleOf(graph: Graph): readonly StepId[] {
+  const done = new Set<StepId>();
+  const follow = (id: StepId, way: readonly StepId[]): readonly StepId[] | undefined => {
+    if (way.includes(id)) return way.slice(way.indexOf(id));
+    if (done.has(id)) return undefined;
+    done.add(id);
+    const step = graph.steps.get(id);
+    for (const next of step ? successors(step) : []) {
+      const found = next === null ? undefined : follow(next, [...way, id]);
+      if (found) return found;
+    }
+    return undefined;
+  };
+  for (const id of graph.steps.keys()) {
+    const found = follow(id, []);
+    if (found) return found;
+  }
+  return [];
 }
 
 /** What can run from this step on, blocks included; undefined where a block has a cycle. */

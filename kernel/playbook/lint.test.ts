@@ -59,6 +59,16 @@ describe('a playbook that is fine', () => {
   });
 });
 
+test('what is wrong is told from the first line to the last, whatever kind it is of', () => {
+  const text = minimal(`${GET.replace('inputs.ip', 'inputs.host')}\n- { id: b, type: mail }`, 'timeout: soon').replace(
+    'fact: event',
+    'fact: alert',
+  );
+  const lines = issuesOf(text).map((issue) => Number(/:(\d+) /.exec(issue)?.[1]));
+  expect(lines).toEqual(lines.toSorted((a, b) => a - b));
+  expect(new Set(lines)).toEqual(new Set([6, 8, 10, 11]));
+});
+
 describe('a playbook that is not fine says where, and how to mend it', () => {
   test.each<[string, string, RegExp]>([
     ['not YAML', 'steps: [', /^:1 column 9: the indentation does not fit, or a \[ or \{ is not closed/],
@@ -161,7 +171,26 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       minimal(
         '- { id: a, type: enrich, uses: http-json/get, next: b }\n- { id: b, type: enrich, uses: http-json/get, next: a }',
       ),
-      /cycle/,
+      /\/steps\/1:11 the steps form a cycle: a -> b -> a\. A run must be able to end\n/,
+    ],
+    [
+      'a cycle that is long, behind steps that are none of it',
+      minimal(
+        [`${GET.replace(/ }$/, ', next: s1 }')}`]
+          .concat(
+            Array.from({ length: 12 }, (_, n) => {
+              const next = n === 11 ? 's2' : `s${n + 1}`;
+              return `- { id: s${n}, type: enrich, uses: http-json/get, with: { url: "http://x" }, next: ${next} }`;
+            }),
+          )
+          .join('\n'),
+      ),
+      /cycle: s2 -> s3 -> s4 -> s5 -> s6 -> s7 -> s8 -> \.\.\. -> s11 -> s2\. /,
+    ],
+    [
+      'a text where an object belongs',
+      minimal(GET).replace(/owners: .*/, 'owners: soc'),
+      /^\/owners:5 expected an object of keys and values$/,
     ],
     [
       'a step nothing leads to',
@@ -325,7 +354,7 @@ describe('a name that every object has', () => {
   });
 });
 
-test('all is told at once: structure, then what stands between sound parts, then parameters', () => {
+test('all is told at once, by line: structure, what stands between sound parts, parameters', () => {
   const text =
     minimal(`- { id: which, type: branch, when: { fact: inputs, path: /ip, operator: equal, value: x }, then: gone }
 - { id: get, type: enrich, uses: http-json/get, with: { url: "{{ inputs.host }}" }, next: nowhere }
@@ -334,11 +363,11 @@ test('all is told at once: structure, then what stands between sound parts, then
   expect(issuesOf(text)).toEqual([
     '/kind:null required, but missing',
     '/steps/0/else:9 required, but missing',
-    '/steps/3/id:12 the id get is used twice: give each its own',
     '/steps/1/next:10 there is no step nowhere: name a step of this playbook, or end',
     '/steps/1/with/url:10 inputs.host is not declared: add it to inputs with its JSON Pointer',
     '/steps/2/with/a:11 there is no step none to take steps.none of',
     '/steps/2/uses:11 the plugin pager is not installed: install it, or check the name',
+    '/steps/3/id:12 the id get is used twice: give each its own',
     '/steps/3/with:12 url is required by http-json/get',
     '/steps/3/with/ulr:12 ulr is no parameter of http-json/get: it has url, headers, pick',
   ]);
@@ -420,13 +449,25 @@ describe('references', () => {
 
   test.each([
     '{{ inputs.gone }}',
-    'x {{ steps.get.body }} y',
+    'x {{ steps.get.body.deep.x }} y',
     '{{ inputs.__proto__ }}',
     '{{ inputs.constructor }}',
     '{{ inputs.list.length }}',
     '{{ inputs.list.9 }}',
+    'x {{ inputs.gone }}',
   ])('%s has no value: refused, not emptied', (value) => {
-    expect(bind(value, scope).ok).toBe(false);
+    expect(bind(value, scope)).toMatchObject({ ok: false, error: { kind: 'missing' } });
+  });
+
+  test.each([
+    ['x {{ steps.get.body }} y', 'object', 'steps.get.body'],
+    ['{{ inputs.list }}{{ inputs.gone }}', 'list', 'inputs.list'],
+  ])('%s is no text: refused, not printed', (value, kind, reference) => {
+    expect(bind(value, scope)).toEqual({ ok: false, error: { kind, reference } });
+  });
+
+  test('a null is a value where it stands alone', () => {
+    expect(bind('{{ steps.get.body.deep.x }}', scope)).toEqual({ ok: true, value: null });
   });
 
   test.each<[string, unknown, unknown]>([

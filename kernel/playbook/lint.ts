@@ -9,7 +9,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import { checkRule } from '../rule/schema.ts';
 import { caseIssues } from './choose.ts';
 import { toGraph } from './compile.ts';
-import { readDocument } from './document.ts';
+import { type PlaybookDocument, readDocument } from './document.ts';
 import type { Graph } from './graph.ts';
 import { type Issue, legibleKey, type Unplaced } from './issue.ts';
 import { shapeIssues, targetIssues } from './lint-graph.ts';
@@ -30,9 +30,16 @@ export type Catalog = {
 /** Issues that one lint tells. */
 const TOLD = 50;
 
+/** Where there are too many, those that come first are told; all that are, in the order of the document. */
+const placed = (issues: readonly Unplaced[], lineAt: PlaybookDocument['lineAt']): readonly Issue[] =>
+  issues
+    .slice(0, TOLD)
+    .map((issue) => ({ ...issue, line: lineAt(issue.at) }))
+    .sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+
 /**
- * Gate A (S 10.1): syntax, references, graph, connectors, tiers. All that can be said is said at once, what is wrong with
- * the structure first: a part that fits is looked at even where another does not.
+ * Gate A (S 10.1): syntax, references, graph, connectors, tiers. All that can be said is said at once, from the first line
+ * to the last: a part that fits is looked at even where another does not.
  * @param text YAML 1.2 (JSON is YAML). No aliases, no duplicate keys, at most LIMITS.playbookBytes.
  */
 export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, readonly Issue[]> {
@@ -60,7 +67,7 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   ];
   if (playbook && graph && issues.length === 0)
     return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
-  return err(issues.slice(0, TOLD).map((issue) => ({ ...issue, line: lineAt(issue.at) })));
+  return err(placed(issues, lineAt));
 }
 
 /** As `lintPlaybook`, and the cases of every branch as well, where all else is fine. */
@@ -70,7 +77,7 @@ export async function lintAll(text: string, catalog: Catalog): Promise<Result<Ch
   if (!checked.ok || !read?.ok) return checked;
   const issues = await caseIssues(partsOf(read.value.value), checked.value.graph);
   if (issues.length === 0) return checked;
-  return err(issues.slice(0, TOLD).map((issue) => ({ ...issue, line: read.value.lineAt(issue.at) })));
+  return err(placed(issues, read.value.lineAt));
 }
 
 function schemaIssue(issue: v.BaseIssue<unknown>): Unplaced {

@@ -6,8 +6,8 @@ import { legibleKey } from './issue.ts';
 
 /**
  * References in `with`: `{{ inputs.ip }}`, `{{ steps.lookup.body.score }}`. A reference is a path, never code.
- * A string that is one reference takes the value with its type; a reference inside text takes a scalar as text, as it
- * is, and percent-encoded inside the text of a parameter named `url`, where it must not end the part that it stands in.
+ * A string that is one reference takes the value with its type; a reference inside text takes a scalar other than null as
+ * text, as it is, and percent-encoded inside the text of a parameter named `url`, where it must not end the part that it stands in.
  * Blanks are trimmed after the match: a pattern with blanks on both sides takes cubic time on a row of them.
  */
 const REFERENCE = /\{\{([^{}]*)\}\}/g;
@@ -57,8 +57,8 @@ function follow(scope: Scope, reference: Reference): Json | undefined {
 /** Most characters that one call of `bind` makes: a reference costs its author 15, and may stand for 64 KiB. */
 const BOUND_CHARS = 65_536;
 
-/** The text of the reference that leads nowhere, or at which the whole became too large. */
-export type BindFault = { readonly kind: 'missing' | 'too_large'; readonly reference: string };
+/** The text of the reference that leads nowhere, that cannot stand in its text, or at which the whole became too large. */
+export type BindFault = { readonly kind: 'missing' | 'object' | 'list' | 'too_large'; readonly reference: string };
 type Budget = { left: number };
 type Encode = (text: string) => string;
 const asItIs: Encode = (text) => text;
@@ -119,8 +119,10 @@ function bindText(text: string, scope: Scope, budget: Budget, encode: Encode): R
     if (fault) return '';
     const reference = parseReference(inner);
     const value = reference && follow(scope, reference);
-    if (value === undefined || (typeof value === 'object' && value !== null)) {
-      fault = { kind: 'missing', reference: inner.trim() };
+    // The word null is no part of anybody's text.
+    if (value === undefined || value === null || typeof value === 'object') {
+      const kind = Array.isArray(value) ? 'list' : isObject(value) ? 'object' : 'missing';
+      fault = { kind, reference: inner.trim() };
       return '';
     }
     const scalar = encode(String(value));

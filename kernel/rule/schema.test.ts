@@ -34,9 +34,9 @@ describe('a rule is refused, and the issue says where and how', () => {
   it.each<[string, unknown, string, RegExp]>([
     ['nothing', undefined, '', /required/],
     ['null', null, '', /expected/],
-    ['a text', 'CANARY', '', /expected Object/],
+    ['a text', 'CANARY', '', /^expected an object of keys and values$/],
     ['two keys', { all: [condition], any: [condition] }, '', /does not belong/],
-    ['an empty list', { all: [] }, '/all', /a length >=1/],
+    ['an empty list', { all: [] }, '/all', /a length of at least 1$/],
     ['an unknown operator', { ...condition, operator: 'CANARY' }, '/operator', /equal, notEqual/],
     ['a decorated operator', { ...condition, operator: 'not:equal' }, '/operator', /equal, notEqual/],
     ['a missing value', { fact: 'event', operator: 'equal' }, '/value', /required/],

@@ -1,3 +1,4 @@
+import { unreachable } from '../base/assert.ts';
 import type { StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
@@ -16,8 +17,19 @@ export function bindAt(turn: Turn, step: GraphStep, items: readonly number[], va
   return isObject(bound.value) ? bound.value : 'the bound parameters are no object';
 }
 
-const bindMessage = (fault: BindFault): string =>
-  fault.kind === 'missing' ? `{{ ${fault.reference} }} has no value in this run` : 'the bound parameters are too large';
+function bindMessage({ kind, reference }: BindFault): string {
+  switch (kind) {
+    case 'missing':
+      return `{{ ${reference} }} has no value in this run`;
+    case 'object':
+    case 'list':
+      return `{{ ${reference} }} is ${kind === 'list' ? 'a list' : 'an object'} in this run, which cannot stand inside of a text`;
+    case 'too_large':
+      return 'the bound parameters are too large';
+    default:
+      return unreachable(kind);
+  }
+}
 
 /** A step that cannot even be tried: its definition and this run do not fit together. */
 export function failDefined(turn: Turn, step: GraphStep, at: StepRunId, message: string): Step {

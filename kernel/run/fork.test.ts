@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { calls, kinds, machine, person, step } from '../../test/support/machine.ts';
+import type { Json } from '../base/json.ts';
 import type { Outcome } from './decision.ts';
 import { replay } from './evolve.ts';
 import { nextDue, openCalls } from './open-work.ts';
@@ -177,6 +178,21 @@ describe('foreach', () => {
     m.outcome('after', done());
     expect(m.run().state).toBe('completed');
     expect(replay(m.turns())).toEqual(m.run());
+  });
+
+  test.each<[string, Json, string]>([
+    ['null', null, '{{ item }} has no value in this run'],
+    ['an object', { a: 1 }, '{{ item }} is an object in this run, which cannot stand inside of a text'],
+    ['a list', [1], '{{ item }} is a list in this run, which cannot stand inside of a text'],
+  ])('an item that cannot stand in the text of a parameter fails its step: %s', (_name, item, message) => {
+    const body = '{ id: scan, type: webhook, uses: p/do, with: { url: "http://x/{{ item }}" } }';
+    const steps = each('join: any\n  rest: finish', body);
+    const m = machine({ steps, actions: ACTIONS, inputs: { hosts: [item, 'h1'] } });
+    expect(calls(m.start())).toBe('execute scan[1] #1');
+    expect(m.run().steps[step('scan[0]')]).toMatchObject({
+      state: 'failed',
+      error: { class: 'invalid_input', message },
+    });
   });
 
   test('collects what each item gave, in the places of the items', () => {

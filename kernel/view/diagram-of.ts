@@ -107,13 +107,13 @@ function shapeOf(step: Step): Pick<DiagramNode, 'kind' | 'detail'> {
     case 'playbook':
       return { kind: 'step', detail: `playbook: ${step.playbook}` };
     case 'parallel':
-      return { kind: 'group', detail: `in parallel, ${joinOf(step.join, 'lanes')}` };
+      return { kind: 'group', detail: `in parallel, ${joinOf(step.join, 'lane')}` };
     case 'foreach':
-      return { kind: 'group', detail: `for each of ${step.over}, ${joinOf(step.join, 'items')}` };
+      return { kind: 'group', detail: `for each of ${step.over}, ${joinOf(step.join, 'item')}` };
   }
 }
 
-const joinOf = ({ need }: Join, what: string): string => `${need === 'all' ? 'all' : need} ${what} must succeed`;
+const joinOf = ({ need }: Join, what: string): string => `${need} ${what}${need === 1 ? '' : 's'} must succeed`;
 
 /** What one step run has come to; of several, how many to what. */
 function comeTo(runs: readonly StepRun[]): string {

@@ -9,6 +9,8 @@ const BOX = { width: 236, height: 46, withState: 64 };
 const DOT = 14;
 const MARGIN = 24;
 const HEAD = 40;
+/** The picture is as wide as its title takes: the longest name of a playbook, and the id of a run. */
+const TITLE = { letter: 8.2, chars: 102 };
 const MEASURES: Measures = {
   sizeOf: ({ kind, state }) => {
     if (kind === 'start' || kind === 'end') return { width: DOT, height: DOT };
@@ -52,7 +54,9 @@ const FAINT: ReadonlySet<string> = new Set(['pending', 'skipped']);
 
 export function toSvg(diagram: Diagram): string {
   const layout = layOut(diagram, MEASURES);
-  const width = Math.ceil(Math.max(layout.width, 280) + 2 * MARGIN);
+  const title = cut(diagram.title, TITLE.chars);
+  const head = title.length * TITLE.letter + (diagram.state === null ? 0 : MARGIN + pillWidth(diagram.state));
+  const width = Math.ceil(Math.max(layout.width, 280, head) + 2 * MARGIN);
   const height = Math.ceil(layout.height + 2 * MARGIN + HEAD);
   const shift = (width - layout.width) / 2;
   const depth = depthsOf(diagram);
@@ -65,7 +69,7 @@ export function toSvg(diagram: Diagram): string {
       `role="img" aria-label="${escaped(diagram.title)}" font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif">`,
     `<title>${escaped(diagram.title)}</title>`,
     `<rect width="${width}" height="${height}" fill="${INK.paper}"/>`,
-    text(diagram.title, { x: MARGIN, y: MARGIN + 6, size: 15, weight: 600, chars: Math.floor((width - 160) / 8) }),
+    text(title, { x: MARGIN, y: MARGIN + 6, size: 15, weight: 600, chars: TITLE.chars }),
     ...(diagram.state === null ? [] : [pill(diagram.state, width - MARGIN, MARGIN - 8)]),
     `<g transform="translate(${number(shift)} ${MARGIN + HEAD})">`,
     ...boxes.filter(isGround).map((node) => group(node, layout.boxes.get(node.id))),
@@ -157,13 +161,15 @@ function stateLine(state: string, x: number, y: number, chars: number): string {
 /** A state as a word on its colour, right-aligned. */
 function pill(state: string, right: number, top: number): string {
   const word = state.replaceAll('_', ' ');
-  const width = word.length * 6.6 + 18;
+  const width = pillWidth(state);
   const [bar, ground] = colourOf(state);
   return (
     `<rect x="${number(right - width)}" y="${number(top)}" width="${number(width)}" height="20" rx="10" fill="${ground}" stroke="${bar}"/>` +
     text(word, { x: right - width / 2, y: top + 14, size: 11, weight: 600, fill: bar, chars: 40, anchor: 'middle' })
   );
 }
+
+const pillWidth = (state: string): number => state.length * 6.6 + 18;
 
 const colourOf = (state: string | null): readonly [string, string] => {
   const words = new Set(state?.split(/[ ,]+/));

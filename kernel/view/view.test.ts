@@ -108,6 +108,18 @@ test('the largest playbooks are drawn, and no tangle takes long bends', () => {
   expect(svg.length).toBeLessThan(tangle.length * 700);
 });
 
+test.each([
+  ['a short name', 'p'],
+  ['the longest name and a run', `${'n'.repeat(63)} · run_${'a1'.repeat(16)}`],
+])('the title has room: %s', (_name, title) => {
+  const svg = toSvg({ title, state: 'waiting', nodes: [node('a')], edges: [] });
+  const width = Number(/^<svg [^>]* width="(\d+)"/.exec(svg)?.[1]);
+  const pill = Number(/<rect x="([\d.]+)" [^>]*rx="10" fill="#fff8c5"/.exec(svg)?.[1]);
+  expect(svg).toContain(`font-weight="600" fill="#1f2328">${title}</text>`);
+  expect(pill).toBeGreaterThan(24 + title.length * 8);
+  expect(width).toBeLessThan(1_000);
+});
+
 describe('hostile words stay words', () => {
   const words = `"><script>alert(1)</script>&'\u0000\u001b[2J\u202e\ud800 end]"|x|`;
   const diagram: Diagram = {
@@ -183,6 +195,23 @@ describe('a run', () => {
     expect(svg.match(/stroke-width="2.25"/g)).toHaveLength(2 * 4);
     expect(svg).toContain('>skipped</text>');
     expect(toMermaid(picture)).toContain('==>|"else"|');
+  });
+
+  test.each([
+    ['all', 'all items must succeed'],
+    ['any', '1 item must succeed'],
+    ['{ quorum: 2 }', '2 items must succeed'],
+  ])('says what a join needs: %s', (join, says) => {
+    const { graph } = machine({
+      steps: `
+- id: each
+  type: foreach
+  over: "{{ inputs.hosts }}"
+  join: ${join}
+  steps: [{ id: note, type: update_state, incident: i, set: { state: triaged } }]`,
+    });
+    const box = diagramOf('test', graph, null).nodes.find(({ id }) => id === 'each');
+    expect(box?.detail).toBe(`for each of {{ inputs.hosts }}, ${says}`);
   });
 
   test('boxes in boxes: a step inside of a foreach is one, whatever the number of its items', () => {

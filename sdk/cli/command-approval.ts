@@ -94,7 +94,9 @@ async function readApproval(id: string, options: Globals): Promise<Result<Read>>
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.approval(id);
-  return answer.ok ? ok({ session: session.value, approval: answer.value }) : complain(answer.error, session.value);
+  return answer.ok
+    ? ok({ session: session.value, approval: answer.value })
+    : complain(answer.error, session.value, 'approval');
 }
 
 type VoteOptions = Globals & { readonly rationale: string; readonly subject?: string; readonly yes?: true };

@@ -62,7 +62,7 @@ async function exportAudit(options: Globals & { readonly out: string; readonly f
   if (!closed.ok) return closed;
   if (options.json) sayJson({ dir: options.out, head });
   else {
-    say(`${head.records} records of ${head.org} written to ${clean(options.out)}`);
+    say(`${head.records} ${head.records === 1 ? 'record' : 'records'} of ${head.org} written to ${clean(options.out)}`);
     note(`Check them with: interlock audit verify ${clean(options.out)}`);
   }
   return fine;

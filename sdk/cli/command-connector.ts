@@ -56,8 +56,12 @@ async function resetConnector(name: string, options: Globals): Promise<Ending> {
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.resetConnector(name);
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'connector');
   if (options.json) sayJson(answer.value);
-  else say(`connector ${name} of ${session.value.org} is closed: its next calls are made`);
+  else {
+    const { changed } = answer.value;
+    const what = changed === undefined ? 'is closed' : changed ? 'was open and is closed now' : 'was closed already';
+    say(`connector ${name} of ${session.value.org} ${what}: its next calls are made`);
+  }
   return fine;
 }

@@ -23,7 +23,10 @@ export function addEvent(program: Command): void {
       .command('send')
       .description('send an event as it is: a CloudEvent 1.0 (or a list of them), an OCSF finding, or a Falco alert')
       .argument('[file]', 'JSON file, or - for standard input', '-')
-      .option('--wait [duration]', `follow the runs that were started, at most this long (${WAIT} without a duration)`),
+      .option(
+        '--wait [duration]',
+        `follow the runs that it started or woke, at most this long (${WAIT} without a duration)`,
+      ),
     [
       'interlock event send finding.json',
       'interlock event send finding.json --wait 2m',
@@ -47,7 +50,8 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: stri
   if (!answer.ok) return complain(answer.error, session.value);
   const { events } = answer.value;
   const judged = events.flatMap(({ triggers }) => triggers);
-  const runs = new Set(judged.flatMap(({ run }) => (run === null ? [] : [run])));
+  const named = judged.flatMap(({ run }) => (run === null ? [] : [run]));
+  const runs = new Set([...named, ...events.flatMap(({ woke }) => woke.map(({ run }) => run))]);
   if (!options.json) for (const receipt of events) sayReceipt(receipt);
   if (!options.wait) {
     if (options.json) sayJson(answer.value);
@@ -68,7 +72,7 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: stri
     else if (!options.json) sayFollowed(ended.value);
   }
   if (options.json) sayJson({ ...answer.value, runs: followed });
-  else if (runs.size === 0) say('no run was started');
+  else if (runs.size === 0) say('no run was started or woken');
   // A trigger that could not be judged may have been the one that mattered.
   return judged.some(({ outcome }) => outcome === 'error') ? ok(EXIT.no) : ok(exitOfRuns(followed));
 }
@@ -107,7 +111,7 @@ const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: 
   state(outcome),
   run === null ? '-' : clean(run, 64),
   reason !== null
-    ? heldText(reason)
+    ? heldText(reason, 'then')
     : runState === null
       ? whyText(outcome, why)
       : `taken in by this run, which is ${state(runState)}`,

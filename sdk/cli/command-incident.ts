@@ -23,7 +23,10 @@ export function addIncident(program: Command): void {
   ).action((_options, command: Command) => act(listIncidents(command.optsWithGlobals())));
 
   withExamples(
-    incident.command('show').description('the state of an incident and its latest changes').argument('<id>', ID),
+    incident
+      .command('show')
+      .description('the state of an incident and its latest changes, newest first')
+      .argument('<id>', ID),
     ['interlock incident show INC-4711', 'interlock incident show INC-4711 --json'],
     'There is an incident when an event has carried its finding, or a playbook has named it.',
   ).action((id: string, _options, command: Command) => act(showIncident(id, command.optsWithGlobals())));
@@ -85,7 +88,7 @@ async function showIncident(id: string, options: Globals): Promise<Ending> {
   const session = await openIncidentSession(id, options);
   if (!session.ok) return session;
   const answer = await session.value.client.incident(id);
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'incident');
   if (options.json) sayJson(answer.value);
   else sayIncident(answer.value);
   return fine;
@@ -116,7 +119,7 @@ async function noteIncident(id: string, options: NoteOptions): Promise<Ending> {
     ...(severity !== undefined && { severity: severity as Incident['severity'] }),
   };
   const answer = await session.value.client.noteIncident(id, form);
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'incident');
   if (options.json) sayJson(answer.value);
   else sayIncident(answer.value);
   return ok(0);
@@ -138,7 +141,8 @@ function sayIncident(shown: Incident): void {
     ]),
   );
   say('');
-  sayEntries(shown.timeline);
+  // The answer has them as they came; here they stand as `timeline` shows them.
+  sayEntries(shown.timeline.toReversed());
 }
 
 const sayEntries = (entries: readonly TimelineEntry[]): void =>

@@ -179,7 +179,7 @@ async function show(name: string, options: Globals): Promise<Ending> {
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.playbook(name);
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'playbook');
   if (options.json) sayJson(answer.value);
   else sayPlaybook(answer.value);
   return fine;
@@ -242,7 +242,7 @@ async function activate(name: string, given: string | undefined, options: Global
 async function findVersion(session: Session, name: string, given: string | undefined): Promise<Result<string>> {
   if (given !== undefined && isDigest(given)) return ok(given);
   const playbook = await session.client.playbook(name);
-  if (!playbook.ok) return complain(playbook.error, session);
+  if (!playbook.ok) return complain(playbook.error, session, 'playbook');
   const prefix = given === undefined ? undefined : digestPrefix(given);
   if (prefix === undefined) {
     const digest = newest(playbook.value)?.digest;

@@ -19,9 +19,14 @@ export function addPlugin(program: Command): void {
   withExamples(plugin, ['interlock plugin list', 'interlock plugin build plugins/crowdsec']);
 
   withExamples(
-    plugin.command('list').description('plugins of the org: their actions, and whether the egress policy has a grant'),
+    plugin
+      .command('list')
+      .description(
+        'plugins of the org: their actions with their parameters, and whether the egress policy has a grant',
+      ),
     ['interlock plugin list', 'interlock plugin list --json'],
-    'REPEAT says what makes a repeat of a write safe. Without a grant, nothing that a plugin asks for leaves.',
+    'REPEAT says what makes a repeat of a write safe. Without a grant, nothing that a plugin asks for leaves.\n' +
+      'PARAMETERS are what a step gives under `with`; those in brackets may be left out.',
   ).action((_options, command: Command) => act(listPlugins(command.optsWithGlobals())));
 
   withExamples(
@@ -58,12 +63,18 @@ async function listPlugins(options: Globals): Promise<Ending> {
   const { data } = answer.value;
   if (options.json) sayJson(data);
   else if (data.length === 0) say('no plugins');
-  else say(table(['ACTION', 'TYPES', 'EFFECT', 'REPEAT', 'VERSION', 'DIGEST', 'GRANT'], data.flatMap(actionRows)));
+  else
+    say(
+      table(
+        ['ACTION', 'TYPES', 'EFFECT', 'REPEAT', 'VERSION', 'DIGEST', 'GRANT', 'PARAMETERS'],
+        data.flatMap(actionRows),
+      ),
+    );
   return fine;
 }
 
 const actionRows = ({ name, version, digest, granted, actions }: Plugin): string[][] =>
-  actions.map(({ action, types, effect, idempotent }) => [
+  actions.map(({ action, types, effect, idempotent, parameters = [] }) => [
     clean(`${name}/${action}`, 130),
     types.map((type) => clean(type, 20)).join(', '),
     clean(effect, 20),
@@ -71,6 +82,7 @@ const actionRows = ({ name, version, digest, granted, actions }: Plugin): string
     clean(version, 40),
     shortDigest(digest),
     granted ? 'yes' : 'no',
+    parameters.map((one) => clean(one.required ? one.name : `[${one.name}]`, 64)).join(' '),
   ]);
 
 async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise<Ending> {

@@ -168,7 +168,7 @@ async function showRun(id: string, options: Globals & { readonly wait?: string }
   const run = await (waitMs === undefined
     ? session.value.client.run(id)
     : followRun(session.value, id, Date.now() + waitMs.value));
-  if (!run.ok) return complain(run.error, session.value);
+  if (!run.ok) return complain(run.error, session.value, 'run');
   if (options.json) sayJson(run.value);
   else sayRun(run.value);
   if (waitMs === undefined) return fine;
@@ -190,7 +190,7 @@ async function cancelRun(id: string, options: Globals & { readonly reason: strin
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
   const answer = await session.value.client.cancelRun(id, { reason: options.reason });
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'run');
   sayChanged(answer.value, options);
   return fine;
 }
@@ -206,7 +206,7 @@ async function settleRun(id: string, options: SettleOptions): Promise<Ending> {
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
   const answer = await session.value.client.settleRun(id, { step, outcome, note: text });
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'run');
   sayChanged(answer.value, options);
   return fine;
 }
@@ -215,7 +215,7 @@ async function closeRun(id: string, options: Globals & { readonly note: string }
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
   const answer = await session.value.client.closeRun(id, { note: options.note });
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'run');
   sayChanged(answer.value, options);
   return fine;
 }

@@ -100,7 +100,7 @@ async function removeSecret(name: string, options: Globals): Promise<Ending> {
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.removeSecret(name);
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'secret');
   if (options.json) sayJson(answer.value);
   else say(`secret ${name} is removed from ${session.value.org}`);
   return fine;

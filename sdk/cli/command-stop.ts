@@ -59,8 +59,11 @@ async function engage(options: Options): Promise<Ending> {
   if (!session.ok) return session;
   const answer = await session.value.client.stop({ reason });
   if (!answer.ok) return complain(answer.error, session.value);
+  const { changed } = answer.value;
+  const what =
+    changed === false ? 'was stopped before; the first reason stays' : 'is stopped: nothing is sent any more';
   if (json) sayJson(answer.value);
-  else say(`${session.value.org} is stopped: nothing is sent any more\n${standing(answer.value)}`);
+  else say(`${session.value.org} ${what}\n${standing(answer.value)}`);
   return fine;
 }
 
@@ -78,9 +81,12 @@ async function release(options: Options): Promise<Ending> {
   if (!session.ok) return session;
   const answer = await session.value.client.releaseStop();
   if (!answer.ok) return complain(answer.error, session.value);
-  const { stopped } = answer.value;
+  const { stopped, changed } = answer.value;
   if (json) sayJson(answer.value);
-  else say(stopped ? `the machine is still stopped\n${standing(answer.value)}` : `${session.value.org} is released`);
+  else {
+    say(`${session.value.org} ${changed === false ? 'was not stopped' : 'is released'}`);
+    if (stopped) say(`the machine is still stopped\n${standing(answer.value)}`);
+  }
   return fine;
 }
 

@@ -125,7 +125,7 @@ async function revokeToken(id: string, options: Globals): Promise<Ending> {
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.revokeToken(id);
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'token');
   if (options.json) sayJson(answer.value);
   else say(`token ${id} is withdrawn`);
   return fine;

@@ -119,7 +119,7 @@ async function turnTrigger(
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.turnTrigger(verb, playbook, trigger, { reason: options.reason });
-  if (!answer.ok) return complain(answer.error, session.value);
+  if (!answer.ok) return complain(answer.error, session.value, 'trigger');
   if (options.json) sayJson(answer.value);
   else say(`${nameOf(answer.value)} ${answer.value.stopped ? 'is stopped' : 'may start runs'}`);
   return fine;

@@ -6,7 +6,15 @@ import { DEFAULT_URL, type Session } from './session.ts';
 /** Says a failed call in the words of whoever typed the command: what, why, and how to mend it. */
 const LISTED = 20;
 
-export function complain(fault: ClientFault, session: Pick<Session, 'address' | 'org' | 'json'>): Result<never> {
+/** What a command names, and lists under the same word. */
+export type Thing = 'run' | 'approval' | 'incident' | 'playbook' | 'trigger' | 'connector' | 'secret' | 'token';
+
+/** @param thing what was named, where one was: it may not be there. */
+export function complain(
+  fault: ClientFault,
+  session: Pick<Session, 'address' | 'org' | 'json'>,
+  thing?: Thing,
+): Result<never> {
   const { address } = session;
   switch (fault.kind) {
     case 'unreachable':
@@ -27,7 +35,7 @@ export function complain(fault: ClientFault, session: Pick<Session, 'address' | 
           'Check --url, and that command and server are of the same version.',
       );
     case 'problem':
-      return withProblem(refusal(fault, session.org), session.json ? fault.problem : undefined);
+      return withProblem(refusal(fault, session.org, thing), session.json ? fault.problem : undefined);
   }
 }
 
@@ -53,14 +61,18 @@ function unreachable(code: string, address: string): string {
 const kind = (name: string): string => `urn:interlock:problem:${name}`;
 
 /** The server speaks to programs that make requests; this is the same in the words of whoever typed a command. */
-const OWN_WORDS: Readonly<Record<string, (title: string, detail: string, org: string) => readonly string[]>> = {
+const OWN_WORDS: Readonly<
+  Record<string, (title: string, detail: string, org: string, thing?: Thing) => readonly string[]>
+> = {
   [kind('unauthenticated')]: () => [
     'The server does not accept the token',
     'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`)',
   ],
   [kind('forbidden')]: (title, detail) => [title, detail, '`interlock whoami` shows what it may do'],
-  [kind('not-found')]: (_title, _detail, org) => [
-    `There is nothing of this name or id in the org ${org}`,
+  [kind('not-found')]: (_title, _detail, org, thing) => [
+    thing === undefined
+      ? `There is nothing of this name or id in the org ${org}`
+      : `There is no ${thing} of this name or id in the org ${org}: \`interlock ${thing} list\` shows those that there are`,
     'The token sees no other org; `interlock whoami` shows whose it is',
   ],
 };
@@ -71,11 +83,11 @@ const NO_QUESTION: ReadonlySet<string> = new Set([kind('invalid-query'), kind('i
 
 type Refused = Extract<ClientFault, { kind: 'problem' }>;
 
-function refusal({ problem, retryAfterSeconds }: Refused, org: string): ReturnType<typeof refuse> {
+function refusal({ problem, retryAfterSeconds }: Refused, org: string, thing?: Thing): ReturnType<typeof refuse> {
   const { type, status, instance, errors } = problem;
   const title = clean(problem.title, 200);
   const detail = clean(problem.detail, 600);
-  const words = Object.hasOwn(OWN_WORDS, type) ? OWN_WORDS[type]?.(title, detail, org) : undefined;
+  const words = Object.hasOwn(OWN_WORDS, type) ? OWN_WORDS[type]?.(title, detail, org, thing) : undefined;
   const text = [
     ...(words ?? [title, detail]),
     retryAfterSeconds === null ? '' : `Try again in ${retryAfterSeconds} s`,

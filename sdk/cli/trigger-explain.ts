@@ -60,7 +60,7 @@ function sayTrigger(
   const name = `${clean(playbook, 63)}/${clean(trigger, 63)}`;
   say(`${paint('strong', name)} (version ${shortDigest(clean(digest, 80))}): ${state(outcome)}`);
   for (const field of lacks) say(`  needs ${clean(field, 120)}, which is missing or null`);
-  if (reason !== null) say(`  would start nothing: ${heldText(reason)}`);
+  if (reason !== null) say(`  would start nothing: ${heldText(reason, 'now')}`);
   else if (run !== null) say(`  would be taken in by ${clean(run, 64)}`);
   if (outcome === 'queued' || outcome === 'not_crossed') say(`  ${whyText(outcome, [])}`);
   if (rule === null) say('  the rule could not be judged');

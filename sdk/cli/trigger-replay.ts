@@ -99,7 +99,7 @@ const fired = (a: Difference['recorded'], b: Difference['recorded']): Difference
 
 function sayReplay({ playbook, events, from, to, triggers, gained, lost }: Replay): void {
   const span = from === null || to === null ? '' : `, ${when(from)} to ${when(to)}`;
-  say(`${paint('strong', clean(playbook, 63))}: ${events} events${span}`);
+  say(`${paint('strong', clean(playbook, 63))}: ${events} ${events === 1 ? 'event' : 'events'}${span}`);
   if (events === 0) note('Events from before the server kept them by time are not found.');
   say(
     table(

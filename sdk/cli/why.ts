@@ -18,16 +18,37 @@ export function whyText(outcome: string, why: TriggerOutcome['why']): string {
   return why.length > REASONS ? `${reasons.join('; ')}; and ${why.length - REASONS} more` : reasons.join('; ');
 }
 
-/** Why a match started nothing; a server may know reasons that this version does not. */
-export const heldText = (reason: string): string => {
+/**
+ * Why a match starts nothing now, or started nothing when the event came: what held it back may be over since.
+ * A server may know reasons that this version does not.
+ */
+export const heldText = (reason: string, when: 'now' | 'then'): string => {
   const text = Object.hasOwn(HELD, reason) ? HELD[reason] : undefined;
-  return text ?? clean(reason, 40);
+  return text?.[when] ?? clean(reason, 40);
 };
-const HELD: Readonly<Record<string, string>> = {
-  stopped: 'the trigger or the org is stopped: interlock trigger list and interlock stop show say by whom',
-  burst: 'more matches than its burst limit allows',
-  cooldown: 'a run for the same thing was started a short time ago',
-  rate: 'as many runs as its rate allows were started',
-  concurrency: 'as many runs of the playbook are under way as may be',
-  queue_full: 'as many runs wait already as may wait',
+const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> = {
+  stopped: {
+    now: 'the trigger or the org is stopped: interlock trigger list and interlock stop show say by whom',
+    then: 'the trigger or the org was stopped: interlock trigger list and interlock stop show say what still is',
+  },
+  burst: {
+    now: 'more matches come than its burst limit allows',
+    then: 'more matches came than its burst limit allows',
+  },
+  cooldown: {
+    now: 'its cooldown: a run for the same thing was started a short time ago',
+    then: 'its cooldown: a run for the same thing had been started a short time before',
+  },
+  rate: {
+    now: 'as many runs as its rate allows were started',
+    then: 'as many runs as its rate allows had been started',
+  },
+  concurrency: {
+    now: 'as many runs of the playbook are under way as its concurrency allows',
+    then: 'as many runs of the playbook were under way as its concurrency allows',
+  },
+  queue_full: {
+    now: 'as many runs wait already as may wait',
+    then: 'as many runs waited already as may wait',
+  },
 };

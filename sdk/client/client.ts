@@ -19,7 +19,13 @@ import {
   TokenSummary as TokenSummarySchema,
   Whoami,
 } from '../contract/api.ts';
-import { Connector as ConnectorSchema, type StopForm, StopState as StopStateSchema } from '../contract/api-call.ts';
+import {
+  ConnectorReset,
+  Connector as ConnectorSchema,
+  type StopForm,
+  StopState as StopStateSchema,
+  StopTurned,
+} from '../contract/api-call.ts';
 import { ExplainedPlaybook as ExplainedPlaybookSchema, Replay as ReplaySchema } from '../contract/api-explain.ts';
 import { GRAPH_MEDIA, type GraphFormat, Graph as GraphSchema } from '../contract/api-graph.ts';
 import {
@@ -237,11 +243,11 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     plugins: () => list('plugins', PluginSchema, {}, {}),
     connectors: () => list('connectors', ConnectorSchema, {}, {}),
     resetConnector: (name: string) =>
-      call({ method: 'POST', path: within('connectors', name, 'reset') }, ConnectorSchema),
+      call({ method: 'POST', path: within('connectors', name, 'reset') }, ConnectorReset),
 
     stopState: () => get(within('stop'), StopStateSchema),
-    stop: (form: v.InferInput<typeof StopForm>) => post(within('stop'), form, StopStateSchema),
-    releaseStop: () => call({ method: 'DELETE', path: within('stop') }, StopStateSchema),
+    stop: (form: v.InferInput<typeof StopForm>) => post(within('stop'), form, StopTurned),
+    releaseStop: () => call({ method: 'DELETE', path: within('stop') }, StopTurned),
 
     incidents: (
       filter: { readonly state?: string | undefined; readonly severity?: string | undefined },

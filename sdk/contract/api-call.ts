@@ -23,6 +23,10 @@ export const Connector = v.object({
 });
 export type Connector = v.InferOutput<typeof Connector>;
 
+/** `changed` says whether the request did it; false: it was so already. Older servers do not say. */
+const changed = { changed: v.optional(v.boolean()) };
+export const ConnectorReset = v.object({ ...Connector.entries, ...changed });
+
 const Stop = v.object({
   reason: v.string(),
   by: Principal,
@@ -39,5 +43,7 @@ export const StopState = v.object({
   machine: v.nullable(Stop),
 });
 export type StopState = v.InferOutput<typeof StopState>;
+/** After the switch of the org was turned. */
+export const StopTurned = v.object({ ...StopState.entries, ...changed });
 
 export const StopForm = v.strictObject({ reason: Sentence });

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { Connector, StopForm, StopState } from './api-call.ts';
+import { Connector, ConnectorReset, StopForm, StopState, StopTurned } from './api-call.ts';
 import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import { Graph, GraphEdge, GraphNode } from './api-graph.ts';
 import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
@@ -167,6 +167,8 @@ const PluginAction = v.object({
   idempotent: v.picklist(['key', 'check', 'no']),
   /** Whether it says first what it would touch. */
   plan: v.boolean(),
+  /** What a step gives it under `with`. Older servers do not say; what fits each is checked when a run has bound it. */
+  parameters: v.optional(v.array(v.object({ name: v.string(), required: v.boolean() }))),
 });
 /** A plugin as the org has it now. `digest` covers module and manifest. */
 export const Plugin = v.object({
@@ -246,6 +248,7 @@ export const API_SCHEMAS = {
   CancelForm,
   CloseForm,
   Connector,
+  ConnectorReset,
   ExplainedPlaybook,
   Finding,
   Graph,
@@ -288,6 +291,7 @@ export const API_SCHEMAS = {
   StepError,
   StopForm,
   StopState,
+  StopTurned,
   StoredEvent,
   TimelineEntry,
   TokenForm,

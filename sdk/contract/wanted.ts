@@ -25,8 +25,29 @@ const isOurs = (message: string): boolean => !message.startsWith('Invalid ');
 /** The end of a sentence that begins with "expected", such as `one of: low, moderate, high, critical`. */
 export function wantedOf({ type, expected, message }: v.BaseIssue<unknown>): string {
   if (isOurs(message)) return message;
-  if (type.endsWith('_length')) return `a length ${expected}`;
+  if (type.endsWith('_length')) return `a length of ${inWords(expected ?? '')}`;
   if (type === 'integer') return 'a whole number';
-  const words = (expected ?? 'another value').replaceAll(/[()"]/g, '').split(' | ');
+  const words = (expected ?? 'another value').replaceAll(/[()]/g, '').split(' | ').map(inWords);
   return words.length > 1 ? `one of: ${words.join(', ')}` : words.join('');
+}
+
+/** The types and bounds of valibot, which name them as code does. A literal stands in quotes there, and here without. */
+const WORDS: Readonly<Record<string, string>> = {
+  Object: 'an object of keys and values',
+  Array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  boolean: 'true or false',
+  null: 'nothing (null)',
+};
+const BOUNDS: Readonly<Record<string, string>> = {
+  '>=': 'at least ',
+  '<=': 'at most ',
+  '>': 'more than ',
+  '<': 'less than ',
+};
+
+function inWords(expected: string): string {
+  const word = Object.hasOwn(WORDS, expected) ? WORDS[expected] : undefined;
+  return word ?? expected.replace(/^(?:>=|<=|>|<)(?=-?[0-9])/, (sign) => BOUNDS[sign] ?? sign).replaceAll('"', '');
 }

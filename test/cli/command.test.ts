@@ -222,6 +222,26 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: samples.incident,
   },
+  'incident show, newest first': {
+    args: ['incident', 'show', 'INC-4711'],
+    answers: {
+      [`GET ${ORG}/incidents/INC-4711`]: data({
+        ...samples.incident,
+        timeline: [
+          { ...samples.incident.timeline[0], seq: 17 },
+          { ...samples.incident.timeline[0], seq: 18 },
+        ],
+      }),
+    },
+    says: ['  18     blocked at the edge\n2026-11-23 14:33:40Z  updated contained  system:engine  note '],
+    json: {
+      ...samples.incident,
+      timeline: [
+        { ...samples.incident.timeline[0], seq: 17 },
+        { ...samples.incident.timeline[0], seq: 18 },
+      ],
+    },
+  },
   'incident list': {
     args: ['incident', 'list', '--severity', 'high', '--limit', '1'],
     answers: { [`GET ${ORG}/incidents`]: data([samples.incidentRow], null) },
@@ -299,8 +319,8 @@ const rows: Readonly<Record<string, Row>> = {
     args: ['plugin', 'list'],
     answers: { [`GET ${ORG}/plugins`]: data([samples.plugin], null) },
     says: [
-      `edge-firewall/block  contain  write   key     1.2.0    ${DIGEST.slice(7, 19)}  no\n`,
-      'edge-firewall/list   enrich   read    -       1.2.0',
+      `edge-firewall/block  contain  write   key     1.2.0    ${DIGEST.slice(7, 19)}  no     ip [for]\n`,
+      `edge-firewall/list   enrich   read    -       1.2.0    ${DIGEST.slice(7, 19)}  no\n`,
     ],
     json: [samples.plugin],
   },
@@ -315,8 +335,20 @@ const rows: Readonly<Record<string, Row>> = {
   },
   'connector reset': {
     args: ['connector', 'reset', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/reset`]: data({ ...samples.connectors[1], changed: true }) },
+    says: ['connector http-json of acme was open and is closed now: its next calls are made\n'],
+    json: { ...samples.connectors[1], changed: true },
+  },
+  'connector reset (closed)': {
+    args: ['connector', 'reset', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/reset`]: data({ ...samples.connectors[1], changed: false }) },
+    says: ['connector http-json of acme was closed already: its next calls are made\n'],
+    json: { ...samples.connectors[1], changed: false },
+  },
+  'connector reset (by a server that does not say)': {
+    args: ['connector', 'reset', 'http-json'],
     answers: { [`POST ${ORG}/connectors/http-json/reset`]: data(samples.connectors[1]) },
-    says: ['connector http-json of acme is closed'],
+    says: ['connector http-json of acme is closed: its next calls are made\n'],
     json: samples.connectors[1],
   },
   stop: {
@@ -329,6 +361,18 @@ const rows: Readonly<Record<string, Row>> = {
       'reason  it bans our own\n',
     ],
     json: samples.stopped,
+  },
+  'stop (again)': {
+    args: ['stop', '--reason', 'another reason'],
+    answers: { [`POST ${ORG}/stop`]: data({ ...samples.stopped, changed: false }) },
+    says: ['acme was stopped before; the first reason stays\n', 'reason  it bans our own\n'],
+    json: { ...samples.stopped, changed: false },
+  },
+  'stop release (again)': {
+    args: ['stop', 'release'],
+    answers: { [`DELETE ${ORG}/stop`]: data({ ...samples.released, changed: false }) },
+    says: ['acme was not stopped\n'],
+    json: { ...samples.released, changed: false },
   },
   'stop show (of the machine)': {
     args: ['stop', 'show'],
@@ -574,6 +618,24 @@ test('playbook lint checks the files that are there, and says which are not: 2',
 });
 
 describe('refusals', () => {
+  test.each([
+    [['run', 'show', RUN_ID], 'run'],
+    [['approval', 'show', APPROVAL_ID], 'approval'],
+    [['incident', 'show', 'INC-1'], 'incident'],
+    [['playbook', 'show', 'contain-c2'], 'playbook'],
+    [['trigger', 'stop', 'contain-c2/c2-seen', '--reason', 'x'], 'trigger'],
+    [['connector', 'reset', 'edge'], 'connector'],
+    [['secret', 'remove', 'edge'], 'secret'],
+    [['token', 'revoke', '0123456789abcdef'], 'token'],
+  ])('%j: what is not there is named, and how to list what is', async (args, thing) => {
+    server.answers({});
+    const ran = await run(args);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain(
+      `There is no ${thing} of this name or id in the org acme: \`interlock ${thing} list\` shows those that there are.`,
+    );
+  });
+
   test.each<[string, Reply, number, string]>([
     [
       'a problem about the thing is a no, with what to mend',
@@ -626,4 +688,19 @@ describe('refusals', () => {
       ...said,
     });
   });
+});
+
+test('an older Node is told which one is needed, before it meets a file that it cannot read', async () => {
+  const old = (version: string) =>
+    `data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"${version}"}})`;
+  server.answers({ 'GET /v1/whoami': data(samples.whoami) });
+  const ran = await run(['whoami'], { node: ['--no-strip-types', '--import', old('20.20.2')] });
+  expect(ran).toEqual({
+    code: 2,
+    stdout: '',
+    stderr:
+      'interlock: this needs Node 26 or newer, and runs on 20.20.2. The project brings its own: in its folder, ' +
+      'run `npx interlock`.\n',
+  });
+  expect(await run(['whoami'], { node: ['--import', old('100.0.0')] })).toMatchObject({ code: 0, stderr: '' });
 });

@@ -58,6 +58,33 @@ describe('event send', () => {
     );
   });
 
+  test.each([
+    ['stopped', 'the trigger or the org was stopped: '],
+    ['burst', 'more matches came than its burst limit allows\n'],
+    ['cooldown', 'its cooldown: a run for the same thing had been started a short time before\n'],
+    ['rate', 'as many runs as its rate allows had been started\n'],
+    ['concurrency', 'as many runs of the playbook were under way as its concurrency allows\n'],
+    ['queue_full', 'as many runs waited already as may wait\n'],
+  ])('what was suppressed says by what, as it was when the event came: %s', async (reason, says) => {
+    const [first] = samples.receipt.triggers;
+    const triggers = [{ ...first, outcome: 'suppressed', reason, run: null }];
+    server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, triggers }] }) });
+    const ran = await run(['event', 'send'], { input: cloudEvent });
+    expect(ran.stdout).toContain(`suppressed  -    ${says}`);
+  });
+
+  test('--wait follows the runs that the event woke as well', async () => {
+    const triggers = samples.receipt.triggers.slice(1);
+    const receipt = { ...samples.receipt, triggers, woke: [{ run: RUN_ID, step: 'reply' }] };
+    server.answers({
+      [`POST ${ORG}/events`]: data({ events: [receipt] }),
+      [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun),
+    });
+    const ran = await run(['event', 'send', '--wait'], { input: cloudEvent });
+    expect(ran.code).toBe(1);
+    expect(ran.stdout).toContain(`  ${RUN_ID} waited for it at reply\nrun ${RUN_ID} failed in part`);
+  });
+
   test('--wait ends with its time: 2, what the run waits for, once, and how to go on', async () => {
     server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.waitingRun) });
     const ran = await run(['event', 'send', '-', '--wait', '2s'], { input: cloudEvent });

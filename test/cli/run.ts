@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import manifest from '../../sdk/package.json' with { type: 'json' };
 
 /**
  * Runs the real command as a child process, with an environment of its own. Whatever it does, it must not print the
@@ -9,7 +10,8 @@ export const SECRET = 'zq7Lw0Yk3uXc9Vb5Nn1Mm8Jj2Hh4Gg6Ff0Dd3Ss5Aa7';
 export const TOKEN = `ilk_acme_0123456789abcdef_${SECRET}`;
 
 const ROOT = join(import.meta.dirname, '..', '..');
-export const MAIN = join(ROOT, 'sdk', 'cli', 'main.ts');
+/** What the package installs as `interlock`. */
+export const MAIN = join(ROOT, 'sdk', manifest.bin.interlock);
 /** Compiled code is kept from one child to the next; it halves what each of them costs. */
 const COMPILED = join(ROOT, 'node_modules', '.cache', 'interlock-cli');
 
@@ -27,6 +29,8 @@ export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
   readonly cwd?: string;
+  /** Options of Node itself. */
+  readonly node?: readonly string[];
   /** Called with the process once it runs. */
   readonly started?: (child: ChildProcess) => void;
 };
@@ -37,7 +41,10 @@ export async function interlock(args: readonly string[], options: RunOptions = {
     ...(options.url === undefined ? {} : { INTERLOCK_URL: options.url }),
     ...options.env,
   };
-  const child = spawn(process.execPath, [MAIN, ...args], { env, cwd: options.cwd ?? import.meta.dirname });
+  const child = spawn(process.execPath, [...(options.node ?? []), MAIN, ...args], {
+    env,
+    cwd: options.cwd ?? import.meta.dirname,
+  });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

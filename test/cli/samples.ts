@@ -387,7 +387,18 @@ export const plugin: Plugin = {
   digest: DIGEST,
   granted: false,
   actions: [
-    { action: 'block', title: 'Block', effect: 'write', types: ['contain'], idempotent: 'key', plan: true },
+    {
+      action: 'block',
+      title: 'Block',
+      effect: 'write',
+      types: ['contain'],
+      idempotent: 'key',
+      plan: true,
+      parameters: [
+        { name: 'ip', required: true },
+        { name: 'for', required: false },
+      ],
+    },
     { action: 'list', title: 'List', effect: 'read', types: ['enrich'], idempotent: 'no', plan: false },
   ],
 };

@@ -87,14 +87,14 @@ test('it is still open for the next life of the kernel, whose first call finds o
 
 test('a person closes it by hand, on the record', async () => {
   await untilOpen();
-  expect(await standIn.kernel.connectors.reset(OPERATOR, 'nothing')).toBe(false);
+  expect(await standIn.kernel.connectors.reset(OPERATOR, 'nothing')).toBeNull();
   expect(await standIn.kernel.connectors.reset(OPERATOR, 'target')).toBe(true);
   expect(connector()).toMatchObject({ breaker: { state: 'closed' } });
   const before = standIn.calls();
   await tried();
   expect(standIn.calls()).toBe(before + 1);
   // Of one that is closed there is nothing to record.
-  await standIn.kernel.connectors.reset(OPERATOR, 'target');
+  expect(await standIn.kernel.connectors.reset(OPERATOR, 'target')).toBe(false);
   expect(kindsOf('breaker.')).toEqual(['breaker.opened system:worker', 'breaker.closed reset principal:operator']);
 });
 

@@ -145,10 +145,10 @@ test('what waited for a release that came while no kernel ran goes on with the n
 test('who stops what is stopped, or releases what is not, changes nothing', async () => {
   await standIn.kernel.stops.release(OPERATOR);
   await stop();
-  await standIn.kernel.stops.engage(OPERATOR, 'another reason');
+  expect(await standIn.kernel.stops.engage(OPERATOR, 'another reason')).toMatchObject({ changed: false });
   expect(standIn.kernel.stops.show(ORG).org).toMatchObject({ reason: 'it bans our own', by: 'operator' });
-  await standIn.kernel.stops.release(OPERATOR);
-  await standIn.kernel.stops.release(OPERATOR);
+  expect(await standIn.kernel.stops.release(OPERATOR)).toMatchObject({ changed: true });
+  expect(await standIn.kernel.stops.release(OPERATOR)).toMatchObject({ changed: false });
   const kinds = [...standIn.kernel.auditExport(ORG).lines].map((line) => JSON.parse(line).kind as string);
   expect(kinds.filter((kind) => kind.startsWith('stop.'))).toEqual(['stop.engaged', 'stop.released']);
   expect(standIn.kernel.stops.show(ORG).org).toMatchObject({ released: { by: 'operator' } });

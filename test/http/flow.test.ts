@@ -453,7 +453,7 @@ test('a connector is shown as it is, and closed by hand; one that is not there i
   const closed = { state: 'closed', since: null, retryAt: null, inFlight: 0, waiting: 0, limit: 32 };
   expect(list.data).toMatchObject([{ connector: 'probe', ...closed }]);
   const reset = (name: string) => house.ask('operator@acme', 'POST', `/v1/orgs/acme/connectors/${name}/reset`);
-  expect((await reset('probe')).data).toMatchObject({ connector: 'probe', ...closed, failures: 0 });
+  expect((await reset('probe')).data).toMatchObject({ connector: 'probe', ...closed, failures: 0, changed: false });
   for (const name of ['webhook', 'constructor', '%00']) expect((await reset(name)).status).toBe(404);
 });
 
@@ -463,11 +463,14 @@ test('while the org is stopped its events are taken in and start nothing', async
     stopped: true,
     org: { reason: 'it bans our own', by: 'operator@acme', released: null },
     machine: null,
+    changed: true,
   });
+  expect((await ask('POST', { reason: 'another' })).data).toMatchObject({ stopped: true, changed: false });
   const receipt = await house.publish('look.seen');
   const look = receipt.triggers.find((one: { playbook: string }) => one.playbook === 'look');
   expect(look).toMatchObject({ outcome: 'suppressed', reason: 'stopped', run: null });
   expect((await ask('DELETE')).data).toMatchObject({ stopped: false, org: { released: { by: 'operator@acme' } } });
+  expect((await ask('DELETE')).data).toMatchObject({ stopped: false, changed: false });
   expect((await ask('GET')).data).toMatchObject({ stopped: false });
   expect((await runOf(started(await house.publish('look.seen')))).data.state).toBe('completed');
 });

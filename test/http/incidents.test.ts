@@ -192,6 +192,7 @@ describe('a person', () => {
       '404 not-found',
       '403 forbidden',
     ]);
+    expect(answers[0]?.json.detail).toBe('It is closed, and may become triaged. Nothing was changed.');
     expect(house.records().slice(before)).toMatchObject([{ kind: 'access.refused' }]);
   });
 });

@@ -22,6 +22,8 @@ import { openContract, publishedOf } from './contract.ts';
 export const ACME = 'acme' as OrgId;
 export const GLOBEX = 'globex' as OrgId;
 
+const BAN = { type: 'object', required: ['ip'], properties: { ip: {}, host: {} } };
+
 export const PROBE: PluginManifest = v.parse(v.any(), {
   apiVersion: 'interlock/plugin/v1',
   name: 'probe',
@@ -32,11 +34,11 @@ export const PROBE: PluginManifest = v.parse(v.any(), {
     [
       { name: 'look', effect: 'read', plan: false, types: ['enrich'] },
       { name: 'wait', effect: 'none', plan: false, types: ['enrich'] },
-      { name: 'ban', effect: 'write', plan: true, types: ['contain'] },
+      { name: 'ban', effect: 'write', plan: true, types: ['contain'], input: BAN },
       { name: 'push', effect: 'write', plan: false, types: ['notify', 'webhook'] },
-    ].map(({ name, effect, plan, types }) => [
+    ].map(({ name, effect, plan, types, input = { type: 'object' } }) => [
       name,
-      { title: name, types, effect, plan, idempotent: 'no', rollback: false, input: { type: 'object' }, output: {} },
+      { title: name, types, effect, plan, idempotent: 'no', rollback: false, input, output: {} },
     ]),
   ),
 });

@@ -223,6 +223,10 @@ describe('lists by name', () => {
     ]);
     const ban = data[0].actions.find(({ action }: { action: string }) => action === 'ban');
     expect(ban).toMatchObject({ effect: 'write', types: ['contain'], plan: expect.any(Boolean) });
+    expect(ban.parameters).toEqual([
+      { name: 'ip', required: true },
+      { name: 'host', required: false },
+    ]);
   });
 });
 

@@ -23,12 +23,12 @@ export const connectorRoutes = ({ kernel }: { readonly kernel: Kernel }): readon
     operation: 'resetConnector',
     summary: 'Close the circuit breaker of a connector: its next calls are made',
     access: 'connector.reset',
-    answer: { status: 200, description: 'The connector after it.', schema: envelope(Api.Connector) },
+    answer: { status: 200, description: 'The connector after it.', schema: envelope(Api.ConnectorReset) },
     async handle({ by, context }) {
       const name = context.req.param('connector') ?? '';
-      const isThere = await kernel.connectors.reset(by, name);
-      const connector = isThere && kernel.connectors.list(by.org).find((one) => one.name === name);
-      return connector ? data(connectorView(connector)) : problem('not-found');
+      const changed = await kernel.connectors.reset(by, name);
+      const connector = kernel.connectors.list(by.org).find((one) => one.name === name);
+      return changed !== null && connector ? data({ ...connectorView(connector), changed }) : problem('not-found');
     },
   }),
 ];

@@ -6,6 +6,7 @@ import { IncidentId } from '../../../sdk/contract/api-word.ts';
 import { INCIDENT_STATES, SEVERITIES } from '../../../sdk/contract/incident-word.ts';
 import type { OrgId } from '../../base/id.ts';
 import type { Kernel } from '../../flow/kernel.ts';
+import { movesFrom } from '../../incident/incident.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
 import { listPage, paging } from '../paging.ts';
@@ -96,7 +97,10 @@ export function incidentRoutes({ kernel }: { readonly kernel: Kernel }): readonl
         if (id === undefined) return problem('not-found');
         const noted = await kernel.incidents.note(by, id, body);
         if (noted.ok) return show(by.org, id);
-        return problem(noted.error.kind === 'not_found' ? 'not-found' : 'incident-state');
+        if (noted.error.kind === 'not_found') return problem('not-found');
+        const { from } = noted.error;
+        const detail = `It is ${from}, and may become ${movesFrom(from).join(' or ')}. Nothing was changed.`;
+        return problem('incident-state', { detail });
       },
     }),
   ];

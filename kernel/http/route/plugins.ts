@@ -1,6 +1,7 @@
 import type * as Api from '../../../sdk/contract/api.ts';
 import { listOf, Plugin } from '../../../sdk/contract/api.ts';
-import { stepTypesOf } from '../../../sdk/contract/plugin.ts';
+import { type ActionManifest, stepTypesOf } from '../../../sdk/contract/plugin.ts';
+import { isObject } from '../../base/json.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import { page } from '../answer.ts';
 import { type Route, route } from '../route.ts';
@@ -25,7 +26,15 @@ const pluginView = ({ name, digest, manifest, granted }: ReturnType<Kernel['plug
   digest,
   granted,
   actions: Object.entries(manifest.actions).map(([action, declared]) => {
-    const { title, effect, idempotent, plan } = declared;
-    return { action, title, effect, types: [...stepTypesOf(declared)], idempotent, plan };
+    const { title, effect, idempotent, plan, input } = declared;
+    const parameters = parametersOf(input);
+    return { action, title, effect, types: [...stepTypesOf(declared)], idempotent, plan, parameters };
   }),
 });
+
+/** Those that the schema of an action names. */
+function parametersOf({ properties, required }: ActionManifest['input']) {
+  const needed: readonly unknown[] = Array.isArray(required) ? required : [];
+  const named = isObject(properties) ? Object.keys(properties) : [];
+  return named.map((name) => ({ name, required: needed.includes(name) }));
+}
