@@ -127,6 +127,9 @@ async function listRuns(options: ListOptions): Promise<Ending> {
   if (options.json) sayJson(rows.value);
   else if (rows.value.length === 0) say('no runs');
   else say(table(['RUN', 'STATE', 'PLAYBOOK', 'STARTED', 'ENDED', 'REMARKS'], rows.value.map(runRow)));
+  // A row of this list does not have it: it would have to be written whenever a run begins to wait for something else.
+  if (!options.json && rows.value.some((row) => row.state === 'waiting'))
+    note('`interlock run open` shows what each run waits for');
   return fine;
 }
 

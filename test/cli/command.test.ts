@@ -593,6 +593,16 @@ describe('trigger replay', () => {
 });
 
 describe('lists', () => {
+  test.each([
+    ['one that waits', [samples.summary], true],
+    ['none that waits', [samples.completed], false],
+  ])('a list of runs with %s: where it is told for what', async (_name, runs, isTold) => {
+    server.answers({ [`GET ${ORG}/runs`]: data(runs, null) });
+    const people = await run(['run', 'list']);
+    expect(people.stderr).toBe(isTold ? '`interlock run open` shows what each run waits for\n' : '');
+    expect((await run(['run', 'list', '--json'])).stderr).toBe('');
+  });
+
   test('take as many rows as asked for from as many pages as that takes', async () => {
     const pages = [data([samples.summary], 'c1'), data([samples.completed], 'c2'), data([samples.summary], null)];
     server.answers({ [`GET ${ORG}/runs`]: pages as never });
