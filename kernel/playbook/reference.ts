@@ -119,8 +119,8 @@ function bindText(text: string, scope: Scope, budget: Budget, encode: Encode): R
     if (fault) return '';
     const reference = parseReference(inner);
     const value = reference && follow(scope, reference);
-    // The word null is no part of anybody's text.
-    if (value === undefined || value === null || typeof value === 'object') {
+    // A null is of the type object as well: the word is no part of anybody's text.
+    if (value === undefined || typeof value === 'object') {
       const kind = Array.isArray(value) ? 'list' : isObject(value) ? 'object' : 'missing';
       fault = { kind, reference: inner.trim() };
       return '';
