@@ -1,10 +1,13 @@
 import type { Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { toOrgId, toRunId } from '../base/id.ts';
 import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
+import { own } from '../base/own.ts';
+import type { UnixMs } from '../base/time.ts';
 import type { WaitStep } from '../playbook/graph.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Row, Store, Write } from '../port/store.ts';
 import { judge } from '../rule/judge.ts';
+import { awaitedBy } from '../run/open-work.ts';
 import { waitKey } from '../run/scope.ts';
 import { type Facts, factsOf } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
@@ -16,9 +19,9 @@ import type { Registry } from './registry.ts';
 import { openSweep } from './sweep.ts';
 
 /**
- * Events that steps wait for. A step waits from the moment in which its turn is staged: what is accepted after that
- * wakes it. That the event came is a row in the event's own commit; the run is told afterwards, and again, also after a
- * crash, until it has moved on. One event wakes a step, the first.
+ * Events that steps wait for. A step waits from the moment in which its turn is staged until its time is over: what is
+ * accepted in between wakes it, whatever anyone looks at first. That the event came is a row in the event's own commit;
+ * the run is told afterwards, and again, also after a crash, until it has moved on. One event wakes a step, the first.
  */
 /** What an event is for the steps that wait for it, whoever they are. */
 type Wanted = { readonly key: Digest; readonly taken: JsonObject };
@@ -43,7 +46,7 @@ export type Arrivals = ReturnType<typeof openArrivals>;
 export function openArrivals(deps: {
   store: Store;
   ledger: Pick<Ledger, 'read' | 'healthy'>;
-  driver: Pick<Driver, 'submit'>;
+  driver: Pick<Driver, 'submit' | 'load'>;
   registry: Pick<Registry, 'graph'>;
   clock: Clock;
   report: (defect: unknown) => void;
@@ -56,6 +59,12 @@ export function openArrivals(deps: {
   const waitOf = (org: OrgId, { playbook, digest, step }: Awaited): WaitFor | undefined => {
     const found = registry.graph(org, playbook, digest)?.steps.get(step);
     return found?.kind === 'wait' && found.wait.kind === 'event' ? found.wait : undefined;
+  };
+
+  /** What is due first happens first: a step whose time is over waits for its timer only. */
+  const isInTime = (org: OrgId, run: RunId, step: StepRunId, now: UnixMs): boolean => {
+    const found = own(driver.load(org, run)?.steps ?? {}, step);
+    return found?.state === 'open' && found.waitsFor === 'event' && now < found.until;
   };
 
   const tell = async ({ key, value }: Row): Promise<boolean> => {
@@ -102,10 +111,12 @@ export function openArrivals(deps: {
       awaited.of(org).revision !== revision || passed.some((key) => awaited.isWanted(org, key)),
 
     /** The steps that wait at this moment; they wait no more. Stage what is made of them before anything else can run. */
-    claim(org: OrgId, { wanted }: Found): readonly Arrival[] {
+    claim(org: OrgId, { wanted }: Found, now: UnixMs): readonly Arrival[] {
       const arrivals: Arrival[] = [];
       for (const { key, taken } of wanted)
-        for (const { run, step } of awaited.claim(org, key, WOKEN - arrivals.length))
+        for (const { run, step } of awaited.claim(org, key, WOKEN - arrivals.length, (each) =>
+          isInTime(org, each.run, each.step, now),
+        ))
           arrivals.push({ run, step, taken });
       return arrivals;
     },
@@ -113,6 +124,17 @@ export function openArrivals(deps: {
     /** The rows by which the event's commit says that it came. */
     rowsOf: (org: OrgId, came: Came, arrivals: readonly Arrival[]): readonly Write[] =>
       arrivals.map((arrival) => wakeRow(org, came, arrival)),
+
+    /** Before a run is told what is due: of events that came while it still waited, whether or not it was told of them. */
+    async tellRun(org: OrgId, id: RunId): Promise<void> {
+      const rows = [...awaitedBy(driver.load(org, id)).keys()].flatMap((step): Row[] => {
+        const key = KEYS.wake(org, id, step);
+        const value = ledger.read(key);
+        return value === undefined ? [] : [{ key, value }];
+      });
+      // What goes wrong is reported by the sweep, and keeps nothing that is due from the run.
+      await Promise.allSettled(rows.map(tell));
+    },
 
     /** After the event's commit. What goes wrong is done again by the sweep. */
     wake(org: OrgId, came: Came, arrivals: readonly Arrival[]): void {

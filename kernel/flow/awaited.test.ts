@@ -23,7 +23,8 @@ const names = (waiting: readonly { readonly run: RunId; readonly step: StepRunId
 
 function open(claimed: readonly string[] = []) {
   const awaited = openAwaited((_, run, step) => claimed.includes(`${run}/${step}`));
-  const claim = (key: string, org = ACME, most = 256) => names(awaited.claim(org, key as never, most));
+  const claim = (key: string, org = ACME, most = 256, mayWake: (one: { run: RunId }) => boolean = () => true) =>
+    names(awaited.claim(org, key as never, most, mayWake));
   const shapes = (org = ACME) =>
     awaited.of(org).shapes.map(({ digest, step, waiting }) => `${digest}/${step} ${waiting}`);
   return { ...awaited, claim, shapes };
@@ -44,6 +45,13 @@ it('gives at most as many as are asked for, and the others to the next event', (
   const { noted, claim } = open();
   for (const id of ['r1', 'r2', 'r3']) noted(runOf(id, { a: 'k' }));
   expect([claim('k', ACME, 2), claim('k', ACME, 2), claim('k', ACME, 2)]).toEqual(['r1/a r2/a', 'r3/a', '']);
+});
+
+it('passes over those that it may not wake, which wait on', () => {
+  const { noted, claim } = open();
+  for (const id of ['r1', 'r2', 'r3']) noted(runOf(id, { a: 'k' }));
+  expect(claim('k', ACME, 1, ({ run }) => run !== 'r1')).toBe('r2/a');
+  expect(claim('k')).toBe('r1/a r3/a');
 });
 
 it('follows a run from turn to turn', () => {

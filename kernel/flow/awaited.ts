@@ -79,11 +79,11 @@ export function openAwaited(isClaimed: (org: OrgId, run: RunId, step: StepRunId)
     has: (org: OrgId, run: RunId, step: StepRunId, key: Digest): boolean =>
       orgs.get(org)?.byKey.get(key)?.has(idOf(run, step)) ?? false,
 
-    /** Takes out steps that wait for it, those first that have waited longest. */
-    claim(org: OrgId, key: Digest, most: number): readonly Waiting[] {
+    /** Takes out steps that wait for it and that it may wake, those first that have waited longest. */
+    claim(org: OrgId, key: Digest, most: number, mayWake: (waiting: Waiting) => boolean): readonly Waiting[] {
       const waiting = orgs.get(org)?.byKey.get(key);
       if (!waiting) return [];
-      const claimed = [...waiting].slice(0, most);
+      const claimed = [...waiting].filter(([, each]) => mayWake(each)).slice(0, most);
       for (const [id] of claimed) waiting.delete(id);
       if (waiting.size === 0) orgs.get(org)?.byKey.delete(key);
       return claimed.map(([, each]) => each);

@@ -266,7 +266,7 @@ export function openIngest(deps: {
       return { ...told, ...(rest.outcome === 'matched' && { outcome: 'error' }), ...result };
     });
     const told = toldOf(outcomes);
-    const arrived = arrivals.claim(by.org, found);
+    const arrived = arrivals.claim(by.org, found, now);
     const came = { event: id, by: by.id };
     const woke = arrived.map(({ run, step }) => ({ run, step }));
     const stored: StoredEvent = {

@@ -70,12 +70,12 @@ export function openKernel(ports: Ports): Kernel {
     scheduler,
     report,
   });
-  const timers = openTimers({ store, ledger, driver, clock, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
   const feed = openFeed({ store, ledger, scheduler });
   const inFlight = openRunsInFlight();
   const arrivals = openArrivals({ store, ledger, driver, registry, clock, report });
+  const timers = openTimers({ store, ledger, driver, tellRun: arrivals.tellRun, clock, report });
   const openWork = openOpenWork({
     store,
     query,

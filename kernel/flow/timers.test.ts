@@ -31,6 +31,7 @@ async function world(bad: number, stays: 'throws' | 'refused' | 'healed' = 'thro
     store,
     ledger: { healthy: () => state.healthy },
     driver: { submit },
+    tellRun: async () => undefined,
     clock,
     report: (defect) => void reported.push(defect),
   });

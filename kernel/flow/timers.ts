@@ -1,4 +1,4 @@
-import { toOrgId, toRunId } from '../base/id.ts';
+import { type OrgId, type RunId, toOrgId, toRunId } from '../base/id.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import type { Driver } from './drive.ts';
@@ -14,10 +14,12 @@ export function openTimers(deps: {
   store: Store;
   ledger: Pick<Ledger, 'healthy'>;
   driver: Pick<Driver, 'submit'>;
+  /** Tells a run what came before it was due. */
+  tellRun: (org: OrgId, run: RunId) => Promise<void>;
   clock: Clock;
   report: (defect: unknown) => void;
 }) {
-  const { driver, ...rest } = deps;
+  const { driver, tellRun, ...rest } = deps;
   return openSweep({
     ...rest,
     span: (now) => ({ from: within('!timer').from, to: KEYS.timersUntil(now) }),
@@ -25,7 +27,9 @@ export function openTimers(deps: {
       const [, , orgName = '', runName = ''] = key.split('/');
       const org = toOrgId(orgName);
       const run = toRunId(runName);
-      return org !== undefined && run !== undefined && (await driver.submit(org, run, { kind: 'timer' })).ok;
+      if (!org || !run) return false;
+      await tellRun(org, run);
+      return (await driver.submit(org, run, { kind: 'timer' })).ok;
     },
   });
 }

@@ -152,9 +152,10 @@ const WAITING = PLAYBOOK.replace(
   - id: verdict
     type: wait
     event: { match: { /case: "{{ inputs.ip }}" }, take: { says: /says } }
-    timeout: 1h
+    timeout: 10m
 `,
 );
+const WAIT_MS = 600_000;
 const verdict = (says: string) => ({
   ...EVENT,
   sourceId: says,
@@ -197,6 +198,37 @@ describe('a step that waits for an event', () => {
       (state) => state === 'completed',
     );
     expect(outputOf(id)).toMatchObject({ says: 'first' });
+  });
+
+  test('is woken by an event that was accepted in time, whatever becomes due before that is on disk', async () => {
+    const started = await standIn.kernel.ingest(SENDER, EVENT);
+    const id = (started.ok && started.value.triggers[0]?.run) as RunId;
+    const release = record.hold();
+    const woke = standIn.kernel.ingest(SENDER, verdict('in time'));
+    await tick();
+    standIn.clock.advance(WAIT_MS);
+    for (let i = 0; i < 5; i++) await tick();
+    release();
+    expect(await woke).toMatchObject({ ok: true, value: { woke: [{ run: id, step: 'verdict' }] } });
+    await until(
+      async () => standIn.run(id)?.ended,
+      (ended) => ended !== null,
+    );
+    expect(standIn.run(id)?.state).toBe('completed');
+    expect(outputOf(id)).toMatchObject({ says: 'in time' });
+  });
+
+  test('is not woken by an event that comes when its time is over, however late anyone looks', async () => {
+    const started = await standIn.kernel.ingest(SENDER, EVENT);
+    const id = (started.ok && started.value.triggers[0]?.run) as RunId;
+    standIn.clock.advance(WAIT_MS);
+    const late = await standIn.kernel.ingest(SENDER, verdict('late'));
+    expect(late).toMatchObject({ ok: true, value: { woke: [] } });
+    await until(
+      async () => standIn.run(id)?.ended,
+      (ended) => ended !== null,
+    );
+    expect(step(id)).toMatchObject({ state: 'failed' });
   });
 
   test('whose event was accepted before a crash is woken after it, and by no other event', async () => {
