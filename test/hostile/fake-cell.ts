@@ -27,6 +27,8 @@ const request = (id: number) =>
 
 let calls = 0;
 let loads = 0;
+/** Loads since the last call. */
+let inARow = 0;
 /** What each takeover does with a call. */
 const MODES: Readonly<Record<string, (id: number, envelope: string) => unknown>> = {
   honest: (id, envelope) => reply(id, envelope),
@@ -75,6 +77,13 @@ const MODES: Readonly<Record<string, (id: number, envelope: string) => unknown>>
     }
     reply(id, `${loads}`);
   },
+  async 'dies-warming-up'(id, envelope) {
+    if (envelope === 'wait') {
+      request(id);
+      pipe.receive();
+    }
+    reply(id, envelope);
+  },
   escape: async (id) => reply(id, JSON.stringify(await reach())),
 };
 
@@ -118,9 +127,11 @@ for (;;) {
   const payload = Buffer.from(frame.payload);
   if (frame.kind === KIND.load) {
     loads++;
+    if (mode === 'dies-warming-up' && ++inARow > 1) process.exit(3);
     pipe.send(KIND.loaded, frame.id, new Uint8Array(0));
   } else if (frame.kind === KIND.call) {
     calls++;
+    inARow = 0;
     await MODES[mode ?? 'honest']?.(frame.id, payload.toString('utf8', PAYLOAD_AT - 1));
   }
 }

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
-import type { OrgId } from '../../kernel/base/id.ts';
+import { digestOf } from '../../kernel/base/digest.ts';
+import type { Digest, OrgId } from '../../kernel/base/id.ts';
 import { type Cells, openCells } from './cells.ts';
 import { childrenOf, isAlive } from './processes.ts';
 
@@ -62,6 +63,32 @@ describe('a cell that has gone over', () => {
     void cells.call(echo, 'wait', { broker: () => new Promise(() => undefined) });
     const inTheNewCell = { org: 'globex' as OrgId };
     expect(await cells.call(echo, '', inTheNewCell)).toMatchObject({ kind: 'replied', reply: '2' });
+  });
+
+  it('tells-loads: a cell that joins compiles no more than it can hold', async () => {
+    const cells = takenOver('tells-loads', { min: 2, max: 3 });
+    for (const org of ['acme', 'globex'] as OrgId[]) {
+      const names = Array.from({ length: 16 }, (_, i) => digestOf(`${org} ${i}`));
+      for (const name of names) await cells.host.load(name, new Uint8Array(8), { sealed: false });
+      const broker = vi.fn(() => new Promise<never>(() => undefined));
+      void cells.call(names[15] as Digest, 'wait', { org, broker });
+      await vi.waitFor(() => expect(broker).toHaveBeenCalled());
+    }
+    const other = { org: 'initech' as OrgId };
+    expect(await cells.call(digestOf('globex 15'), '', other)).toMatchObject({ kind: 'replied', reply: '16' });
+  });
+
+  it('dies-warming-up: what a cell dies of before it serves is left out of the next, which comes all the same', async () => {
+    const cells = takenOver('dies-warming-up', { max: 2 });
+    const loaded = [await cells.load('echo')];
+    await cells.call(loaded[0] as Digest, 'between');
+    loaded.push(await cells.load('variables'));
+    const held = cells.call(loaded[1] as Digest, 'wait', { broker: () => new Promise(() => undefined) });
+    const globex = { org: 'globex' as OrgId };
+    expect(await cells.call(loaded[0] as Digest, 'served', globex)).toMatchObject({ kind: 'replied', reply: 'served' });
+    expect(cells.host.stats()).toMatchObject({ cells: 2, respawns: 1 });
+    await cells.close();
+    await held;
   });
 
   it('two-results: the first one counts, the cell is replaced', async () => {

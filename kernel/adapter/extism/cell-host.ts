@@ -26,7 +26,8 @@ import { type CallTask, type CellModule, culpritOf, type LoadTask, onBehalfOf, t
  *   fill the queue for another: its bound is per org.
  * - P5 while several orgs call, the same holds of the cells that there are: nobody waits for a cell to start because
  *   another org holds all the others.
- * - P6 a cell that joins has compiled what the others run: no call waits for that.
+ * - P6 a cell that joins has compiled what the others run: no call waits for that. What one did not survive to compile
+ *   is left to the call that needs it, and its own cell: a module keeps no cell from joining.
  */
 
 const BOOT_BACKOFF_MS = 100;
@@ -47,6 +48,8 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     sharing.isShared() ? cells.filter(isServing).length : options.max,
   );
   const givenTo = new Map<Cell, Task>();
+  /** What no cell compiles before it serves: one ended with it. */
+  const unfit = new WeakSet<CellModule>();
   let lastId = 0;
   let respawns = 0;
   let bootFaults = 0;
@@ -86,9 +89,9 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   }
 
   function start(): void {
-    // Not after a cell that never got ready: it may have been the compiling.
-    const inUse =
-      bootFaults > 0 ? [] : [...modules.values()].filter((module) => cells.some((each) => each.holds(module)));
+    const inUse = [...modules.values()].filter(
+      (module) => !unfit.has(module) && cells.some((each) => each.holds(module)),
+    );
     const cell: Cell = startCell(command, inUse, {
       free: () => {
         takeBack(cell);
@@ -119,6 +122,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
       return;
     }
     if (end.unstarted) waiting.pushFirst(onBehalfOf(end.unstarted), end.unstarted);
+    if (end.warming) unfit.add(end.warming);
     if (end.culprit) kills.note(end.culprit, Date.now());
     if (end.bootFault === undefined) bootFaults = 0;
     else if (++bootFaults >= BOOT_FAULTS_MAX && !cells.some(isServing)) giveUp(end.bootFault);

@@ -36,6 +36,8 @@ export type CellEnd = {
   readonly unstarted: Task | undefined;
   /** Why the cell never got ready. */
   readonly bootFault: string | undefined;
+  /** What it compiled at its end, if that was before it served. It had begun well. */
+  readonly warming: CellModule | undefined;
 };
 
 export type Cell = {
@@ -71,9 +73,9 @@ const ABORTED: Ending = { kind: 'aborted' };
 const OVERRAN: Ending = { kind: 'overran', deadline: 'hard' };
 const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no plugin call can send; it was ended.' };
 
-/** @param warm Modules that it compiles before it is ready, so that no call waits for that. */
+/** @param warm Modules that it compiles before it is ready, as many as it holds, so that no call waits for that. */
 export function startCell(command: CellCommand, warm: readonly CellModule[], events: CellEvents): Cell {
-  const cold = [...warm];
+  const cold = warm.slice(-MODULES_MAX);
   const modules = new Set<CellModule>();
   let phase: ReturnType<Cell['phase']> = 'starting';
   /** When it came into its phase, on the clock of `performance.now()`. */
@@ -134,9 +136,7 @@ export function startCell(command: CellCommand, warm: readonly CellModule[], eve
 
   function onDeadline(): void {
     if (hasEnded()) return;
-    if (phase === 'starting') end(ABORTED, { bootFault: 'A module took too long to compile.' });
-    else if (loading)
-      end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: culpritOf(task) });
+    if (loading) end({ kind: 'crashed', reason: 'The module took too long to compile.' }, { culprit: culpritOf(task) });
     // Waiting for an answer is not the module's doing.
     else if (task?.kind === 'call' && phase === 'blocked') cutOff(task, OVERRAN);
     else end(OVERRAN, { culprit: culpritOf(task) });
@@ -150,15 +150,16 @@ export function startCell(command: CellCommand, warm: readonly CellModule[], eve
 
   function end(ending: Ending, why: Partial<CellEnd>): void {
     if (hasEnded()) return;
+    const warming = phase === 'starting' ? loading : undefined;
     phase = 'ended';
     disarm();
     child.kill();
     if (task && task !== why.unstarted) settle(task, denied === undefined ? ending : refused(denied));
-    events.ended({ culprit: why.culprit, unstarted: why.unstarted, bootFault: why.bootFault });
+    events.ended({ culprit: why.culprit, unstarted: why.unstarted, bootFault: why.bootFault, warming });
   }
 
   function onExit(exit: CellExit): void {
-    if (phase === 'starting') end(ABORTED, { bootFault: exit.text });
+    if (phase === 'starting') end(ABORTED, loading ? {} : { bootFault: exit.text });
     // The cell gave itself up over the call before, which it had answered; it has not read the present one.
     else if (exit.stateLeft && requests === 0) end(ABORTED, { culprit: previous, unstarted: task });
     else end({ kind: 'crashed', reason: exit.text }, { culprit: culpritOf(task) });
