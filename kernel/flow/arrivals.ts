@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Rule } from '../../sdk/contract/rule.ts';
 import type { Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { toOrgId, toRunId } from '../base/id.ts';
 import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
@@ -7,6 +9,7 @@ import type { WaitStep } from '../playbook/graph.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Row, Store, Write } from '../port/store.ts';
 import { judge } from '../rule/judge.ts';
+import { inTurns } from '../rule/turns.ts';
 import { awaitedBy } from '../run/open-work.ts';
 import { waitKey } from '../run/scope.ts';
 import { type Facts, factsOf } from '../trigger/evaluate.ts';
@@ -25,14 +28,15 @@ import { openSweep } from './sweep.ts';
  */
 /** What an event is for the steps that wait for it, whoever they are. */
 type Wanted = { readonly key: Digest; readonly taken: JsonObject };
-/** As found; `passed`: keys for which nobody waited, so that nothing more was asked. */
+/** As found; `asked`: keys for which somebody waited; `passed`: those for which nobody did, so that no rule was asked. */
 export type Found = {
   readonly wanted: readonly Wanted[];
+  readonly asked: ReadonlySet<Digest>;
   readonly passed: readonly Digest[];
   readonly revision: number;
 };
 /** Of an event that wakes nobody. */
-export const NOT_AWAITED: Found = { wanted: [], passed: [], revision: 0 };
+export const NOT_AWAITED: Found = { wanted: [], asked: new Set(), passed: [], revision: 0 };
 export type Arrival = { readonly run: RunId; readonly step: StepRunId; readonly taken: JsonObject };
 /** The event, and who sent it. */
 type Came = { readonly event: EventId; readonly by: PrincipalId };
@@ -40,6 +44,8 @@ type Wake = Came & { readonly taken: JsonObject };
 
 /** Steps that one event may wake; more of them wait for another event, or for their time to be over. */
 const WOKEN = 256;
+/** Steps for which the key of an event is made before others have their turn: less than a millisecond. */
+const SHAPES_PER_TURN = 64;
 
 export type Arrivals = ReturnType<typeof openArrivals>;
 
@@ -59,6 +65,13 @@ export function openArrivals(deps: {
   const waitOf = (org: OrgId, { playbook, digest, step }: Awaited): WaitFor | undefined => {
     const found = registry.graph(org, playbook, digest)?.steps.get(step);
     return found?.kind === 'wait' && found.wait.kind === 'event' ? found.wait : undefined;
+  };
+
+  /** The wait, and the key that this event has for it; undefined where it has none. */
+  const keyFor = (org: OrgId, event: NormalEvent, shape: Awaited): Keyed | undefined => {
+    const wait = waitOf(org, shape);
+    const values = wait && valuesAt(event.data, Object.keys(wait.match));
+    return values && { wait, key: waitKey(shape.digest, shape.step, values) };
   };
 
   /** What is due first happens first: a step whose time is over waits for its timer only. */
@@ -91,24 +104,31 @@ export function openArrivals(deps: {
     /** What the event would be to steps that wait. Slow part, no side effect. */
     async find(org: OrgId, event: NormalEvent): Promise<Found> {
       const { revision, shapes } = awaited.of(org);
-      const wanted: Wanted[] = [];
-      const passed: Digest[] = [];
-      let facts: Facts | undefined;
-      for (const shape of shapes) {
-        const wait = waitOf(org, shape);
-        const values = wait && valuesAt(event.data, Object.keys(wait.match));
-        if (!wait || !values) continue;
-        const key = waitKey(shape.digest, shape.step, values);
-        facts ??= factsOf(event);
-        if (!awaited.isWanted(org, key)) passed.push(key);
-        else if (await holds(wait, facts)) wanted.push({ key, taken: takenOf(wait, event) });
+      const keyed: Keyed[] = [];
+      for (const [index, shape] of shapes.entries()) {
+        const found = keyFor(org, event, shape);
+        if (found) keyed.push(found);
+        if (index % SHAPES_PER_TURN === SHAPES_PER_TURN - 1) await setImmediate();
       }
-      return { wanted, passed, revision };
+      const isWanted = ({ key }: Keyed) => awaited.isWanted(org, key);
+      const { true: asked = [], false: passed = [] } = Object.groupBy(keyed, (each) => `${isWanted(each)}`);
+      const facts = factsOf(event);
+      const wanted: Wanted[] = [];
+      for await (const turn of inTurns(asked, ({ wait }) => wait.where ?? SMALLEST))
+        for (const { wait, key } of turn)
+          if (await holds(wait, facts)) wanted.push({ key, taken: takenOf(wait, event) });
+      return { wanted, asked: new Set(asked.map(({ key }) => key)), passed: passed.map(({ key }) => key), revision };
     },
 
     /** Steps have begun to wait since, for which the event has to be looked at again. */
-    haveMoved: (org: OrgId, { passed, revision }: Found): boolean =>
-      awaited.of(org).revision !== revision || passed.some((key) => awaited.isWanted(org, key)),
+    haveMoved(org: OrgId, event: NormalEvent, { asked, passed, revision }: Found): boolean {
+      if (passed.some((key) => awaited.isWanted(org, key))) return true;
+      // Of the steps that were not waited at only those matter for which this is the event: others begin to wait all the time.
+      return awaited.since(org, revision).some((shape) => {
+        const found = keyFor(org, event, shape);
+        return found !== undefined && !asked.has(found.key) && awaited.isWanted(org, found.key);
+      });
+    },
 
     /** The steps that wait at this moment; they wait no more. Stage what is made of them before anything else can run. */
     claim(org: OrgId, { wanted }: Found, now: UnixMs): readonly Arrival[] {
@@ -143,6 +163,10 @@ export function openArrivals(deps: {
   };
 }
 
+/** Stands for the work on a step that asks no rule. */
+const SMALLEST: Rule = { fact: 'event', path: '', operator: 'equal', value: true };
+
+type Keyed = { readonly wait: WaitFor; readonly key: Digest };
 type WaitFor = Extract<WaitStep['wait'], { kind: 'event' }>;
 
 function wakeRow(org: OrgId, came: Came, { run, step, taken }: Arrival): Row {

@@ -10,8 +10,8 @@ import type { Run } from '../run/state.ts';
 /** A step of a playbook that some run waits at: what is asked of an event is bounded by these, not by the runs. */
 export type Awaited = { readonly playbook: string; readonly digest: Digest; readonly step: StepId };
 type Waiting = { readonly run: RunId; readonly step: StepRunId };
-/** `waiting`: how many steps of runs do. */
-type Shape = Awaited & { waiting: number };
+/** `waiting`: how many steps of runs do; `since`: the revision that it came with. */
+type Shape = Awaited & { waiting: number; readonly since: number };
 type OfOrg = {
   readonly shapes: Map<string, Shape>;
   readonly byKey: Map<Digest, Map<string, Waiting>>;
@@ -37,8 +37,8 @@ export function openAwaited(isClaimed: (org: OrgId, run: RunId, step: StepRunId)
     const known = of.shapes.get(id);
     if (known) known.waiting++;
     else {
-      of.shapes.set(id, { ...shape, waiting: 1 });
       of.revision++;
+      of.shapes.set(id, { ...shape, waiting: 1, since: of.revision });
     }
     const waiting = of.byKey.get(key) ?? new Map<string, Waiting>();
     of.byKey.set(key, waiting.set(idOf(run.id, step), { run: run.id, step }));
@@ -70,6 +70,12 @@ export function openAwaited(isClaimed: (org: OrgId, run: RunId, step: StepRunId)
     of(org: OrgId): { readonly shapes: readonly Shape[]; readonly revision: number } {
       const of = orgs.get(org);
       return of ? { shapes: [...of.shapes.values()], revision: of.revision } : NOTHING;
+    },
+
+    /** Those that were not waited at when it had this revision. */
+    since(org: OrgId, revision: number): readonly Shape[] {
+      const of = orgs.get(org);
+      return of && of.revision !== revision ? [...of.shapes.values()].filter(({ since }) => since > revision) : [];
     },
 
     /** Whether a step waits for the event with this key. */

@@ -114,7 +114,7 @@ export function openIngest(deps: {
       // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
       // repeat, and what was judged by triggers or incidents that have moved is judged again.
       const haveMoved =
-        org.triggers.revision() !== revision || incidents.haveMoved() || arrivals.haveMoved(by.org, found);
+        org.triggers.revision() !== revision || incidents.haveMoved() || arrivals.haveMoved(by.org, event, found);
       if (read(KEYS.event(by.org, id)) !== undefined || haveMoved) continue;
       const taken = commit(taking, evaluated, matches, found);
       if (taken) return taken;
