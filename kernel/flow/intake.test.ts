@@ -103,6 +103,26 @@ it('lets others have their turn between the events of one request', async () => 
   expect(await turns(5)).toEqual(['noisy']);
 });
 
+it('goes on with a request that has begun before others of its org begin, and no more of them are read', async () => {
+  const scheduler = { ...processScheduler, worked: () => ({ workMs: 0, restMs: 0 }) };
+  const intake = openIntake({ clock: openManualClock(0), scheduler });
+  await intake.enter('quiet' as OrgId);
+  let open = 0;
+  let most = 0;
+  const batches = Array.from({ length: 3 * UNDER_WAY }, async () => {
+    const turn = await intake.enter('noisy' as OrgId);
+    most = Math.max(most, ++open);
+    for (let i = 0; i < 3; i++) {
+      if (i > 0) await turn?.again();
+      await setImmediate();
+    }
+    turn?.end();
+    open--;
+  });
+  await Promise.all(batches);
+  expect(most).toBeLessThanOrEqual(UNDER_WAY);
+});
+
 it('lets many in again when the others have been silent for a while', async () => {
   const { clock, enter, end, turns } = openQueue();
   enter('quiet');

@@ -55,9 +55,9 @@ export function openIntake(deps: {
       turns.take()?.begin();
     }
   };
-  const wait = (org: OrgId): Promise<void> => {
+  const wait = (org: OrgId, push: 'push' | 'pushFirst'): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    turns.push(org, { begin: resolve });
+    turns[push](org, { begin: resolve });
     next();
     return promise;
   };
@@ -68,7 +68,7 @@ export function openIntake(deps: {
       // It was alone until now: its limit has changed.
       if (before !== undefined) turns.review(before);
       if (turns.waitingOf(org) >= LIMITS.eventsWaitingPerOrg.value) return undefined;
-      await wait(org);
+      await wait(org, 'push');
       const end = () => {
         turns.done(org);
         next();
@@ -76,8 +76,9 @@ export function openIntake(deps: {
       return {
         end,
         again() {
-          end();
-          return wait(org);
+          turns.done(org);
+          // Before others of its org: what is read already is to be over before more is.
+          return wait(org, 'pushFirst');
         },
       };
     },
