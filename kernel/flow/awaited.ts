@@ -89,10 +89,15 @@ export function openAwaited(isClaimed: (org: OrgId, run: RunId, step: StepRunId)
     claim(org: OrgId, key: Digest, most: number, mayWake: (waiting: Waiting) => boolean): readonly Waiting[] {
       const waiting = orgs.get(org)?.byKey.get(key);
       if (!waiting) return [];
-      const claimed = [...waiting].filter(([, each]) => mayWake(each)).slice(0, most);
-      for (const [id] of claimed) waiting.delete(id);
+      const claimed: Waiting[] = [];
+      for (const [id, each] of waiting) {
+        if (claimed.length >= most) break;
+        if (!mayWake(each)) continue;
+        claimed.push(each);
+        waiting.delete(id);
+      }
       if (waiting.size === 0) orgs.get(org)?.byKey.delete(key);
-      return claimed.map(([, each]) => each);
+      return claimed;
     },
   };
 }
