@@ -120,6 +120,7 @@ async function reach(): Promise<string[]> {
 }
 
 if (mode === 'never-ready') throw new Error('this cell cannot start');
+if (mode === 'speaks-before-ready') request(1);
 pipe.send(KIND.ready, 0, new Uint8Array(0));
 if (mode === 'unasked-request') request(1);
 for (;;) {

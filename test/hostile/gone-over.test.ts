@@ -129,6 +129,11 @@ describe('a cell that has gone over', () => {
     await expect(cells.load('echo')).rejects.toThrow(/No cell can be started.*this cell cannot start/);
   });
 
+  it('speaks-before-ready: it never got ready, and is not started again and again', async () => {
+    const cells = takenOver('speaks-before-ready');
+    await expect(cells.load('echo')).rejects.toThrow(/No cell can be started.*what no cell sends/);
+  });
+
   it('that cannot even be spawned: the same', async () => {
     const cells = takenOver('honest', { wrapper: ['/nowhere/none'] });
     await expect(cells.load('echo')).rejects.toThrow(/No cell can be started.*ENOENT/);

@@ -177,7 +177,11 @@ export function startCell(command: CellCommand, warm: readonly CellModule[], eve
     return !hasEnded();
   }
 
-  const breach = () => end(BROKE_PROTOCOL, { culprit: culpritOf(task) });
+  function breach(): void {
+    const isBooting = phase === 'starting' && !loading;
+    if (isBooting) end(ABORTED, { bootFault: 'It sent what no cell sends before it is ready.' });
+    else end(BROKE_PROTOCOL, { culprit: culpritOf(task) });
+  }
 
   function onLoaded(fault: Buffer): void {
     loading = undefined;
