@@ -97,7 +97,9 @@ export function openArrivals(deps: {
   return {
     /** A run as it is staged, or after a restart. */
     noted: awaited.noted,
-    isAwaited: awaited.has,
+    /** Whether the event with this key would wake the step, or one that is on its way to the disk will. */
+    isAwaited: (org: OrgId, run: RunId, step: StepRunId, key: Digest): boolean =>
+      awaited.has(org, run, step, key) || ledger.read(KEYS.wake(org, run, step)) !== undefined,
     /** Tells runs that were not told, or did not move. Call it often. */
     sweep,
 

@@ -48,7 +48,7 @@ export function openOpenWork(deps: {
   driver: Pick<Driver, 'load'>;
   /** Whether the call of this step is carried out, or queued for it. */
   isCalled: (org: OrgId, run: RunId, step: StepRunId) => boolean;
-  /** Whether the event with this key would wake the step. */
+  /** Whether the event with this key would wake the step, or has come. */
   isAwaited: (org: OrgId, run: RunId, step: StepRunId, key: Digest) => boolean;
   clock: Clock;
 }) {
@@ -57,8 +57,7 @@ export function openOpenWork(deps: {
   const isUnderWay = ({ org, id, playbook }: Run, wait: Wait): boolean => {
     const { step } = wait;
     if (step === null) return store.get(KEYS.pending(org, playbook.name, id)) !== undefined;
-    if (wait.what === 'event')
-      return isAwaited(org, id, step, wait.key) || store.get(KEYS.wake(org, id, step)) !== undefined;
+    if (wait.what === 'event') return isAwaited(org, id, step, wait.key);
     if (wait.what === 'run') return driver.load(org, wait.child)?.ended === null;
     return isCalled(org, id, step);
   };

@@ -218,6 +218,18 @@ describe('a step that waits for an event', () => {
     expect(outputOf(id)).toMatchObject({ says: 'in time' });
   });
 
+  test('does not count as stuck while the commit of its event is on its way to the disk', async () => {
+    await standIn.kernel.ingest(SENDER, EVENT);
+    standIn.clock.advance(60_000);
+    const release = record.hold();
+    const woke = standIn.kernel.ingest(SENDER, verdict('on its way'));
+    await tick();
+    const { items } = standIn.kernel.openWork(ORG, {}, 10);
+    release();
+    await woke;
+    expect(items.map(({ standing }) => standing.kind)).toEqual(['moving']);
+  });
+
   test('is not woken by an event that comes when its time is over, however late anyone looks', async () => {
     const started = await standIn.kernel.ingest(SENDER, EVENT);
     const id = (started.ok && started.value.triggers[0]?.run) as RunId;
