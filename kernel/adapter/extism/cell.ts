@@ -62,6 +62,8 @@ type Ending = Distribute<CellOutcome>;
 
 const BOOT_DEADLINE_MS = 20_000;
 const LOAD_DEADLINE_MS = 10_000;
+/** After that a cell compiles nothing more before it serves: those who wait for it wait long enough. */
+const WARM_UP_MS = 2_000;
 /** For a call that was cut off, to end by itself. Ample, because its host lets it do nothing but return. */
 const CUT_OFF_GRACE_MS = 1_000;
 /** A cell forgets the module that it ran longest ago. */
@@ -76,6 +78,7 @@ const BROKE_PROTOCOL: Ending = { kind: 'crashed', reason: 'The cell sent what no
 /** @param warm Modules that it compiles before it is ready, as many as it holds, so that no call waits for that. */
 export function startCell(command: CellCommand, warm: readonly CellModule[], events: CellEvents): Cell {
   const cold = warm.slice(-MODULES_MAX);
+  const startedUp = performance.now();
   const modules = new Set<CellModule>();
   let phase: ReturnType<Cell['phase']> = 'starting';
   /** When it came into its phase, on the clock of `performance.now()`. */
@@ -248,7 +251,7 @@ export function startCell(command: CellCommand, warm: readonly CellModule[], eve
   }
 
   function warmUp(): void {
-    const next = cold.shift();
+    const next = performance.now() - startedUp < WARM_UP_MS ? cold.shift() : undefined;
     if (next) load(next);
     else rest();
   }
