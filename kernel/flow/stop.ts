@@ -41,6 +41,8 @@ export function openStops(deps: {
   machine: () => Promise<string | undefined>;
 }) {
   const { ledger, registry, store, clock, machine } = deps;
+  /** Turns of a switch that are on their way to the disk: whoever finds it turned already waits for them, too. */
+  const turning = new Map<string, Promise<void>>();
   let isLooking = false;
   let changed: (orgs: readonly OrgId[]) => void = () => undefined;
 
@@ -62,6 +64,7 @@ export function openStops(deps: {
       lifecycleRow(org, clock.now(), { type, subject: ref, data: { seq: seq + index, by: actor } }),
     );
     const durable = ledger.stage({ audit, rows: [{ key, value }, ...told] });
+    turning.set(key, durable);
     changed(orgs);
     return durable;
   };
@@ -85,7 +88,8 @@ export function openStops(deps: {
       const key = KEYS.stop(by.org);
       const actor = `principal:${by.id}`;
       const changed = !isEngaged(key);
-      if (changed) await turn(key, { reason, by: by.id, at: clock.now(), released: null }, [by.org], actor, 'org');
+      if (changed) turn(key, { reason, by: by.id, at: clock.now(), released: null }, [by.org], actor, 'org');
+      await turning.get(key);
       return { ...show(by.org), changed };
     },
 
@@ -93,10 +97,13 @@ export function openStops(deps: {
     async release(by: Principal): Promise<Turned> {
       const key = KEYS.stop(by.org);
       const stop = parse(ledger.read(key));
-      if (stop === null || stop.released !== null) return { ...show(by.org), changed: false };
-      const released = { by: by.id, at: clock.now() };
-      await turn(key, { ...stop, released }, [by.org], `principal:${by.id}`, 'org');
-      return { ...show(by.org), changed: true };
+      const changed = stop !== null && stop.released === null;
+      if (changed) {
+        const released = { by: by.id, at: clock.now() };
+        turn(key, { ...stop, released }, [by.org], `principal:${by.id}`, 'org');
+      }
+      await turning.get(key);
+      return { ...show(by.org), changed };
     },
 
     /** Does as the machine's own switch says now. Call it often; a look under way is not doubled. */

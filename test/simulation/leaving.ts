@@ -8,7 +8,7 @@ import { judgeAction } from '../../kernel/guardrail/verdict.ts';
 import type { Run, StepRun } from '../../kernel/run/state.ts';
 import type { Message } from './cells.ts';
 import { honoursKey, MANIFEST } from './orgs.ts';
-import type { World } from './world.ts';
+import type { Bare } from './world.ts';
 
 /**
  * R1, at the moment when a request is handed to the network: what is on the disk allows exactly this. Everything is judged
@@ -16,7 +16,7 @@ import type { World } from './world.ts';
  *
  * @param key the idempotency key of the request; null when it changes nothing.
  */
-export async function checkLeaving(world: World, message: Message, key: string | null): Promise<void> {
+export async function checkLeaving(world: Bare, message: Message, key: string | null): Promise<void> {
   const { watch, trace, disk } = world;
   const { attempt, op, action, parameters, plan } = message;
   const fail = (text: string) =>

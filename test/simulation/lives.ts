@@ -34,6 +34,7 @@ export function openLives(world: World, present: Present) {
     });
     life = mine;
     watch.acknowledged();
+    world.stops.began();
     mine.say('starts');
     const kernel: Kernel = openKernel({
       store: storeOf({

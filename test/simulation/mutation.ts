@@ -193,4 +193,32 @@ export const MUTATIONS: readonly Mutation[] = [
     by: '',
     breaks: ['R6', 'R8', 'defect'],
   },
+  {
+    name: 'an event starts a run while the org is stopped',
+    file: 'kernel/flow/admission.ts',
+    replace: 'if (before.stopped || ask.isStopped)',
+    by: 'if (before.stopped)',
+    breaks: ['stop'],
+  },
+  {
+    name: 'a run that goes on does not ask for the stop',
+    file: 'kernel/flow/drive.ts',
+    replace: 'stopped: isStopped(run.org),',
+    by: 'stopped: false,',
+    breaks: ['stop'],
+  },
+  {
+    name: 'what is under way goes on after a stop',
+    file: 'kernel/flow/worker.ts',
+    replace: 'call.isCutOff = true;\n        call.abort.abort();',
+    by: '',
+    breaks: ['stop'],
+  },
+  {
+    name: 'nobody tells the runs of a release',
+    file: 'kernel/flow/kernel.ts',
+    replace: 'for (const org of orgs) void resumeAll(org);',
+    by: 'void orgs;',
+    breaks: ['stop'],
+  },
 ];

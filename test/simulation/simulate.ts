@@ -40,6 +40,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   }
   time.after(spanMs, () => {
     faults.cease();
+    world.stops.cease();
     world.trace.say('troubles cease');
   });
 

@@ -76,6 +76,7 @@ export function egressOf(world: World, life: Life): EgressClient {
       if (request.signal?.aborted) return failed('unavailable', false);
       const key = request.headers['idempotency-key'] ?? '';
       world.leaving(message, unsafe ? key : null);
+      const answered = world.stops.leaving(org, what, request.signal);
       const fate = fateOf();
       const { arrives, answer: told } = fate;
       const leaves = arrives || told.kind === 'answered' || (told.kind === 'failed' && told.sent);
@@ -120,6 +121,7 @@ export function egressOf(world: World, life: Life): EgressClient {
       );
       request.signal?.addEventListener('abort', () => resolve(failed('unavailable', unsafe)));
       const answer = await promise;
+      answered();
       if (unsafe || answer.kind !== 'answered' || answer.status !== 200)
         trace.say(`target: ${what} ${request.method} is answered ${answerText(answer)}`);
       return answer;

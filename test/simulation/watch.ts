@@ -26,6 +26,8 @@ export type Watch = {
   isAhead(run: string): boolean;
   /** Told of every event of a run when it is on the disk. */
   listen(listener: (run: Run, event: RunEvent) => void): void;
+  /** Told of every row of an org as it is written, in the order in which the rows were staged. */
+  listenRows(listener: RowListener): void;
   /** A person votes: now, and whatever he is answered. */
   cast(ballot: Ballot): void;
   run(id: string): Run | undefined;
@@ -45,6 +47,9 @@ export type Watch = {
   hasEvent(org: string, event: string): boolean;
   wasLent(org: string, name: string, run: string, step: string): boolean;
 };
+
+/** `id` is what follows `what` in the key. */
+export type RowListener = (org: string, what: string, id: string, value: string | null) => void;
 
 /** By its call, by a check, or by a person. */
 const SUCCEEDS: readonly string[] = ['step-succeeded', 'step-checked', 'step-settled', 'step-by-hand'];
@@ -88,6 +93,7 @@ export function openWatch(deps: {
   /** Starts by what makes events repeats of each other: when the last of them was. */
   const started = new Map<string, { readonly at: number; readonly elapsed: number }>();
   const listeners: ((run: Run, event: RunEvent) => void)[] = [];
+  const rowListeners: RowListener[] = [];
   let commits = 0;
 
   const graphOf = ({ org, playbook: { name, digest } }: Run): Graph => {
@@ -190,6 +196,7 @@ export function openWatch(deps: {
         if (what === 'event' && !accepted.delete(id))
           fail('R5', `the event ${id} is stored without a record of its own`);
         // The rows of a commit stand in the order in which they were staged.
+        for (const listener of rowListeners) listener(org, what, key.slice(org.length + what.length + 2), value);
         if (what === 'playbook' && value) active.set(`${org} ${id}`, (JSON.parse(value) as PlaybookRecord).active);
         if (what !== 'turn' || value === null) continue;
         const turn = JSON.parse(value) as StoredTurn;
@@ -218,6 +225,7 @@ export function openWatch(deps: {
     acknowledged: () => ahead.clear(),
     isAhead: (run) => ahead.has(run),
     listen: (listener) => void listeners.push(listener),
+    listenRows: (listener) => void rowListeners.push(listener),
     cast: votes.cast,
     run: (id) => runs.get(id),
     runs: () => [...runs.values()],

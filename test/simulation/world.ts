@@ -9,6 +9,7 @@ import { checkLeaving } from './leaving.ts';
 import { makeOrg, type WorldOrg } from './orgs.ts';
 import { type MadePlaybook, makePlaybook } from './playbooks.ts';
 import { openRandom, type Random } from './random.ts';
+import { openStops, type Stops } from './stops.ts';
 import type { Deeds } from './targets.ts';
 import { openTime, type Time } from './time.ts';
 import { openTrace, type Trace } from './trace.ts';
@@ -22,6 +23,7 @@ export type World = {
   readonly faults: Faults;
   readonly disk: Disk;
   readonly watch: Watch;
+  readonly stops: Stops;
   readonly deeds: Deeds;
   readonly orgs: readonly WorldOrg[];
   /** The same in every org. */
@@ -45,6 +47,9 @@ export type World = {
   /** A run as the kernel has it is the run that its stored turns make. */
   compare(run: Run): void;
 };
+
+/** The world before anyone is in it. */
+export type Bare = Omit<World, 'stops'>;
 
 /** What the lives of the kernel tell the world. */
 export type Present = { kernel: Kernel | undefined; readonly egress: Map<string, EgressPolicy> };
@@ -86,7 +91,7 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
     elapsed: time.elapsed,
     windowOf: (name) => playbooks.find((one) => one.name === name)?.windowMs ?? null,
   });
-  const world: World = {
+  const world: Bare = {
     random,
     time,
     trace,
@@ -126,5 +131,5 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
         fail('R3', `${trace.name(run.id)} is another run in the kernel than on the disk, at turn ${run.version}`);
     },
   };
-  return world;
+  return { ...world, stops: openStops(world) };
 }
