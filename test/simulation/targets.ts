@@ -36,6 +36,8 @@ export function wasDone(deeds: Deeds, run: string, step: string): boolean {
   return false;
 }
 
+const REFUSED: readonly number[] = [400, 403, 409];
+
 type Fate = { readonly arrives: boolean; readonly answer: OutboundAnswer };
 
 export function egressOf(world: World, life: Life): EgressClient {
@@ -122,6 +124,8 @@ export function egressOf(world: World, life: Life): EgressClient {
       request.signal?.addEventListener('abort', () => resolve(failed('unavailable', unsafe)));
       const answer = await promise;
       answered();
+      // What the target refuses was not done: its author may have it sent again.
+      if (unsafe && leaves && answer.kind === 'answered' && REFUSED.includes(answer.status)) deed.sent--;
       if (unsafe || answer.kind !== 'answered' || answer.status !== 200)
         trace.say(`target: ${what} ${request.method} is answered ${answerText(answer)}`);
       return answer;
