@@ -75,7 +75,7 @@ function checkParent({ fail, trace, watch }: World, child: Run): void {
   const isDone = step.state === 'succeeded' || step.state === 'rolled_back';
   if (child.state !== 'completed' && isDone && !watch.isSettled(parent.id, step.id))
     fail('sub', `${trace.name(child.id)} is ${child.state}, and the step that started it has succeeded`);
-  const isLong = watch.endedAt(child.id) + LATE_MS < watch.endedAt(parent.id);
-  if (isLong && !watch.wasAnswered(parent.id, step.id) && child.ended?.reason !== 'cancelled')
+  const heardAt = watch.answeredAt(parent.id, step.id) ?? watch.endedAt(parent.id);
+  if (watch.endedAt(child.id) + LATE_MS < heardAt && child.ended?.reason !== 'cancelled')
     fail('sub', `${trace.name(child.id)} ended long before ${trace.name(parent.id)}, which never heard of it`);
 }

@@ -221,4 +221,25 @@ export const MUTATIONS: readonly Mutation[] = [
     by: 'void orgs;',
     breaks: ['stop'],
   },
+  {
+    name: 'any event of the right name wakes what waits',
+    file: 'kernel/flow/arrivals.ts',
+    replace: 'if (!where) return true;',
+    by: 'if (where) return true;',
+    breaks: ['wait'],
+  },
+  {
+    name: 'what waits is not known after a restart',
+    file: 'kernel/flow/kernel.ts',
+    replace: 'pending.turned(run);\n    arrivals.noted(run);\n    for',
+    by: 'pending.turned(run);\n    for',
+    breaks: ['wait'],
+  },
+  {
+    name: 'what was woken before a crash is not told after it',
+    file: 'kernel/flow/kernel.ts',
+    replace: 'await arrivals.takeUp();',
+    by: '',
+    breaks: ['wait'],
+  },
 ];

@@ -27,7 +27,7 @@ const PRODUCTIONS: Readonly<Record<string, { readonly weight: number; readonly m
   action: { weight: 8, make: actionStep },
   branch: { weight: 2, make: branchStep },
   update: { weight: 1, make: updateStep },
-  wait: { weight: 1, make: waitStep },
+  wait: { weight: 2, make: waitStep },
   approval: { weight: 1, make: approvalStep },
   playbook: { weight: 1, make: playbookStep },
   parallel: { weight: 1.5, make: parallelStep },
@@ -101,11 +101,9 @@ function waitStep(place: Place): Step {
     ...(random.chance(0.5) && { where: { fact: 'event', path: '/score', operator: 'greaterThan', value: 30 } }),
     ...(random.chance(0.5) && { take: { score: '/score' } }),
   };
-  const how = random.pick([
-    { for: random.pick(['1s', '2m', '2h']) },
-    { until: '2027-01-15T09:00:00Z' },
-    { event, ...(random.chance(0.6) && { timeout: random.pick(['30s', '20m']) }) },
-  ]);
+  const forEvent = { event, ...(random.chance(0.5) && { timeout: random.pick(['30s', '20m']) }) };
+  const forTime = random.pick([{ for: random.pick(['1s', '2m', '2h']) }, { until: '2027-01-15T09:00:00Z' }]);
+  const how = random.chance(0.65) ? forEvent : forTime;
   return { id, type: 'wait', ...how, ...onFailure(place) };
 }
 

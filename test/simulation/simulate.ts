@@ -4,6 +4,7 @@ import { openPeople } from './people.ts';
 import { openRandom } from './random.ts';
 import { openRules } from './rules.ts';
 import { openSenders } from './senders.ts';
+import { openWaitRules } from './waits.ts';
 import { openWorld, type Present } from './world.ts';
 
 /**
@@ -31,6 +32,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   const senders = openSenders(world);
   openPeople(world);
   openRules(world);
+  openWaitRules(world);
   for (let i = chance.below(4); i > 0; i--)
     time.after(world.instant(chance), () => void lives.current().crash('is killed'));
   for (let i = chance.below(3); i > 0; i--) time.after(world.instant(chance), () => void lives.stop());

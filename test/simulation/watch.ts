@@ -24,8 +24,8 @@ export type Watch = {
   acknowledged(): void;
   /** The run has moved on the disk, and the kernel does not know it yet. */
   isAhead(run: string): boolean;
-  /** Told of every event of a run when it is on the disk. */
-  listen(listener: (run: Run, event: RunEvent) => void): void;
+  /** Told of every event of a run when it is on the disk, with the number of its record. */
+  listen(listener: RunListener): void;
   /** Told of every row of an org as it is written, in the order in which the rows were staged. */
   listenRows(listener: RowListener): void;
   /** A person votes: now, and whatever he is answered. */
@@ -40,14 +40,15 @@ export type Watch = {
   isSettled(run: string, step: string): boolean;
   /** Number of the record that says that the step succeeded. */
   succeededAt(run: string, step: string): number;
-  /** The step has succeeded or failed, whatever became of it then. */
-  wasAnswered(run: string, step: string): boolean;
+  /** When the step first succeeded, failed, or was given up, in elapsed time, whatever became of it then. */
+  answeredAt(run: string, step: string): number | undefined;
   /** When the run ended, in elapsed time. */
   endedAt(run: string): number;
   hasEvent(org: string, event: string): boolean;
   wasLent(org: string, name: string, run: string, step: string): boolean;
 };
 
+export type RunListener = (run: Run, event: RunEvent, seq: number) => void;
 /** `id` is what follows `what` in the key. */
 export type RowListener = (org: string, what: string, id: string, value: string | null) => void;
 
@@ -89,10 +90,10 @@ export function openWatch(deps: {
   const settled = new Set<string>();
   const succeeded = new Map<string, number>();
   const ended = new Map<string, number>();
-  const answered = new Set<string>();
+  const answered = new Map<string, number>();
   /** Starts by what makes events repeats of each other: when the last of them was. */
   const started = new Map<string, { readonly at: number; readonly elapsed: number }>();
-  const listeners: ((run: Run, event: RunEvent) => void)[] = [];
+  const listeners: RunListener[] = [];
   const rowListeners: RowListener[] = [];
   let commits = 0;
 
@@ -123,9 +124,11 @@ export function openWatch(deps: {
       const record = records.get(turn.seq + index);
       if (record?.run !== id || record.tenant !== org || record.act !== digestOf(JSON.stringify(event)))
         fail('R5', `${name} ${event.kind} has no record of its own in the commit`);
-      for (const listener of listeners) listener(run, event);
+      for (const listener of listeners) listener(run, event, turn.seq + index);
       if (event.kind === 'run-ended') ended.set(id, elapsed());
-      if (event.kind === 'step-failed' || event.kind === 'step-succeeded') answered.add(`${id} ${event.step}`);
+      const over = event.kind === 'step-failed' || event.kind === 'step-succeeded' ? [event.step] : [];
+      for (const step of event.kind === 'steps-skipped' ? event.steps : over)
+        if (!answered.has(`${id} ${step}`)) answered.set(`${id} ${step}`, elapsed());
       if ('step' in event && SUCCEEDS.includes(event.kind)) succeeded.set(`${id} ${event.step}`, turn.seq + index);
       if (event.kind === 'run-started') onStart(run, turn.at);
       if (event.kind === 'step-settled' || event.kind === 'step-by-hand') settled.add(`${id} ${event.step}`);
@@ -234,7 +237,7 @@ export function openWatch(deps: {
     textAt: (id, version) => texts.get(id)?.[version - 1],
     isSettled: (run, step) => settled.has(`${run} ${step}`),
     succeededAt: (run, step) => succeeded.get(`${run} ${step}`) ?? -1,
-    wasAnswered: (run, step) => answered.has(`${run} ${step}`),
+    answeredAt: (run, step) => answered.get(`${run} ${step}`),
     endedAt: (run) => ended.get(run) ?? 0,
     hasEvent: (org, event) => disk.get(`${org}/event/${event}`) !== undefined,
     wasLent: (org, name, run, step) => lent.has(`${org} ${name} ${run} ${step}`),
