@@ -5,21 +5,17 @@ import type { Run } from '../../kernel/run/state.ts';
 import type { World } from './world.ts';
 
 /**
- * Steps that wait for an event: each is woken by what was taken in after its wait began and says what it waits for,
- * and by nothing else. All in the order in which it was staged, as the disk has it.
+ * Steps that wait for an event: each is woken by the first event that was taken in after its wait began and says what
+ * it waits for, and by no other. All in the order in which it was staged, as the disk has it.
  */
 type Wait = {
   readonly run: Run;
   readonly step: StepRunId;
   readonly seq: number;
-  readonly at: number;
-  /** Events that have woken it: more than one where they come before it has been told of the first. */
-  readonly woken: string[];
-  wokenAt: number;
+  woken: Woken | undefined;
 };
+type Woken = { readonly event: string; readonly at: number };
 
-/** An event may be looked at before the wait is on the disk, and reach the disk behind it: longer than any write takes. */
-const SLOW_MS = 10_000;
 /** Of a step that was woken: longer than any kernel is away, in elapsed time. */
 const LATE_MS = 600_000;
 
@@ -44,14 +40,14 @@ export function openWaitRules({ fail, trace, time, watch }: World): void {
     const name = `${trace.name(run.id)} ${wait.step}`;
     const { woken } = wait;
     if (event.kind !== 'step-succeeded') {
-      if (time.elapsed() > wait.wokenAt + LATE_MS) fail('wait', `${name} was woken and never went on`);
+      if (woken && time.elapsed() > woken.at + LATE_MS) fail('wait', `${name} was woken and never went on`);
       return;
     }
     const output = event.output as { readonly event?: string; readonly score?: number };
     const came = events.get(`${run.org} ${output.event}`);
     if (!came || !isWanted(wait, came)) return fail('wait', `${name} goes on by an event that it does not wait for`);
     if (came.seq < wait.seq) fail('wait', `${name} goes on by an event that was there before it waited`);
-    if (!woken.includes(came.id)) fail('wait', `${name} goes on by an event that is not said to have woken it`);
+    if (woken?.event !== came.id) fail('wait', `${name} goes on by an event that is not said to have woken it`);
     if (output.score !== undefined && output.score !== came.event.data.score)
       fail('wait', `${name} takes ${output.score} from an event that says ${came.event.data.score}`);
   };
@@ -64,14 +60,13 @@ export function openWaitRules({ fail, trace, time, watch }: World): void {
       stored.woke?.some((one) => one.run === run.id && one.step === step) ?? false;
     for (const wait of open.values()) {
       // What starts a run is taken in before it, and is no event that the run waits for.
-      const isRight = wait.run.org === org && stored.seq > wait.seq && isWanted(wait, stored);
-      const name = `${trace.name(wait.run.id)} ${wait.step}`;
-      if (isWoken(wait)) {
-        if (!isRight) fail('wait', `${name} is woken by ${trace.name(stored.id)}, for which it does not wait`);
-        if (wait.woken.length === 0) wait.wokenAt = time.elapsed();
-        wait.woken.push(stored.id);
-      } else if (isRight && wait.woken.length === 0 && time.elapsed() > wait.at + SLOW_MS)
-        fail('wait', `${name} is not woken by ${trace.name(stored.id)}, for which it waits`);
+      const isRight = wait.run.org === org && !wait.woken && stored.seq > wait.seq && isWanted(wait, stored);
+      if (isWoken(wait) !== isRight)
+        fail(
+          'wait',
+          `${trace.name(wait.run.id)} ${wait.step} is ${isRight ? 'not ' : ''}woken by ${trace.name(stored.id)}`,
+        );
+      if (isWoken(wait)) wait.woken = { event: stored.id, at: time.elapsed() };
     }
     for (const { run, step } of stored.woke ?? [])
       if (!open.has(`${run} ${step}`)) fail('wait', `${trace.name(run)} ${step} is woken, and does not wait`);
@@ -85,7 +80,7 @@ export function openWaitRules({ fail, trace, time, watch }: World): void {
     if (!('step' in event)) return;
     const key = `${run.id} ${event.step}`;
     if (event.kind === 'step-opened' && event.open.waitsFor === 'event')
-      open.set(key, { run, step: event.step, seq, at: time.elapsed(), woken: [], wokenAt: Infinity });
+      open.set(key, { run, step: event.step, seq, woken: undefined });
     else over(key, run, event);
   });
 }
