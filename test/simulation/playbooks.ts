@@ -194,6 +194,11 @@ export type MadePlaybook = {
   /** Another version, which nobody has activated yet. */
   readonly other: string | null;
   readonly windowMs: number | null;
+  /** What becomes of a repeat within the window. */
+  readonly repeat: 'drop' | 'coalesce' | 'queue' | 'restart';
+  readonly cooldownMs: number | null;
+  readonly rate: { readonly most: number; readonly ms: number } | null;
+  readonly concurrency: { readonly limit: number; readonly over: 'queue' | 'drop' } | null;
   /** Playbooks that its steps may start. */
   readonly subs: readonly string[];
 };
@@ -201,7 +206,20 @@ export type MadePlaybook = {
 /** JSON is YAML, so the document is written as JSON. */
 export function makePlaybook(name: string, random: Random, subs: readonly string[] = []): MadePlaybook {
   const windowMs = random.chance(0.5) ? random.pick([10_000, 600_000]) : null;
-  const dedup = windowMs && { dedup: { key: ['/finding'], window: `${windowMs / 1_000}s`, repeat: 'coalesce' } };
+  const paced = random.fork('pace');
+  const repeat = paced.pick(['drop', 'coalesce', 'queue', 'restart'] as const);
+  const cooldownMs = paced.chance(0.15) ? paced.pick([20_000, 600_000]) : null;
+  const rate = paced.chance(0.15) ? { most: 1 + paced.below(2), ms: paced.pick([60_000, 3_600_000]) } : null;
+  const concurrency = paced.chance(0.25)
+    ? { limit: 1 + paced.below(2), over: paced.pick(['queue', 'queue', 'drop'] as const) }
+    : null;
+  const dedup = windowMs && { dedup: { key: ['/finding'], window: `${windowMs / 1_000}s`, repeat } };
+  const limits = (cooldownMs || rate) && {
+    limits: {
+      ...(cooldownMs && { cooldown: { key: ['/finding'], for: `${cooldownMs / 1_000}s` } }),
+      ...(rate && { rate: `${rate.most}/${rate.ms === 60_000 ? 'm' : 'h'}` }),
+    },
+  };
   const document = {
     apiVersion: 'interlock/v1',
     kind: 'Playbook',
@@ -214,14 +232,16 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
         on: 'event',
         where: { fact: 'event', path: '/kind', operator: 'in', value: random.pick([['c2'], ['c2', 'malware']]) },
         ...dedup,
+        ...limits,
       },
     ],
     inputs: { ip: '/ip', finding: '/finding', hosts: '/hosts' },
     steps: makeSteps(random, subs),
     timeout: random.pick(['1m', '10m', '1h', '4h']),
+    ...(concurrency && { concurrency }),
   };
   const other = random.chance(0.2) ? otherVersion(JSON.stringify(document), random, subs) : null;
-  return { name, text: JSON.stringify(document), other, windowMs, subs };
+  return { name, text: JSON.stringify(document), other, windowMs, repeat, cooldownMs, rate, concurrency, subs };
 }
 
 /** Other steps; the trigger and its window stay, because they say what is a repeat. */

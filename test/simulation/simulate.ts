@@ -1,5 +1,6 @@
 import { checkEnd } from './end.ts';
 import { openLives } from './lives.ts';
+import { openPaceRules } from './pace.ts';
 import { openPeople } from './people.ts';
 import { openRandom } from './random.ts';
 import { openRules } from './rules.ts';
@@ -31,6 +32,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   const lives = openLives(world, present);
   const senders = openSenders(world);
   openPeople(world);
+  openPaceRules(world);
   openRules(world);
   openWaitRules(world);
   for (let i = chance.below(4); i > 0; i--)

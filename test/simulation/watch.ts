@@ -75,7 +75,7 @@ export function openWatch(deps: {
   trace: Trace;
   fail: Fail;
   elapsed: () => number;
-  /** The dedup window of a playbook, in milliseconds. */
+  /** The time in which a repeat starts nothing, of a playbook, in milliseconds. */
   windowOf: (playbook: string) => number | null;
 }): Watch {
   const { disk, trace, fail, elapsed, windowOf } = deps;

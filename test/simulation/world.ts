@@ -30,7 +30,12 @@ export type World = {
   readonly playbooks: readonly MadePlaybook[];
   /** When somebody does something: anywhere in the span, and often when others do something, too. */
   instant(random: Random): number;
-  readonly clock: { now(): ReturnType<typeof unixMs>; set(byMs: number): void };
+  readonly clock: {
+    now(): ReturnType<typeof unixMs>;
+    set(byMs: number): void;
+    /** How often it was set. */
+    sets(): number;
+  };
   /** An invariant is broken. The first one is what the world ends with. */
   fail(rule: string, text: string): void;
   violation(): { readonly rule: string; readonly text: string } | undefined;
@@ -63,6 +68,7 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
   const busy = Array.from({ length: 4 }, () => random.below(spanMs));
   const disk = openDisk();
   let offset = 0;
+  let sets = 0;
   const firstDue = () => {
     const [row] = disk.range({ from: '!timer/', to: '!timer0', limit: 1 });
     return row && Math.max(0, Number(row.key.split('/')[1]) - START - offset);
@@ -89,7 +95,10 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
     trace,
     fail,
     elapsed: time.elapsed,
-    windowOf: (name) => playbooks.find((one) => one.name === name)?.windowMs ?? null,
+    windowOf(name) {
+      const made = playbooks.find((one) => one.name === name);
+      return made?.repeat === 'drop' || made?.repeat === 'coalesce' ? made.windowMs : null;
+    },
   });
   const world: Bare = {
     random,
@@ -106,8 +115,10 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
       now: () => unixMs(START + Math.floor(time.elapsed()) + offset),
       set(byMs) {
         offset += byMs;
+        sets++;
         trace.say(`the clock is set ${byMs < 0 ? 'back' : 'forward'} by ${Math.abs(byMs)} ms`);
       },
+      sets: () => sets,
     },
     fail,
     violation: () => violation,
