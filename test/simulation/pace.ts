@@ -30,10 +30,16 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
     list.filter((one) => at < one.at + ms && time.elapsed() < one.elapsed + ms);
 
   const onStart = (run: Run, made: MadePlaybook, isPending: boolean) => {
-    const at = run.startedAt;
     // A clock that was set forward has made old what is not; what it may repeat then is not asked here.
     if (set !== clock.sets()) started.clear();
     set = clock.sets();
+    if (run.trigger === 'seen') onSeen(run, made, isPending);
+    if (isPending) pending.set(run.id, { after: undefined, at: time.elapsed(), ...pending.get(run.id) });
+    else begin(run, made);
+  };
+
+  const onSeen = (run: Run, made: MadePlaybook, isPending: boolean) => {
+    const at = run.startedAt;
     const name = trace.name(run.id);
     const list = started.get(lineOf(run)) ?? [];
     const thing = String(run.inputs.finding);
@@ -50,7 +56,6 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
     list.push({ run: run.id, thing, at, elapsed: time.elapsed() });
     started.set(lineOf(run), list);
     if (isPending) pending.set(run.id, { after, at: time.elapsed() });
-    else begin(run, made);
   };
 
   const isUnderWay = (id: string) => going.has(id) || pending.has(id);

@@ -1,5 +1,6 @@
 import { type ActionName, BEHAVIOURS, MANIFEST } from './orgs.ts';
 import type { Random } from './random.ts';
+import type { Schedule } from './schedules.ts';
 
 /**
  * Playbooks from a grammar: random, and valid by construction. A new kind of step is one more production below, and what
@@ -199,6 +200,7 @@ export type MadePlaybook = {
   readonly cooldownMs: number | null;
   readonly rate: { readonly most: number; readonly ms: number } | null;
   readonly concurrency: { readonly limit: number; readonly over: 'queue' | 'drop' } | null;
+  readonly schedule: Schedule | null;
   /** Playbooks that its steps may start. */
   readonly subs: readonly string[];
 };
@@ -213,6 +215,22 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
   const concurrency = paced.chance(0.25)
     ? { limit: 1 + paced.below(2), over: paced.pick(['queue', 'queue', 'drop'] as const) }
     : null;
+  const schedule: Schedule | null = paced.chance(0.2)
+    ? {
+        minutes: paced.pick([
+          [1, 2],
+          [0, 1, 5, 30],
+          [1, 20, 40],
+        ]),
+        missed: paced.pick(['skip', 'once', 'all'] as const),
+      }
+    : null;
+  const due = schedule && {
+    id: 'due',
+    on: 'schedule',
+    cron: `${schedule.minutes.join(',')} 8 15 1 *`,
+    missed: schedule.missed,
+  };
   const dedup = windowMs && { dedup: { key: ['/finding'], window: `${windowMs / 1_000}s`, repeat } };
   const limits = (cooldownMs || rate) && {
     limits: {
@@ -234,6 +252,7 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
         ...dedup,
         ...limits,
       },
+      ...(due ? [due] : []),
     ],
     inputs: { ip: '/ip', finding: '/finding', hosts: '/hosts' },
     steps: makeSteps(random, subs),
@@ -241,7 +260,18 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
     ...(concurrency && { concurrency }),
   };
   const other = random.chance(0.2) ? otherVersion(JSON.stringify(document), random, subs) : null;
-  return { name, text: JSON.stringify(document), other, windowMs, repeat, cooldownMs, rate, concurrency, subs };
+  return {
+    name,
+    text: JSON.stringify(document),
+    other,
+    windowMs,
+    repeat,
+    cooldownMs,
+    rate,
+    concurrency,
+    schedule,
+    subs,
+  };
 }
 
 /** Other steps; the trigger and its window stay, because they say what is a repeat. */

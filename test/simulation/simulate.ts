@@ -4,6 +4,7 @@ import { openPaceRules } from './pace.ts';
 import { openPeople } from './people.ts';
 import { openRandom } from './random.ts';
 import { openRules } from './rules.ts';
+import { openScheduleRules } from './schedules.ts';
 import { openSenders } from './senders.ts';
 import { openWaitRules } from './waits.ts';
 import { openWorld, type Present } from './world.ts';
@@ -35,6 +36,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   openPaceRules(world);
   openRules(world);
   openWaitRules(world);
+  const checkSchedules = openScheduleRules(world);
   for (let i = chance.below(4); i > 0; i--)
     time.after(world.instant(chance), () => void lives.current().crash('is killed'));
   for (let i = chance.below(3); i > 0; i--) time.after(world.instant(chance), () => void lives.stop());
@@ -53,6 +55,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   while (!world.violation() && (await time.step()))
     if (++steps > MOST_STEPS) fail('R8', 'the world does not come to rest');
   if (!world.violation()) checkEnd(world, present.kernel, senders.check);
+  if (!world.violation()) checkSchedules();
   return {
     seed,
     violation: world.violation(),

@@ -1,5 +1,6 @@
 import { unixMs } from '../../kernel/base/time.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
+import { KEYS } from '../../kernel/flow/keys.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { Message } from './cells.ts';
@@ -59,6 +60,7 @@ export type Bare = Omit<World, 'stops'>;
 /** What the lives of the kernel tell the world. */
 export type Present = { kernel: Kernel | undefined; readonly egress: Map<string, EgressPolicy> };
 
+const DAY = 86_400_000;
 const START = 1_800_000_000_000;
 /** Longer than any run may last. */
 const FOLLOW_MS = 40 * 86_400_000;
@@ -70,8 +72,13 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
   let offset = 0;
   let sets = 0;
   const firstDue = () => {
-    const [row] = disk.range({ from: '!timer/', to: '!timer0', limit: 1 });
-    return row && Math.max(0, Number(row.key.split('/')[1]) - START - offset);
+    const first = (what: string, to: string) => {
+      const [row] = disk.range({ from: `!${what}/`, to, limit: 1 });
+      return row ? Number(row.key.split('/')[1]) : Infinity;
+    };
+    // Schedules have a day, and are due again in a year: no world lasts so long.
+    const at = Math.min(first('timer', '!timer0'), first('due', KEYS.dueUntil(unixMs(START + DAY))));
+    return at === Infinity ? undefined : Math.max(0, at - START - offset);
   };
   const time = openTime(random.fork('time'), firstDue);
   const trace = openTrace(time.elapsed);
