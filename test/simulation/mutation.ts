@@ -270,4 +270,25 @@ export const MUTATIONS: readonly Mutation[] = [
     by: 'line.waiting.delete(run.id);',
     breaks: ['pace', 'R8'],
   },
+  {
+    name: 'what a schedule missed is made up for, whatever it says',
+    file: 'kernel/trigger/due.ts',
+    replace: 'if (now - due <= GRACE) return',
+    by: 'if (now - due <= GRACE * 1_000) return',
+    breaks: ['schedule'],
+  },
+  {
+    name: 'a schedule begins anew with each kernel',
+    file: 'kernel/trigger/due.ts',
+    replace: 'if (before?.cron === cron && before.zone === zone) return before;',
+    by: '',
+    breaks: ['schedule'],
+  },
+  {
+    name: 'a time of a schedule has no name of its own, and moves nothing',
+    file: 'kernel/flow/schedule.ts',
+    replace: 'const taken = await fire(org, one, firingOf(name, step.fires), moved);',
+    by: 'const taken = await fire(org, one, { ...firingOf(name, step.fires), sourceId: String(clock.now()) }, {\n      place: before.place,\n      due: before.due,\n    });',
+    breaks: ['schedule'],
+  },
 ];
