@@ -6,6 +6,7 @@ import { openRandom } from './random.ts';
 import { openRules } from './rules.ts';
 import { openScheduleRules } from './schedules.ts';
 import { openSenders } from './senders.ts';
+import { openTold } from './told.ts';
 import { openWaitRules } from './waits.ts';
 import { openWorld, type Present } from './world.ts';
 
@@ -36,6 +37,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   openPaceRules(world);
   openRules(world);
   openWaitRules(world);
+  const checkTold = openTold(world);
   const checkSchedules = openScheduleRules(world);
   for (let i = chance.below(4); i > 0; i--)
     time.after(world.instant(chance), () => void lives.current().crash('is killed'));
@@ -56,6 +58,7 @@ export async function simulate(seed: string): Promise<Simulated> {
     if (++steps > MOST_STEPS) fail('R8', 'the world does not come to rest');
   if (!world.violation()) checkEnd(world, present.kernel, senders.check);
   if (!world.violation()) checkSchedules();
+  if (!world.violation()) checkTold();
   return {
     seed,
     violation: world.violation(),
