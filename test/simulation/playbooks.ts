@@ -1,3 +1,4 @@
+import { HIGH } from './crossings.ts';
 import { type ActionName, BEHAVIOURS, MANIFEST } from './orgs.ts';
 import type { Random } from './random.ts';
 import type { Schedule } from './schedules.ts';
@@ -231,6 +232,12 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
     cron: `${schedule.minutes.join(',')} 8 15 1 *`,
     missed: schedule.missed,
   };
+  const high = paced.chance(0.2) && {
+    id: 'high',
+    on: 'condition',
+    where: { fact: 'event', path: '/score', operator: 'greaterThan', value: HIGH },
+    crosses: { key: ['/finding'] },
+  };
   const dedup = windowMs && { dedup: { key: ['/finding'], window: `${windowMs / 1_000}s`, repeat } };
   const limits = (cooldownMs || rate) && {
     limits: {
@@ -253,6 +260,7 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
         ...limits,
       },
       ...(due ? [due] : []),
+      ...(high ? [high] : []),
     ],
     inputs: { ip: '/ip', finding: '/finding', hosts: '/hosts' },
     steps: makeSteps(random, subs),

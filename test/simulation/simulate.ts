@@ -1,3 +1,4 @@
+import { openCrossingRules } from './crossings.ts';
 import { checkEnd } from './end.ts';
 import { openLives } from './lives.ts';
 import { openPaceRules } from './pace.ts';
@@ -37,6 +38,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   openPaceRules(world);
   openRules(world);
   openWaitRules(world);
+  openCrossingRules(world);
   const checkTold = openTold(world);
   const checkSchedules = openScheduleRules(world);
   for (let i = chance.below(4); i > 0; i--)
