@@ -69,6 +69,8 @@ export function storeOf(deps: {
       if (inFlight) fail('store', 'two batches are in flight: the port allows one');
       inFlight = true;
       await pause();
+      // Killed in this very instant: the next kernel may have begun to read.
+      if (life.isOver()) return new Promise(() => undefined);
       if (faults.happens('crash before a commit')) await life.crash('crashes before a commit');
       const isLost = faults.happens('write lost');
       if (!isLost) {
