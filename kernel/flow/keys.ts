@@ -61,6 +61,9 @@ export const KEYS = {
   lists: (org: OrgId) => `${org}/lists`,
 } as const;
 
+/** Where an event stands among the others: the instant at which it came, and its id. */
+export const EVENT_PLACE = /^\d{15}-evt_[0-9a-f]{32}$/;
+
 /** All keys that begin with `prefix`: from it, to the first key past it. `0` follows `/` in ASCII. */
 export const within = (prefix: string): { readonly from: string; readonly to: string } => ({
   from: `${prefix}/`,

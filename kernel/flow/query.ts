@@ -1,4 +1,4 @@
-import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
+import type { ApprovalId, Digest, EventId, OrgId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Entry, Incident } from '../incident/incident.ts';
 import { readIncident, type StoredIncident } from '../incident/stored.ts';
@@ -14,7 +14,7 @@ import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
 import type { StoredVersion } from './registry.ts';
 import type { Absorbed } from './repeat.ts';
-import type { StoredEvent } from './stored-event.ts';
+import type { StoredEvent, TriggerOutcome } from './stored-event.ts';
 import { readRun, turnsOf } from './stored-run.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
@@ -22,6 +22,14 @@ export type RunQuery = RunFilter & {
   /** Started at this time or later. */
   readonly since?: UnixMs | undefined;
   /** Started before this time. */
+  readonly until?: UnixMs | undefined;
+};
+export type EventQuery = {
+  /** Of one of its triggers. */
+  readonly outcome?: TriggerOutcome['outcome'] | undefined;
+  /** Came at this time or later. */
+  readonly since?: UnixMs | undefined;
+  /** Came before this time. */
   readonly until?: UnixMs | undefined;
 };
 export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
@@ -117,6 +125,31 @@ export function openQuery(store: Store) {
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
+    /** As they came, newest first; a page of large events is a short one. `after` is the place of the last row of the page before. */
+    events(org: OrgId, { outcome, since, until }: EventQuery, limit: number, after?: string): Page<StoredEvent> {
+      const prefix = `${org}/event-at`;
+      const span = within(prefix);
+      const to = after === undefined ? undefined : `${prefix}/${after.replace('-', '/')}`;
+      const keys = store.range({
+        from: since === undefined ? span.from : KEYS.eventsFrom(org, since),
+        to: to ?? (until === undefined ? span.to : KEYS.eventsFrom(org, until)),
+        limit: READ,
+        reverse: true,
+      });
+      const items: StoredEvent[] = [];
+      let left = PARSED;
+      for (const { key } of keys) {
+        const place = key.slice(prefix.length + 1).replace('/', '-');
+        const text = store.get(KEYS.event(org, place.slice(16) as EventId)) ?? '';
+        const stored = text === '' ? undefined : (JSON.parse(text) as StoredEvent);
+        if (stored && (outcome === undefined || stored.triggers.some((one) => one.outcome === outcome)))
+          items.push(stored);
+        left -= text.length;
+        if (items.length === limit || left <= 0) return { items, next: place };
+      }
+      const last = keys.length === READ ? keys.at(-1)?.key : undefined;
+      return { items, next: last === undefined ? null : last.slice(prefix.length + 1).replace('/', '-') };
+    },
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),
     approvals(org: OrgId, state: string | undefined, limit: number, after = NEWEST): Page<ApprovalRow> {

@@ -1,5 +1,6 @@
 import type { Digest, EventId, OrgId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
+import { SCHEDULE } from '../org/principal.ts';
 import type { Checked } from '../playbook/lint.ts';
 import type { Store } from '../port/store.ts';
 import type { Finding } from '../rule/explain.ts';
@@ -60,9 +61,6 @@ const NAMES = 64;
 const CHARS = 16_000_000;
 const CHARS_PER_TURN = 65_536;
 
-/** Where an event stands among the others, as its key goes on: the instant and its id. */
-export const REPLAY_PLACE = /^\d{15}-evt_[0-9a-f]{32}$/;
-
 export type ReplayEvents = ReturnType<typeof openReplayEvents>;
 
 export function openReplayEvents(deps: { store: Store; query: Query }) {
@@ -104,6 +102,8 @@ export function openReplayEvents(deps: { store: Store; query: Query }) {
       // One event is work, however small it is.
       turn += text.length + 2_048;
       const stored = JSON.parse(text) as StoredEvent;
+      // A time of a schedule: no trigger that is replayed was asked about it.
+      if (stored.by === SCHEDULE) continue;
       events++;
       from ??= stored.receivedAt;
       to = stored.receivedAt;

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
+import { Instant } from '../../sdk/contract/api-word.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { unixMs } from '../base/time.ts';
 import type { Page } from '../flow/query.ts';
 import { page, problem } from './answer.ts';
 import { CURSOR_CHARS, fromCursor, type List, toCursor } from './cursor.ts';
@@ -22,6 +24,13 @@ export const paging = {
   ),
   cursor: v.optional(v.pipe(v.string(), v.maxLength(CURSOR_CHARS))),
 };
+
+/** An instant as a filter: one that is on the calendar. */
+export const Bound = v.pipe(
+  Instant,
+  v.check((text) => Number.isFinite(Date.parse(text)), 'an instant such as 2026-01-31T12:00:00Z'),
+);
+export const instantOf = (text: string | undefined) => (text === undefined ? undefined : unixMs(Date.parse(text)));
 
 /** As many rows as were asked for, within what a page may hold. */
 export const rowsOf = (limit: number | undefined): number => Math.min(limit ?? DEFAULT_ROWS, LIMITS.pageSize.value);

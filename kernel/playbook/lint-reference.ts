@@ -2,6 +2,7 @@ import type { StepId } from '../base/id.ts';
 import { entriesOf, type Graph, type Step } from './graph.ts';
 import type { Unplaced } from './issue.ts';
 import { topological } from './lint-graph.ts';
+import type { FieldsOf } from './lint-output.ts';
 import type { Parts } from './part.ts';
 import { type Reference, referencesIn } from './reference.ts';
 import type { PlaybookStep } from './step.ts';
@@ -65,8 +66,9 @@ function outputsOf(step: Step, ends: ReadonlyMap<StepId, ReadonlySet<StepId>>): 
 /**
  * A reference to a step is allowed only where that step has run on every path that leads here.
  * @param before undefined: the paths are not known, and of a step it is only asked whether there is one.
+ * @param fieldsOf what is known of outputs: what is not there at any time is better said now than in the middle of a run.
  */
-export function referenceIssues(parts: Parts, before: RanBefore | undefined): Unplaced[] {
+export function referenceIssues(parts: Parts, before: RanBefore | undefined, fieldsOf: FieldsOf): Unplaced[] {
   const { steps, stepIds, inputs } = parts;
   const issues: Unplaced[] = [];
   const check = (
@@ -87,16 +89,21 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined): Un
       ? `steps.${name} has not run on every path to ${here}`
       : `there is no step ${name} to take steps.${name} of`;
   };
+  const notThere = (name: string, field: string | undefined): string | undefined => {
+    const fields = field === undefined ? undefined : fieldsOf(name);
+    if (!fields || fields.includes(field ?? '')) return undefined;
+    return `steps.${name} has no ${field}: its output has ${fields.join(', ') || 'nothing'}`;
+  };
   const faultOf = (
     { root, path }: Reference,
     each: readonly string[],
     ran: ReadonlySet<StepId> | undefined,
     here: string,
   ) => {
-    const [name = ''] = path;
+    const [name = '', field] = path;
     if (root === 'inputs')
       return inputs.has(name) ? undefined : `inputs.${name} is not declared: add it to inputs with its JSON Pointer`;
-    if (root === 'steps') return notRun(name, ran, here);
+    if (root === 'steps') return notRun(name, ran, here) ?? notThere(name, field);
     if (each.length === 0) return `${root} is there only within a foreach`;
     return root === 'each' && !each.includes(name)
       ? `each.${name}: no foreach of this id is around ${here}`

@@ -218,6 +218,22 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       /steps.a has not run on every path to z/,
     ],
     [
+      'a field that a wait does not take',
+      minimal(
+        `- { id: w, type: wait, event: { match: { /c: x }, take: { verdict: /v } } }
+- { id: n, type: update_state, incident: "i", set: { state: new, note: "{{ steps.w.event }} {{ steps.w.verdikt }}" } }`,
+      ),
+      /^\/steps\/1\/set\/note:\d+ steps\.w has no verdikt: its output has event, verdict$/,
+    ],
+    [
+      'a field that an action does not give, by its manifest',
+      minimal(
+        `- { id: c, type: contain, uses: edge-firewall/ban, with: { ip: x, for: 4h } }
+- { id: n, type: update_state, incident: "i", set: { state: new, note: "{{ steps.c.until }} {{ steps.c.untill }}" } }`,
+      ),
+      /^\/steps\/1\/set\/note:\d+ steps\.c has no untill: its output has ip, until, replaced$/,
+    ],
+    [
       'a fact that a branch has not',
       minimal('- { id: w, type: branch, when: { fact: secrets, operator: equal, value: 1 }, then: end, else: end }'),
       /secrets is not a fact/,

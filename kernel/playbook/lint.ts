@@ -13,6 +13,7 @@ import { type PlaybookDocument, readDocument } from './document.ts';
 import type { Graph } from './graph.ts';
 import { type Issue, legibleKey, type Unplaced } from './issue.ts';
 import { shapeIssues, targetIssues } from './lint-graph.ts';
+import { outputFields } from './lint-output.ts';
 import { incidentIssues, ranBefore, referenceIssues, rulesOf } from './lint-reference.ts';
 import { subPlaybookIssues } from './lint-sub.ts';
 import { type Parts, partsOf, type StepPart } from './part.ts';
@@ -61,7 +62,7 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
     ...shape,
     ...parts.steps.flatMap(stepIssues),
     ...incidentIssues(playbook?.incident, parts.inputs),
-    ...referenceIssues(parts, before),
+    ...referenceIssues(parts, before, outputFields(parts, catalog)),
     ...parts.steps.flatMap((part) => connectorIssues(part, catalog)),
     ...subPlaybookIssues(playbook?.name, parts, catalog),
   ];

@@ -1,22 +1,26 @@
 import type { Command } from 'commander';
 import type { ClientFault } from '../client/answer.ts';
-import type { Receipt, TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, EXIT, fine, ok } from './ending.ts';
 import { readEvents } from './event-file.ts';
+import { addEventReads } from './event-read.ts';
 import { exitOfRuns, followRun, noteStillGoing, sayFollowed, waitMsOf } from './follow.ts';
-import { clean, note, paint, say, sayJson, state, table } from './print.ts';
+import { clean, note, say, sayJson } from './print.ts';
+import { sayReceipt } from './receipt.ts';
 import { type Globals, openSession, type Session } from './session.ts';
-import { heldText, whyText } from './why.ts';
 
 /** Longer than most playbooks take, shorter than what a person takes who is asked at night. */
 const WAIT = '10m';
 
-/** `interlock event send`: puts a detection in at the front door and says what came of it. */
+/** `interlock event`: puts a detection in at the front door and says what came of it, then and later. */
 export function addEvent(program: Command): void {
-  const event = program.command('event').description('send detections');
-  withExamples(event, ['interlock event send finding.json --wait']);
+  const event = program.command('event').description('send detections, and look up what became of them');
+  withExamples(event, [
+    'interlock event send finding.json --wait',
+    'interlock event list --outcome suppressed --since 24h',
+  ]);
+  addEventReads(event);
 
   withExamples(
     event
@@ -89,30 +93,3 @@ function notFollowed(fault: ClientFault, session: Session): Ending {
     ? why
     : cannot(`the event was accepted and its runs go on, but they cannot be followed: ${why.error.text}`);
 }
-
-function sayReceipt({ event, repeat, triggers, counts, woke }: Receipt): void {
-  say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
-  const { judged, ruledOut } = counts;
-  if (judged + ruledOut === 0) say('  no active playbook has a trigger');
-  if (triggers.length > 0) say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
-  const untold = judged + ruledOut - triggers.length;
-  if (untold > 0) say(`  ${untold} other triggers did not match (interlock trigger explain shows why)`);
-  for (const { run, step } of woke) say(`  ${clean(run, 64)} waited for it at ${clean(step, 80)}`);
-  if (repeat && triggers.some(({ runState }) => isOverWithoutSuccess(runState))) {
-    note('An event is taken once. To have it run again, send it under a new id (docs/playbooks.md, "Run again").');
-  }
-}
-
-const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
-  runState !== null && !['pending', 'running', 'waiting', 'undoing', 'completed'].includes(runState);
-
-const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: TriggerOutcome): string[] => [
-  `${clean(playbook, 63)}/${clean(trigger, 63)}`,
-  state(outcome),
-  run === null ? '-' : clean(run, 64),
-  reason !== null
-    ? heldText(reason, 'then')
-    : runState === null
-      ? whyText(outcome, why)
-      : `taken in by this run, which is ${state(runState)}`,
-];

@@ -6,8 +6,9 @@ import { addRunOpen } from './command-run-open.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
-import { instant, isApprovalOrRunId } from './form.ts';
+import { isApprovalOrRunId } from './form.ts';
 import { type Drawing, draw, withFormat } from './graph.ts';
+import { instantOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
@@ -131,15 +132,6 @@ async function listRuns(options: ListOptions): Promise<Ending> {
   if (!options.json && rows.value.some((row) => row.state === 'waiting'))
     note('`interlock run open` shows what each run waits for');
   return fine;
-}
-
-/** @returns what the server takes, or undefined where nothing was given. */
-function instantOf(option: string, text: string | undefined, now: number): Result<string | undefined> {
-  if (text === undefined) return ok(undefined);
-  const time = instant(text, now);
-  return time === undefined
-    ? cannot(`${option} takes a length such as 24h or 7d, or a time such as 2026-01-31T12:00:00Z.`)
-    : ok(time);
 }
 
 const runRow = (row: RunSummary): string[] => [

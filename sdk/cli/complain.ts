@@ -7,7 +7,16 @@ import { DEFAULT_URL, type Session } from './session.ts';
 const LISTED = 20;
 
 /** What a command names, and lists under the same word. */
-export type Thing = 'run' | 'approval' | 'incident' | 'playbook' | 'trigger' | 'connector' | 'secret' | 'token';
+export type Thing =
+  | 'event'
+  | 'run'
+  | 'approval'
+  | 'incident'
+  | 'playbook'
+  | 'trigger'
+  | 'connector'
+  | 'secret'
+  | 'token';
 
 /** @param thing what was named, where one was: it may not be there. */
 export function complain(

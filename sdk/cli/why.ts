@@ -29,7 +29,7 @@ export const heldText = (reason: string, when: 'now' | 'then'): string => {
 const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> = {
   stopped: {
     now: 'the trigger or the org is stopped: interlock trigger list and interlock stop show say by whom',
-    then: 'the trigger or the org was stopped: interlock trigger list and interlock stop show say what still is',
+    then: 'the trigger or the org was stopped then; interlock trigger list and interlock stop show say whether it still is',
   },
   burst: {
     now: 'more matches come than its burst limit allows',

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import {
   AuditHead,
+  EventSummary as EventSummarySchema,
   envelope,
   Lint as LintSchema,
   listOf,
@@ -13,7 +14,7 @@ import {
   PutPlaybook,
   Secret,
   SecretName,
-  StoredEvent,
+  StoredEvent as StoredEventSchema,
   type TokenForm,
   TokenName,
   TokenSummary as TokenSummarySchema,
@@ -77,6 +78,14 @@ export type LifecycleQuery = {
   readonly waitMs?: number | undefined;
 };
 export type TriggerFilter = { readonly playbook?: string | undefined; readonly trigger?: string | undefined };
+export type EventFilter = {
+  /** Of one of its triggers. */
+  readonly outcome?: string | undefined;
+  /** RFC 3339: came at this time or later. */
+  readonly since?: string | undefined;
+  /** RFC 3339: came before this time. */
+  readonly until?: string | undefined;
+};
 export type RunFilter = {
   readonly [name in
     | 'state'
@@ -103,6 +112,8 @@ export type AuditExport = {
 export type Receipt = v.InferInput<typeof Published>['events'][number];
 export type TriggerOutcome = Receipt['triggers'][number];
 export type Run = v.InferInput<typeof RunSchema>;
+export type StoredEvent = v.InferInput<typeof StoredEventSchema>;
+export type EventSummary = v.InferInput<typeof EventSummarySchema>;
 export type RunSummary = v.InferInput<typeof RunSummarySchema>;
 export type OpenRun = v.InferInput<typeof OpenRunSchema>;
 export type Approval = v.InferInput<typeof ApprovalSchema>;
@@ -166,7 +177,8 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
   return {
     org,
     sendEvents: (body: Body) => call({ method: 'POST', path: within('events'), body }, Published),
-    event: (id: string) => get(within('events', id), StoredEvent),
+    event: (id: string) => get(within('events', id), StoredEventSchema),
+    events: (filter: EventFilter, paging: Paging = {}) => list('events', EventSummarySchema, filter, paging),
 
     /** What the active triggers would say to one event, by playbook. */
     explainTriggers: (event: Body, filter: TriggerFilter, paging: Paging = {}) =>

@@ -120,6 +120,21 @@ export const StoredEvent = v.object({
 });
 export type StoredEvent = v.InferOutput<typeof StoredEvent>;
 
+/** In a list: an event, and of its triggers those that matched, lacked fields or could not be judged. */
+export const EventSummary = v.object({
+  event: EventId,
+  org: Name,
+  receivedAt: Instant,
+  by: Principal,
+  source: v.string(),
+  id: v.string(),
+  type: v.string(),
+  triggers: v.array(TriggerOutcome),
+  /** Steps that waited for this event. */
+  woke: v.array(v.object({ run: RunId, step: StepRunName })),
+});
+export type EventSummary = v.InferOutput<typeof EventSummary>;
+
 const Version = v.object({
   digest: Digest,
   state: v.picklist(['validated', 'active', 'deprecated']),

@@ -38,6 +38,14 @@ describe('each function asks its route and gives what was said', () => {
   test.each<[string, (c: Client) => Promise<Answer<unknown>>, string, unknown, unknown, string?]>([
     ['whoami', (c) => c.whoami(), 'GET /v1/whoami', samples.whoami, ''],
     ['event', (c) => c.event(EVENT_ID), `GET ${ORG}/events/${EVENT_ID}`, undefined, ''],
+    [
+      'events',
+      (c) => c.events({ outcome: 'suppressed' }, { limit: 5 }),
+      `GET ${ORG}/events`,
+      undefined,
+      '',
+      '?outcome=suppressed&limit=5',
+    ],
     ['run', (c) => c.run(RUN_ID), `GET ${ORG}/runs/${RUN_ID}`, samples.waitingRun, ''],
     ['run, waiting', (c) => c.run(RUN_ID, 2_000), `GET ${ORG}/runs/${RUN_ID}`, samples.waitingRun, '', '?wait=2000ms'],
     [

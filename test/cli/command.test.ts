@@ -52,6 +52,27 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: { events: [samples.receipt] },
   },
+  'event list': {
+    args: ['event', 'list', '--outcome', 'suppressed', '--limit', '1'],
+    answers: { [`GET ${ORG}/events`]: data([samples.eventRow], null) },
+    says: [
+      `${EVENT_ID}  2026-11-23 14:33:40Z  contain-c2/c2-seen  suppressed  -  `,
+      'its cooldown: a run for the same thing had been started a short time before\n',
+      `-                   woke        ${RUN_ID}  which waited for it at verdict\n`,
+    ],
+    json: [samples.eventRow],
+  },
+  'event show': {
+    args: ['event', 'show', EVENT_ID],
+    answers: { [`GET ${ORG}/events/${EVENT_ID}`]: data(samples.storedEvent) },
+    says: [
+      'came    2026-11-23 14:33:40Z by pipeline\n',
+      'type    com.example.finding (cloudevents)\n',
+      `contain-c2/c2-seen       matched      ${RUN_ID}\n`,
+      `  ${RUN_ID} waited for it at verdict\n`,
+    ],
+    json: samples.storedEvent,
+  },
   'trigger explain': {
     args: ['trigger', 'explain', SAMPLE('ocsf-malware-finding.json'), '--playbook', 'contain-c2'],
     answers: { [`POST ${ORG}/triggers/explain`]: data([samples.explained], null) },

@@ -59,7 +59,7 @@ describe('event send', () => {
   });
 
   test.each([
-    ['stopped', 'the trigger or the org was stopped: '],
+    ['stopped', 'the trigger or the org was stopped then; '],
     ['burst', 'more matches came than its burst limit allows\n'],
     ['cooldown', 'its cooldown: a run for the same thing had been started a short time before\n'],
     ['rate', 'as many runs as its rate allows had been started\n'],

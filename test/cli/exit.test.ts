@@ -11,7 +11,7 @@ import * as samples from './samples.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 const ORG = '/v1/orgs/acme';
-const { RUN_ID, APPROVAL_ID, SUBJECT } = samples;
+const { EVENT_ID, RUN_ID, APPROVAL_ID, SUBJECT } = samples;
 
 let server: Double;
 let root = '';
@@ -29,6 +29,8 @@ afterAll(async () => {
 /** The arguments, the route that is asked last, and arguments that are wrong use. `@` stands for a folder with files. */
 type Row = { readonly args: readonly string[]; readonly route: string; readonly wrong: readonly string[] };
 const rows: Readonly<Record<string, Row>> = {
+  'event list': { args: [], route: `GET ${ORG}/events`, wrong: ['--outcome', 'lost'] },
+  'event show': { args: [EVENT_ID], route: `GET ${ORG}/events/${EVENT_ID}`, wrong: ['evt_1'] },
   'event send': { args: ['@/event.json'], route: `POST ${ORG}/events`, wrong: ['@/nothing.json'] },
   'trigger explain': {
     args: ['@/event.json'],

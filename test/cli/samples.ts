@@ -2,6 +2,7 @@ import type {
   Approval,
   ApprovalSummary,
   Connector,
+  EventSummary,
   ExplainedPlaybook,
   Graph,
   Incident,
@@ -20,6 +21,7 @@ import type {
   RunSummary,
   SchemaSummary,
   StopState,
+  StoredEvent,
   TokenSummary,
   Trigger,
 } from '../../sdk/client/client.ts';
@@ -237,6 +239,38 @@ export const receipt: Receipt = {
   ],
   counts: { judged: 2, notMatched: 1, ruledOut: 40 },
   woke: [],
+};
+
+export const storedEvent: StoredEvent = {
+  event: EVENT_ID,
+  org: 'acme',
+  receivedAt: '2026-11-23T14:33:40.000Z',
+  by: 'pipeline',
+  seq: 3,
+  format: 'cloudevents',
+  source: 'urn:edr',
+  id: 'finding-1',
+  type: 'com.example.finding',
+  subject: null,
+  time: null,
+  data: { severity_id: 4 },
+  triggers: receipt.triggers,
+  counts: receipt.counts,
+  woke: [{ run: RUN_ID, step: 'verdict' }],
+};
+
+export const eventRow: EventSummary = {
+  event: EVENT_ID,
+  org: 'acme',
+  receivedAt: '2026-11-23T14:33:40.000Z',
+  by: 'pipeline',
+  source: 'urn:edr',
+  id: 'finding-1',
+  type: 'com.example.finding',
+  triggers: receipt.triggers
+    .slice(0, 1)
+    .map((one) => ({ ...one, outcome: 'suppressed', reason: 'cooldown', run: null, why: [] })),
+  woke: [{ run: RUN_ID, step: 'verdict' }],
 };
 
 export const explained: ExplainedPlaybook = {

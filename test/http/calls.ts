@@ -33,6 +33,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     body: { specversion: '1.0', id: 'probe', source: '/probe', type: 'probe', data: {} },
     type: 'application/cloudevents+json',
   },
+  { operation: 'listEvents', method: 'GET', path: '/v1/orgs/{org}/events' },
   { operation: 'readEvent', method: 'GET', path: `/v1/orgs/{org}/events/${ids.event}` },
   {
     operation: 'explainTriggers',

@@ -1,14 +1,28 @@
-import { envelope, Published, StoredEvent } from '../../../sdk/contract/api.ts';
+import * as v from 'valibot';
+import { EventSummary, envelope, listOf, Published, StoredEvent } from '../../../sdk/contract/api.ts';
+import { TRIGGER_OUTCOMES } from '../../../sdk/contract/api-trigger.ts';
 import { type OrgId, type RunId, toEventId } from '../../base/id.ts';
 import type { IngestFault, Receipt } from '../../flow/ingest.ts';
 import type { Turn } from '../../flow/intake.ts';
 import type { Kernel } from '../../flow/kernel.ts';
+import { EVENT_PLACE } from '../../flow/keys.ts';
 import type { Principal } from '../../org/principal.ts';
 import type { NormalEvent } from '../../trigger/event.ts';
 import { data, problem } from '../answer.ts';
 import { eventsInTurn } from '../event-body.ts';
+import { Bound, instantOf, listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
-import { eventView, receiptView } from '../view/event.ts';
+import { eventSummaryView, eventView, receiptView } from '../view/event.ts';
+
+const ListQuery = v.strictObject({
+  /** Of one of its triggers. */
+  outcome: v.optional(v.picklist(TRIGGER_OUTCOMES)),
+  /** Came at this time or later. */
+  since: v.optional(Bound),
+  /** Came before this time. */
+  until: v.optional(Bound),
+  ...paging,
+});
 
 /** Events come in here: CloudEvents 1.0 in all three modes, and bare Falco alerts and OCSF findings. */
 export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly Route[] => [
@@ -32,6 +46,30 @@ export const eventRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly R
       } finally {
         turn.end();
       }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/orgs/{org}/events',
+    operation: 'listEvents',
+    summary: 'Events that came, newest first, and what became of them; for example those that were held back',
+    access: 'run.read',
+    query: ListQuery,
+    problems: ['invalid-cursor'],
+    answer: { status: 200, description: 'One page.', schema: listOf(EventSummary) },
+    handle({ by, query: { limit, cursor, ...filter } }) {
+      const { outcome } = filter;
+      const [since, until] = [instantOf(filter.since), instantOf(filter.until)];
+      const list = {
+        operation: 'listEvents',
+        org: by.org,
+        filter: [outcome, filter.since, filter.until],
+        key: EVENT_PLACE,
+      };
+      return listPage(list, { limit, cursor }, (most, after) => {
+        const { items, next } = kernel.query.events(by.org, { outcome, since, until }, most, after);
+        return { items: items.map((stored) => eventSummaryView(by.org, stored, stateOf(kernel, by.org))), next };
+      });
     },
   }),
   route({

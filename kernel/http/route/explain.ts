@@ -6,7 +6,7 @@ import { NAME_PATTERN } from '../../../sdk/contract/name.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { parseTimestamp } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
-import { REPLAY_PLACE } from '../../flow/replay.ts';
+import { EVENT_PLACE } from '../../flow/keys.ts';
 import { timestamp } from '../../trigger/field.ts';
 import { data, problem } from '../answer.ts';
 import { fromCursor, toCursor } from '../cursor.ts';
@@ -61,7 +61,7 @@ export const explainRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly
     answer: { status: 200, description: 'How the outcomes differ.', schema: envelope(Replay) },
     async handle({ by, query, body }) {
       const { since, limit = REPLAYED, cursor } = query;
-      const list = { operation: 'replayTriggers', org: by.org, filter: [since], key: REPLAY_PLACE };
+      const list = { operation: 'replayTriggers', org: by.org, filter: [since], key: EVENT_PLACE };
       const after = cursor === undefined ? undefined : fromCursor(list, cursor);
       if (cursor !== undefined && after === undefined) return problem('invalid-cursor');
       const checked = await kernel.playbooks.lint(by.org, body);

@@ -9,9 +9,8 @@ import {
   RunSummary,
   SettleForm,
 } from '../../../sdk/contract/api-run.ts';
-import { IncidentId, Instant, Name, Principal } from '../../../sdk/contract/api-word.ts';
+import { IncidentId, Name, Principal } from '../../../sdk/contract/api-word.ts';
 import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
-import { unixMs } from '../../base/time.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { Run as RunValue } from '../../run/state.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
@@ -19,17 +18,10 @@ import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
 import { controlAnswer } from '../control.ts';
 import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
-import { listPage, paging } from '../paging.ts';
+import { Bound, instantOf, listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
 import { runView, summaryView } from '../view/run.ts';
 import { openWaits, wait, waitMsOf } from '../waits.ts';
-
-/** An instant as a filter: one that is on the calendar. */
-const Bound = v.pipe(
-  Instant,
-  v.check((text) => Number.isFinite(Date.parse(text)), 'an instant such as 2026-01-31T12:00:00Z'),
-);
-const instantOf = (text: string | undefined) => (text === undefined ? undefined : unixMs(Date.parse(text)));
 
 const ListQuery = v.strictObject({
   state: v.optional(v.picklist(RUN_STATES)),

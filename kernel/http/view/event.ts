@@ -34,6 +34,18 @@ const triggerView = (
   why: [...why],
 });
 
+export const eventSummaryView = (org: OrgId, stored: StoredEvent, stateOf: StateOf): Api.EventSummary => ({
+  event: stored.id,
+  org,
+  receivedAt: iso(stored.receivedAt),
+  by: stored.by,
+  source: stored.event.source,
+  id: stored.event.sourceId,
+  type: stored.event.type,
+  triggers: stored.triggers.filter(({ outcome }) => outcome !== 'not_matched').map((one) => triggerView(one, stateOf)),
+  woke: [...(stored.woke ?? [])],
+});
+
 export function eventView(org: OrgId, stored: StoredEvent, stateOf: StateOf): Api.StoredEvent {
   const { id, receivedAt, by, seq, event, triggers } = stored;
   return {

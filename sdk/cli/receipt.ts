@@ -1,0 +1,46 @@
+import type { Receipt, TriggerOutcome } from '../client/client.ts';
+import { clean, note, paint, say, state, table } from './print.ts';
+import { heldText, whyText } from './why.ts';
+
+/** What became of an event, for people. */
+export function sayReceipt(receipt: Receipt): void {
+  const { event, repeat, triggers } = receipt;
+  say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
+  sayOutcomes(receipt);
+  if (repeat && triggers.some(({ runState }) => isOverWithoutSuccess(runState))) {
+    note('An event is taken once. To have it run again, send it under a new id (docs/playbooks.md, "Run again").');
+  }
+}
+
+/** What its triggers said, and who waited for it. */
+export function sayOutcomes({ triggers, counts, woke }: Pick<Receipt, 'triggers' | 'counts' | 'woke'>): void {
+  const { judged, ruledOut } = counts;
+  if (judged + ruledOut === 0) say('  no active playbook has a trigger');
+  if (triggers.length > 0) say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
+  const untold = judged + ruledOut - triggers.length;
+  if (untold > 0) say(`  ${untold} other triggers did not match (interlock trigger explain shows why)`);
+  for (const { run, step } of woke) say(`  ${clean(run, 64)} waited for it at ${clean(step, 80)}`);
+}
+
+const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
+  runState !== null && !['pending', 'running', 'waiting', 'undoing', 'completed'].includes(runState);
+
+const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: TriggerOutcome): string[] => [
+  `${clean(playbook, 63)}/${clean(trigger, 63)}`,
+  state(outcome),
+  run === null ? '-' : clean(run, 64),
+  whyOf({ outcome, reason, runState, why }),
+];
+
+/** Why nothing was started, or what took it in. */
+export const whyOf = ({
+  outcome,
+  reason,
+  runState,
+  why,
+}: Pick<TriggerOutcome, 'outcome' | 'reason' | 'runState' | 'why'>): string =>
+  reason !== null
+    ? heldText(reason, 'then')
+    : runState === null
+      ? whyText(outcome, why)
+      : `taken in by this run, which is ${state(runState)}`;
