@@ -26,9 +26,12 @@ export type Turn = {
   again(): Promise<void>;
 };
 
+/** About as long as an event takes to the disk. */
+const REST_MS = 2;
+
 export function openIntake(deps: {
   readonly clock: Clock;
-  readonly scheduler: Pick<Scheduler, 'soon' | 'worked'>;
+  readonly scheduler: Pick<Scheduler, 'soon' | 'after' | 'worked'>;
 }): Intake {
   const { clock, scheduler } = deps;
   /** `begin` tells whoever waits. */
@@ -55,6 +58,11 @@ export function openIntake(deps: {
       turns.take()?.begin();
     }
   };
+  /** Its place is kept a little longer while the loop is due a rest: an org alone with its next event would leave it none. */
+  const rested = (task: () => void): void => {
+    if (sharing.isShared() && rest.isDue()) scheduler.after(REST_MS, task);
+    else task();
+  };
   const wait = (org: OrgId, push: 'push' | 'pushFirst'): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     turns[push](org, { begin: resolve });
@@ -69,13 +77,14 @@ export function openIntake(deps: {
       if (before !== undefined) turns.review(before);
       if (turns.waitingOf(org) >= LIMITS.eventsWaitingPerOrg.value) return undefined;
       await wait(org, 'push');
-      const end = () => {
-        turns.done(org);
-        next();
-      };
       return {
-        end,
-        again() {
+        end: () =>
+          rested(() => {
+            turns.done(org);
+            next();
+          }),
+        async again() {
+          await new Promise<void>(rested);
           turns.done(org);
           // Before others of its org: what is read already is to be over before more is.
           return wait(org, 'pushFirst');
