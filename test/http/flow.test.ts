@@ -54,6 +54,8 @@ test('an event starts a run, says which triggers matched and why not, and can be
     seq: receipt.seq,
     data: { host: 'h1' },
   });
+  const listed = await house.ask('operator@acme', 'GET', '/v1/orgs/acme/events?outcome=matched');
+  expect(listed.data).toContainEqual(expect.objectContaining({ event: receipt.event, id: 'e-1', by: 'source@acme' }));
 
   const { data: run } = await runOf(started(receipt));
   expect(run).toMatchObject({
