@@ -202,6 +202,18 @@ describe('what a step may send', () => {
     expect(await other.forStep(scopeOf({ org: 'globex' as OrgId })).handle(get())).toMatchObject({ ok: true });
   });
 
+  it('is nothing once the run does not want it any more, asked at the last moment before each request', async () => {
+    let isWanted = true;
+    const { sent, broker } = worldOf();
+    const step = broker.forStep(scopeOf({ isWanted: () => isWanted }));
+    expect(await step.handle(post())).toMatchObject({ ok: true });
+    const waits = step.handle(post(atVault));
+    // The lease is on its way to the record meanwhile.
+    isWanted = false;
+    expect(await waits).toEqual({ denied: 'the step has ended' });
+    expect([sent.length, await step.close()]).toMatchObject([1, { requests: 1, unsafe: 'answered' }]);
+  });
+
   it('is refused, never thrown, when a cell sends what is no request', async () => {
     for (const request of [null, undefined, 7, {}, { url: 'https://api.example.com/' }]) {
       const { broker } = worldOf();

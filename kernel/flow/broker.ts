@@ -41,6 +41,8 @@ export type StepScope = {
    * may not leave any more. Without it nobody is asked.
    */
   readonly leaving?: () => Promise<boolean>;
+  /** Asked at the last moment before a request leaves: whether its run still wants it. Without it nobody is asked. */
+  readonly isWanted?: () => boolean;
 };
 
 export type BrokerUse = {
@@ -144,7 +146,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     if (!carried.ok) {
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
     }
-    if (!free) return deny('the step has ended');
+    if (!free || scope.isWanted?.() === false) return deny('the step has ended');
     // What would come back could not be shown.
     if (!isLegible) return noAnswer('unavailable', ILLEGIBLE_SECRET);
     const timeoutMs = Math.floor(deadline - scheduler.elapsed());

@@ -12,6 +12,7 @@ import type { ActionStep } from '../playbook/graph.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Effect, Input } from '../run/decision.ts';
+import { openCalls } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import type { Breakers } from './breakers.ts';
 import type { Broker } from './broker.ts';
@@ -143,6 +144,7 @@ export function openWorker(deps: {
       traceparent: traceparentOf(run, call.step),
       timeoutMs,
       signal,
+      isWanted: () => isOwed(driver.load(run.org, run.id), call),
       ...(call.recordsLeaving && { leaving: () => leaving(run, call) }),
     });
     const envelope: CallEnvelope = {
@@ -250,6 +252,10 @@ export function openWorker(deps: {
     },
   };
 }
+
+/** Whether the run still waits for the answer: as it is staged, which may be a moment before the call is cut off. */
+const isOwed = (run: Run | null, { step, op }: Call): boolean =>
+  run !== null && openCalls(run).some((open) => open.step === step && open.op === op);
 
 const CIRCUIT_OPEN = 'the connector has failed several times in a row, so nothing is sent to it for a while';
 const NO_BREAKER = { pass: { round: null } } as const;
