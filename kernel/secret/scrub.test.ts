@@ -240,6 +240,8 @@ describe('a secret that comes back', () => {
       fc.property(value, form, around, around, (secret, name, before, after) => {
         const shown = FORMS[name]?.(secret) ?? '';
         const text = scrubberOf([{ name: 'x', value: secret }])(`${before} ${shown} ${after}`);
+        // Backslashes of the value itself, escaped three times, are deeper than anyone looks: all of it is withheld.
+        if (/\\{16}/.test(shown) && text === 'withheld: too_deep') return;
         expect(text).toContain('[secret:x]');
         // The offset of a first row, and the bytes that were put beside the value: never more.
         const rest = text
