@@ -63,6 +63,10 @@ export const KEYS = {
 
 /** Where an event stands among the others: the instant at which it came, and its id. */
 export const EVENT_PLACE = /^\d{15}-evt_[0-9a-f]{32}$/;
+/** The key of a place, and the place of a key: `place` has the form above. */
+export const keyOfPlace = (org: OrgId, place: string): string => `${org}/event-at/${place.replace('-', '/')}`;
+export const placeOfKey = (org: OrgId, key: string): string => key.slice(`${org}/event-at/`.length).replace('/', '-');
+export const eventAtPlace = (place: string): EventId => place.slice(16) as EventId;
 
 /** All keys that begin with `prefix`: from it, to the first key past it. `0` follows `/` in ASCII. */
 export const within = (prefix: string): { readonly from: string; readonly to: string } => ({

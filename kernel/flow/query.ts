@@ -1,4 +1,4 @@
-import type { ApprovalId, Digest, EventId, OrgId, RunId } from '../base/id.ts';
+import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Entry, Incident } from '../incident/incident.ts';
 import { readIncident, type StoredIncident } from '../incident/stored.ts';
@@ -6,7 +6,7 @@ import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
 import { type Trail, trailOf } from '../run/trail.ts';
-import { KEYS, within } from './keys.ts';
+import { eventAtPlace, KEYS, keyOfPlace, placeOfKey, within } from './keys.ts';
 import { areListed } from './list-build.ts';
 import { idsIn, type Lists } from './list-read.ts';
 import { approvalList, listsOf, passes, type RunFilter } from './list-rows.ts';
@@ -127,9 +127,8 @@ export function openQuery(store: Store) {
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     /** As they came, newest first; a page of large events is a short one. `after` is the place of the last row of the page before. */
     events(org: OrgId, { outcome, since, until }: EventQuery, limit: number, after?: string): Page<StoredEvent> {
-      const prefix = `${org}/event-at`;
-      const span = within(prefix);
-      const to = after === undefined ? undefined : `${prefix}/${after.replace('-', '/')}`;
+      const span = within(`${org}/event-at`);
+      const to = after === undefined ? undefined : keyOfPlace(org, after);
       const keys = store.range({
         from: since === undefined ? span.from : KEYS.eventsFrom(org, since),
         to: to ?? (until === undefined ? span.to : KEYS.eventsFrom(org, until)),
@@ -139,8 +138,8 @@ export function openQuery(store: Store) {
       const items: StoredEvent[] = [];
       let left = PARSED;
       for (const { key } of keys) {
-        const place = key.slice(prefix.length + 1).replace('/', '-');
-        const text = store.get(KEYS.event(org, place.slice(16) as EventId)) ?? '';
+        const place = placeOfKey(org, key);
+        const text = store.get(KEYS.event(org, eventAtPlace(place))) ?? '';
         const stored = text === '' ? undefined : (JSON.parse(text) as StoredEvent);
         if (stored && (outcome === undefined || stored.triggers.some((one) => one.outcome === outcome)))
           items.push(stored);
@@ -148,7 +147,7 @@ export function openQuery(store: Store) {
         if (items.length === limit || left <= 0) return { items, next: place };
       }
       const last = keys.length === READ ? keys.at(-1)?.key : undefined;
-      return { items, next: last === undefined ? null : last.slice(prefix.length + 1).replace('/', '-') };
+      return { items, next: last === undefined ? null : placeOfKey(org, last) };
     },
     event: (org: OrgId, id: string) => read<StoredEvent>(`${org}/event/${id}`),
     approval: (org: OrgId, id: ApprovalId) => read<ApprovalRow>(KEYS.approval(org, id)),

@@ -4,7 +4,7 @@ import { SCHEDULE } from '../org/principal.ts';
 import type { Checked } from '../playbook/lint.ts';
 import type { Store } from '../port/store.ts';
 import type { Finding } from '../rule/explain.ts';
-import { KEYS, within } from './keys.ts';
+import { eventAtPlace, KEYS, keyOfPlace, placeOfKey, within } from './keys.ts';
 import type { Query } from './query.ts';
 import { openRehearsal, type Rehearsed } from './rehearse.ts';
 import type { StoredEvent, TriggerOutcome } from './stored-event.ts';
@@ -68,15 +68,18 @@ export function openReplayEvents(deps: { store: Store; query: Query }) {
 
   /** Places of events in their order, one more than asked for when there are more. */
   const placesOf = (org: OrgId, { since, after, limit }: Span): readonly string[] => {
-    const prefix = `${org}/event-at`;
-    const span = within(prefix);
-    const key = (place: string) => `${prefix}/${place.replace('-', '/')}`;
-    const from = after !== undefined ? `${key(after)}!` : since !== undefined ? KEYS.eventsFrom(org, since) : undefined;
+    const span = within(`${org}/event-at`);
+    const from =
+      after !== undefined
+        ? `${keyOfPlace(org, after)}!`
+        : since !== undefined
+          ? KEYS.eventsFrom(org, since)
+          : undefined;
     const rows =
       from === undefined
         ? store.range({ ...span, limit, reverse: true }).reverse()
         : store.range({ from, to: span.to, limit: limit + 1 });
-    return rows.map((row) => row.key.slice(prefix.length + 1).replace('/', '-'));
+    return rows.map(({ key }) => placeOfKey(org, key));
   };
 
   return async (org: OrgId, { playbook, digest }: Checked, span: Span): Promise<ReplayResult> => {
@@ -96,7 +99,7 @@ export function openReplayEvents(deps: { store: Store; query: Query }) {
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
       last = place;
-      const text = store.get(KEYS.event(org, place.slice(16) as EventId));
+      const text = store.get(KEYS.event(org, eventAtPlace(place)));
       if (text === undefined) continue;
       chars += text.length;
       // One event is work, however small it is.

@@ -8,7 +8,7 @@ import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
 import { isApprovalOrRunId } from './form.ts';
 import { type Drawing, draw, withFormat } from './graph.ts';
-import { instantOf } from './instant.ts';
+import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
@@ -104,10 +104,8 @@ type ListOptions = Globals &
   Listing & { readonly [name in Exclude<keyof RunFilter, 'partial'>]?: string } & { readonly partial?: true };
 
 async function listRuns(options: ListOptions): Promise<Ending> {
-  const since = instantOf('--since', options.since, Date.now());
-  if (!since.ok) return since;
-  const until = instantOf('--until', options.until, Date.now());
-  if (!until.ok) return until;
+  const span = spanOf(options);
+  if (!span.ok) return span;
   const session = await openSession(options);
   if (!session.ok) return session;
   const { client } = session.value;
@@ -120,8 +118,7 @@ async function listRuns(options: ListOptions): Promise<Ending> {
     trigger,
     requester,
     incident,
-    since: since.value,
-    until: until.value,
+    ...span.value,
   };
   const rows = await readList(session.value, options, (paging) => client.runs(filter, paging));
   if (!rows.ok) return rows;

@@ -4,7 +4,7 @@ import { TRIGGER_OUTCOMES } from '../contract/api-trigger.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine } from './ending.ts';
-import { instantOf } from './instant.ts';
+import { type Span, spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, paint, say, sayJson, state, table, when } from './print.ts';
 import { sayOutcomes, whyOf } from './receipt.ts';
@@ -34,16 +34,14 @@ export function addEventReads(event: Command): void {
   ).action((id: string, _options, command: Command) => act(showEvent(id, command.optsWithGlobals())));
 }
 
-type ListOptions = Globals & Listing & { readonly outcome?: string; readonly since?: string; readonly until?: string };
+type ListOptions = Globals & Listing & Span & { readonly outcome?: string };
 
 async function listEvents(options: ListOptions): Promise<Ending> {
-  const since = instantOf('--since', options.since, Date.now());
-  if (!since.ok) return since;
-  const until = instantOf('--until', options.until, Date.now());
-  if (!until.ok) return until;
+  const span = spanOf(options);
+  if (!span.ok) return span;
   const session = await openSession(options);
   if (!session.ok) return session;
-  const filter = { outcome: options.outcome, since: since.value, until: until.value };
+  const filter = { outcome: options.outcome, ...span.value };
   const rows = await readList(session.value, options, (paging) => session.value.client.events(filter, paging));
   if (!rows.ok) return rows;
   if (options.json) sayJson(rows.value);

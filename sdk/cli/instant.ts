@@ -1,8 +1,19 @@
 import { cannot, ok, type Result } from './ending.ts';
 import { instant } from './form.ts';
 
-/** @returns what the server takes, or undefined where nothing was given. */
-export function instantOf(option: string, text: string | undefined, now: number): Result<string | undefined> {
+/** The options `--since` and `--until` of a list. */
+export type Span = { readonly since?: string; readonly until?: string };
+
+/** @returns what the server takes; undefined where nothing was given. */
+export function spanOf(options: Span): Result<{ readonly [name in keyof Span]-?: string | undefined }> {
+  const now = Date.now();
+  const since = instantOf('--since', options.since, now);
+  if (!since.ok) return since;
+  const until = instantOf('--until', options.until, now);
+  return until.ok ? ok({ since: since.value, until: until.value }) : until;
+}
+
+function instantOf(option: string, text: string | undefined, now: number): Result<string | undefined> {
   if (text === undefined) return ok(undefined);
   const time = instant(text, now);
   return time === undefined
