@@ -7,6 +7,14 @@ import type { FromNoise } from './noise.ts';
 import type { Site } from './site.ts';
 import type { FromStub, StubFault, ToStub } from './stub.ts';
 
+/** Takes the processor away from a process, and gives it back. What it waits for goes on meanwhile. */
+type Halt = { readonly begin: () => void; readonly end: () => void };
+
+const haltOf = (child: ChildProcess): Halt => ({
+  begin: () => void child.kill('SIGSTOP'),
+  end: () => void child.kill('SIGCONT'),
+});
+
 /** The processes beside the driver: the kernel, as it runs in production, and the stub. */
 export type KernelProcess = {
   readonly pid: number;
@@ -15,6 +23,7 @@ export type KernelProcess = {
   readonly coldMs: number;
   /** Asks the probe, if there is one. */
   readonly ask: () => Promise<unknown>;
+  readonly halt: Halt;
   /** Ends it as an operator would. @throws Error when it does not end well. */
   readonly stop: () => Promise<void>;
 };
@@ -73,7 +82,7 @@ export async function startKernelProcess(site: Site, profile?: string, probe?: P
       child.send('look');
       return (await answer)[0];
     };
-    return { pid: child.pid ?? 0, url, coldMs, ask, stop: () => stopKernel(child, () => said) };
+    return { pid: child.pid ?? 0, url, coldMs, ask, halt: haltOf(child), stop: () => stopKernel(child, () => said) };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
@@ -134,6 +143,7 @@ export async function startStubProcess(fault: StubFault | undefined, delayMs = 0
 }
 
 export type NoiseProcess = {
+  readonly halt: Halt;
   /** Ends it. @returns how many events the kernel took of it, and how many it turned away. */
   readonly stop: () => Promise<FromNoise>;
 };
@@ -145,6 +155,7 @@ export async function startNoiseProcess(url: string, { org, token }: Site): Prom
   });
   keepTrack(child);
   return {
+    halt: haltOf(child),
     stop: async () => {
       const exit = once(child, 'exit');
       const said = once(child, 'message');

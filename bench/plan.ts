@@ -27,7 +27,7 @@ const FULL: Plan = {
   deliver: { rounds: 3, roundMs: 3_000 },
   nonMatching: { rounds: 5, roundMs: 3_000 },
   triggers: { rounds: 5, roundMs: 800 },
-  neighbour: { rounds: 9, roundMs: 4_000 },
+  neighbour: { rounds: 16, roundMs: 4_000 },
   starts: 9,
   memory: { rounds: 3, idleMs: 3_000, loadedMs: 6_000 },
   cell: { rounds: 5, roundMs: 1_500 },
