@@ -4,6 +4,7 @@ import { isEnded, type Run } from '../run/state.ts';
 import { openArrivals } from './arrivals.ts';
 import { openBreakers } from './breakers.ts';
 import { createBroker } from './broker.ts';
+import { openCaller } from './caller.ts';
 import { openChildren } from './children.ts';
 import { openConnectors } from './connectors.ts';
 import { openControl } from './control.ts';
@@ -58,18 +59,9 @@ export function openKernel(ports: Ports): Kernel {
   const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
-  const worker = openWorker({
-    cells,
-    broker: createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) }),
-    driver,
-    registry,
-    breakers,
-    isStopped,
-    clock,
-    entropy,
-    scheduler,
-    report,
-  });
+  const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
+  const caller = openCaller({ cells, broker, driver, registry, breakers, clock, entropy, report });
+  const worker = openWorker({ caller, driver, registry, isStopped, scheduler, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
   const feed = openFeed({ store, ledger, scheduler });

@@ -5,6 +5,7 @@ import { ExecutionPolicySchema } from '../call/policy.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
+import type { Caller } from './caller.ts';
 import type { Driver } from './drive.ts';
 import type { Org, Registry } from './registry.ts';
 import { openWorker } from './worker.ts';
@@ -12,17 +13,18 @@ import { openWorker } from './worker.ts';
 type Call = Extract<Effect, { kind: 'call' }>;
 type Deps = Parameters<typeof openWorker>[0];
 
-/** A worker whose calls hang until they are released: no plugin is known, and the run takes no answer before. */
+/** A worker whose calls hang until they are released. */
 function workerThatHangs(concurrency = { org: 512, connector: 512 }) {
   const carriedOut: OrgId[] = [];
   const stopped = new Set<string>();
   const released = Promise.withResolvers<never>();
-  const driver: Pick<Driver, 'submit'> = {
-    submit(org) {
+  const caller: Caller = {
+    call({ org }) {
       carriedOut.push(org);
       return released.promise;
     },
   };
+  const driver: Pick<Driver, 'submit'> = { submit: () => released.promise };
   const execution = v.parse(ExecutionPolicySchema, { apiVersion: 'interlock/execution/v1', concurrency });
   // A step is named by its number and its connector, such as `7-slow`.
   const steps = { get: (id: string) => ({ kind: 'action', plugin: id.split('-')[1] }) };
@@ -31,7 +33,7 @@ function workerThatHangs(concurrency = { org: 512, connector: 512 }) {
     org: () => ({ execution }) as Org,
   };
   const isStopped = (org: OrgId) => stopped.has(org);
-  const worker = openWorker({ driver, registry, isStopped, report: () => undefined } as unknown as Deps);
+  const worker = openWorker({ caller, driver, registry, isStopped, report: () => undefined } as unknown as Deps);
   const act = (org: string, step: number, kind: 'call' | 'abort' = 'call', connector = 'any') => {
     const run = { org: org as OrgId, id: 'run' as RunId, playbook: {}, plugins: {} } as unknown as Run;
     worker.act(run, { kind, op: 'execute', step: `${step}-${connector}`, attempt: 1 } as unknown as Call);
