@@ -35,12 +35,17 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
   return {
     actionFacts,
 
-    /** Place of the first path that holds, as many as there are where none does; `fault`: it could not be judged. */
+    /**
+     * Of a branch: place of the first path that holds, as many as there are where none does. Of a round of a repeat: 0 when
+     * it was the last, else 1. `fault`: it could not be judged.
+     */
     async branch(run: Run, id: StepRunId): Promise<number | 'fault'> {
       const { step: name, items } = partsOfStepRun(id);
       const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(name);
-      invariant(step?.kind === 'branch', 'a branch judgement is about a branch');
-      return choosePath(step, factsOfBranch(scopeOf(run, step, items), eventData(run)));
+      invariant(step?.kind === 'branch' || step?.kind === 'repeat', 'such a judgement is about a branch, or a round');
+      const [paths, each] =
+        step.kind === 'branch' ? [step.paths, step.each] : [[{ when: step.until }], [...step.each, step.id]];
+      return choosePath(paths, factsOfBranch(scopeOf(run, { each }, items), eventData(run)));
     },
 
     /** What the run's pinned guardrails say of an action with exactly these parameters and this plan. */

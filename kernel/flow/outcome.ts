@@ -4,6 +4,7 @@ import { PlanSchema } from '../../sdk/contract/plugin.ts';
 import { unreachable } from '../base/assert.ts';
 import { type Json, parseJson } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
+import { printable } from '../base/printable.ts';
 import type { DurationMs } from '../base/time.ts';
 import type { End } from '../call/breaker.ts';
 import type { CellOutcome } from '../port/cell-host.ts';
@@ -79,7 +80,7 @@ function replyOf({ outcome, use }: Answered): Reply {
 
 const failure = (errorClass: StepError['class'], message: string): Reply => ({
   ok: false,
-  error: { class: errorClass, message: printable(message) },
+  error: { class: errorClass, message: printable(message, MESSAGE_CHARS) },
   isSaid: false,
 });
 
@@ -97,7 +98,7 @@ function readReply(text: string): Reply {
   const error = 'error' in reply ? (reply.error as { class?: unknown; message?: unknown } | null) : null;
   const known = isErrorClass(error?.class) ? error.class : 'internal';
   const told = typeof error?.message === 'string' ? error.message : 'the plugin gave no reason';
-  return { ok: false, error: { class: known, message: printable(told) }, isSaid: true };
+  return { ok: false, error: { class: known, message: printable(told, MESSAGE_CHARS) }, isSaid: true };
 }
 
 /** The end of an `execute`. */
@@ -125,7 +126,7 @@ const pauseAfter = ({ retryAfterMs }: Answered) => (retryAfterMs === undefined ?
 const unknown = (why: string): Outcome => ({ kind: 'indeterminate', reason: `unknown-after-${why}` });
 const failedWith = (errorClass: StepError['class'], message: string): Outcome => ({
   kind: 'failed',
-  error: { class: errorClass, message: printable(message) },
+  error: { class: errorClass, message: printable(message, MESSAGE_CHARS) },
 });
 
 /**
@@ -177,10 +178,3 @@ export function checkOf(answered: Answered): CheckResult {
   if (output === null || answered.checkOutput(output) === undefined) return { kind: 'done', output };
   return { kind: 'failed', error: { class: 'internal', message: 'the output that the check gave does not fit' } };
 }
-
-/** Foreign text made safe to store and show. */
-const printable = (text: string): string =>
-  text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}]+/gu, ' ')
-    .slice(0, MESSAGE_CHARS);

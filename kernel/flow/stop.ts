@@ -1,6 +1,7 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { digestOf } from '../base/digest.ts';
 import type { OrgId } from '../base/id.ts';
+import { printable } from '../base/printable.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Clock } from '../port/clock.ts';
@@ -120,16 +121,8 @@ export function openStops(deps: {
       const next: Stop =
         reason === undefined && stop
           ? { ...stop, released: { by: MACHINE, at } }
-          : { reason: printable(reason ?? ''), by: MACHINE, at, released: null };
+          : { reason: printable(reason ?? '', REASON_CHARS), by: MACHINE, at, released: null };
       await turn(KEYS.stopAll, next, registry.orgs(), MACHINE, 'machine');
     },
   };
 }
-
-/** A file of the operator is not foreign, but it is shown to everyone. */
-const printable = (text: string): string =>
-  text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}]+/gu, ' ')
-    .trim()
-    .slice(0, REASON_CHARS);

@@ -1,6 +1,7 @@
+import type { Rule } from '../../sdk/contract/rule.ts';
 import { type Json, parseJson } from '../base/json.ts';
 import { judge } from '../rule/judge.ts';
-import type { BranchStep, Graph } from './graph.ts';
+import type { Graph } from './graph.ts';
 import type { Unplaced } from './issue.ts';
 import type { Parts } from './part.ts';
 import type { Scope } from './reference.ts';
@@ -23,7 +24,7 @@ export function factsOfBranch({ inputs, steps, item, index }: Scope, event: Json
  * @returns the place of the first path whose rule holds, as many as there are paths where none does, and `fault` where
  * that hangs on a rule that cannot be judged: it is no reason to go any way.
  */
-export async function choosePath({ paths }: Pick<BranchStep, 'paths'>, facts: Facts): Promise<number | 'fault'> {
+export async function choosePath(paths: readonly { readonly when: Rule }[], facts: Facts): Promise<number | 'fault'> {
   const judged = await judge(
     paths.map(({ when }, i) => ({ id: String(i), rule: when })),
     facts,
@@ -47,7 +48,7 @@ export async function caseIssues({ steps }: Parts, graph: Graph): Promise<readon
     for (const [i, { given, then }] of (step.cases ?? []).entries()) {
       // As it would come from outside: a case cannot hold what a run cannot.
       const facts = parseJson(Buffer.from(JSON.stringify(given)), { depth: 64, keys: 20_000 });
-      const chosen = facts.ok ? await choosePath(branch, facts.value as Facts) : 'fault';
+      const chosen = facts.ok ? await choosePath(branch.paths, facts.value as Facts) : 'fault';
       const to = chosen === 'fault' ? undefined : ((branch.paths[chosen] ?? { to: branch.otherwise }).to ?? 'end');
       if (to !== then)
         issues.push({

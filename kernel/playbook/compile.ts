@@ -2,7 +2,7 @@ import type { StepId } from '../base/id.ts';
 import { stepId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { type DurationMs, durationMs, LONGEST_TRY, LONGEST_WAIT, parseDuration } from '../base/time.ts';
-import type { ForeachStep, Graph, Join, OnFailure, Step, WaitStep } from './graph.ts';
+import type { ForeachStep, Graph, Join, OnFailure, RepeatStep, Step, WaitStep } from './graph.ts';
 import type { Playbook } from './schema.ts';
 import { type PlaybookStep, TIER_FLOOR } from './step.ts';
 
@@ -10,6 +10,7 @@ import { type PlaybookStep, TIER_FLOOR } from './step.ts';
 
 const FOREACH_LIMIT = 100;
 const FOREACH_CONCURRENCY = 4;
+const REPEAT_TIMES = 10;
 
 /** A version that was stored before there was a bound keeps to it all the same. */
 function lengthOf(text: string | undefined, most: DurationMs): DurationMs | undefined {
@@ -46,7 +47,7 @@ function addBlock(block: readonly PlaybookStep[], place: Place, steps: Map<StepI
       Object.values(step.lanes).forEach((lane, number) => {
         addBlock(lane, { within: { fork: id, lane: number }, each: place.each }, steps);
       });
-    if (step.type === 'foreach')
+    if (step.type === 'foreach' || step.type === 'repeat')
       addBlock(step.steps, { within: { fork: id, lane: 0 }, each: [...place.each, id] }, steps);
   });
   return stepId(block[0]?.id ?? '');
@@ -81,6 +82,8 @@ function compile(step: PlaybookStep, common: Place & { readonly id: StepId; read
         with: step.with as JsonObject,
         onFailure: failureOf(step.onFailure),
       };
+    case 'fail':
+      return { ...placed, kind: 'fail', message: step.message };
     case 'parallel':
       return {
         ...common,
@@ -91,6 +94,8 @@ function compile(step: PlaybookStep, common: Place & { readonly id: StepId; read
       };
     case 'foreach':
       return foreachOf(step, common);
+    case 'repeat':
+      return repeatOf(step, common);
     default: {
       const [plugin = '', action = ''] = step.uses.split('/');
       const [first = '500ms', most = '10s'] = step.retry?.backoff?.split('..') ?? [];
@@ -129,6 +134,22 @@ function foreachOf(
     collect: step.collect,
     entry: stepId(step.steps[0]?.id ?? ''),
     join: joinOf(step),
+    onFailure: failureOf(step.onFailure),
+  };
+}
+
+function repeatOf(
+  step: Extract<PlaybookStep, { type: 'repeat' }>,
+  common: Place & { readonly id: StepId; readonly next: StepId | null },
+): RepeatStep {
+  return {
+    ...common,
+    kind: 'repeat',
+    until: step.until,
+    times: step.times ?? REPEAT_TIMES,
+    pause: lengthOf(step.pause, LONGEST_WAIT) ?? durationMs(0),
+    collect: step.collect,
+    entry: stepId(step.steps[0]?.id ?? ''),
     onFailure: failureOf(step.onFailure),
   };
 }

@@ -27,16 +27,17 @@ export type Step =
   | WaitStep
   | ApprovalStep
   | SubPlaybookStep
-  | ParallelStep
-  | ForeachStep;
+  | FailStep
+  | ForkStep;
 
-export type ForkStep = ParallelStep | ForeachStep;
+/** Steps that hold blocks. */
+export type ForkStep = ParallelStep | ForeachStep | RepeatStep;
 
 type Common = {
   readonly id: StepId;
-  /** The lane that holds it: of `parallel` its place in `lanes`, of `foreach` always 0. Null outside of both. */
+  /** The lane that holds it: of `parallel` its place in `lanes`, of any other always 0. Null outside of both. */
   readonly within: { readonly fork: StepId; readonly lane: number } | null;
-  /** The `foreach` steps around it, outermost first. */
+  /** The `foreach` and `repeat` steps around it, outermost first. */
   readonly each: readonly StepId[];
 };
 /** Null: its block ends here. */
@@ -120,6 +121,9 @@ export type SubPlaybookStep = Common &
   Next &
   Fallible & { readonly kind: 'playbook'; readonly playbook: string; readonly with: JsonObject };
 
+/** Its block fails here: the author's own word. */
+export type FailStep = Common & { readonly kind: 'fail'; readonly message: string };
+
 /** How many lanes must succeed; `all` is every one. */
 export type Join = { readonly need: number | 'all'; readonly rest: 'stop' | 'finish' };
 export type ParallelStep = Common &
@@ -140,18 +144,35 @@ export type ForeachStep = Common &
     readonly entry: StepId;
     readonly join: Join;
   };
+/** One round after the other, each a lane, until the rule holds at the end of one. */
+export type RepeatStep = Common &
+  Next &
+  Fallible & {
+    readonly kind: 'repeat';
+    readonly until: Rule;
+    /** Rounds at most. */
+    readonly times: number;
+    /** From the end of a round to the next. */
+    readonly pause: DurationMs;
+    readonly collect: string | undefined;
+    readonly entry: StepId;
+  };
+
+/** What becomes of a run when the step has failed for good; what says nothing of it fails its block. */
+export const wayOnFailure = (step: Step): OnFailure => ('onFailure' in step ? step.onFailure : { kind: 'fail' });
 
 /** Where a step may lead to within its block. */
 export function successors(step: Step): readonly (StepId | null)[] {
+  if (step.kind === 'fail') return [];
   if (step.kind === 'branch') return [...step.paths.map(({ to }) => to), step.otherwise];
-  if (step.kind === 'update' || step.onFailure.kind !== 'goto') return [step.next];
-  return [step.next, step.onFailure.to];
+  const way = wayOnFailure(step);
+  return way.kind === 'goto' ? [step.next, way.to] : [step.next];
 }
 
 /** First steps of the blocks that it holds. */
 export function entriesOf(step: Step): readonly StepId[] {
   if (step.kind === 'parallel') return step.lanes.map(({ entry }) => entry);
-  return step.kind === 'foreach' ? [step.entry] : [];
+  return step.kind === 'foreach' || step.kind === 'repeat' ? [step.entry] : [];
 }
 
 /** The plugins that the steps use, and the playbooks. */

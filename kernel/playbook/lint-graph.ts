@@ -42,8 +42,8 @@ function targetsOf({ step }: StepPart): { readonly name: string; readonly key: s
   if (!step) return [];
   if (step.type !== 'branch') {
     const named = [
-      { name: step.next, key: 'next' },
-      { name: step.type === 'update_state' ? undefined : step.onFailure, key: 'onFailure' },
+      { name: 'next' in step ? step.next : undefined, key: 'next' },
+      { name: 'onFailure' in step ? step.onFailure : undefined, key: 'onFailure' },
     ];
     return named.flatMap(({ name, key }) => (name === undefined ? [] : [{ name, key }]));
   }

@@ -10,6 +10,7 @@ export function outputFields({ steps }: Parts, catalog: Catalog): FieldsOf {
   const fields = new Map<string, readonly string[]>();
   for (const { step } of steps) {
     if (step?.type === 'wait' && step.event) fields.set(step.id, ['event', ...Object.keys(step.event.take ?? {})]);
+    if (step?.type === 'repeat') fields.set(step.id, ['rounds', ...(step.collect === undefined ? [] : ['result'])]);
     if (!step || !('uses' in step) || step.type === 'playbook') continue;
     const [plugin = '', action = ''] = step.uses.split('/');
     const manifest = catalog.plugins.get(plugin);

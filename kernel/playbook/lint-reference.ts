@@ -1,5 +1,5 @@
 import type { StepId } from '../base/id.ts';
-import { entriesOf, type Graph, type Step } from './graph.ts';
+import { entriesOf, type Graph, type Step, wayOnFailure } from './graph.ts';
 import type { Unplaced } from './issue.ts';
 import { topological } from './lint-graph.ts';
 import type { FieldsOf } from './lint-output.ts';
@@ -44,12 +44,11 @@ function walk(
     if (step.kind === 'branch') {
       for (const { to } of step.paths) lead(to, ran);
       lead(step.otherwise, ran);
-    } else if (step.kind === 'update') lead(step.next, ran);
-    else {
+    } else if (step.kind !== 'fail') {
       // Neither a failure that is passed over nor what a person did by hand leaves an output.
-      const { kind } = step.onFailure;
-      lead(step.next, kind === 'continue' || kind === 'manual' ? before : ran);
-      if (step.onFailure.kind === 'goto') lead(step.onFailure.to, before);
+      const way = wayOnFailure(step);
+      lead(step.next, way.kind === 'continue' || way.kind === 'manual' ? before : ran);
+      if (way.kind === 'goto') lead(way.to, before);
     }
   }
   return true;
@@ -57,7 +56,7 @@ function walk(
 
 /** What has an output once this step has succeeded: its own, and what ran in lanes that must all succeed. */
 function outputsOf(step: Step, ends: ReadonlyMap<StepId, ReadonlySet<StepId>>): ReadonlySet<StepId> {
-  if (step.kind === 'update' || step.kind === 'branch') return new Set();
+  if (step.kind === 'update' || step.kind === 'branch' || step.kind === 'fail') return new Set();
   const own = new Set([step.id]);
   if (step.kind !== 'parallel' || (step.join.need !== 'all' && step.join.need < step.lanes.length)) return own;
   return step.lanes.reduce<ReadonlySet<StepId>>((all, { entry }) => all.union(ends.get(entry) ?? new Set()), own);
@@ -71,6 +70,7 @@ function outputsOf(step: Step, ends: ReadonlyMap<StepId, ReadonlySet<StepId>>): 
 export function referenceIssues(parts: Parts, before: RanBefore | undefined, fieldsOf: FieldsOf): Unplaced[] {
   const { steps, stepIds, inputs } = parts;
   const issues: Unplaced[] = [];
+  const repeats = new Set(steps.flatMap(({ step }) => (step?.type === 'repeat' ? [step.id] : [])));
   const check = (
     texts: unknown,
     at: string,
@@ -104,26 +104,36 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined, fie
     if (root === 'inputs')
       return inputs.has(name) ? undefined : `inputs.${name} is not declared: add it to inputs with its JSON Pointer`;
     if (root === 'steps') return notRun(name, ran, here) ?? notThere(name, field);
-    if (each.length === 0) return `${root} is there only within a foreach`;
-    return root === 'each' && !each.includes(name)
-      ? `each.${name}: no foreach of this id is around ${here}`
-      : undefined;
+    const loops = each.filter((id) => !repeats.has(id));
+    if (root !== 'each')
+      return loops.length === 0 ? `${root} is there only within a foreach${ofRound(each)}` : undefined;
+    if (!each.includes(name)) return `each.${name}: no foreach or repeat of this id is around ${here}`;
+    return repeats.has(name) && field !== 'index' ? `each.${name} has index alone: a round has no item` : undefined;
+  };
+  const checkRule = (
+    rule: unknown,
+    at: string,
+    each: readonly string[],
+    ran: ReadonlySet<StepId> | undefined,
+    here: string,
+  ) => {
+    const hasItem = each.some((id) => !repeats.has(id));
+    for (const name of factsOf(rule)) {
+      const text = name.startsWith('steps.') ? notRun(name.slice(6), ran, here) : unknownFact(name, hasItem);
+      if (text) issues.push({ at, text });
+    }
   };
   for (const { step, at, each } of steps) {
     if (!step) continue;
     const ran = before && (before.steps.get(step.id as StepId) ?? new Set<StepId>());
     check(textsOf(step), at, each, ran, step.id);
-    if (step.type === 'foreach' && step.collect !== undefined) {
+    if (step.type === 'foreach' || step.type === 'repeat') {
       const end = before && (before.ends.get(step.steps[0]?.id as StepId) ?? new Set<StepId>());
       check({ collect: step.collect }, at, [...each, step.id], end, `the end of ${step.id}`);
+      if (step.type === 'repeat') checkRule(step.until, `${at}/until`, each, end, `the end of ${step.id}`);
     }
-    if (step.type !== 'branch') continue;
-    rulesOf(step).forEach(({ rule, key }) => {
-      for (const name of factsOf(rule)) {
-        const text = name.startsWith('steps.') ? notRun(name.slice(6), ran, step.id) : unknownFact(name, each);
-        if (text) issues.push({ at: `${at}/${key}`, text });
-      }
-    });
+    if (step.type === 'branch')
+      for (const { rule, key } of rulesOf(step)) checkRule(rule, `${at}/${key}`, each, ran, step.id);
   }
   const end = before && (before.ends.get(steps.find(({ depth }) => depth === 0)?.id as StepId) ?? new Set<StepId>());
   check(parts.outputs, '/outputs', [], end, 'the end of the run');
@@ -141,10 +151,12 @@ export function incidentIssues(incident: string | undefined, inputs: Parts['inpu
 
 const MALFORMED = 'a {{ reference }} is malformed: use inputs.NAME, steps.ID.FIELD, or item within a foreach';
 
-const unknownFact = (name: string, each: readonly string[]): string | undefined => {
-  if (name === 'inputs' || name === 'event' || (each.length > 0 && (name === 'item' || name === 'index')))
-    return undefined;
-  return `${name} is not a fact of a branch: use event, inputs or steps.ID, and item or index within a foreach`;
+const ofRound = (each: readonly string[]): string =>
+  each.length === 0 ? '' : `; the number of the round is each.${each.at(-1)}.index`;
+
+const unknownFact = (name: string, hasItem: boolean): string | undefined => {
+  if (name === 'inputs' || name === 'event' || (hasItem && (name === 'item' || name === 'index'))) return undefined;
+  return `${name} is not a fact here: use event, inputs or steps.ID, and item or index within a foreach`;
 };
 
 /** The values of a step in which references are filled when it is reached. */
@@ -152,6 +164,7 @@ function textsOf(step: PlaybookStep): unknown {
   switch (step.type) {
     case 'branch':
     case 'parallel':
+    case 'repeat':
       return {};
     case 'update_state':
       return { incident: step.incident, set: { note: step.set.note } };
@@ -159,6 +172,8 @@ function textsOf(step: PlaybookStep): unknown {
       return { over: step.over };
     case 'approval':
       return { ask: step.ask };
+    case 'fail':
+      return { message: step.message };
     case 'wait':
       return { until: step.until, event: { match: step.event?.match } };
     default:

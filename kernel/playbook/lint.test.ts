@@ -102,7 +102,7 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     [
       'a type of step that is none',
       minimal('- { id: a, type: mail }'),
-      /\/steps\/0\/type:\d+ use one of: notify, enrich, open_ticket, webhook, contain, update_state, branch, wait, approval, playbook, parallel, foreach$/,
+      /\/steps\/0\/type:\d+ use one of: notify, enrich, open_ticket, webhook, contain, update_state, branch, wait, approval, playbook, fail, parallel, foreach, repeat$/,
     ],
     [
       'an operator that is none',

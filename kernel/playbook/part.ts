@@ -27,7 +27,7 @@ export type StepPart = {
   readonly block: string;
   /** How many blocks it stands in. */
   readonly depth: number;
-  /** The `foreach` steps around it, outermost first. */
+  /** The `foreach` and `repeat` steps around it, outermost first. */
   readonly each: readonly string[];
   readonly id: string | undefined;
   readonly step: PlaybookStep | undefined;
@@ -72,7 +72,7 @@ function collect(
     if (type === 'parallel' && isObject(lanes))
       for (const [lane, list] of Object.entries(lanes))
         collect(list, { at, block: `${at}/lanes/${legibleKey(lane)}`, depth: depth + 1, each }, found);
-    if (type === 'foreach')
+    if (type === 'foreach' || type === 'repeat')
       collect(steps, { at, block: `${at}/steps`, depth: depth + 1, each: name ? [...each, name] : each }, found);
   });
 }

@@ -13,11 +13,14 @@ import { legibleKey } from './issue.ts';
 const REFERENCE = /\{\{([^{}]*)\}\}/g;
 const PATH = /^(?:(inputs|steps|each)((?:\.[A-Za-z0-9_-]{1,64}){1,16})|(item|index)((?:\.[A-Za-z0-9_-]{1,64}){0,16}))$/;
 
-/** What references may see. `item` and `index` are those of the innermost `foreach`; `each` has all, by its id. */
+/**
+ * What references may see. `item` and `index` are those of the innermost `foreach`; `each` has those of all, by its id, and
+ * of every `repeat` the number of the round as `index`, from 0.
+ */
 export type Scope = {
   readonly inputs: JsonObject;
   readonly steps: Readonly<Record<string, Json>>;
-  readonly each?: Readonly<Record<string, { readonly item: Json; readonly index: number }>>;
+  readonly each?: Readonly<Record<string, { readonly item?: Json; readonly index: number }>>;
   readonly item?: Json;
   readonly index?: number;
 };

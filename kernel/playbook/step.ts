@@ -9,7 +9,7 @@ import { BoundedRuleSchema, ruleOver } from '../rule/schema.ts';
 import { backoff, name, oneReference, pointer, target, template, tryLength, waitLength } from './word.ts';
 
 /**
- * The steps of a playbook document. `parallel` and `foreach` hold steps of their own: a block, which begins with its
+ * The steps of a playbook document. `parallel`, `foreach` and `repeat` hold steps of their own: a block, which begins with its
  * first step and ends where a step of it has no next one. Nothing points out of a block or into one.
  */
 export const TIERS = ['low', 'moderate', 'high', 'critical'] as const;
@@ -150,6 +150,14 @@ const SubPlaybookStep = closedObject({
   next,
 });
 
+/** Where it is reached, its lane fails, or the run. */
+const FailStep = closedObject({
+  id: name,
+  type: v.literal('fail'),
+  /** Why, with references. */
+  message: template(1_000),
+});
+
 /** How many lanes must succeed, and what becomes of the others once that is settled. */
 const join = v.optional(
   v.union([v.picklist(['all', 'any']), closedObject({ quorum: v.pipe(v.number(), v.integer(), v.minValue(1)) })]),
@@ -191,6 +199,22 @@ const foreach = {
 };
 const ForeachStep = closedObject({ ...foreach, steps: Block });
 
+const repeat = {
+  id: name,
+  type: v.literal('repeat'),
+  /** Asked at the end of each round, as seen from its last step. */
+  until: BoundedRuleSchema,
+  /** Rounds at most. When the last one is over and the rule does not hold, the step fails. */
+  times: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.repeatRounds.value))),
+  /** From the end of a round to the next. */
+  pause: v.optional(waitLength),
+  /** What the output takes from the last round: a reference as seen from its last step. */
+  collect: v.optional(oneReference),
+  onFailure,
+  next,
+};
+const RepeatStep = closedObject({ ...repeat, steps: Block });
+
 type Leaf =
   | v.InferOutput<typeof ActionStep>
   | v.InferOutput<typeof UpdateStep>
@@ -198,12 +222,14 @@ type Leaf =
   | v.InferOutput<typeof ManyWays>
   | v.InferOutput<typeof WaitStep>
   | v.InferOutput<typeof ApprovalStep>
-  | v.InferOutput<typeof SubPlaybookStep>;
+  | v.InferOutput<typeof SubPlaybookStep>
+  | v.InferOutput<typeof FailStep>;
 type Written<Entries extends v.ObjectEntries> = v.InferOutput<v.StrictObjectSchema<Entries, undefined>>;
 export type PlaybookStep =
   | Leaf
   | (Written<typeof parallel> & { lanes: Record<string, PlaybookStep[]> })
-  | (Written<typeof foreach> & { steps: PlaybookStep[] });
+  | (Written<typeof foreach> & { steps: PlaybookStep[] })
+  | (Written<typeof repeat> & { steps: PlaybookStep[] });
 
 const AnyStep = v.variant('type', [
   ActionStep,
@@ -212,8 +238,10 @@ const AnyStep = v.variant('type', [
   WaitStep,
   ApprovalStep,
   SubPlaybookStep,
+  FailStep,
   ParallelStep,
   ForeachStep,
+  RepeatStep,
 ]);
 
 const EveryStep = v.union([AnyStep, ManyWays]);

@@ -1,6 +1,7 @@
 import { unreachable } from '../base/assert.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
+import { wayOnFailure } from '../playbook/graph.ts';
 import type { Need } from './decision.ts';
 import { completeRun } from './end.ts';
 import { endLane, startNextLane } from './fork.ts';
@@ -42,7 +43,7 @@ function carryOut(turn: Turn, move: Move): Step {
 /** The author of a step says what its failure makes of the run; without a word its lane fails, or the run. */
 function afterFailure(turn: Turn, { step, at, error, reason }: Extract<Move, { kind: 'fail' }>): Step {
   const { items } = partsOfStepRun(at);
-  const way = step.kind === 'update' || step.kind === 'branch' ? ({ kind: 'fail' } as const) : step.onFailure;
+  const way = wayOnFailure(step);
   switch (way.kind) {
     case 'fail': {
       const lane = laneOf(turn.facts.graph, step, items);

@@ -64,6 +64,8 @@ export type RunEvent =
       readonly outcome: 'succeeded' | 'failed' | 'stopped';
       /** What the step collects of this lane. */
       readonly value?: Json;
+      /** When the next lane may begin, of a round that was not the last. */
+      readonly notBefore?: UnixMs;
     }
   | { readonly kind: 'step-planned'; readonly step: StepRunId; readonly plan: Plan }
   | {

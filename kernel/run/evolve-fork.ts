@@ -26,6 +26,7 @@ export function evolveFork(run: Run, event: ForkEvent, seq: number, at: UnixMs):
       while (values.length < event.lane) values.push(null);
       values[event.lane] = event.value;
     }
-    return { ...step, state: 'open', waitsFor: 'lanes', most: old.most, lanes, values };
+    const pause = event.kind === 'lane-ended' && event.notBefore !== undefined && { notBefore: event.notBefore };
+    return { ...step, state: 'open', waitsFor: 'lanes', most: old.most, lanes, values, ...pause };
   });
 }

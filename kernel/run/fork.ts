@@ -2,41 +2,43 @@ import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { own } from '../base/own.ts';
-import type { ForkStep } from '../playbook/graph.ts';
+import { after, type UnixMs } from '../base/time.ts';
+import type { ForkStep, RepeatStep } from '../playbook/graph.ts';
 import { bind } from '../playbook/reference.ts';
 import { bindAt, failDefined } from './bind.ts';
 import { type LanePlace, scopeOf } from './scope.ts';
-import type { Run } from './state.ts';
+import type { Run, StepError } from './state.ts';
 import { stopLane } from './stop.ts';
 import { fail, goOn, type Step, type Turn } from './turn.ts';
 
 /** Lanes: how they begin, how they end, and what their ends together make of the step that holds them. */
 export function reachFork(turn: Turn, step: ForkStep, items: readonly number[]): Step {
   const at = stepRunId(step.id, items);
-  const opened = step.kind === 'parallel' ? { parameters: {}, lanes: step.lanes.length } : itemsOf(turn, step, items);
+  const opened = openedAs(turn, step, items);
   if (typeof opened === 'string') return failDefined(turn, step, at, opened);
-  const { parameters, lanes } = opened;
-  const most = step.kind === 'parallel' ? lanes : step.concurrency;
+  const { parameters, lanes, most } = opened;
   turn.emit({ kind: 'step-opened', step: at, parameters, open: { waitsFor: 'lanes', lanes, most } });
   return settleFork(turn, at);
 }
 
-function itemsOf(
-  turn: Turn,
-  step: Extract<ForkStep, { kind: 'foreach' }>,
-  items: readonly number[],
-): { readonly parameters: JsonObject; readonly lanes: number } | string {
+type Opened = { readonly parameters: JsonObject; readonly lanes: number; readonly most: number };
+
+function openedAs(turn: Turn, step: ForkStep, items: readonly number[]): Opened | string {
+  if (step.kind === 'parallel') return { parameters: {}, lanes: step.lanes.length, most: step.lanes.length };
+  if (step.kind === 'repeat') return { parameters: {}, lanes: step.times, most: 1 };
   const bound = bindAt(turn, step, items, { items: step.over });
   if (typeof bound === 'string') return bound;
   if (!Array.isArray(bound.items)) return 'what a foreach goes over must be a list';
   const lanes = bound.items.length;
   return lanes > step.limit
     ? `the list has ${lanes} items, and the step takes ${step.limit}`
-    : { parameters: bound, lanes };
+    : { parameters: bound, lanes, most: step.concurrency };
 }
 
 /** A lane came to its end by itself. */
 export function endLane(turn: Turn, { fork, lane }: LanePlace, outcome: 'succeeded' | 'failed'): Step {
+  const step = forkOf(turn, fork);
+  if (step?.kind === 'repeat') return endRound(turn, step, { fork, lane }, outcome);
   const value = outcome === 'succeeded' ? collected(turn, fork, lane) : undefined;
   turn.emit({ kind: 'lane-ended', step: fork, lane, outcome, ...(value !== undefined && { value }) });
   return settleFork(turn, fork);
@@ -44,12 +46,58 @@ export function endLane(turn: Turn, { fork, lane }: LanePlace, outcome: 'succeed
 
 /** What the step collects of a lane; null where the reference leads nowhere, so that places stay those of the items. */
 function collected(turn: Turn, fork: StepRunId, lane: number): Json | undefined {
-  const { step, items } = partsOfStepRun(fork);
-  const known = turn.facts.graph.steps.get(step);
-  if (known?.kind !== 'foreach' || known.collect === undefined) return undefined;
-  const inner = { each: [...known.each, known.id] };
-  const bound = bind(known.collect, scopeOf(turn.run(), inner, [...items, lane]));
+  const step = forkOf(turn, fork);
+  if (!step || step.kind === 'parallel' || step.collect === undefined) return undefined;
+  const inner = { each: [...step.each, step.id] };
+  const bound = bind(step.collect, scopeOf(turn.run(), inner, [...partsOfStepRun(fork).items, lane]));
   return bound.ok ? bound.value : null;
+}
+
+/** A round is over: the rule says whether it was the last, and the number of rounds whether there may be one more. */
+function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outcome: 'succeeded' | 'failed'): Step {
+  const { items } = partsOfStepRun(fork);
+  const end = (rest: { readonly notBefore?: UnixMs; readonly value?: Json } = {}) =>
+    turn.emit({ kind: 'lane-ended', step: fork, lane, outcome, ...rest });
+  const failWith = (error: StepError, reason: string): Step => {
+    turn.emit({ kind: 'step-failed', step: fork, attempt: 0, error });
+    return fail(step, fork, error, reason);
+  };
+  const rounds = lane + 1;
+  if (outcome === 'failed') {
+    end();
+    return failWith({ class: 'upstream_error', message: `round ${rounds} failed` }, 'lanes-failed');
+  }
+  const round = stepRunId(step.id, [...items, lane]);
+  const answer = turn.facts.branches.get(round);
+  if (answer === undefined) return { kind: 'branch', step: round, run: turn.run() };
+  if (answer === 'fault') {
+    end();
+    return failDefined(turn, step, fork, 'what it repeats until could not be judged on this run');
+  }
+  if (answer === 0) {
+    const value = collected(turn, fork, lane);
+    end();
+    const output = { rounds, ...(value !== undefined && { result: value }) };
+    if (isTooLarge(output)) return failDefined(turn, step, fork, TOO_LARGE);
+    turn.emit({ kind: 'step-succeeded', step: fork, attempt: 0, output });
+    return goOn(step, items, step.next);
+  }
+  if (rounds < step.times) {
+    end({ notBefore: after(turn.facts.now, step.pause) });
+    return undefined;
+  }
+  end();
+  const message = `what it repeats until did not hold after ${rounds} round${rounds === 1 ? '' : 's'}`;
+  return failWith({ class: 'timeout', message }, 'step-failed');
+}
+
+const isTooLarge = (output: Json) => JSON.stringify(output).length > LIMITS.stepOutputBytes.value;
+const TOO_LARGE = `what is collected is larger than ${LIMITS.stepOutputBytes.value} bytes`;
+
+/** The step of the graph that holds lanes and runs as this. */
+function forkOf(turn: Turn, at: StepRunId): ForkStep | undefined {
+  const step = turn.facts.graph.steps.get(partsOfStepRun(at).step);
+  return step?.kind === 'parallel' || step?.kind === 'foreach' || step?.kind === 'repeat' ? step : undefined;
 }
 
 /**
@@ -57,10 +105,10 @@ function collected(turn: Turn, fork: StepRunId, lane: number): Json | undefined 
  * the step lets them finish.
  */
 function settleFork(turn: Turn, at: StepRunId): Step {
-  const { step: id, items } = partsOfStepRun(at);
-  const step = turn.facts.graph.steps.get(id);
+  const { items } = partsOfStepRun(at);
+  const step = forkOf(turn, at);
   const lanes = lanesAt(turn.run(), at)?.lanes;
-  if (!lanes || (step?.kind !== 'parallel' && step?.kind !== 'foreach')) return undefined;
+  if (!lanes || !step || step.kind === 'repeat') return undefined;
   const succeeded = lanes.filter((lane) => lane === 'succeeded').length;
   const left = lanes.filter((lane) => lane === 'waiting' || lane === 'open').length;
   const need = step.join.need === 'all' ? lanes.length : step.join.need;
@@ -74,8 +122,7 @@ function settleFork(turn: Turn, at: StepRunId): Step {
     }
   if (isMet) {
     const output = outputOf(turn.run(), at, step, succeeded);
-    if (JSON.stringify(output).length > LIMITS.stepOutputBytes.value)
-      return failDefined(turn, step, at, `what is collected is larger than ${LIMITS.stepOutputBytes.value} bytes`);
+    if (isTooLarge(output)) return failDefined(turn, step, at, TOO_LARGE);
     turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output });
     return goOn(step, items, step.next);
   }
@@ -89,23 +136,25 @@ function settleFork(turn: Turn, at: StepRunId): Step {
 export function startNextLane(turn: Turn): Step {
   const run = turn.run();
   for (const { id: at } of Object.values(run.steps)) {
-    const lane = nextLane(run, at);
-    const { step: id, items } = partsOfStepRun(at);
-    const step = turn.facts.graph.steps.get(id);
-    if (lane === undefined || (step?.kind !== 'parallel' && step?.kind !== 'foreach')) continue;
+    const next = nextLane(run, at);
+    const step = forkOf(turn, at);
+    if (!next || !step || next.from > turn.facts.now) continue;
+    const { lane } = next;
+    const { items } = partsOfStepRun(at);
     turn.emit({ kind: 'lane-started', step: at, lane });
-    if (step.kind === 'foreach') return { kind: 'reach', to: step.entry, items: [...items, lane] };
+    if (step.kind !== 'parallel') return { kind: 'reach', to: step.entry, items: [...items, lane] };
     return { kind: 'reach', to: step.lanes[lane]?.entry ?? step.id, items };
   }
   return undefined;
 }
 
-/** The lane that may start now; undefined when none may. */
-export function nextLane(run: Run, at: StepRunId): number | undefined {
+/** The lane that may start, and from when on; undefined when none may. */
+export function nextLane(run: Run, at: StepRunId): { readonly lane: number; readonly from: UnixMs } | undefined {
   const open = run.ended || run.undo ? undefined : lanesAt(run, at);
-  const first = open?.lanes.indexOf('waiting') ?? -1;
-  if (!open || first < 0) return undefined;
-  return open.lanes.filter((lane) => lane === 'open').length < open.most ? first : undefined;
+  const lane = open?.lanes.indexOf('waiting') ?? -1;
+  if (!open || lane < 0) return undefined;
+  const isFull = open.lanes.filter((state) => state === 'open').length >= open.most;
+  return isFull ? undefined : { lane, from: open.notBefore ?? open.at };
 }
 
 function lanesAt(run: Run, at: StepRunId) {
@@ -113,7 +162,7 @@ function lanesAt(run: Run, at: StepRunId) {
   return open?.state === 'open' && open.waitsFor === 'lanes' ? open : undefined;
 }
 
-function outputOf(run: Run, at: StepRunId, step: ForkStep, succeeded: number): Json {
+function outputOf(run: Run, at: StepRunId, step: Exclude<ForkStep, RepeatStep>, succeeded: number): Json {
   const { lanes, values } = lanesAt(run, at) ?? { lanes: [], values: [] };
   const counts = { succeeded, failed: lanes.filter((lane) => lane === 'failed').length, lanes: lanes.length };
   if (step.kind === 'parallel')

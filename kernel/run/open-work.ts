@@ -56,8 +56,9 @@ export function firstDue(run: Run): Due | null {
       consider({ kind: 'retry', at: step.retryAt, step: step.id });
     if (step.state === 'open' && (step.waitsFor === 'time' || step.waitsFor === 'event'))
       consider({ kind: 'wait', at: step.until, step: step.id });
-    // Lanes that may begin now: a turn begins a few, and the next goes on.
-    if (nextLane(run, step.id) !== undefined) consider({ kind: 'lanes', at: step.at, step: step.id });
+    // Lanes that may begin: a turn begins a few, and the next goes on.
+    const next = nextLane(run, step.id);
+    if (next) consider({ kind: 'lanes', at: next.from, step: step.id });
     if (step.undo?.state === 'retry' && step.undo.retryAt !== null)
       consider({ kind: 'undo', at: step.undo.retryAt, step: step.id });
   }

@@ -4,14 +4,15 @@ import { unreachable } from '../base/assert.ts';
 import { digestOf } from '../base/digest.ts';
 import type { ApprovalId, StepId } from '../base/id.ts';
 import { stepRunId } from '../base/id.ts';
+import { printable } from '../base/printable.ts';
 import { after, unixMs } from '../base/time.ts';
-import type { ApprovalStep, BranchStep, UpdateStep } from '../playbook/graph.ts';
+import type { ApprovalStep, BranchStep, FailStep, UpdateStep } from '../playbook/graph.ts';
 import { reachAction } from './action.ts';
 import { bindAt, failDefined, wrong } from './bind.ts';
 import { reachFork } from './fork.ts';
 import { idAt } from './scope.ts';
 import { reachSubPlaybook } from './sub.ts';
-import { goOn, type Step, stop, type Turn } from './turn.ts';
+import { fail, goOn, type Step, stop, type Turn } from './turn.ts';
 import { reachWait } from './wait.ts';
 
 /**
@@ -41,8 +42,11 @@ export function reach(turn: Turn, id: StepId, items: readonly number[]): Step {
       return reachApproval(turn, step, items);
     case 'playbook':
       return reachSubPlaybook(turn, step, items);
+    case 'fail':
+      return reachFail(turn, step, items);
     case 'parallel':
     case 'foreach':
+    case 'repeat':
       return reachFork(turn, step, items);
     default:
       return unreachable(step);
@@ -79,6 +83,16 @@ function reachBranch(turn: Turn, step: BranchStep, items: readonly number[]): St
   return goOn(step, items, to);
 }
 
+function reachFail(turn: Turn, step: FailStep, items: readonly number[]): Step {
+  const at = stepRunId(step.id, items);
+  const bound = bindAt(turn, step, items, { message: step.message });
+  if (typeof bound === 'string') return failDefined(turn, step, at, bound);
+  const text = typeof bound.message === 'string' ? bound.message : JSON.stringify(bound.message);
+  const error = { class: 'conflict', message: printable(text, MESSAGE_CHARS) } as const;
+  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
+  return fail(step, at, error, 'step-failed');
+}
+
 /** A gate of the author's own: people are asked, whatever the matrix says of the tier. */
 function reachApproval(turn: Turn, step: ApprovalStep, items: readonly number[]): Step {
   const at = stepRunId(step.id, items);
@@ -100,4 +114,5 @@ function reachApproval(turn: Turn, step: ApprovalStep, items: readonly number[])
   });
   return undefined;
 }
+const MESSAGE_CHARS = 1_000;
 const NO_GRANT = digestOf('interlock/approval-step/v1');

@@ -22,9 +22,11 @@ export function scopeOf(run: Run, { each }: Pick<Step, 'each'>, items: readonly 
   const entries = each.map((id, depth) => {
     const list = own(run.steps, stepRunId(id, items.slice(0, depth)))?.parameters.items;
     const index = items[depth] ?? 0;
-    return [id, { item: (Array.isArray(list) ? (list as readonly Json[])[index] : undefined) ?? null, index }] as const;
+    // A round of a `repeat` has no item.
+    return [id, Array.isArray(list) ? { item: (list as readonly Json[])[index] ?? null, index } : { index }] as const;
   });
-  return { inputs: run.inputs, steps, each: Object.fromEntries(entries), ...entries.at(-1)?.[1] };
+  const innermost = entries.findLast(([, one]) => 'item' in one)?.[1];
+  return { inputs: run.inputs, steps, each: Object.fromEntries(entries), ...innermost };
 }
 
 /** The lane of a fork that holds a step run; null at the top. */

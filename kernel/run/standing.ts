@@ -78,9 +78,11 @@ type Common = Pick<Wait, 'step' | 'since' | 'until'>;
 
 function openWait(run: Run, step: Extract<StepRun, { state: 'open' }>, common: Common): Wait | undefined {
   switch (step.waitsFor) {
-    case 'lanes':
-      // Its steps have waits of their own; the next of its lanes is due at once.
-      return nextLane(run, step.id) === undefined ? undefined : { ...common, what: 'time', until: step.at };
+    case 'lanes': {
+      // Its steps have waits of their own; the next of its lanes is due at once, or after a pause.
+      const next = nextLane(run, step.id);
+      return next && { ...common, what: 'time', until: earlier(next.from, run.deadlineAt) };
+    }
     case 'time':
       return { ...common, what: 'time', until: earlier(step.until, run.deadlineAt) };
     case 'event':

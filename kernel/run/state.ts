@@ -110,9 +110,10 @@ export type StepState =
 
 /** What a step under way waits for that is no call of an action. */
 export type Open =
-  /** `most` lanes at a time. */
+  /** `most` lanes at a time; none begins before `notBefore`. */
   | {
       readonly waitsFor: 'lanes';
+      readonly notBefore?: UnixMs;
       readonly most: number;
       readonly lanes: readonly LaneState[];
       readonly values: readonly Json[];

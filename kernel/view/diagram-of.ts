@@ -1,7 +1,7 @@
 import type { Rule } from '../../sdk/contract/rule.ts';
 import { partsOfStepRun, type StepId, stepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
-import type { Graph, Join, Step } from '../playbook/graph.ts';
+import { type Graph, type Join, type Step, wayOnFailure } from '../playbook/graph.ts';
 import type { Run, StepRun } from '../run/state.ts';
 import type { Trail } from '../run/trail.ts';
 import type { Diagram, DiagramEdge, DiagramNode } from './diagram.ts';
@@ -108,6 +108,10 @@ function shapeOf(step: Step): Pick<DiagramNode, 'kind' | 'detail'> {
       return { kind: 'step', detail: `playbook: ${step.playbook}` };
     case 'parallel':
       return { kind: 'group', detail: `in parallel, ${joinOf(step.join, 'lane')}` };
+    case 'fail':
+      return { kind: 'step', detail: 'fail' };
+    case 'repeat':
+      return { kind: 'group', detail: `again until ${wordsOf(step.until)}, at most ${step.times} times` };
     case 'foreach':
       return { kind: 'group', detail: `for each of ${step.over}, ${joinOf(step.join, 'item')}` };
   }
@@ -149,7 +153,8 @@ function waysOf(
       way(step.otherwise, 'else', goes(step.otherwise)),
     ];
   }
-  const failure = step.kind === 'update' ? ({ kind: 'fail' } as const) : step.onFailure;
+  if (step.kind === 'fail') return [];
+  const failure = wayOnFailure(step);
   const goesOn = (state: StepRun) => isPast(state) || (failure.kind === 'continue' && state.state === 'failed');
   // The last step of a block leads nowhere that need be shown; the box itself is its end.
   const on = step.next === null && parent !== null ? [] : [way(step.next, '', goesOn)];

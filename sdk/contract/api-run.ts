@@ -31,7 +31,17 @@ export const RUN_STATES = [
 ] as const;
 export const APPROVAL_STATES = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'] as const;
 /** Step types that call no action. */
-const CONTROL_TYPES = ['update_state', 'branch', 'wait', 'approval', 'playbook', 'parallel', 'foreach'] as const;
+const CONTROL_TYPES = [
+  'update_state',
+  'branch',
+  'wait',
+  'approval',
+  'playbook',
+  'parallel',
+  'foreach',
+  'repeat',
+  'fail',
+] as const;
 export const CLOSURES = ['open', 'closed', 'needs_review'] as const;
 const TIERS = ['low', 'moderate', 'high', 'critical'] as const;
 const ROLES = ['source', 'author', 'approver', 'operator', 'auditor', 'admin'] as const;
@@ -86,7 +96,7 @@ export const Attempt = v.object({
 export const Step = v.object({
   step: says(
     StepRunName,
-    'Id of the step in the playbook; inside of a foreach with the place of its item, as in `id[3]`.',
+    'Id of the step in the playbook; inside of a foreach with the place of its item, and of a repeat with its round, as in `id[3]`.',
   ),
   type: says(
     v.nullable(v.picklist([...STEP_TYPES, ...CONTROL_TYPES])),
@@ -119,7 +129,10 @@ export const Step = v.object({
       '`indeterminate`: the action, which is being asked.',
   ),
   retryAt: v.nullable(Instant),
-  until: says(v.nullable(Instant), 'When the wait for a time, or for an event, is over.'),
+  until: says(
+    v.nullable(Instant),
+    'When the wait for a time, or for an event, is over, or the next round of a repeat begins.',
+  ),
   lanes: says(
     v.nullable(v.record(v.string(), v.pipe(v.number(), v.integer()))),
     'How many lanes are in which state, while it waits for them.',

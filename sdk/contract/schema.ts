@@ -60,9 +60,9 @@ const lifecycleData: Readonly<Record<`lifecycle-${string}`, Published>> = Object
 
 export const SCHEMAS = {
   event: given(1, 'An event as it was taken, and what its triggers said', StoredEvent),
-  run: given(1, 'A run with its pins, steps, attempts and approvals', Run),
+  run: given(2, 'A run with its pins, steps, attempts and approvals', Run),
   'run-summary': given(1, 'A run in a list', RunSummary),
-  'step-run': given(1, 'One execution of one step, as a run has it', Step),
+  'step-run': given(2, 'One execution of one step, as a run has it', Step),
   approval: given(1, 'An approval: what would be done, who asked, who voted', Approval),
   incident: given(1, 'An incident: its state, and what moved it', Incident),
   'timeline-entry': given(1, 'One entry of the timeline of an incident', TimelineEntry),

@@ -62,6 +62,23 @@ const LANES = of(`
       ask: [{ id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" } }]
       note: [{ id: note, type: update_state, incident: "inc-2", set: { state: triaged } }]
   - { id: last, type: update_state, incident: "inc-2", set: { state: contained } }`);
+const LOOK = '{ id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" } }';
+const REPEATING = of(`
+  - id: in-vain
+    type: repeat
+    until: { fact: steps.look, path: /done, operator: equal, value: false }
+    times: 2
+    pause: 10m
+    onFailure: continue
+    steps: [${LOOK}]
+  - id: once
+    type: repeat
+    until: { fact: steps.again, path: /done, operator: equal, value: true }
+    collect: "{{ steps.again.done }}"
+    steps: [${LOOK.replace('id: look', 'id: again')}]
+  - { id: note, type: update_state, incident: "inc-6", set: { state: triaged, note: "after {{ steps.once.rounds }}" } }`);
+const SAID = of(`
+  - { id: no, type: fail, message: "nothing is known of {{ inputs.ip }}" }`);
 const WAITING = of(`
   - { id: pause, type: wait, for: 10m }
   - { id: note, type: update_state, incident: "inc-3", set: { state: triaged } }`);
@@ -171,6 +188,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'branch-else': { playbook: branching, ip: '198.51.100.1', live: ({ until }) => until(ended) },
   'lanes-of-which-one-is-enough': { playbook: LANES, live: ({ until }) => until(ended) },
+  'repeated-in-vain-and-once': {
+    playbook: REPEATING,
+    async live({ until, kernel }) {
+      await until(({ state }) => state === 'waiting');
+      kernel().clock.advance(11 * MINUTE);
+      await until(ended);
+    },
+  },
+  'failed-by-its-own-word': { playbook: SAID, live: ({ until }) => until(ended) },
   'waited-for-a-time': {
     playbook: WAITING,
     async live({ until, kernel }) {

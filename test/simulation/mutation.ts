@@ -215,6 +215,13 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['stop'],
   },
   {
+    name: 'a round begins before the pause is over',
+    file: 'kernel/run/fork.ts',
+    replace: ' || next.from > turn.facts.now) continue;',
+    by: ') continue;',
+    breaks: ['round'],
+  },
+  {
     name: 'nobody tells the runs of a release',
     file: 'kernel/flow/open-kernel.ts',
     replace: 'for (const org of orgs) void resumeAll(org);',

@@ -91,7 +91,10 @@ function branchStep({ random, id, sure, later }: Place): Step {
   return { id, type: 'branch', paths, else: anywhere() };
 }
 
-function updateStep({ random, id }: Place): Step {
+function updateStep({ random, id, later }: Place): Step {
+  // Nothing follows it, so that every step is reached.
+  if (later.length === 0 && random.fork(`fail ${id}`).chance(0.2))
+    return { id, type: 'fail', message: 'not {{ inputs.ip }}' };
   const state = random.pick(['triaged', 'contained', 'resolved']);
   return { id, type: 'update_state', incident: '{{ inputs.finding }}', set: { state } };
 }
@@ -147,6 +150,7 @@ function parallelStep(place: Place): Step {
 
 function foreachStep(place: Place): Step {
   const { random, id, block } = place;
+  if (random.fork(`loop ${id}`).chance(0.4)) return repeatStep(place);
   const steps = block(true);
   if (!steps) return actionStep(place);
   return {
@@ -158,6 +162,27 @@ function foreachStep(place: Place): Step {
     ...(random.chance(0.5) && { concurrency: 1 + random.below(3) }),
     ...(random.chance(0.3) && { collect: '{{ item }}' }),
     ...joinOf(random, 2),
+    ...onFailure(place),
+  };
+}
+
+function repeatStep(place: Place): Step {
+  const { random, id, block, hasItem } = place;
+  const steps = block(hasItem);
+  const [first] = steps ?? [];
+  if (!steps || !first) return actionStep(place);
+  // The first step of a block has run by its end, and has an output when it is an action whose failure ends the round.
+  const isSure = typeof first['uses'] === 'string' && first['uses'].includes('/') && first['onFailure'] === undefined;
+  const onOutput = { fact: `steps.${first.id}`, path: '/status', operator: 'equal', value: random.pick([200, 201]) };
+  const onEvent = { fact: 'event', path: random.chance(0.9) ? '/score' : '/gone', operator: 'greaterThan', value: 50 };
+  return {
+    id,
+    type: 'repeat',
+    until: isSure && random.chance(0.6) ? onOutput : onEvent,
+    steps,
+    ...(random.chance(0.8) && { times: 1 + random.below(4) }),
+    ...(random.chance(0.6) && { pause: random.pick(['1s', '2m', '20m']) }),
+    ...(isSure && random.chance(0.3) && { collect: `{{ steps.${first.id}.status }}` }),
     ...onFailure(place),
   };
 }

@@ -8,6 +8,8 @@ export function openRules(world: World): void {
   const { watch, fail, trace, deeds } = world;
   /** Lanes that succeeded, of each fork. */
   const succeeded = new Map<string, number>();
+  /** Of each repeat, whether a round is under way, and when the next may begin. */
+  const rounds = new Map<string, { readonly state: 'open' | 'over' | 'none'; readonly from: number }>();
 
   const onSucceeded = (run: Run, step: StepRunId) => {
     const fork = watch.graphOf(run).steps.get(partsOfStepRun(step).step);
@@ -32,7 +34,24 @@ export function openRules(world: World): void {
       );
   };
 
-  watch.listen((run, event) => {
+  /** Rounds come one after the other, each when the pause after the one before is over. */
+  const onRound = (run: Run, { step, lane }: Extract<RunEvent, { kind: 'lane-started' }>, at: number) => {
+    const { state, from } = rounds.get(`${run.id} ${step}`) ?? { state: lane === 0 ? 'over' : 'none', from: 0 };
+    if (state !== 'over' || at < from)
+      fail(
+        'round',
+        `${trace.name(run.id)} ${step} begins round ${lane + 1} ${state === 'over' ? 'too early' : 'twice'}`,
+      );
+  };
+
+  watch.listen((run, event, _, at) => {
+    const fork = 'step' in event ? watch.graphOf(run).steps.get(partsOfStepRun(event.step).step) : undefined;
+    if (fork?.kind === 'repeat' && event.kind === 'lane-started') {
+      onRound(run, event, at);
+      rounds.set(`${run.id} ${event.step}`, { state: 'open', from: 0 });
+    }
+    if (fork?.kind === 'repeat' && event.kind === 'lane-ended' && event.outcome === 'succeeded')
+      rounds.set(`${run.id} ${event.step}`, { state: 'over', from: at + fork.pause });
     if (event.kind === 'lane-ended' && event.outcome === 'succeeded') {
       const key = `${run.id} ${event.step}`;
       succeeded.set(key, (succeeded.get(key) ?? 0) + 1);

@@ -48,7 +48,8 @@ export type Watch = {
   wasLent(org: string, name: string, run: string, step: string): boolean;
 };
 
-export type RunListener = (run: Run, event: RunEvent, seq: number) => void;
+/** `at`: when the turn of the event was decided. */
+export type RunListener = (run: Run, event: RunEvent, seq: number, at: number) => void;
 /** `id` is what follows `what` in the key. */
 export type RowListener = (org: string, what: string, id: string, value: string | null) => void;
 
@@ -124,7 +125,7 @@ export function openWatch(deps: {
       const record = records.get(turn.seq + index);
       if (record?.run !== id || record.tenant !== org || record.act !== digestOf(JSON.stringify(event)))
         fail('R5', `${name} ${event.kind} has no record of its own in the commit`);
-      for (const listener of listeners) listener(run, event, turn.seq + index);
+      for (const listener of listeners) listener(run, event, turn.seq + index, turn.at);
       if (event.kind === 'run-ended') ended.set(id, elapsed());
       const over = event.kind === 'step-failed' || event.kind === 'step-succeeded' ? [event.step] : [];
       for (const step of event.kind === 'steps-skipped' ? event.steps : over)

@@ -100,7 +100,8 @@ function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryA
   switch (state.waitsFor) {
     case 'lanes': {
       const counts = Map.groupBy(state.lanes, (lane) => lane);
-      return { ...open, lanes: Object.fromEntries([...counts].map(([lane, list]) => [lane, list.length])) };
+      const lanes = Object.fromEntries([...counts].map(([lane, list]) => [lane, list.length]));
+      return { ...open, lanes, until: state.notBefore === undefined ? null : iso(state.notBefore) };
     }
     case 'run':
       return { ...open, child: state.child };
