@@ -128,14 +128,15 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined, fie
     const ran = before && (before.steps.get(step.id as StepId) ?? new Set<StepId>());
     check(textsOf(step), at, each, ran, step.id);
     if (step.type === 'foreach' || step.type === 'repeat') {
-      const end = before && (before.ends.get(step.steps[0]?.id as StepId) ?? new Set<StepId>());
+      // Undefined also where no path leads there, because all of them fail.
+      const end = before?.ends.get(step.steps[0]?.id as StepId);
       check({ collect: step.collect }, at, [...each, step.id], end, `the end of ${step.id}`);
       if (step.type === 'repeat') checkRule(step.until, `${at}/until`, each, end, `the end of ${step.id}`);
     }
     if (step.type === 'branch')
       for (const { rule, key } of rulesOf(step)) checkRule(rule, `${at}/${key}`, each, ran, step.id);
   }
-  const end = before && (before.ends.get(steps.find(({ depth }) => depth === 0)?.id as StepId) ?? new Set<StepId>());
+  const end = before?.ends.get(steps.find(({ depth }) => depth === 0)?.id as StepId);
   check(parts.outputs, '/outputs', [], end, 'the end of the run');
   return issues;
 }

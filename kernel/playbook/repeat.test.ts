@@ -62,6 +62,7 @@ test.each<[string, string, RegExp]>([
     of(`until: { fact: item, operator: equal, value: x }, steps: [${SAY}]`),
     /\/steps\/0\/until:\d+ item is not a fact here/,
   ],
+  ['may have a round that only fails', of(`${UNTIL}, steps: [${SAY}, { id: no, type: fail, message: no }]`), /^$/],
   ['has rounds', of(`${UNTIL}, times: 0, steps: [${SAY}]`), /\/steps\/0\/times/],
   ['has not too many rounds', of(`${UNTIL}, times: 257, steps: [${SAY}]`), /\/steps\/0\/times/],
   ['has a rule', of(`steps: [${SAY}]`), /\/steps\/0\/until/],

@@ -113,6 +113,17 @@ export function openStops(world: Bare): Stops {
       if (random.chance(0.8)) time.after(at + lengthOf(random), () => void release(org));
     }
 
+  /** One stop, in some worlds, just after a request has left: at an instant of its own it would seldom meet one. */
+  const midway = world.random.fork('midway');
+  let isDueMidway = midway.chance(0.15);
+  const stopMidway = (id: string) => {
+    const org = world.orgs.find((one) => one.id === id);
+    if (!org || !isDueMidway || !midway.chance(0.3)) return;
+    isDueMidway = false;
+    time.after(midway.below(20), () => void engage(org));
+    time.after(20 + lengthOf(midway), () => void release(org));
+  };
+
   return {
     began() {
       releasing.clear();
@@ -122,6 +133,7 @@ export function openStops(world: Bare): Stops {
       if (stopped.has(org) && !releasing.has(org)) fail('stop', `${what} leaves while ${org} is stopped`);
       const request = { org, what, signal };
       open.add(request);
+      stopMidway(org);
       return () => void open.delete(request);
     },
     cease() {
