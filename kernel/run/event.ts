@@ -116,6 +116,8 @@ export type RunEvent =
       readonly output: Json;
       /** Who sent what the output was taken from, where an event or a sub-run gave it. */
       readonly senders?: readonly PrincipalId[];
+      /** The event that woke it, where it waited for one. Not in records from before it was kept. */
+      readonly event?: EventId;
     }
   | { readonly kind: 'step-failed'; readonly step: StepRunId; readonly attempt: number; readonly error: StepError }
   /**

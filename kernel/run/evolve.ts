@@ -132,6 +132,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         ...step,
         state: 'succeeded',
         output: event.output,
+        ...(event.event !== undefined && { event: event.event }),
         attempts: endAttempt(step.attempts, 'succeeded', seq, null),
       }));
     case 'step-failed':

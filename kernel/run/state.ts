@@ -101,7 +101,8 @@ export type StepState =
   /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
   | { readonly state: 'intended'; readonly mayHaveActed: boolean }
   | ({ readonly state: 'open' } & Open)
-  | { readonly state: 'succeeded'; readonly output: Json }
+  /** `event`: the one that woke it, where it waited for one. */
+  | { readonly state: 'succeeded'; readonly output: Json; readonly event?: EventId }
   | { readonly state: 'failed'; readonly error: StepError }
   /** `checking`: the action is being asked whether it happened. */
   | { readonly state: 'indeterminate'; readonly reason: string; readonly checking: boolean }

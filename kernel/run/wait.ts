@@ -1,4 +1,4 @@
-import type { PrincipalId } from '../base/id.ts';
+import type { EventId, PrincipalId } from '../base/id.ts';
 import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
@@ -38,9 +38,11 @@ function openUntil(turn: Turn, at: StepRunId, parameters: JsonObject, until: Ret
   return undefined;
 }
 
+type Waker = { readonly event: EventId; readonly senders: readonly PrincipalId[] };
+
 /** The wait is over as it should be. */
-export function pass(turn: Turn, step: WaitStep, at: StepRunId, output: JsonObject, sender?: PrincipalId): Step {
-  turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output, ...(sender && { senders: [sender] }) });
+export function pass(turn: Turn, step: WaitStep, at: StepRunId, output: JsonObject, waker?: Waker): Step {
+  turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output, ...waker });
   return goOn(step, partsOfStepRun(at).items, step.next);
 }
 
@@ -49,7 +51,7 @@ export const arrive = (
   turn: Turn,
   step: WaitStep,
   { step: at, event, by, taken }: Extract<Input, { kind: 'arrived' }>,
-): Step => pass(turn, step, at, { event, ...taken }, by);
+): Step => pass(turn, step, at, { event, ...taken }, { event, senders: [by] });
 
 /** The event did not come in time. */
 export function expire(turn: Turn, step: WaitStep, at: StepRunId): Step {

@@ -29,7 +29,7 @@ export function diagramOf(name: string, graph: Graph, told: Told | null): Diagra
   const nodes: DiagramNode[] = [dot(START, 'start', null, run !== null, run)];
   for (const step of steps) {
     const parent = parents.get(step.id) ?? null;
-    nodes.push({ id: step.id, label: step.id, state: stateOf(step.id), parent, ...shapeOf(step) });
+    nodes.push({ id: step.id, label: step.id, state: stateOf(step.id), parent, ...shapeOf(step, runsOf(step.id)) });
     if (step.kind === 'parallel')
       for (const lane of step.lanes)
         nodes.push({
@@ -87,7 +87,7 @@ function parentOf({ within }: Step, graph: Graph): string | null {
   return blockOf(within.fork, fork.lanes[within.lane]?.name ?? '');
 }
 
-function shapeOf(step: Step): Pick<DiagramNode, 'kind' | 'detail'> {
+function shapeOf(step: Step, runs: readonly StepRun[]): Pick<DiagramNode, 'kind' | 'detail'> {
   switch (step.kind) {
     case 'action':
       return { kind: 'step', detail: `${step.type}: ${step.plugin}/${step.action}` };
@@ -101,7 +101,10 @@ function shapeOf(step: Step): Pick<DiagramNode, 'kind' | 'detail'> {
       };
     }
     case 'wait':
-      return { kind: 'step', detail: `wait for ${step.wait.kind === 'event' ? 'an event' : 'a time'}` };
+      return {
+        kind: 'step',
+        detail: wakerOf(runs) ?? `wait for ${step.wait.kind === 'event' ? 'an event' : 'a time'}`,
+      };
     case 'approval':
       return { kind: 'step', detail: `approval: tier ${step.tier}` };
     case 'playbook':
@@ -115,6 +118,12 @@ function shapeOf(step: Step): Pick<DiagramNode, 'kind' | 'detail'> {
     case 'foreach':
       return { kind: 'group', detail: `for each of ${step.over}, ${joinOf(step.join, 'item')}` };
   }
+}
+
+/** Of one step run; the items of a foreach were each woken by an event of its own. */
+function wakerOf([only, ...more]: readonly StepRun[]): string | undefined {
+  if (only?.state !== 'succeeded' || only.event === undefined || more.length > 0) return undefined;
+  return `woken by ${only.event}`;
 }
 
 const joinOf = ({ need }: Join, what: string): string => `${need} ${what}${need === 1 ? '' : 's'} must succeed`;

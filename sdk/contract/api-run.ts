@@ -142,6 +142,7 @@ export const Step = v.object({
   plan: says(v.nullable(PlanSchema), 'What the action said that it would touch.'),
   approval: v.nullable(ApprovalId),
   attempts: v.array(Attempt),
+  event: says(v.nullable(EventId), 'The event that woke it, of a step that waited for one; null before it was kept.'),
   output: says(Anything, 'Of a step that succeeded; else null.'),
   error: v.nullable(StepError),
   note: says(v.nullable(v.string()), 'What a person said who settled it, or did it by hand.'),

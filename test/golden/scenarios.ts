@@ -82,6 +82,9 @@ const SAID = of(`
 const WAITING = of(`
   - { id: pause, type: wait, for: 10m }
   - { id: note, type: update_state, incident: "inc-3", set: { state: triaged } }`);
+const LISTENING = of(`
+  - { id: verdict, type: wait, event: { match: { /ip: "{{ inputs.ip }}" }, where: { fact: event, path: /kind, operator: equal, value: verdict } } }
+  - { id: note, type: update_state, incident: "inc-6", set: { state: triaged } }`);
 const GATE = of(`
   - { id: gate, type: approval, ask: "Go on with {{ inputs.ip }}?" }
   - { id: note, type: update_state, incident: "inc-4", set: { state: triaged } }`);
@@ -202,6 +205,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     async live({ until, kernel }) {
       await until(({ state }) => state === 'waiting');
       kernel().clock.advance(11 * MINUTE);
+      await until(ended);
+    },
+  },
+  'waited-for-an-event': {
+    playbook: LISTENING,
+    async live({ until, kernel }) {
+      await until(({ state }) => state === 'waiting');
+      const data = { kind: 'verdict', ip: '203.0.113.7' };
+      await kernel().kernel.ingest(SENDER, { ...EVENT, sourceId: 'e2', data });
       await until(ended);
     },
   },

@@ -65,6 +65,7 @@ function stepView(id: string, step: Step | undefined, state: StepRun | undefined
     plan: state?.plan ?? null,
     approval: state?.approval ?? null,
     attempts: state?.attempts.map((attempt) => attemptView(attempt, trail)) ?? [],
+    event: (state?.state === 'succeeded' && state.event) || null,
     output: state?.state === 'succeeded' || state?.state === 'rolled_back' ? state.output : null,
     error: state?.state === 'failed' || (state?.state === 'open' && state.waitsFor === 'person') ? state.error : null,
     note: trail.noteOf(id) ?? null,
