@@ -12,6 +12,7 @@ import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+import { keyText } from './why.ts';
 
 const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
 
@@ -270,6 +271,10 @@ function stepRow({
   approval,
   retryAt,
   note: said,
+  waitsFor,
+  until,
+  parameters,
+  event,
 }: Run['steps'][number]): string[] {
   const parts = [
     error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`,
@@ -277,6 +282,10 @@ function stepRow({
     said === null ? '' : `settled: ${clean(said)}`,
     at === 'held' && approval !== null ? `waits for ${approval}` : '',
     retryAt === null ? '' : `next try at ${when(retryAt)}`,
+    until === null
+      ? ''
+      : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,
+    event === null ? '' : `woken by ${clean(event, 64)}`,
   ];
   return [
     step,

@@ -52,3 +52,11 @@ const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> =
     then: 'as many runs waited already as may wait',
   },
 };
+
+/** What an event must have for a step that waits: pointers, each with its value. */
+export const keyText = (match: unknown): string =>
+  Object.entries(typeof match === 'object' && match !== null ? match : {})
+    .slice(0, KEYS)
+    .map(([pointer, value]) => `${clean(pointer, 120)} ${clean(JSON.stringify(value ?? null), 60)}`)
+    .join(' and ') || 'the right key';
+const KEYS = 4;

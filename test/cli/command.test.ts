@@ -165,6 +165,16 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: samples.failedRun,
   },
+  'run show, with steps that wait': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.waitingSteps) },
+    says: [
+      'pause    open       wait    -      -      waits until 2026-11-23 15:00:00Z\n',
+      'waits for an event with /case "c-7" and /n 7, until 2026-11-23 15:00:00Z\n',
+      `reply    succeeded  wait    -      -      woken by ${EVENT_ID}\n`,
+    ],
+    json: samples.waitingSteps,
+  },
   'run show --wait': {
     args: ['run', 'show', RUN_ID, '--wait', '5s'],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },

@@ -143,6 +143,7 @@ const step = {
   plan: null,
   approval: null,
   attempts: [],
+  event: null,
   output: null,
   error: null,
   reason: null,
@@ -170,6 +171,15 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
 export const waitingRun: Run = runOf(summary, [
   { ...step, step: 'ban', state: 'held', attempts: [], approval: APPROVAL_ID },
   { ...step, step: 'ticket', type: 'open_ticket', uses: 'tracker/create', state: 'pending', attempts: [] },
+]);
+
+const WAIT_UNTIL = '2026-11-23T15:00:00.000Z';
+/** Steps that wait, and one that has. */
+const waits = { ...step, type: 'wait', uses: null, tier: null, state: 'open', until: WAIT_UNTIL } as const;
+export const waitingSteps: Run = runOf(summary, [
+  { ...waits, step: 'pause', waitsFor: 'time', attempts: [] },
+  { ...waits, step: 'verdict', waitsFor: 'event', attempts: [], parameters: { match: { '/case': 'c-7', '/n': 7 } } },
+  { ...waits, step: 'reply', state: 'succeeded', until: null, attempts: [], event: EVENT_ID },
 ]);
 
 const attempt = {
