@@ -24,6 +24,12 @@ export const LIMITS = {
     'what is kept of an event stays small, however many triggers did not match',
     'the others are counted; explain shows each',
   ),
+  waitsTold: limit(
+    32,
+    'step runs',
+    'that wait for an event with the key of the one explained, of each playbook: each is read with its run',
+    'the others are counted',
+  ),
   replayedEvents: limit(2_000, 'events', 'one request reads and judges each', 'capped; the answer says where to go on'),
   matchesPerEvent: limit(
     256,

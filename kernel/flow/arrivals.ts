@@ -14,7 +14,7 @@ import { awaitedBy } from '../run/open-work.ts';
 import { waitKey } from '../run/scope.ts';
 import { type Facts, factsOf } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
-import { type Awaited, openAwaited } from './awaited.ts';
+import { type Awaited, openAwaited, type Waiting } from './awaited.ts';
 import type { Driver } from './drive.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -46,6 +46,9 @@ type Wake = Came & { readonly taken: JsonObject };
 const WOKEN = 256;
 /** Steps for which the key of an event is made before others have their turn: less than a millisecond. */
 const SHAPES_PER_TURN = 64;
+
+/** A step of a playbook at which runs wait for the key that an event has. `where` may keep it from waking them. */
+export type Waited = Awaited & { readonly wait: WaitFor; readonly waiting: readonly Waiting[] };
 
 export type Arrivals = ReturnType<typeof openArrivals>;
 
@@ -132,6 +135,25 @@ export function openArrivals(deps: {
       });
     },
 
+    /** Who waits for the key of the event, as staged, whatever else is asked of it. Changes nothing. */
+    async waitedAt(org: OrgId, event: NormalEvent): Promise<readonly Waited[]> {
+      const waited: Waited[] = [];
+      for (const [index, shape] of awaited.of(org).shapes.entries()) {
+        const found = keyFor(org, event, shape);
+        const waiting = found ? awaited.waitingFor(org, found.key) : [];
+        const { playbook, digest, step } = shape;
+        if (found && waiting.length > 0) waited.push({ playbook, digest, step, wait: found.wait, waiting });
+        if (index % SHAPES_PER_TURN === SHAPES_PER_TURN - 1) await setImmediate();
+      }
+      return waited;
+    },
+
+    /** How many steps wait for its key, and not for this event: it does not meet their `where`. */
+    unmet(org: OrgId, { wanted, asked }: Found): number {
+      const met = new Set(wanted.map(({ key }) => key));
+      return [...asked].reduce((sum, key) => sum + (met.has(key) ? 0 : awaited.countFor(org, key)), 0);
+    },
+
     /** The steps that wait at this moment; they wait no more. Stage what is made of them before anything else can run. */
     claim(org: OrgId, { wanted }: Found, now: UnixMs): readonly Arrival[] {
       const arrivals: Arrival[] = [];
@@ -169,7 +191,7 @@ export function openArrivals(deps: {
 const SMALLEST: Rule = { fact: 'event', path: '', operator: 'equal', value: true };
 
 type Keyed = { readonly wait: WaitFor; readonly key: Digest };
-type WaitFor = Extract<WaitStep['wait'], { kind: 'event' }>;
+export type WaitFor = Extract<WaitStep['wait'], { kind: 'event' }>;
 
 function wakeRow(org: OrgId, came: Came, { run, step, taken }: Arrival): Row {
   const wake: Wake = { ...came, taken };
@@ -184,7 +206,7 @@ function valuesAt(data: JsonObject, pointers: readonly string[]): Readonly<Recor
 }
 
 /** A rule that cannot be answered for this event is not one that holds. */
-async function holds({ where }: WaitFor, facts: Facts): Promise<boolean> {
+export async function holds({ where }: WaitFor, facts: Facts): Promise<boolean> {
   if (!where) return true;
   const judged = await judge([{ id: 'where', rule: where }], facts);
   return judged.ok && judged.value.get('where')?.matched === true;

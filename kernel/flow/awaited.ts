@@ -9,7 +9,7 @@ import type { Run } from '../run/state.ts';
  */
 /** A step of a playbook that some run waits at: what is asked of an event is bounded by these, not by the runs. */
 export type Awaited = { readonly playbook: string; readonly digest: Digest; readonly step: StepId };
-type Waiting = { readonly run: RunId; readonly step: StepRunId };
+export type Waiting = { readonly run: RunId; readonly step: StepRunId };
 /** `waiting`: how many steps of runs do; `since`: the revision that it came with. */
 type Shape = Awaited & { waiting: number; readonly since: number };
 type OfOrg = {
@@ -80,6 +80,12 @@ export function openAwaited(isClaimed: (org: OrgId, run: RunId, step: StepRunId)
 
     /** Whether a step waits for the event with this key. */
     isWanted: (org: OrgId, key: Digest): boolean => orgs.get(org)?.byKey.has(key) ?? false,
+
+    /** The steps that do, those first that have waited longest. */
+    waitingFor: (org: OrgId, key: Digest): readonly Waiting[] => [...(orgs.get(org)?.byKey.get(key)?.values() ?? [])],
+
+    /** How many do. */
+    countFor: (org: OrgId, key: Digest): number => orgs.get(org)?.byKey.get(key)?.size ?? 0,
 
     /** Whether this step does. */
     has: (org: OrgId, run: RunId, step: StepRunId, key: Digest): boolean =>

@@ -6,6 +6,8 @@ import { evaluateTriggers, factsOf, type TriggerEvaluation, withIncident } from 
 import type { NormalEvent } from '../trigger/event.ts';
 import type { JudgedTrigger } from '../trigger/schema.ts';
 import { admit, resultOf, type Seating } from './admission.ts';
+import type { Arrivals, Waited } from './arrivals.ts';
+import { type ExplainedWaits, explainWaits } from './explain-wait.ts';
 import { openIncidentFacts } from './incident-fact.ts';
 import type { Page, Query } from './query.ts';
 import type { Registry } from './registry.ts';
@@ -13,10 +15,10 @@ import { eventIdOf, type TriggerOutcome } from './stored-event.ts';
 
 /**
  * Says of an event what the active triggers would do with it, condition by condition, and what their windows and limits
- * say as of now. Nothing is changed and nothing recorded: the event need never have come. It reads only what is on disk,
- * as every answer does; places among the runs of a playbook are those of now.
+ * say as of now; and which steps wait for one with its key. Nothing is changed and nothing recorded: the event need never
+ * have come. It reads only what is on disk, as every answer does; places among the runs of a playbook are those of now.
  */
-export type ExplainedPlaybook = Of & { readonly triggers: readonly ExplainedTrigger[] };
+export type ExplainedPlaybook = Of & { readonly triggers: readonly ExplainedTrigger[] } & ExplainedWaits;
 
 export type ExplainedTrigger = Pick<TriggerOutcome, 'trigger' | 'outcome' | 'run' | 'reason'> & {
   /** Fields that the trigger needs and the event lacks; looked at only where the rule is true. */
@@ -32,6 +34,8 @@ export type TriggerFilter = { readonly playbook?: string | undefined; readonly t
 const READ = 64;
 /** Conditions after which a page ends; the playbook that goes beyond is the last of it. */
 const CONDITIONS = 1_024;
+/** What a step that waits is taken for: its run is read. */
+const WAIT_CONDITIONS = 32;
 /** Stands for the run that there will not be. */
 const NO_RUN = `run_${'0'.repeat(32)}` as RunId;
 
@@ -42,10 +46,11 @@ export function openExplain(deps: {
   query: Query;
   registry: Pick<Registry, 'concurrency'>;
   pending: Seating;
+  arrivals: Pick<Arrivals, 'waitedAt'>;
   isStopped: (org: OrgId) => boolean;
   clock: Clock;
 }) {
-  const { store, query, registry, pending, isStopped, clock } = deps;
+  const { store, query, registry, pending, arrivals, isStopped, clock } = deps;
   const read = (key: string) => store.get(key);
 
   const resultFor = (
@@ -99,12 +104,15 @@ export function openExplain(deps: {
     of: Of,
     wanted: string | undefined,
     event: NormalEvent,
+    waited: readonly Waited[],
   ): Promise<ExplainedPlaybook | undefined> => {
-    const told: ExplainedTrigger[] = [];
+    const triggers: ExplainedTrigger[] = [];
     for (const trigger of query.version(org, of.playbook, of.digest)?.playbook.triggers ?? [])
       if (trigger.on !== 'schedule' && (wanted === undefined || trigger.id === wanted))
-        told.push(await explained(org, of, trigger, event));
-    return told.length > 0 ? { ...of, triggers: told } : undefined;
+        triggers.push(await explained(org, of, trigger, event));
+    const waits = await explainWaits({ query, clock }, org, event, waited);
+    if (triggers.length + waits.waits.length === 0) return undefined;
+    return { ...of, triggers, ...waits };
   };
 
   /** Playbooks by name. @param after name of the last playbook of the page before. A page may be short, or empty. */
@@ -120,17 +128,29 @@ export function openExplain(deps: {
       playbook === undefined
         ? query.playbooks(org, Math.min(limit, READ), after)
         : { items: one ? [one] : [], next: null };
+    // Who asks about a trigger does not ask about steps.
+    const waited = trigger === undefined ? await arrivals.waitedAt(org, event) : [];
+    const waitedIn = Map.groupBy(waited, (one) => one.playbook);
     const items: ExplainedPlaybook[] = [];
     let conditions = 0;
     for (const { name, active } of rows.items) {
+      // One that never was active has no runs either; once it was, one of its versions always is.
       if (active === null) continue;
       if (conditions >= CONDITIONS) return { items, next: items.at(-1)?.playbook ?? null };
       // Others get their turn: a page may hold many large rules.
       await new Promise<void>((resolve) => setImmediate(resolve));
-      const found = await explainPlaybook(org, { playbook: name, digest: active }, trigger, event);
+      const found = await explainPlaybook(
+        org,
+        { playbook: name, digest: active },
+        trigger,
+        event,
+        waitedIn.get(name) ?? [],
+      );
       if (!found) continue;
       items.push(found);
-      conditions += found.triggers.reduce((sum, { rule }) => sum + (rule ? conditionsIn(rule) : 0), 0);
+      const readings = [...found.triggers.map(({ rule }) => rule), ...found.waits.map(({ where }) => where)];
+      conditions += readings.reduce((sum, reading) => sum + (reading ? conditionsIn(reading) : 0), 0);
+      conditions += WAIT_CONDITIONS * found.waits.reduce((sum, { waiting }) => sum + waiting.length, 0);
     }
     return { items, next: rows.next };
   };

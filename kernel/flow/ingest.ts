@@ -48,6 +48,8 @@ export type Receipt = {
   readonly counts: JudgedCounts;
   /** Steps that waited for it. */
   readonly woke: readonly Woken[];
+  /** Steps that waited for an event with its key, and whose `where` it did not meet. */
+  readonly unmet: number;
 };
 export type IngestFault = { readonly kind: 'unknown_org' | 'event_conflict' | 'too_many_runs' };
 
@@ -268,10 +270,12 @@ export function openIngest(deps: {
     const told = toldOf(outcomes);
     const arrived = arrivals.claim(by.org, found, now);
     const came = { event: id, by: by.id };
+    const unmet = arrivals.unmet(by.org, found);
     const woke = arrived.map(({ run, step }) => ({ run, step }));
     const stored: StoredEvent = {
       ...{ id, receivedAt: now, by: by.id, seq, event, triggers: told, counts },
       ...(woke.length > 0 && { woke }),
+      ...(unmet > 0 && { unmet }),
     };
     const text = JSON.stringify(stored);
     gathered.push([
@@ -291,7 +295,7 @@ export function openIngest(deps: {
         if (row) pending.begun(row);
       }
       arrivals.wake(by.org, came, arrived);
-      return ok({ event: id, repeat: false, seq, triggers: told, counts, woke });
+      return ok({ event: id, repeat: false, seq, triggers: told, counts, woke, unmet });
     });
   }
 
@@ -367,6 +371,7 @@ export function openIngest(deps: {
       triggers,
       counts: countsOf(stored),
       woke: stored.woke ?? [],
+      unmet: stored.unmet ?? 0,
     });
   }
 

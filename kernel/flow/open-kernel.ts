@@ -148,7 +148,7 @@ export function openKernel(ports: Ports): Kernel {
   return {
     intake: openIntake({ clock, scheduler }),
     ingest: take,
-    explain: openExplain({ store, query, registry, pending, isStopped, clock }),
+    explain: openExplain({ store, query, registry, pending, arrivals, isStopped, clock }),
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
     incidents: openIncidents({ ledger, clock }),

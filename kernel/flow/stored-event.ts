@@ -26,6 +26,8 @@ export type StoredEvent = {
   readonly counts?: JudgedCounts;
   /** Absent where it was none. */
   readonly woke?: readonly Woken[];
+  /** How many steps waited for its key and asked for more than it says; absent where none did, or nobody counted. */
+  readonly unmet?: number;
 };
 
 /** A step that waited for the event. */

@@ -13,13 +13,22 @@ export function sayReceipt(receipt: Receipt): void {
 }
 
 /** What its triggers said, and who waited for it. */
-export function sayOutcomes({ triggers, counts, woke }: Pick<Receipt, 'triggers' | 'counts' | 'woke'>): void {
+export function sayOutcomes({
+  triggers,
+  counts,
+  woke,
+  unmet,
+}: Pick<Receipt, 'triggers' | 'counts' | 'woke' | 'unmet'>): void {
   const { judged, ruledOut } = counts;
   if (judged + ruledOut === 0) say('  no active playbook has a trigger');
   if (triggers.length > 0) say(table(['TRIGGER', 'OUTCOME', 'RUN', 'WHY'], triggers.map(triggerRow)));
   const untold = judged + ruledOut - triggers.length;
   if (untold > 0) say(`  ${untold} other triggers did not match (interlock trigger explain shows why)`);
   for (const { run, step } of woke) say(`  ${clean(run, 64)} waited for it at ${clean(step, 80)}`);
+  if (unmet > 0) {
+    const steps = unmet === 1 ? '1 step waited' : `${unmet} steps waited`;
+    say(`  ${steps} for an event with its key, and for more than it says (interlock trigger explain shows what)`);
+  }
 }
 
 const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { SUPPRESSED, TRIGGER_OUTCOMES } from './api-trigger.ts';
-import { Anything, Count, Digest, EventId, Finding, Instant, Name, RunId } from './api-word.ts';
+import { Anything, Count, Digest, EventId, Fields, Finding, Instant, Name, RunId, StepRunName } from './api-word.ts';
 
 /** What triggers would say: to an event that is only shown to them, and, changed, to events that have come. */
 const TRUTHS = ['true', 'false', 'undecided'] as const;
@@ -53,6 +53,24 @@ export const ExplainedPlaybook = v.object({
       rule: v.nullable(RuleReading),
     }),
   ),
+  /** Steps at which runs wait for an event with the key of this one. None where one trigger was asked about. */
+  waits: v.array(
+    v.object({
+      step: Name,
+      /** The version that the runs keep to. */
+      digest: Digest,
+      /** Pointers, each with the value that the event must have there, and has. */
+      match: Fields,
+      /** Whether it would wake them, as of this answer. */
+      wakes: v.boolean(),
+      /** What it must meet besides, and what that saw; null: nothing. */
+      where: v.nullable(RuleReading),
+      /** Those first that have waited longest. */
+      waiting: v.array(v.object({ run: RunId, step: StepRunName, until: Instant })),
+    }),
+  ),
+  /** How many more wait than are told; at most 32 are. */
+  untold: Count,
 });
 export type ExplainedPlaybook = v.InferOutput<typeof ExplainedPlaybook>;
 

@@ -95,6 +95,8 @@ export const Receipt = v.object({
   counts: JudgedCounts,
   /** Steps that waited for this event. */
   woke: v.array(v.object({ run: RunId, step: StepRunName })),
+  /** How many steps waited for an event with its key, and were not woken because it does not meet their `where`. */
+  unmet: Count,
 });
 /** Always a list, in the order of the request. */
 export const Published = v.object({ events: v.array(Receipt) });
@@ -117,6 +119,8 @@ export const StoredEvent = v.object({
   counts: JudgedCounts,
   /** Steps that waited for this event. */
   woke: v.array(v.object({ run: RunId, step: StepRunName })),
+  /** How many steps waited for an event with its key, and were not woken because it does not meet their `where`. */
+  unmet: Count,
 });
 export type StoredEvent = v.InferOutput<typeof StoredEvent>;
 

@@ -49,6 +49,7 @@ const rows: Readonly<Record<string, Row>> = {
       'isolate-host/ransomware  not_matched  -  ',
       '/severity_id is not greaterThanInclusive 5; /device/uid is missing\n',
       '  40 other triggers did not match (interlock trigger explain shows why)\n',
+      '  2 steps waited for an event with its key, and for more than it says (interlock trigger explain shows what)\n',
     ],
     json: { events: [samples.receipt] },
   },
@@ -70,6 +71,7 @@ const rows: Readonly<Record<string, Row>> = {
       'type    com.example.finding (cloudevents)\n',
       `contain-c2/c2-seen       matched      ${RUN_ID}\n`,
       `  ${RUN_ID} waited for it at verdict\n`,
+      '  1 step waited for an event with its key, and for more than it says (interlock trigger explain shows what)\n',
     ],
     json: samples.storedEvent,
   },
@@ -86,6 +88,12 @@ const rows: Readonly<Record<string, Row>> = {
       `contain-c2/c2-again (version d4d4d4d4d4d4): absorbed\n  would be taken in by ${RUN_ID}\n`,
       '  would start nothing: as many runs as its rate allows were started\n',
       '  needs /device/uid, which is missing or null\n',
+      'contain-c2/verdict (version d4d4d4d4d4d4): waits for an event with /case "c-7"; ' +
+        'this one would not: its where does not hold\n' +
+        `  ${RUN_ID} waits at verdict[2] until 2026-11-23 15:00:00Z\n`,
+      '  false   event /kind equal "verdict"  "rumour"\n',
+      'contain-c2/reply (version d4d4d4d4d4d4): waits for an event with /case "c-7"; this one would wake it\n',
+      'contain-c2: 17 more wait for an event with a key of this one\n',
     ],
     json: [samples.explained],
   },
@@ -94,6 +102,13 @@ const rows: Readonly<Record<string, Row>> = {
     answers: { [`POST ${ORG}/triggers/explain`]: data([], null) },
     code: 1,
     says: ['no active trigger of this name\n'],
+    json: [],
+  },
+  'trigger explain (none at all)': {
+    args: ['trigger', 'explain', SAMPLE('ocsf-malware-finding.json')],
+    answers: { [`POST ${ORG}/triggers/explain`]: data([], null) },
+    code: 1,
+    says: ['no active trigger, and no step that waits for it\n'],
     json: [],
   },
   'trigger replay': {

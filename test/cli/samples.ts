@@ -249,6 +249,7 @@ export const receipt: Receipt = {
   ],
   counts: { judged: 2, notMatched: 1, ruledOut: 40 },
   woke: [],
+  unmet: 2,
 };
 
 export const storedEvent: StoredEvent = {
@@ -267,6 +268,7 @@ export const storedEvent: StoredEvent = {
   triggers: receipt.triggers,
   counts: receipt.counts,
   woke: [{ run: RUN_ID, step: 'verdict' }],
+  unmet: 1,
 };
 
 export const eventRow: EventSummary = {
@@ -333,6 +335,26 @@ export const explained: ExplainedPlaybook = {
     { trigger: 'c2-fast', outcome: 'suppressed', reason: 'rate', lacks: [], run: null, rule: null },
     { trigger: 'c2-lost', outcome: 'missing_fields', reason: null, lacks: ['/device/uid'], run: null, rule: null },
   ],
+  waits: [
+    {
+      step: 'verdict',
+      digest: DIGEST,
+      match: { '/case': 'c-7' },
+      wakes: false,
+      where: {
+        truth: 'false',
+        fact: 'event',
+        path: '/kind',
+        operator: 'equal',
+        expected: 'verdict',
+        reason: 'false',
+        seen: '"rumour"',
+      },
+      waiting: [{ run: RUN_ID, step: 'verdict[2]', until: WAIT_UNTIL }],
+    },
+    { step: 'reply', digest: DIGEST, match: { '/case': 'c-7' }, wakes: true, where: null, waiting: [] },
+  ],
+  untold: 17,
 };
 
 export const replay: Replay = {

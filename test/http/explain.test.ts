@@ -210,6 +210,8 @@ describe('explain', () => {
             },
           },
         ],
+        waits: [],
+        untold: 0,
       },
     ]);
     expect(json.page).toEqual({ next: null });

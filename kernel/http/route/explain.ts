@@ -34,7 +34,8 @@ export const explainRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly
     method: 'POST',
     path: '/v1/orgs/{org}/triggers/explain',
     operation: 'explainTriggers',
-    summary: 'What the active triggers would say to an event, condition by condition. Nothing is taken in or recorded',
+    summary:
+      'What the active triggers, and steps that wait, would say to an event, condition by condition. Nothing is taken in',
     access: 'run.read',
     query: v.strictObject({ playbook: v.optional(Name), trigger: v.optional(Name), ...paging }),
     body: oneEvent(kernel),

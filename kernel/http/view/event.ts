@@ -6,7 +6,7 @@ import { countsOf, type StoredEvent, type TriggerOutcome } from '../../flow/stor
 
 /** Shows what became of an event, and the event itself as it was taken. */
 export const receiptView = (
-  { event, repeat, seq, triggers, counts, woke }: Receipt,
+  { event, repeat, seq, triggers, counts, woke, unmet }: Receipt,
   stateOf: StateOf,
 ): Api.Published['events'][number] => ({
   event,
@@ -15,6 +15,7 @@ export const receiptView = (
   triggers: triggers.map((one) => triggerView(one, stateOf)),
   counts,
   woke: [...woke],
+  unmet,
 });
 
 /** The state of a run as it is on disk. */
@@ -64,5 +65,6 @@ export function eventView(org: OrgId, stored: StoredEvent, stateOf: StateOf): Ap
     triggers: triggers.map((one) => triggerView(one, stateOf)),
     counts: countsOf(stored),
     woke: [...(stored.woke ?? [])],
+    unmet: stored.unmet ?? 0,
   };
 }

@@ -10,7 +10,13 @@ import type { Reading } from '../../rule/reading.ts';
 const SEEN_CHARS = 256;
 const EXPECTED = 16;
 
-export const explainedView = ({ playbook, digest, triggers }: ExplainedPlaybook): Api.ExplainedPlaybook => {
+export const explainedView = ({
+  playbook,
+  digest,
+  triggers,
+  waits,
+  untold,
+}: ExplainedPlaybook): Api.ExplainedPlaybook => {
   // Many conditions may see one large value; it is looked through once.
   const texts = new Map<Json, string>();
   const excerpt = (value: Json): string => {
@@ -27,6 +33,12 @@ export const explainedView = ({ playbook, digest, triggers }: ExplainedPlaybook)
       lacks: [...lacks],
       rule: rule && readingView(rule, excerpt),
     })),
+    waits: waits.map(({ where, waiting, ...rest }) => ({
+      ...rest,
+      where: where && readingView(where, excerpt),
+      waiting: waiting.map(({ until, ...one }) => ({ ...one, until: iso(until) })),
+    })),
+    untold,
   };
 };
 
