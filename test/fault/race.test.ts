@@ -218,6 +218,22 @@ describe('a step that waits for an event', () => {
     expect(outputOf(id)).toMatchObject({ says: 'in time' });
   });
 
+  test('is not told of before its beginning is on the disk, nor once its time is over', async () => {
+    const asked = async () =>
+      (await standIn.kernel.explain(ORG, verdict('asked'), {}, 10)).items.flatMap(({ waits }) =>
+        waits.flatMap(({ waiting }) => waiting.map(({ step: at }) => at)),
+      );
+    const release = record.hold();
+    const started = standIn.kernel.ingest(SENDER, EVENT);
+    await tick();
+    expect(await asked()).toEqual([]);
+    release();
+    await started;
+    expect(await asked()).toEqual(['verdict']);
+    standIn.clock.advance(WAIT_MS);
+    expect(await asked()).toEqual([]);
+  });
+
   test('does not count as stuck while the commit of its event is on its way to the disk', async () => {
     await standIn.kernel.ingest(SENDER, EVENT);
     standIn.clock.advance(60_000);
