@@ -89,3 +89,14 @@ it('lets others have their turn while it asks the rules of many steps', async ()
   expect(wanted).toHaveLength(names.length);
   expect(turns).toBeGreaterThan(4);
 });
+
+it('counts the steps that wait for the key of an event and ask for more than it says', async () => {
+  const { waits, find, unmet } = open();
+  waits('r1', 'a', ['one', 'two']);
+  waits('r2', 'b', ['one', 'two']);
+  waits('r3', 'b', ['one']);
+  // The rule holds for a only. Those that it would wake are not counted, also before they are claimed.
+  expect(unmet(ORG, await find(ORG, EVENT))).toBe(0);
+  expect(unmet(ORG, await find(ORG, { ...EVENT, data: { case: 'b' } }))).toBe(3);
+  expect(unmet(ORG, await find(ORG, { ...EVENT, data: { case: 'c' } }))).toBe(0);
+});
