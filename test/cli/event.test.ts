@@ -75,7 +75,7 @@ describe('event send', () => {
 
   test('--wait follows the runs that the event woke as well', async () => {
     const triggers = samples.receipt.triggers.slice(1);
-    const receipt = { ...samples.receipt, triggers, woke: [{ run: RUN_ID, step: 'reply' }] };
+    const receipt = { ...samples.receipt, triggers, woke: [{ run: RUN_ID, step: 'reply' }], unmet: 0 };
     server.answers({
       [`POST ${ORG}/events`]: data({ events: [receipt] }),
       [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun),
