@@ -1,5 +1,6 @@
 import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
+import { permittedBy, type Verdict } from '../guardrail/verdict.ts';
 import type { Entry, Incident } from '../incident/incident.ts';
 import { readIncident, type StoredIncident } from '../incident/stored.ts';
 import type { TokenRecord } from '../org/principal.ts';
@@ -12,7 +13,7 @@ import { idsIn, type Lists } from './list-read.ts';
 import { approvalList, listsOf, passes, type RunFilter } from './list-rows.ts';
 import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
-import type { StoredVersion } from './registry.ts';
+import type { PolicySet, StoredVersion } from './registry.ts';
 import type { Absorbed } from './repeat.ts';
 import type { StoredEvent, TriggerOutcome } from './stored-event.ts';
 import { readRun, turnsOf } from './stored-run.ts';
@@ -33,6 +34,7 @@ export type EventQuery = {
   readonly until?: UnixMs | undefined;
 };
 export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
+export type VerdictOf = (step: string) => (Verdict & { readonly text: string }) | undefined;
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
 
 /** Rows that one page may read; one that needs more is short and has a cursor, and is never a slow answer. */
@@ -106,6 +108,15 @@ export function openQuery(store: Store) {
     run: (org: OrgId, id: RunId): Run | null => readRun(store, org, id),
     /** When everything of the run happened, and who did it. */
     trail: (org: OrgId, id: RunId): Trail => trailOf(turnsOf(store, org, id)),
+    /** What the guardrails that the run keeps said of each step last, and in what words. Undefined: nothing. */
+    verdicts(run: Run, trail: Trail): VerdictOf {
+      const guardrails = read<PolicySet>(KEYS.policy(run.org, run.policy))?.guardrails;
+      return (step) => {
+        const last = trail.verdictOf(step);
+        if (last?.text != null) return { kind: 'deny', by: last.by, text: last.text };
+        return last && guardrails && permittedBy(guardrails, last.by);
+      };
+    },
     areListed: (org: OrgId): boolean => areListed(read(KEYS.lists(org))),
     runs(org: OrgId, query: RunQuery, limit: number, after?: string): Page<RunSummary> {
       const { since, until } = query;

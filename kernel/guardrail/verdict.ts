@@ -39,6 +39,18 @@ export async function judgeAction(set: GuardrailSet, action: GuardrailFacts): Pr
   return held ? { kind: 'hold', by: held.rule.id } : { kind: 'allow', by: allowed.rule.id };
 }
 
+/**
+ * An allowing verdict, told later from the rule that decided.
+ * @returns undefined where the set has no such rule: an author's own gate is no verdict of a guardrail.
+ */
+export function permittedBy(set: GuardrailSet, by: string): (Verdict & { readonly text: string }) | undefined {
+  for (const kind of ['hold', 'allow'] as const) {
+    const rule = set[kind].find(({ id }) => id === by);
+    if (rule) return { kind, by, text: rule.title };
+  }
+  return undefined;
+}
+
 type Decided = { readonly rule: GuardrailRule; readonly result: RuleResult };
 
 function firstOf(
@@ -64,8 +76,8 @@ const denialText = ({ rule, result }: Decided): string =>
 
 const defaultText = (perhaps: Decided | undefined): string =>
   perhaps
-    ? `No guardrail allows this action; ${perhaps.rule.id} might, but ${doubtOf(perhaps.result.why)}.`
-    : 'No guardrail allows this action. To allow it, add a rule to the set, with a case.';
+    ? `No rule of the guardrails allows this action, and what none allows is refused; ${perhaps.rule.id} might, but ${doubtOf(perhaps.result.why)}.`
+    : 'No rule of the guardrails allows this action, and what none allows is refused. To allow it, add a rule to the set, with a case.';
 
 /** Names the first condition in doubt by the path that the policy itself wrote. */
 const doubtOf = ([first]: readonly Finding[]): string =>

@@ -20,6 +20,8 @@ export type Trail = {
   readonly cancel: (Moment & { readonly reason: string }) | null;
   /** What a person said when settling the step, or doing it by hand. */
   readonly noteOf: (step: string) => string | undefined;
+  /** The guardrail that decided about the step last, by its id; `text` says why it was refused, null where it was not. */
+  readonly verdictOf: (step: string) => { readonly by: string; readonly text: string | null } | undefined;
 };
 
 const ENGINE = 'system:engine';
@@ -28,6 +30,7 @@ export function trailOf(turns: Iterable<StoredTurn>): Trail {
   const moments = new Map<number, Moment>();
   const ways = new Map<string, string | null>();
   const notes = new Map<string, string>();
+  const verdicts = new Map<string, { readonly by: string; readonly text: string | null }>();
   let kernel: string | null = null;
   let cancel: Trail['cancel'] = null;
   for (const { at, seq, events } of turns) {
@@ -36,6 +39,9 @@ export function trailOf(turns: Iterable<StoredTurn>): Trail {
       if (event.kind === 'branch-taken') ways.set(event.step, event.to);
       if (event.kind === 'run-cancel') cancel ??= { at, by: actorOf(event), reason: event.reason };
       if (event.kind === 'step-settled' || event.kind === 'step-by-hand') notes.set(event.step, event.note);
+      if (event.kind === 'step-held' || event.kind === 'step-intended')
+        verdicts.set(event.step, { by: event.verdict, text: null });
+      if (event.kind === 'guardrail-blocked') verdicts.set(event.step, { by: event.rule, text: event.text });
       // What ends a run ends it for whoever asked for that, also when it was undone in between.
       const isCancelled = event.kind === 'run-ended' && event.state === 'cancelled';
       moments.set(seq + index, { at, by: (isCancelled && cancel?.by) || actorOf(event) });
@@ -47,6 +53,7 @@ export function trailOf(turns: Iterable<StoredTurn>): Trail {
     cancel,
     wayOf: (step) => ways.get(step),
     noteOf: (step) => notes.get(step),
+    verdictOf: (step) => verdicts.get(step),
   };
 }
 

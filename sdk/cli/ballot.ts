@@ -1,6 +1,7 @@
 import type { Approval } from '../client/client.ts';
 import { inLargeLetters } from './big.ts';
 import { clean, exact, fields, paint, state, when } from './print.ts';
+import { askedBy, verdictText } from './why.ts';
 
 /**
  * What exactly is being decided, on one page: in which org, what would be done to whom, whether it can be undone, who
@@ -31,6 +32,8 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
         Object.entries(plan?.details ?? {}).map(([name, value]) => `${exact(name)} = ${json(value)}`),
       ),
       ['reversible', reversible(plan, stream)],
+      ['guardrail', approval.verdict ? verdictText(approval.verdict) : undefined],
+      ['asked by', askedBy(approval, approval.verdict, !approval.uses.includes('/'))],
       ['requester', clean(approval.requester)],
       ['because of', incident.title === null ? undefined : clean(incident.title)],
       ['', incident.message === null ? undefined : clean(incident.message, 600)],

@@ -12,7 +12,7 @@ import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
-import { keyText } from './why.ts';
+import { askedBy, keyText, verdictText } from './why.ts';
 
 const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
 
@@ -252,12 +252,23 @@ function sayRun(run: Run): void {
   );
   say('');
   say(table(['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'], run.steps.map(stepRow)));
+  for (const line of run.steps.flatMap((step) => policyLine(step, run))) say(line);
   for (const { step, state, waitsFor } of run.steps) {
     if (waitsFor === 'person')
       note(`${step} waits for a person to do it by hand. Then: interlock run settle ${run.run} --step ${step} ...`);
     if (state !== 'indeterminate' || waitsFor === 'check') continue;
     note(`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
   }
+}
+
+/** Of a step that was refused, or had to be approved: which rule of which policy decided. */
+function policyLine({ step, type, verdict, approval: id }: Run['steps'][number], { approvals }: Run): string[] {
+  const asked = approvals.find(({ approval }) => approval === id);
+  const parts = [
+    verdict && (asked || verdict.kind === 'deny') ? `guardrail: ${verdictText(verdict)}` : '',
+    asked ? `approval asked by ${askedBy(asked, verdict, type === 'approval')}` : '',
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? [] : [`  ${step}: ${parts.join('; ')}`];
 }
 
 function stepRow({

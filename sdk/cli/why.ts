@@ -1,4 +1,5 @@
 import type { TriggerOutcome } from '../client/client.ts';
+import type { Run, Step } from '../contract/api-run.ts';
 import { clean } from './print.ts';
 
 /** Why a trigger did not fire, in a line. */
@@ -17,6 +18,23 @@ export function whyText(outcome: string, why: TriggerOutcome['why']): string {
   });
   return why.length > REASONS ? `${reasons.join('; ')}; and ${why.length - REASONS} more` : reasons.join('; ');
 }
+
+/** Which guardrail decided, and in its words. */
+export function verdictText({ kind, by, text }: NonNullable<Step['verdict']>): string {
+  const said = clean(text, 600);
+  if (kind === 'deny' && by === 'default') return said;
+  return `${clean(by, 63)} ${VERBS[kind]} it: ${said}`;
+}
+const VERBS = { allow: 'allows', hold: 'holds', deny: 'denies' } as const;
+
+/** What makes an action wait for people: the policy, or the playbook by a step of its own. */
+export function askedBy({ tier, needed, role }: Asked, verdict: Step['verdict'], isGate: boolean): string {
+  const people = `${needed} of role ${role}`;
+  if (isGate) return `the playbook, by a step of type approval: ${people}`;
+  if (verdict?.kind === 'hold') return `the guardrail ${clean(verdict.by, 63)}; for tier ${tier} it takes ${people}`;
+  return `the approval matrix: tier ${tier} takes ${people}`;
+}
+type Asked = Pick<Run['approvals'][number], 'tier' | 'needed' | 'role'>;
 
 /**
  * Why a match starts nothing now, or started nothing when the event came: what held it back may be over since.

@@ -93,6 +93,15 @@ export const Attempt = v.object({
   error: v.nullable(StepError),
 });
 
+/** Older servers do not say. */
+const Verdict = v.optional(
+  says(
+    v.nullable(v.object({ kind: v.picklist(['allow', 'hold', 'deny']), by: v.string(), text: v.string() })),
+    'What the guardrails said of the action last: `by` is the id of the rule that decided, `default` where none allowed it, ' +
+      '`fault` where they could not be judged; `text` its title, or why it was refused. Null: they were not asked.',
+  ),
+);
+
 export const Step = v.object({
   step: says(
     StepRunName,
@@ -140,6 +149,7 @@ export const Step = v.object({
   child: says(v.nullable(RunId), 'The run that it started.'),
   parameters: says(Fields, 'Bound when the step was reached; they never change after.'),
   plan: says(v.nullable(PlanSchema), 'What the action said that it would touch.'),
+  verdict: Verdict,
   approval: v.nullable(ApprovalId),
   attempts: v.array(Attempt),
   event: says(v.nullable(EventId), 'The event that woke it, of a step that waited for one; null before it was kept.'),
@@ -291,6 +301,7 @@ export const Approval = v.object({
     v.nullable(PlanSchema),
     'What the action would touch, and whether that can be undone. Null: the action does not plan.',
   ),
+  verdict: Verdict,
   excluded: says(
     v.array(Principal),
     'Who may not vote any more, or never might: the requester, and whoever has voted.',

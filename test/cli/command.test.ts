@@ -190,6 +190,17 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: samples.waitingSteps,
   },
+  'run show of one that was refused': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.refusedRun) },
+    says: [
+      'refused_by_policy: guardrail default\n',
+      '  ban: guardrail: No rule of the guardrails allows this action.\n',
+      '  isolate: guardrail: contain-many holds it: More than two wait; ',
+      'approval asked by the guardrail contain-many; for tier high it takes 1 of role approver\n',
+    ],
+    json: samples.refusedRun,
+  },
   'run show --wait': {
     args: ['run', 'show', RUN_ID, '--wait', '5s'],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },
@@ -233,6 +244,8 @@ const rows: Readonly<Record<string, Row>> = {
       'ip = "203.0.113.77"\n',
       'target        ip 203.0.113.77\n',
       'reversible    yes\n',
+      'guardrail     contain-few allows it: A plugin with a grant may contain one to five targets.\n',
+      'asked by      the approval matrix: tier high takes 1 of role approver\n',
       'requester     siem\n',
       `subject       ${SUBJECT}\n`,
     ],

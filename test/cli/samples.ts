@@ -114,6 +114,7 @@ export const approval: Approval = {
     reversible: true,
     details: {},
   },
+  verdict: { kind: 'allow', by: 'contain-few', text: 'A plugin with a grant may contain one to five targets.' },
   excluded: ['siem'],
   incident: { event: EVENT_ID, title: 'Outbound connection to C2', message: 'curl from payments-api' },
 };
@@ -203,6 +204,25 @@ export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: tr
     state: 'failed',
     attempts: [{ ...attempt, end: 'failed', error: { class: 'timeout', message: 'no answer' } }],
     error: { class: 'timeout', message: 'no answer' },
+  },
+]);
+
+export const refusedRun: Run = runOf({ ...completed, state: 'aborted', reason: 'guardrail' }, [
+  {
+    ...step,
+    step: 'isolate',
+    state: 'succeeded',
+    attempts: [],
+    approval: APPROVAL_ID,
+    verdict: { kind: 'hold', by: 'contain-many', text: 'More than two wait' },
+  },
+  {
+    ...step,
+    step: 'ban',
+    state: 'failed',
+    attempts: [],
+    verdict: { kind: 'deny', by: 'default', text: 'No rule of the guardrails allows this action.' },
+    error: { class: 'refused_by_policy', message: 'guardrail default' },
   },
 ]);
 

@@ -71,6 +71,7 @@ describe('a ban that is approved', () => {
       parameters: { ip, for: '4h', reason: 'Outbound Connection to C2 Servers' },
       plan: { targets: [{ kind: 'ip', id: ip }], reversible: true },
       incident: { title: 'Outbound Connection to C2 Servers' },
+      verdict: { kind: 'allow', by: 'contain-few', text: expect.stringMatching(/^A plugin with an egress grant/) },
     });
     expect(outcomeOf(await approve(org.operator, approval))).toBe('403 vote-by-requester');
     expect(outcomeOf(await org.operator.get(`/approvals/${approval.approval}`))).toBe('200');
@@ -327,6 +328,11 @@ test.each(['10.0.0.7', '192.168.1.20', 'fd00::7'])('an address of our own is nev
   expect(over).toMatchObject({ state: 'aborted', reason: 'guardrail', approvals: [] });
   const ban = over.steps.find(({ step }) => step === 'ban');
   expect(ban).toMatchObject({ state: 'failed', error: { class: 'refused_by_policy' }, attempts: [] });
+  expect(ban?.verdict).toMatchObject({
+    kind: 'deny',
+    by: 'contain-spares-inner-addresses',
+    text: expect.stringMatching(/^Private, /),
+  });
   const { records } = await world.recordsOf(org);
   const blocked = records.filter((record) => record.kind === 'guardrail.blocked' && record.run === over.run);
   expect(blocked.map(line)).toEqual(['guardrail.blocked ban denied contain-spares-inner-addresses']);

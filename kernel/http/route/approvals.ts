@@ -19,7 +19,8 @@ export function approvalRoutes({ kernel }: { readonly kernel: Kernel }): readonl
     const row = id && kernel.query.approval(org, id);
     const run = row && kernel.query.run(org, row.run);
     if (!row || !run) return problem('not-found');
-    return data(approvalView(row, run, kernel.query.event(org, run.event)));
+    const verdicts = kernel.query.verdicts(run, kernel.query.trail(org, run.id));
+    return data(approvalView(row, run, kernel.query.event(org, run.event), verdicts));
   };
 
   return [

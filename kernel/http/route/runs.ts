@@ -59,15 +59,12 @@ const ReadQuery = v.strictObject({
 
 export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Route[] {
   const waits = openWaits();
-  const show = (run: RunValue): Response =>
-    data(
-      runView(
-        run,
-        kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest),
-        kernel.query.trail(run.org, run.id),
-        kernel.query.absorbed(run.org, run.id),
-      ),
-    );
+  const show = (run: RunValue): Response => {
+    const graph = kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest);
+    const trail = kernel.query.trail(run.org, run.id);
+    const absorbed = kernel.query.absorbed(run.org, run.id);
+    return data(runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed));
+  };
   const read = (org: OrgId, name: string | undefined, asked: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
     if (!id) return problem('not-found');

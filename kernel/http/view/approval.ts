@@ -4,6 +4,7 @@ import { resolvePointer } from '../../base/json.ts';
 import { own } from '../../base/own.ts';
 import { iso } from '../../base/time.ts';
 import type { ApprovalRow } from '../../flow/project.ts';
+import type { VerdictOf } from '../../flow/query.ts';
 import type { StoredEvent } from '../../flow/stored-event.ts';
 import type { Run } from '../../run/state.ts';
 
@@ -31,13 +32,19 @@ export const approvalRowView = (row: ApprovalRow): Api.ApprovalSummary => ({
 });
 
 /** The parameters and the plan are those that `subject` was made of; a held step keeps them. */
-export function approvalView(row: ApprovalRow, run: Run, event: StoredEvent | undefined): Api.Approval {
+export function approvalView(
+  row: ApprovalRow,
+  run: Run,
+  event: StoredEvent | undefined,
+  verdictOf: VerdictOf,
+): Api.Approval {
   const step = own(run.steps, row.step);
   return {
     ...approvalRowView(row),
     playbook: { name: run.playbook.name, digest: run.playbook.digest },
     parameters: step?.parameters ?? {},
     plan: step?.plan ?? null,
+    verdict: verdictOf(row.step) ?? null,
     excluded: [...new Set([row.requester, ...(row.senders ?? []), ...row.votes.map((vote) => vote.by)])],
     incident: {
       event: run.event,

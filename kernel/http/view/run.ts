@@ -3,6 +3,7 @@ import { partsOfStepRun } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
+import type { VerdictOf } from '../../flow/query.ts';
 import type { Absorbed } from '../../flow/repeat.ts';
 import type { Graph, Step } from '../../playbook/graph.ts';
 import type { Attempt, Run, StepRun } from '../../run/state.ts';
@@ -20,17 +21,26 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
 /**
  * @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown.
  * @param trail when each thing happened and who did it.
+ * @param verdictOf what the guardrails said.
  */
-export function runView(run: Run, graph: Graph | undefined, trail: Trail, absorbed?: Absorbed): Api.Run {
+export function runView(
+  run: Run,
+  graph: Graph | undefined,
+  trail: Trail,
+  verdictOf: VerdictOf,
+  absorbed?: Absorbed,
+): Api.Run {
+  const show = (id: string, step: Step | undefined, state: StepRun | undefined) =>
+    stepView(id, step, state, trail, verdictOf(id));
   const reached = Map.groupBy(Object.values(run.steps), ({ id }) => partsOfStepRun(id).step);
   const steps = graph
     ? [...graph.steps.values()].flatMap((step) => {
         const runs = reached.get(step.id) ?? [];
         // One inside of a foreach is there for each item, once it is reached.
-        if (runs.length === 0 && step.each.length === 0) return [stepView(step.id, step, undefined, trail)];
-        return runs.map((one) => stepView(one.id, step, one, trail));
+        if (runs.length === 0 && step.each.length === 0) return [show(step.id, step, undefined)];
+        return runs.map((one) => show(one.id, step, one));
       })
-    : Object.values(run.steps).map((step) => stepView(step.id, undefined, step, trail));
+    : Object.values(run.steps).map((step) => show(step.id, undefined, step));
   const { policy, plugins, playbooks } = run;
   return {
     ...summaryView(summaryOf(run)),
@@ -52,7 +62,13 @@ export function runView(run: Run, graph: Graph | undefined, trail: Trail, absorb
   };
 }
 
-function stepView(id: string, step: Step | undefined, state: StepRun | undefined, trail: Trail): Api.Step {
+function stepView(
+  id: string,
+  step: Step | undefined,
+  state: StepRun | undefined,
+  trail: Trail,
+  verdict: ReturnType<VerdictOf>,
+): Api.Step {
   return {
     step: id,
     ...kindOf(step),
@@ -63,6 +79,7 @@ function stepView(id: string, step: Step | undefined, state: StepRun | undefined
     ...waitOf(state),
     parameters: state?.parameters ?? {},
     plan: state?.plan ?? null,
+    verdict: verdict ?? null,
     approval: state?.approval ?? null,
     attempts: state?.attempts.map((attempt) => attemptView(attempt, trail)) ?? [],
     event: (state?.state === 'succeeded' && state.event) || null,
