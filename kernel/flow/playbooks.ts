@@ -5,7 +5,8 @@ import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Issue } from '../playbook/issue.ts';
-import { type Checked, lintAll } from '../playbook/lint.ts';
+import { type Catalog, type Checked, lintAll } from '../playbook/lint.ts';
+import { grantWarnings } from '../playbook/lint-grant.ts';
 import { TIERS } from '../playbook/step.ts';
 import type { Clock } from '../port/clock.ts';
 import { KEYS } from './keys.ts';
@@ -48,13 +49,14 @@ export type Playbooks = ReturnType<typeof openPlaybooks>;
 export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock: Clock }) {
   const { ledger, registry, clock } = deps;
 
-  const lint = (org: OrgId, text: string): Promise<Result<Checked, readonly Issue[]>> => {
+  const catalogOf = (org: OrgId): Catalog => {
     const plugins = registry.org(org)?.plugins ?? new Map();
-    return lintAll(text, {
+    return {
       plugins: new Map([...plugins].map(([name, plugin]) => [name, plugin.manifest])),
       playbook: (name) => registry.active(org, name)?.graph,
-    });
+    };
   };
+  const lint = (org: OrgId, text: string): Promise<Result<Checked, readonly Issue[]>> => lintAll(text, catalogOf(org));
   const read = (org: OrgId, name: string): PlaybookRecord | undefined => {
     const text = ledger.read(KEYS.playbook(org, name));
     return text ? (JSON.parse(text) as PlaybookRecord) : undefined;
@@ -62,6 +64,11 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
 
   return {
     lint,
+    /** What hinders its runs as the org's egress policy is now, and keeps no version from being stored. */
+    warnings(org: OrgId, text: string): readonly Issue[] {
+      const grants = registry.org(org)?.egress.grants ?? [];
+      return grantWarnings(text, catalogOf(org), (plugin) => grants.some((grant) => grant.plugin === plugin));
+    },
     get: read,
     /** The executable form of a stored version, its steps in the order of the document. */
     graph: registry.graph,

@@ -23,7 +23,7 @@ const target = (name: string): StepId | null => (name === 'end' ? null : stepId(
 /** Where a block stands: see `Step.within` and `Step.each`. */
 type Place = Pick<Step, 'within' | 'each'>;
 
-export function toGraph(playbook: Playbook): Graph {
+export function toGraph(playbook: Pick<Playbook, 'steps' | 'timeout' | 'inputs' | 'outputs' | 'incident'>): Graph {
   const steps = new Map<StepId, Step>();
   addBlock(playbook.steps, { within: null, each: [] }, steps);
   return {

@@ -1,6 +1,7 @@
 import type { StepId } from '../base/id.ts';
+import { tokensOf } from '../base/json.ts';
 import { entriesOf, type Graph, type Step, wayOnFailure } from './graph.ts';
-import type { Unplaced } from './issue.ts';
+import { legibleKey, type Unplaced } from './issue.ts';
 import { topological } from './lint-graph.ts';
 import type { FieldsOf } from './lint-output.ts';
 import type { Parts } from './part.ts';
@@ -92,8 +93,10 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined, fie
   const notThere = (name: string, field: string | undefined): string | undefined => {
     const fields = field === undefined ? undefined : fieldsOf(name);
     if (!fields || fields.includes(field ?? '')) return undefined;
-    return `steps.${name} has no ${field}: its output has ${fields.join(', ') || 'nothing'}`;
+    return `steps.${name} has no ${legibleKey(field ?? '')}: its output has ${fields.join(', ') || 'nothing'}`;
   };
+  const undeclared = (name: string) =>
+    inputs.has(name) ? undefined : `inputs.${legibleKey(name)} is not declared: add it to inputs with its JSON Pointer`;
   const faultOf = (
     { root, path }: Reference,
     each: readonly string[],
@@ -101,8 +104,7 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined, fie
     here: string,
   ) => {
     const [name = '', field] = path;
-    if (root === 'inputs')
-      return inputs.has(name) ? undefined : `inputs.${name} is not declared: add it to inputs with its JSON Pointer`;
+    if (root === 'inputs') return undeclared(name);
     if (root === 'steps') return notRun(name, ran, here) ?? notThere(name, field);
     const loops = each.filter((id) => !repeats.has(id));
     if (root !== 'each')
@@ -110,6 +112,18 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined, fie
     if (!each.includes(name)) return `each.${name}: no foreach or repeat of this id is around ${here}`;
     return repeats.has(name) && field !== 'index' ? `each.${name} has index alone: a round has no item` : undefined;
   };
+  const factFault = (
+    fact: string,
+    field: string | undefined,
+    hasItem: boolean,
+    ran: ReadonlySet<StepId> | undefined,
+    here: string,
+  ) => {
+    if (fact === 'inputs' && field !== undefined) return undeclared(field);
+    if (!fact.startsWith('steps.')) return unknownFact(fact, hasItem);
+    return notRun(fact.slice(6), ran, here) ?? notThere(fact.slice(6), field);
+  };
+  /** As for a reference: what is nowhere makes a rule undecided, and its step fail, in every run. */
   const checkRule = (
     rule: unknown,
     at: string,
@@ -118,14 +132,15 @@ export function referenceIssues(parts: Parts, before: RanBefore | undefined, fie
     here: string,
   ) => {
     const hasItem = each.some((id) => !repeats.has(id));
-    for (const name of factsOf(rule)) {
-      const text = name.startsWith('steps.') ? notRun(name.slice(6), ran, here) : unknownFact(name, hasItem);
+    for (const { fact, field } of factsOf(rule)) {
+      const text = factFault(fact, field, hasItem, ran, here);
       if (text) issues.push({ at, text });
     }
   };
   for (const { step, at, each } of steps) {
     if (!step) continue;
-    const ran = before && (before.steps.get(step.id as StepId) ?? new Set<StepId>());
+    // A step that nothing leads to has no path of which something could be said.
+    const ran = before?.steps.get(step.id as StepId);
     check(textsOf(step), at, each, ran, step.id);
     if (step.type === 'foreach' || step.type === 'repeat') {
       // Undefined also where no path leads there, because all of them fail.
@@ -190,10 +205,12 @@ export const rulesOf = (
     ? step.paths.map(({ when }, i) => ({ rule: when, key: `paths/${i}/when` }))
     : [{ rule: step.when, key: 'when' }];
 
-/** Names of the facts that a rule asks about. */
-function factsOf(rule: unknown): string[] {
+/** The facts that a rule asks about, and the first name of each path; undefined: the whole fact. */
+function factsOf(rule: unknown): { readonly fact: string; readonly field: string | undefined }[] {
   if (typeof rule !== 'object' || rule === null) return [];
   if ('all' in rule || 'any' in rule) return Object.values(rule).flat().flatMap(factsOf);
   if ('not' in rule) return factsOf(rule.not);
-  return 'fact' in rule && typeof rule.fact === 'string' ? [rule.fact] : [];
+  if (!('fact' in rule) || typeof rule.fact !== 'string') return [];
+  const path = 'path' in rule && typeof rule.path === 'string' ? tokensOf(rule.path) : [];
+  return [{ fact: rule.fact, field: path[0] }];
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import { toGraph } from './compile.ts';
 import { lintPlaybook } from './lint.ts';
+import { grantWarnings } from './lint-grant.ts';
 import { bind } from './reference.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -218,6 +219,34 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       /steps.a has not run on every path to z/,
     ],
     [
+      'a branch on an input that is not there',
+      minimal(
+        `- { id: b, type: branch, when: { fact: inputs, path: /ipp, operator: equal, value: x }, then: end, else: end }`,
+      ),
+      /^\/steps\/0\/when:\d+ inputs\.ipp is not declared/,
+    ],
+    [
+      'a branch, deep in a rule, on what a wait does not take',
+      minimal(
+        `- { id: w, type: wait, event: { match: { /c: x }, take: { verdict: /v } } }
+- id: b
+  type: branch
+  paths:
+    - when: { any: [{ not: { fact: steps.w, path: /verdikt/is, operator: equal, value: x } }, { fact: steps.w, path: /verdict/is, operator: equal, value: x }] }
+      then: end
+  else: end`,
+      ),
+      /^\/steps\/1\/paths\/0\/when:\d+ steps\.w has no verdikt: its output has event, verdict$/,
+    ],
+    [
+      'a branch on what an action does not give, by a name that must not be repeated',
+      minimal(
+        `- { id: c, type: contain, uses: edge-firewall/ban, with: { ip: x, for: 4h } }
+- { id: b, type: branch, when: { fact: steps.c, path: "/an odd~1 name", operator: equal, value: x }, then: end, else: end }`,
+      ),
+      /^\/steps\/1\/when:\d+ steps\.c has no \?: its output has ip, until, replaced$/,
+    ],
+    [
       'a field that a wait does not take',
       minimal(
         `- { id: w, type: wait, event: { match: { /c: x }, take: { verdict: /v } } }
@@ -387,6 +416,93 @@ test('all is told at once, by line: structure, what stands between sound parts, 
     '/steps/3/with:12 url is required by http-json/get',
     '/steps/3/with/ulr:12 ulr is no parameter of http-json/get: it has url, headers, pick',
   ]);
+});
+
+describe('what is wrong in one place hides nothing of another', () => {
+  const AWAY = '- { id: gone, type: notify, uses: pager/send, with: { url: "{{ steps.none.x }}" } }';
+  test.each<[string, string, readonly string[]]>([
+    [
+      'a key too many, and the step that has it',
+      minimal(AWAY.replace('uses', 'tmeout: 5s, uses')),
+      ['/steps/0/tmeout', '/steps/0/with/url', '/steps/0/uses'],
+    ],
+    [
+      'an odd value beside',
+      minimal(AWAY.replace('uses', 'timeout: soon, uses')),
+      ['/steps/0/timeout', '/steps/0/with/url', '/steps/0/uses'],
+    ],
+    [
+      'a key too many in a block, and the step around it',
+      minimal(
+        `- { id: all, type: foreach, over: "{{ inputs.ips }}", steps: [{ id: get, type: enrich, ues: x, uses: http-json/none }] }`,
+      ),
+      ['/steps/0/steps/0/ues', '/steps/0/over', '/steps/0/steps/0/uses'],
+    ],
+    [
+      'a missing title, and a cycle',
+      minimal(
+        `${GET.replace(' } }', ' }, next: b }')}\n${GET.replace('get', 'b').replace(' } }', ' }, next: get }')}`,
+      ).replace('title: P\n', ''),
+      ['/title', '/steps/1'],
+    ],
+    [
+      'an odd timeout of a step, and what has not run on every path',
+      minimal(
+        `- { id: which, type: branch, when: { fact: inputs, path: /ip, operator: equal, value: x }, then: get, else: z }
+${GET.replace('with', 'timeout: soon, with')}
+- { id: z, type: enrich, uses: http-json/get, with: { url: "{{ steps.get.body }}" } }`,
+      ),
+      ['/steps/1/timeout', '/steps/2/with/url'],
+    ],
+    [
+      'a step that nothing leads to, and what has not run on every path; of that step itself only what is sure',
+      minimal(
+        `- { id: which, type: branch, when: { fact: inputs, path: /ip, operator: equal, value: x }, then: get, else: z }
+${GET}
+- { id: z, type: enrich, uses: http-json/get, with: { url: "{{ steps.get.body }}" }, next: end }
+- { id: lost, type: enrich, uses: http-json/get, with: { url: "{{ steps.get.body }}{{ steps.none.x }}" } }`,
+      ),
+      ['/steps/2/with/url', '/steps/3', '/steps/3/with/url'],
+    ],
+  ])('%s', (_, text, places) => {
+    expect(issuesOf(text).map((issue) => issue.slice(0, issue.indexOf(':')))).toEqual(places);
+  });
+
+  test('but a misspelt way is one fault: what it led to is not said to be lost', () => {
+    const text =
+      minimal(`- { id: which, type: branch, when: { fact: inputs, path: /ip, operator: equal, value: x }, then: a, else: end }
+- { id: a, type: enrich, uses: http-json/get, with: { url: x }, nxt: c, next: end }
+- { id: c, type: enrich, uses: http-json/get, with: { url: x } }`);
+    expect(issuesOf(text)).toEqual([expect.stringMatching(/^\/steps\/1\/nxt:\d+ this key is not known here/)]);
+  });
+});
+
+describe('a step whose plugin has no egress grant', () => {
+  const warned = (text: string, ...granted: string[]) =>
+    grantWarnings(text, catalog, (plugin) => granted.includes(plugin)).map(
+      ({ at, line, text: says }) => `${at}:${line} ${says}`,
+    );
+  const BOTH = `${GET}\n- { id: all, type: foreach, over: "{{ inputs.ip }}", steps: [{ id: tell, type: notify, uses: webhook/post }] }`;
+
+  test('is warned of where it stands, also in a block and where the playbook is not valid; nothing is refused', () => {
+    const says = 'has no egress grant in this org, so this step can send nothing: ask an operator for one';
+    expect(warned(minimal(BOTH))).toEqual([
+      `/steps/0/uses:10 the plugin http-json ${says}`,
+      `/steps/1/steps/0/uses:11 the plugin webhook ${says}`,
+    ]);
+    expect(warned(minimal(BOTH).replace('title: P\n', ''), 'http-json')).toEqual([
+      `/steps/1/steps/0/uses:10 the plugin webhook ${says}`,
+    ]);
+    expect(issuesOf(minimal(GET))).toEqual([]);
+  });
+
+  test('is not, where it has one, is not known, or sends nothing', () => {
+    expect(warned(minimal(BOTH), 'http-json', 'webhook')).toEqual([]);
+    expect(warned(minimal('- { id: a, type: notify, uses: pager/send }'))).toEqual([]);
+    expect(warned('steps: [')).toEqual([]);
+    const deaf = { ...manifest('webhook'), capabilities: { http: false, secrets: [] } };
+    expect(grantWarnings(minimal(BOTH), { plugins: new Map([['webhook', deaf]]) }, () => false)).toEqual([]);
+  });
 });
 
 describe('what is not YAML is said in words, with line and column, and nothing of it is repeated', () => {

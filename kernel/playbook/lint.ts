@@ -51,10 +51,10 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   const playbook = parsed.success ? parsed.output : undefined;
   const parts = partsOf(value);
   const targets = targetIssues(parts);
-  // Only where every id and target is sound there is a graph to walk.
-  const graph = playbook && targets.length === 0 ? toGraph(playbook) : undefined;
+  // Only where every step, id and target is sound there is a graph to walk, whatever is wrong around the steps.
+  const graph = targets.length === 0 ? graphOf(parts) : undefined;
   const shape = graph ? shapeIssues(parts, graph) : [];
-  const before = graph && shape.length === 0 ? ranBefore(graph) : undefined;
+  const before = graph && ranBefore(graph);
   const issues = [
     ...(parsed.issues ?? []).slice(0, TOLD).map(schemaIssue),
     ...ruleIssues(parts),
@@ -66,9 +66,20 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
     ...parts.steps.flatMap((part) => connectorIssues(part, catalog)),
     ...subPlaybookIssues(playbook?.name, parts, catalog),
   ];
-  if (playbook && graph && issues.length === 0)
-    return ok({ playbook, graph, digest: digestOfJson('playbook', playbook as unknown as Json) });
+  if (playbook && issues.length === 0)
+    return ok({
+      playbook,
+      graph: toGraph(playbook),
+      digest: digestOfJson('playbook', playbook as unknown as Json),
+    });
   return err(placed(issues, lineAt));
+}
+
+/** The steps alone, as far as they can be read; undefined where one cannot, or its way is not sure. */
+function graphOf({ steps }: Parts): Graph | undefined {
+  if (steps.length === 0 || steps.some(({ step, isKnown }) => !step || !isKnown)) return undefined;
+  const top = steps.flatMap(({ step, depth }) => (step && depth === 0 ? [step] : []));
+  return toGraph({ steps: top, inputs: {}, timeout: '30m' });
 }
 
 /** As `lintPlaybook`, and the cases of every branch as well, where all else is fine. */

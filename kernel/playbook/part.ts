@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isUnknownKey } from '../../sdk/contract/wanted.ts';
 import { isObject, type Json } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { type Trigger, TriggerSchema } from '../trigger/schema.ts';
@@ -7,7 +8,8 @@ import { type PlaybookStep, StepSchema } from './step.ts';
 
 /**
  * The parts of a document that fit the schema by themselves, each in its place, and undefined where one does not. What
- * is wrong between parts can so be said in one go with what is wrong in others.
+ * is wrong between parts can so be said in one go with what is wrong in others; so a step that only holds a key too many,
+ * or an odd value beside what it does, is taken without it.
  */
 export type Parts = {
   readonly triggers: readonly (Trigger | undefined)[];
@@ -31,6 +33,8 @@ export type StepPart = {
   readonly each: readonly string[];
   readonly id: string | undefined;
   readonly step: PlaybookStep | undefined;
+  /** Whether it holds no unknown key: that may be one that leads elsewhere, misspelt. */
+  readonly isKnown: boolean;
 };
 
 export function partsOf(document: Json): Parts {
@@ -67,7 +71,7 @@ function collect(
     const at = `${block}/${i}`;
     const { id, type, lanes, steps } = isObject(item) ? item : {};
     const name = typeof id === 'string' ? id : undefined;
-    found.push({ at, block, depth, each, id: name, step: fitting(StepSchema, item) });
+    found.push({ at, block, depth, each, id: name, ...readable(item, LIMITS.blockDepth.value - depth) });
     if (depth > LIMITS.blockDepth.value) return;
     if (type === 'parallel' && isObject(lanes))
       for (const [lane, list] of Object.entries(lanes))
@@ -75,4 +79,44 @@ function collect(
     if (type === 'foreach' || type === 'repeat')
       collect(steps, { at, block: `${at}/steps`, depth: depth + 1, each: name ? [...each, name] : each }, found);
   });
+}
+
+/** Without one of these a step leads the same way with the same parameters. */
+const ASIDE = [
+  'timeout',
+  'retry',
+  'tier',
+  'rollback',
+  'expires',
+  'limit',
+  'concurrency',
+  'join',
+  'rest',
+  'collect',
+  'times',
+  'pause',
+  'cases',
+];
+
+/** The step, without what may be left out for the sake of saying more; so are those of its blocks. */
+function readable(item: Json, levels: number): Pick<StepPart, 'step' | 'isKnown'> {
+  const parsed = v.safeParse(StepSchema, item);
+  if (parsed.success) return { step: parsed.output, isKnown: true };
+  if (!isObject(item)) return { step: undefined, isKnown: true };
+  const rest = new Map(Object.entries(item));
+  let isKnown = true;
+  for (const issue of parsed.issues) {
+    const [first, ...deeper] = issue.path ?? [];
+    const key = String(first?.key);
+    const isUnknown = isUnknownKey(issue) && deeper.length === 0;
+    if (isUnknown || ASIDE.includes(key)) rest.delete(key);
+    isKnown &&= !isUnknown;
+  }
+  const block = (list: Json): Json =>
+    Array.isArray(list) ? listOf(list).map((one) => (readable(one, levels - 1).step ?? one) as unknown as Json) : list;
+  const { lanes, steps } = item;
+  if (levels > 0 && isObject(lanes))
+    rest.set('lanes', Object.fromEntries(Object.entries(lanes).map(([name, list]) => [name, block(list)])));
+  if (levels > 0 && steps !== undefined) rest.set('steps', block(steps));
+  return { step: fitting(StepSchema, Object.fromEntries(rest)), isKnown };
 }

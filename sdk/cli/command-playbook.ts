@@ -31,7 +31,7 @@ export function addPlaybook(program: Command): void {
       .description('check playbooks against the plugins of the org; nothing is stored')
       .argument('<file...>', 'YAML files, or - for standard input'),
     ['interlock playbook lint playbooks/*.yaml', 'interlock playbook lint - --json < contain-c2.yaml'],
-    'Prints file:line: place: what to mend. Exit codes: 0 all are valid, 1 one of them is not, 2 one cannot be read.\n' +
+    'Prints file:line: place: what to mend. A warning (a plugin without egress grant) makes nothing invalid. Exit codes: 0 all are valid, 1 one of them is not, 2 one cannot be read.\n' +
       'With --json: a list with one entry for each file that was read, the answer of the server and the name of the file.',
   ).action((files: string[], _options, command: Command) => act(lint(files, command.optsWithGlobals())));
 
@@ -136,13 +136,15 @@ async function lint(files: readonly string[], options: Globals): Promise<Ending>
   return results.every(({ valid }) => valid) ? fine : no;
 }
 
-function sayLint({ file, valid, digest, issues }: Lint & { readonly file: string }): void {
+function sayLint({ file, valid, digest, issues, warnings = [] }: Lint & { readonly file: string }): void {
   const name = file === '-' ? 'standard input' : clean(file, 200);
   if (valid) say(`${name}: ${state('valid')}${digest === undefined ? '' : `  ${clean(digest, 80)}`}`);
-  for (const { at, line, text } of issues) {
+  const sayIssue = ({ at, line, text }: Lint['issues'][number], kind = '') => {
     const place = `${name}${line === null ? '' : `:${line}`}`;
-    say(`${place}: ${at === '' ? '' : `${clean(at)}: `}${clean(text)}`);
-  }
+    say(`${place}: ${kind}${at === '' ? '' : `${clean(at)}: `}${clean(text)}`);
+  };
+  for (const issue of issues) sayIssue(issue);
+  for (const warning of warnings) sayIssue(warning, `${paint('open', 'warning')}: `);
   if (!valid && issues.length === 0) say(`${name}: ${state('invalid')}`);
 }
 

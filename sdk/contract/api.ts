@@ -173,7 +173,13 @@ const LintIssue = v.object({
   line: v.nullable(v.pipe(v.number(), v.integer())),
   text: v.string(),
 });
-export const Lint = v.object({ valid: v.boolean(), digest: v.optional(Digest), issues: v.array(LintIssue) });
+export const Lint = v.object({
+  valid: v.boolean(),
+  digest: v.optional(Digest),
+  issues: v.array(LintIssue),
+  /** What keeps no version from being stored, and hinders its runs: a plugin without egress grant. Older servers do not say. */
+  warnings: v.optional(v.array(LintIssue)),
+});
 export type Lint = v.InferOutput<typeof Lint>;
 
 const PluginAction = v.object({

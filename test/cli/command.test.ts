@@ -456,7 +456,10 @@ const rows: Readonly<Record<string, Row>> = {
     answers: { [`POST ${ORG}/playbooks/lint`]: data(samples.lintInvalid) },
     input: 'kind: Playbook',
     code: 1,
-    says: ['standard input:17: /steps/1/uses: no plugin of this name is installed\n'],
+    says: [
+      'standard input:17: /steps/1/uses: no plugin of this name is installed\n',
+      'standard input:12: warning: /steps/0/uses: the plugin pager has no egress grant\n',
+    ],
     json: [{ file: '-', ...samples.lintInvalid }],
   },
   'playbook put': {

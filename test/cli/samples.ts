@@ -605,4 +605,5 @@ export const lintValid = { valid: true, digest: DIGEST, issues: [] };
 export const lintInvalid = {
   valid: false,
   issues: [{ at: '/steps/1/uses', line: 17, text: 'no plugin of this name is installed' }],
+  warnings: [{ at: '/steps/0/uses', line: 12, text: 'the plugin pager has no egress grant' }],
 };

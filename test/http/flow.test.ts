@@ -344,7 +344,7 @@ test('a playbook is checked, stored and activated by two people', async () => {
   const lint = (body: unknown, type: string) =>
     house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks/lint', { body, type });
   const [yaml, json] = [await lint(text, 'application/yaml'), await lint({ text }, 'application/json')];
-  expect(yaml.data).toEqual({ valid: true, digest: expect.stringMatching(/^sha256:/), issues: [] });
+  expect(yaml.data).toEqual({ valid: true, digest: expect.stringMatching(/^sha256:/), issues: [], warnings: [] });
   expect(json.data).toEqual(yaml.data);
   const broken = playbook('fresh', 'type: contain, uses: probe/none');
   expect((await lint(broken, 'text/yaml')).data).toMatchObject({

@@ -34,9 +34,10 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     answer: { status: 200, description: 'What is wrong with it, if anything.', schema: envelope(Lint) },
     async handle({ by, body }) {
       const checked = await kernel.playbooks.lint(by.org, body);
+      const warnings = issuesView(kernel.playbooks.warnings(by.org, body));
       return checked.ok
-        ? data({ valid: true, digest: checked.value.digest, issues: [] })
-        : data({ valid: false, issues: issuesView(checked.error) });
+        ? data({ valid: true, digest: checked.value.digest, issues: [], warnings })
+        : data({ valid: false, issues: issuesView(checked.error), warnings });
     },
   }),
   route({
