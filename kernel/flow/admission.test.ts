@@ -124,12 +124,24 @@ describe('limits', () => {
     const world = await openTriggerWorld([playbookOf([seen({ limits })])]);
     const first = await world.receive({ host: 'a' });
     expect((await world.receive({ host: 'a' })).triggers).toMatchObject([
-      { outcome: 'suppressed', reason: 'cooldown', run: first.triggers[0]?.run },
+      { outcome: 'suppressed', reason: 'cooldown', run: first.triggers[0]?.run, until: world.clock.now() + 600_000 },
     ]);
     expect(await world.send({ host: 'b' })).toBe('matched');
     expect(await world.send({})).toBe('missing_fields');
     world.clock.advance(600_000);
     expect(await world.send({ host: 'a' })).toBe('matched');
+  });
+
+  test.each([
+    ['rate', { rate: '1/m' }],
+    ['burst', { burst: { over: '1/m', then: 'suppress', alert: 'soc-lead' } }],
+  ])('%s: says until when, and then it is over', async (_, limits) => {
+    const world = await openTriggerWorld([playbookOf([seen({ limits })])]);
+    expect(await world.send()).toBe('matched');
+    const { until } = (await world.receive({ host: 'a' })).triggers[0] ?? {};
+    expect(until).toBeGreaterThan(world.clock.now());
+    world.clock.advance((until ?? 0) - world.clock.now());
+    expect(await world.send()).toBe('matched');
   });
 
   test('burst: told once when it begins and once when it is over', async () => {

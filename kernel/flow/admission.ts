@@ -10,7 +10,7 @@ import type { Trigger } from '../trigger/schema.ts';
 import { type Fate, note } from '../trigger/tally.ts';
 import { tellBurst } from './burst.ts';
 import type { Concurrency, Pending, PendingRow } from './pending.ts';
-import { absorbedRows, coolingRun, type Matched, repeatedRun, startedRows } from './repeat.ts';
+import { absorbedRows, cooling, type Matched, repeatedRun, startedRows } from './repeat.ts';
 import type { TriggerOutcome } from './stored-event.ts';
 import { readState, refOf, stateRows, type TriggerName, type TriggerState } from './trigger-state.ts';
 import { watch } from './watch.ts';
@@ -48,7 +48,14 @@ export type Change = { readonly rows: readonly Write[]; readonly audit: readonly
 export type Admission =
   | { readonly kind: 'not_crossed'; readonly change: Change }
   | { readonly kind: 'absorbed'; readonly run: RunId; readonly change: Change }
-  | { readonly kind: 'suppressed'; readonly reason: Suppressed; readonly run: RunId | null; readonly change: Change }
+  | {
+      readonly kind: 'suppressed';
+      readonly reason: Suppressed;
+      /** Until when, where that is known. */
+      readonly until: UnixMs | undefined;
+      readonly run: RunId | null;
+      readonly change: Change;
+    }
   | {
       readonly kind: 'start';
       readonly row: PendingRow | undefined;
@@ -79,12 +86,12 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
       audit: [...told.audit, ...audit],
     };
   };
-  const held = (reason: Suppressed, standing: RunId | null): Admission => {
+  const held = (reason: Suppressed, standing: RunId | null, until?: UnixMs): Admission => {
     const records = [
       { ...record, kind: 'trigger.suppressed' as const, outcome: reason, ...(standing && { run: standing }) },
     ];
     const to = reason === 'burst' ? { pace: suppress(told.state.pace) } : {};
-    return { kind: 'suppressed', reason, run: standing, change: change(reason, crossed, records, to) };
+    return { kind: 'suppressed', reason, until, run: standing, change: change(reason, crossed, records, to) };
   };
 
   if (before.stopped || ask.isStopped) return held('stopped', null);
@@ -103,10 +110,10 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
     return { kind: 'absorbed', run: repeated, change: change('absorbed', [...crossed, ...taken], audit) };
   }
   const tooFast = heldBack(told.state.pace, limits, now);
-  if (tooFast === 'burst') return held('burst', null);
-  const cooling = matched && coolingRun(read, matched, arrived);
-  if (cooling) return held('cooldown', cooling);
-  if (tooFast) return held(tooFast, null);
+  if (tooFast?.reason === 'burst') return held('burst', null, tooFast.until);
+  const cool = matched && cooling(read, matched, arrived);
+  if (cool?.run) return held('cooldown', cool.run, cool.until);
+  if (tooFast) return held(tooFast.reason, null, tooFast.until);
 
   const repeat = repeated && (policy === 'queue' || policy === 'restart') ? { run: repeated, policy } : undefined;
   const seat = pending.seat(org, name.playbook, run, ask.concurrency, repeat);
@@ -122,7 +129,7 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
 }
 
 /** How an admission is told. The run of a start is the caller's to name. */
-export const resultOf = (admission: Admission): Pick<TriggerOutcome, 'outcome' | 'run' | 'reason'> => {
+export const resultOf = (admission: Admission): Pick<TriggerOutcome, 'outcome' | 'run' | 'reason' | 'until'> => {
   switch (admission.kind) {
     case 'start':
       return { outcome: admission.row ? 'queued' : 'matched', run: null };
@@ -131,6 +138,11 @@ export const resultOf = (admission: Admission): Pick<TriggerOutcome, 'outcome' |
     case 'absorbed':
       return { outcome: 'absorbed', run: admission.run };
     case 'suppressed':
-      return { outcome: 'suppressed', run: admission.run, reason: admission.reason };
+      return {
+        outcome: 'suppressed',
+        run: admission.run,
+        reason: admission.reason,
+        ...(admission.until !== undefined && { until: admission.until }),
+      };
   }
 };

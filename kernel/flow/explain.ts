@@ -20,7 +20,7 @@ import { eventIdOf, type TriggerOutcome } from './stored-event.ts';
  */
 export type ExplainedPlaybook = Of & { readonly triggers: readonly ExplainedTrigger[] } & ExplainedWaits;
 
-export type ExplainedTrigger = Pick<TriggerOutcome, 'trigger' | 'outcome' | 'run' | 'reason'> & {
+export type ExplainedTrigger = Pick<TriggerOutcome, 'trigger' | 'outcome' | 'run' | 'reason' | 'until'> & {
   /** Fields that the trigger needs and the event lacks; looked at only where the rule is true. */
   readonly lacks: readonly string[];
   /** Null where the rule could not be judged. */

@@ -232,7 +232,7 @@ export function openIngest(deps: {
       gathered.push(incidentRows(by.org, [reported.change], read));
     }
     const begun: Begun[] = [];
-    const results = new Map<TriggerEvaluation, Pick<TriggerOutcome, 'outcome' | 'run' | 'reason'>>();
+    const results = new Map<TriggerEvaluation, ReturnType<typeof resultOf>>();
     const put = (change: Change) => {
       gathered.push(change.rows);
       audit.push(...change.audit);

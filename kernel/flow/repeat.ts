@@ -4,7 +4,7 @@ import { type JsonObject, resolvePointer } from '../base/json.ts';
 import { after, durationMs, parseDuration, type UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { JudgedTrigger } from '../trigger/schema.ts';
-import { keepRow, readKept } from './kept-row.ts';
+import { type KeptRow, keepRow, readKept } from './kept-row.ts';
 import { KEYS } from './keys.ts';
 import type { TriggerName } from './trigger-state.ts';
 
@@ -22,9 +22,9 @@ type Read = (key: string) => string | undefined;
 export type Absorbed = { readonly events: number; readonly last: EventId; readonly at: UnixMs };
 
 const lengthOf = (text: string) => parseDuration(text) ?? durationMs(0);
-const runAt = (read: Read, key: string | undefined, at: UnixMs): RunId | undefined => {
+const rowAt = (read: Read, key: string | undefined, at: UnixMs): KeptRow | undefined => {
   const row = key === undefined ? undefined : readKept(read, key);
-  return row && at < row.until ? row.run : undefined;
+  return row && at < row.until ? row : undefined;
 };
 
 const cooldownKey = ({ org, name: { playbook }, trigger, data }: Matched): string | undefined => {
@@ -36,10 +36,10 @@ const cooldownKey = ({ org, name: { playbook }, trigger, data }: Matched): strin
 const dedupKey = ({ org, dedupKey: key }: Matched): string | undefined => (key ? KEYS.dedup(org, key) : undefined);
 
 /** The run that this match repeats, as of `at`. */
-export const repeatedRun = (read: Read, matched: Matched, at: UnixMs) => runAt(read, dedupKey(matched), at);
+export const repeatedRun = (read: Read, matched: Matched, at: UnixMs) => rowAt(read, dedupKey(matched), at)?.run;
 
-/** The run after which none for the same thing may start yet, as of `at`. */
-export const coolingRun = (read: Read, matched: Matched, at: UnixMs) => runAt(read, cooldownKey(matched), at);
+/** The run after which none for the same thing may start yet, as of `at`, and until when. */
+export const cooling = (read: Read, matched: Matched, at: UnixMs) => rowAt(read, cooldownKey(matched), at);
 
 /** A run was started for it: the next event is a repeat. */
 export function startedRows(read: Read, matched: Matched, run: RunId, now: UnixMs): Write[] {

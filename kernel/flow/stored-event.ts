@@ -13,6 +13,11 @@ export type TriggerOutcome = Omit<TriggerEvaluation, 'outcome' | 'dedupKey'> & {
   readonly run: RunId | null;
   /** Of `suppressed`. */
   readonly reason?: Suppressed;
+  /**
+   * Until when what held it back would hold back the next: of a cooldown surely, of a rate and a burst if nothing more
+   * comes. Absent where that was not known, and in events from before it was kept.
+   */
+  readonly until?: UnixMs;
 };
 
 export type StoredEvent = {

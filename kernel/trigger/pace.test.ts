@@ -39,13 +39,34 @@ describe('rates', () => {
 
   test('another number over the same time finds what was counted', () => {
     const { pace, now } = play([0, 0], { rate: '5/h' });
-    expect(heldBack(pace, { rate: '2/h' }, now)).toBe('rate');
+    expect(heldBack(pace, { rate: '2/h' }, now)?.reason).toBe('rate');
     expect(heldBack(pace, { rate: '3/h' }, now)).toBeUndefined();
   });
 
   test('without limits nothing is held back, and nothing is kept', () => {
     const { pace, started } = play([0, 0, 0], undefined);
     expect([started.length, pace]).toEqual([3, STILL]);
+  });
+});
+
+describe('until when a match is held back', () => {
+  const held = fc.array(fc.oneof(fc.nat(50), fc.nat(20_000)), { minLength: 6, maxLength: 60 });
+  test.each<[string, Limits]>([
+    ['rates', { rate: ['3/h', '2/m'] }],
+    ['a burst', BURST],
+    ['a burst and a rate', { ...BURST, rate: '1/m' }],
+  ])('%s: to the millisecond, if nothing more comes', (_, limits) => {
+    fc.assert(
+      fc.property(held, (steps) => {
+        const { pace, now } = play(steps, limits);
+        const at = (time: number) => heldBack(settle(pace, limits, unixMs(time)).pace, limits, unixMs(time));
+        const first = at(now);
+        if (!first) return;
+        expect(first.until).toBeGreaterThan(now);
+        expect(at(first.until - 1)?.reason).toBe(first.reason);
+        expect(at(first.until)?.reason).not.toBe(first.reason);
+      }),
+    );
   });
 });
 

@@ -1,7 +1,7 @@
-import { durationMs, type UnixMs } from '../base/time.ts';
+import { durationMs, type UnixMs, unixMs } from '../base/time.ts';
 import { parseRate, type Rate } from './rate.ts';
 import type { JudgedTrigger } from './schema.ts';
-import { add, countOf, EMPTY, emptyBy, turnTo, type Window } from './window.ts';
+import { add, countOf, EMPTY, emptyBy, fewerFrom, turnTo, type Window } from './window.ts';
 
 /**
  * How fast a trigger may go: (pace, limits, now) -> pace. Pure; the caller keeps the pace in the trigger's row and moves
@@ -49,11 +49,17 @@ export function settle(pace: Pace, limits: Limits, now: UnixMs): Paced {
   };
 }
 
-/** Why no run may start now, if none may. */
-export function heldBack(pace: Pace, limits: Limits, now: UnixMs): 'burst' | 'rate' | undefined {
-  if (pace.burst) return 'burst';
-  const isOver = ({ most, span }: Rate) => countOf(pace.starts[span] ?? EMPTY, now, span) >= most;
-  return ratesOf(limits).some(isOver) ? 'rate' : undefined;
+/** Why no run may start now, and until when that holds if nothing more comes; undefined: one may. */
+export type Held = { readonly reason: 'burst' | 'rate'; readonly until: UnixMs };
+export function heldBack(pace: Pace, limits: Limits, now: UnixMs): Held | undefined {
+  const burst = burstOf(limits);
+  if (pace.burst && burst) {
+    const fewer = Math.floor(burst.most / 2) + 1;
+    return { reason: 'burst', until: fewerFrom(pace.matches, now, burst.span, fewer) };
+  }
+  const free = ratesOf(limits).map(({ most, span }) => fewerFrom(pace.starts[span] ?? EMPTY, now, span, most));
+  const until = unixMs(Math.max(now, ...free));
+  return until > now ? { reason: 'rate', until } : undefined;
 }
 
 /** A run was started. Windows that no limit asks about any more are left behind. */

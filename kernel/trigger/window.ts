@@ -41,5 +41,13 @@ export function add(window: Window, now: UnixMs, span: DurationMs): Window {
   return { slice, counts: [current + 1, ...before] };
 }
 
+/** From when on fewer than `most` (at least 1) are counted, if nothing more comes. */
+export function fewerFrom(window: Window, now: UnixMs, span: DurationMs, most: number): UnixMs {
+  const { slice, counts } = turnTo(window, now, span);
+  let passed = 0;
+  while (sum(counts.slice(0, SLICES + 1 - passed)) >= most && passed <= SLICES) passed++;
+  return passed === 0 ? now : (Math.ceil(((slice + passed) * span) / SLICES) as UnixMs);
+}
+
 /** By when the window is empty, if nothing more comes. */
 export const emptyBy = (now: UnixMs, span: DurationMs): UnixMs => (now + span + Math.ceil(span / SLICES)) as UnixMs;

@@ -34,22 +34,23 @@ export function sayOutcomes({
 const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
   runState !== null && !['pending', 'running', 'waiting', 'undoing', 'completed'].includes(runState);
 
-const triggerRow = ({ playbook, trigger, outcome, reason, run, runState, why }: TriggerOutcome): string[] => [
+const triggerRow = ({ playbook, trigger, outcome, reason, until, run, runState, why }: TriggerOutcome): string[] => [
   `${clean(playbook, 63)}/${clean(trigger, 63)}`,
   state(outcome),
   run === null ? '-' : clean(run, 64),
-  whyOf({ outcome, reason, runState, why }),
+  whyOf({ outcome, reason, until, runState, why }),
 ];
 
 /** Why nothing was started, or what took it in. */
 export const whyOf = ({
   outcome,
   reason,
+  until,
   runState,
   why,
-}: Pick<TriggerOutcome, 'outcome' | 'reason' | 'runState' | 'why'>): string =>
+}: Pick<TriggerOutcome, 'outcome' | 'reason' | 'until' | 'runState' | 'why'>): string =>
   reason !== null
-    ? heldText(reason, 'then')
+    ? heldText(reason, 'then', until)
     : runState === null
       ? whyText(outcome, why)
       : `taken in by this run, which is ${state(runState)}`;

@@ -1,6 +1,6 @@
 import type { TriggerOutcome } from '../client/client.ts';
 import type { Run, Step } from '../contract/api-run.ts';
-import { clean } from './print.ts';
+import { clean, when } from './print.ts';
 
 /** Why a trigger did not fire, in a line. */
 const REASONS = 3;
@@ -40,9 +40,11 @@ type Asked = Pick<Run['approvals'][number], 'tier' | 'needed' | 'role'>;
  * Why a match starts nothing now, or started nothing when the event came: what held it back may be over since.
  * A server may know reasons that this version does not.
  */
-export const heldText = (reason: string, when: 'now' | 'then'): string => {
-  const text = Object.hasOwn(HELD, reason) ? HELD[reason] : undefined;
-  return text?.[when] ?? clean(reason, 40);
+export const heldText = (reason: string, tense: 'now' | 'then', until?: string | null): string => {
+  const text = (Object.hasOwn(HELD, reason) ? HELD[reason] : undefined)?.[tense] ?? clean(reason, 40);
+  if (until == null) return text;
+  // Whatever comes may lengthen a burst, and take the place that a rate has free.
+  return `${text}; until ${when(until)}${reason === 'cooldown' ? '' : tense === 'now' ? ', if nothing more comes' : ', if nothing more came'}`;
 };
 const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> = {
   stopped: {

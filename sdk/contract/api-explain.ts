@@ -45,6 +45,8 @@ export const ExplainedPlaybook = v.object({
       outcome: v.picklist(TRIGGER_OUTCOMES),
       /** Of `suppressed`; otherwise null. */
       reason: v.nullable(v.picklist(SUPPRESSED)),
+      /** Of a cooldown, a rate and a burst: when that is over, if nothing more comes. Older servers do not say. */
+      until: v.optional(v.nullable(Instant)),
       /** Fields that the trigger needs and the event lacks. Looked at only where the rule is true. */
       lacks: v.array(v.string()),
       /** The run that would absorb it, or that stands for the one which would not be started. */

@@ -65,6 +65,8 @@ export const TriggerOutcome = v.object({
   outcome: v.picklist(TRIGGER_OUTCOMES),
   /** Of `suppressed`: why. */
   reason: v.nullable(v.picklist(SUPPRESSED)),
+  /** Of a cooldown, a rate and a burst: when that was to be over, if nothing more came. Null: not known. Older servers do not say. */
+  until: v.optional(v.nullable(Instant)),
   /** The run that was made, that absorbed the event, or that stands for the one which was not started. */
   run: v.nullable(RunId),
   /** What has become of the run that absorbed the event, as of this answer; null where nothing was absorbed. */

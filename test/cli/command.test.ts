@@ -58,7 +58,7 @@ const rows: Readonly<Record<string, Row>> = {
     answers: { [`GET ${ORG}/events`]: data([samples.eventRow], null) },
     says: [
       `${EVENT_ID}  2026-11-23 14:33:40Z  contain-c2/c2-seen  suppressed  -  `,
-      'its cooldown: a run for the same thing had been started a short time before\n',
+      'its cooldown: a run for the same thing had been started a short time before; until 2026-11-23 14:33:40Z\n',
       `-                   woke        ${RUN_ID}  which waited for it at verdict\n`,
     ],
     json: [samples.eventRow],

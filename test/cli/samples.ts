@@ -301,7 +301,7 @@ export const eventRow: EventSummary = {
   type: 'com.example.finding',
   triggers: receipt.triggers
     .slice(0, 1)
-    .map((one) => ({ ...one, outcome: 'suppressed', reason: 'cooldown', run: null, why: [] })),
+    .map((one) => ({ ...one, outcome: 'suppressed', reason: 'cooldown', until: AT, run: null, why: [] })),
   woke: [{ run: RUN_ID, step: 'verdict' }],
 };
 

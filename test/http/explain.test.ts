@@ -190,6 +190,7 @@ describe('explain', () => {
             trigger: 'seen',
             outcome: 'not_matched',
             reason: null,
+            until: null,
             lacks: [],
             run: null,
             rule: {

@@ -54,6 +54,7 @@ test('a match that is held back says why, in the answer and for good', async () 
   await house.publish('paced.seen');
   const held = await house.publish('paced.seen');
   expect(of(held, 'paced')).toMatchObject({ outcome: 'suppressed', reason: 'rate', run: null, runState: null });
+  expect(Date.parse(of(held, 'paced').until)).toBeGreaterThan(Date.now());
   const kept = (await read(`/v1/orgs/acme/events/${held.event}`)).data;
   expect(of(kept, 'paced')).toEqual(of(held, 'paced'));
   expect(told('trigger.suppressed')).toEqual(['trigger.suppressed paced/seen rate system:trigger']);

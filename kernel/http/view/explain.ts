@@ -27,9 +27,10 @@ export const explainedView = ({
   return {
     playbook,
     digest,
-    triggers: triggers.map(({ lacks, rule, reason = null, ...rest }) => ({
+    triggers: triggers.map(({ lacks, rule, reason = null, until, ...rest }) => ({
       ...rest,
       reason,
+      until: until === undefined ? null : iso(until),
       lacks: [...lacks],
       rule: rule && readingView(rule, excerpt),
     })),
