@@ -54,7 +54,8 @@ export type Held = { readonly reason: 'burst' | 'rate'; readonly until: UnixMs }
 export function heldBack(pace: Pace, limits: Limits, now: UnixMs): Held | undefined {
   const burst = burstOf(limits);
   if (pace.burst && burst) {
-    const fewer = Math.floor(burst.most / 2) + 1;
+    // The match that finds it over is counted first. Over 1 it takes the clock to end it, once nothing is counted.
+    const fewer = Math.max(1, Math.floor(burst.most / 2));
     return { reason: 'burst', until: fewerFrom(pace.matches, now, burst.span, fewer) };
   }
   const free = ratesOf(limits).map(({ most, span }) => fewerFrom(pace.starts[span] ?? EMPTY, now, span, most));
