@@ -4,6 +4,7 @@ import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
+import type { Graph } from '../playbook/graph.ts';
 import type { Issue } from '../playbook/issue.ts';
 import { type Catalog, type Checked, lintAll } from '../playbook/lint.ts';
 import { grantWarnings } from '../playbook/lint-grant.ts';
@@ -35,6 +36,9 @@ export type PlaybookRecord = {
   readonly active: Digest | null;
   readonly versions: readonly VersionRecord[];
 };
+
+/** `fourEyes`: whoever wrote the version does not activate it. */
+type Put = PlaybookRecord & { readonly digest: Digest; readonly fourEyes: boolean };
 
 export type PlaybookFault =
   | { readonly kind: 'lint'; readonly issues: readonly Issue[] }
@@ -74,15 +78,13 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
     graph: registry.graph,
 
     /** Stores a version if it is valid. The same text again is the same version. */
-    async put(
-      by: Principal,
-      text: string,
-    ): Promise<Result<PlaybookRecord & { readonly digest: Digest }, PlaybookFault>> {
+    async put(by: Principal, text: string): Promise<Result<Put, PlaybookFault>> {
       const checked = await lint(by.org, text);
       if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
       const { playbook, digest } = checked.value;
+      const fourEyes = isRisky(checked.value.graph);
       const old = read(by.org, playbook.name);
-      if (old?.versions.some((version) => version.digest === digest)) return ok({ ...old, digest });
+      if (old?.versions.some((version) => version.digest === digest)) return ok({ ...old, digest, fourEyes });
       if (!old && registry.playbooks(by.org) >= LIMITS.playbooksPerOrg.value)
         return err({ kind: 'too_many', what: 'playbooks' });
       if ((old?.versions.length ?? 0) >= LIMITS.versionsPerPlaybook.value)
@@ -104,7 +106,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       });
       if (!old) registry.addPlaybook(by.org);
       await durable;
-      return ok({ ...record, digest });
+      return ok({ ...record, digest, fourEyes });
     },
 
     /**
@@ -118,10 +120,7 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
       if (!text || !old || !version) return err({ kind: 'not_found' });
       const checked = await lint(by.org, (JSON.parse(text) as StoredVersion).text);
       if (!checked.ok) return err({ kind: 'lint', issues: checked.error });
-      const risky = [...checked.value.graph.steps.values()].some(
-        (step) => step.kind === 'action' && TIERS.indexOf(step.tier) >= TIERS.indexOf('high'),
-      );
-      if (risky && version.by === by.id) {
+      if (isRisky(checked.value.graph) && version.by === by.id) {
         await ledger.stage({ audit: [refusedOwn(by, name, digest)], rows: [] });
         return err({ kind: 'four_eyes' });
       }
@@ -170,6 +169,9 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
     },
   };
 }
+
+const isRisky = ({ steps }: Graph): boolean =>
+  [...steps.values()].some((step) => step.kind === 'action' && TIERS.indexOf(step.tier) >= TIERS.indexOf('high'));
 
 /** Whoever tries to put his own containment in force is what an auditor looks for. */
 const refusedOwn = (by: Principal, name: string, act: Digest): AuditDraft => ({

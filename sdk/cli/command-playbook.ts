@@ -55,7 +55,8 @@ export function addPlaybook(program: Command): void {
       .description('store a version; new runs do not use it before it is activated')
       .argument('<file>', 'YAML file, or - for standard input'),
     ['interlock playbook put playbooks/contain-c2.yaml'],
-    'The same text again is the same version.',
+    'The same text again is the same version. It is activated by a holder of the role approver, who is not its author where a\n' +
+      'step is of tier high or critical; the answer says whether you may.',
   ).action((file: string, _options, command: Command) => act(put(file, command.optsWithGlobals())));
 
   withExamples(
@@ -167,11 +168,13 @@ async function put(file: string, options: Globals): Promise<Ending> {
   if (!session.ok) return session;
   const answer = await session.value.client.putPlaybook(text.value);
   if (!answer.ok) return complain(answer.error, session.value);
-  const { name, digest, active } = answer.value;
+  const { name, digest, active, activation } = answer.value;
   if (options.json) sayJson(answer.value);
   else {
     say(`${name} ${digest} ${active === digest ? 'is stored and active' : 'is stored'}`);
-    if (active !== digest) note(`New runs use it after: interlock playbook activate ${name} ${digest}`);
+    const who =
+      activation?.byYou === false ? ` somebody else, of the role ${activation.roles.join(' or ')}, has run` : '';
+    if (active !== digest) note(`New runs use it after${who}: interlock playbook activate ${name} ${digest}`);
   }
   return fine;
 }

@@ -166,7 +166,12 @@ export type PlaybookSummary = v.InferOutput<typeof PlaybookSummary>;
 /** One version as its author wrote it: what whoever activates it has to read. */
 export const PlaybookVersion = v.object({ name: Name, digest: Digest, text: v.string() });
 /** `digest` names the version that was put. */
-export const PutPlaybook = v.object({ ...playbook, digest: Digest });
+export const PutPlaybook = v.object({
+  ...playbook,
+  digest: Digest,
+  /** Whose holders may activate it, and whether whoever asked may. Older servers do not say. */
+  activation: v.optional(v.object({ roles: v.array(Role), byYou: v.boolean() })),
+});
 
 const LintIssue = v.object({
   /** JSON Pointer into the document. */

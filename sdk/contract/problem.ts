@@ -23,7 +23,7 @@ export const PROBLEMS = {
   'four-eyes': kind(
     403,
     'Whoever wrote this version does not activate it',
-    'It has a step of tier high or critical: ask another person with the permission playbook.activate.',
+    'It has a step of tier high or critical: ask another person, who holds the role approver.',
   ),
   'vote-by-requester': kind(
     403,

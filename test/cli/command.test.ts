@@ -681,6 +681,20 @@ describe('lists', () => {
   });
 });
 
+test.each([
+  ['older servers', undefined, 'New runs use it after: interlock playbook activate'],
+  ['who may', { roles: ['approver'], byYou: true }, 'New runs use it after: interlock playbook activate'],
+  [
+    'who may not',
+    { roles: ['approver'], byYou: false },
+    'New runs use it after somebody else, of the role approver, has run: interlock playbook activate',
+  ],
+])('playbook put names who activates: %s', async (_, activation, says) => {
+  server.answers({ [`POST ${ORG}/playbooks`]: data({ ...samples.playbook, digest: SUBJECT, activation }) });
+  const ran = await run(['playbook', 'put', '-'], { input: 'kind: Playbook' });
+  expect(ran).toMatchObject({ code: 0, stderr: `${says} contain-c2 ${SUBJECT}\n` });
+});
+
 test('playbook lint checks the files that are there, and says which are not: 2', async () => {
   server.answers({ [`POST ${ORG}/playbooks/lint`]: data({ valid: true, issues: [] }) });
   const file = SAMPLE('falco-terminal-shell.json');

@@ -356,6 +356,19 @@ test('a playbook is checked, stored and activated by two people', async () => {
   const put = await house.ask('all@acme', 'POST', '/v1/orgs/acme/playbooks', { body: text, type: 'text/yaml' });
   expect([put.status, put.headers.get('location')]).toEqual([201, '/v1/orgs/acme/playbooks/fresh']);
   expect(put.data).toMatchObject({ name: 'fresh', active: null, digest: yaml.data.digest });
+  // The holder of every role wrote it, and it contains; whoever writes only may activate nothing.
+  expect(put.data.activation).toEqual({ roles: ['approver'], byYou: false });
+  const mild = async (as: string) =>
+    (
+      await house.ask(as, 'POST', '/v1/orgs/acme/playbooks', {
+        body: playbook('mild', 'type: enrich, uses: probe/look'),
+        type: 'text/yaml',
+      })
+    ).data?.activation;
+  expect([await mild('author@acme'), await mild('all@acme')]).toEqual([
+    { roles: ['approver'], byYou: false },
+    { roles: ['approver'], byYou: true },
+  ]);
   const refused = await house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks', {
     body: broken,
     type: 'text/yaml',

@@ -13,6 +13,7 @@ import { NAME_PATTERN } from '../../../sdk/contract/name.ts';
 import { isName, toDigest } from '../../base/id.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import type { PlaybookFault } from '../../flow/playbooks.ts';
+import { mayDo, ROLES } from '../../org/role.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
@@ -57,9 +58,14 @@ export const playbookRoutes = ({ kernel }: { readonly kernel: Kernel }): readonl
     async handle({ by, body }) {
       const put = await kernel.playbooks.put(by, body);
       if (!put.ok) return faultAnswer(put.error);
-      const { digest, ...record } = put.value;
+      const { digest, fourEyes, ...record } = put.value;
+      const isAuthor = record.versions.some((version) => version.digest === digest && version.by === by.id);
+      const activation = {
+        roles: ROLES.filter((role) => mayDo([role], 'playbook.activate')),
+        byYou: mayDo(by.roles, 'playbook.activate') && !(fourEyes && isAuthor),
+      };
       const location = `/v1/orgs/${by.org}/playbooks/${record.name}`;
-      return data({ ...playbookView(record), digest }, 201, { location });
+      return data({ ...playbookView(record), digest, activation }, 201, { location });
     },
   }),
   route({
