@@ -91,6 +91,8 @@ describe('the walk of the README', () => {
     const [own, other] = resultsOf('npx interlock approval approve');
     expect(own?.err).toContain('Whoever caused the run does not decide on it.');
     expect(other?.out).toMatch(/is approved, 1 of 1/);
+    expect(resultsOf('npx interlock trigger explain')[0]?.out).toMatch(/contain-c2\/c2-seen \(version \w+\): /);
+    expect(resultsOf('npx interlock stop --reason')[0]?.out).toContain('is stopped: nothing is sent any more');
     expect(resultsOf('npx interlock run show')[0]?.out).toContain('completed');
     const { entries } = JSON.parse(resultsOf('curl')[0]?.out ?? '{}') as { entries: { effect: string; ip: string }[] };
     expect(entries.map(({ effect, ip }) => [effect, ip])).toEqual([['ban', '203.0.113.77']]);
