@@ -5,20 +5,30 @@ import { type Box, type Layout, layOut, type Measures, type Point } from './layo
  * Draws a diagram as SVG 1.1, alone in its file: no script, no style sheet, no font, nothing from outside. All text is
  * escaped. A state is told by a colour and by its word, and what a run did not reach stands back.
  */
-const BOX = { width: 236, height: 46, withState: 64 };
+const BOX = { width: 236, most: 460, height: 46, withState: 64 };
 const DOT = 14;
 const MARGIN = 24;
 const HEAD = 40;
 /** The picture is as wide as its title takes: the longest name of a playbook, and the id of a run. */
 const TITLE = { letter: 8.2, chars: 102 };
 const MEASURES: Measures = {
-  sizeOf: ({ kind, state }) => {
+  sizeOf: (node) => {
+    const { kind, state } = node;
     if (kind === 'start' || kind === 'end') return { width: DOT, height: DOT };
-    return { width: BOX.width, height: state === null ? BOX.height : BOX.withState };
+    return { width: widthOf(node), height: state === null ? BOX.height : BOX.withState };
   },
   paddingOf: ({ kind }) => ({ side: 16, top: kind === 'block' ? 48 : 68, bottom: 16 }),
   gap: { x: 28, y: 40, bend: 20 },
 };
+
+/** Of a letter, in the size of the name and of what stands below it. */
+const LETTER = { label: 7.8, detail: 6 };
+const insetOf = ({ kind }: DiagramNode): number => (kind === 'branch' ? 26 : 16);
+/** As wide as its words take, within bounds; what is cut all the same is whole in the title. */
+function widthOf(node: DiagramNode): number {
+  const words = Math.max([...node.label].length * LETTER.label, [...node.detail].length * LETTER.detail);
+  return Math.min(BOX.most, Math.max(BOX.width, Math.ceil(words + 2 * insetOf(node))));
+}
 
 const INK = {
   text: '#1f2328',
@@ -88,8 +98,9 @@ function depthsOf({ nodes }: Diagram): ReadonlyMap<string, number> {
   return new Map(nodes.map(({ id }) => [id, depthOf(id)]));
 }
 
-function box({ kind, label, detail, state }: DiagramNode, at: Box | undefined): string {
+function box(node: DiagramNode, at: Box | undefined): string {
   if (!at) return '';
+  const { kind, label, detail, state } = node;
   const { x, y, width, height } = at;
   if (kind === 'start' || kind === 'end') {
     const [cx, cy] = [number(x + width / 2), number(y + height / 2)];
@@ -107,18 +118,24 @@ function box({ kind, label, detail, state }: DiagramNode, at: Box | undefined): 
     kind === 'branch'
       ? `<path d="${hexagon(at)}" fill="${INK.paper}"${stroke} stroke-width="1.25"/>`
       : `<rect x="${number(x)}" y="${number(y)}" width="${width}" height="${height}" rx="8" fill="${INK.paper}"${stroke} stroke-width="1.25"/>`;
-  const inset = kind === 'branch' ? 26 : 16;
+  const inset = insetOf(node);
   const edge =
     kind === 'branch' || state === null || isFaint
       ? ''
       : `<path d="M${number(x + 6)} ${number(y + 9)}v${height - 18}" stroke="${bar}" stroke-width="3" stroke-linecap="round"/>`;
-  const chars = Math.floor((width - 2 * inset) / 5.8);
+  const chars = Math.floor((width - 2 * inset) / LETTER.detail);
   return [
     `<g${isFaint ? ' opacity="0.6"' : ''}>`,
     `<title>${escaped([label, detail, state].filter((part) => part).join(' · '))}</title>`,
     shape,
     edge,
-    text(label, { x: x + inset, y: y + 19, size: 13, weight: 600, chars: Math.floor((width - 2 * inset) / 7) }),
+    text(label, {
+      x: x + inset,
+      y: y + 19,
+      size: 13,
+      weight: 600,
+      chars: Math.floor((width - 2 * inset) / LETTER.label),
+    }),
     text(detail, { x: x + inset, y: y + 35, size: 11, fill: INK.soft, chars }),
     state === null ? '' : stateLine(state, x + inset, y + 53, chars),
     '</g>',
@@ -137,8 +154,8 @@ function group({ kind, label, detail, state }: DiagramNode, at: Box | undefined)
     `<g${isFaint ? ' opacity="0.7"' : ''}>`,
     `<title>${escaped([label, detail, state].filter((part) => part).join(' · '))}</title>`,
     `<rect x="${number(x)}" y="${number(y)}" width="${number(width)}" height="${number(height)}" rx="10" fill="${ground}" stroke="${stroke}" stroke-width="1.25"${dashed}/>`,
-    text(label, { x: x + 16, y: y + 20, size: 13, weight: 600, chars: Math.floor((width - 120) / 7) }),
-    text(detail, { x: x + 16, y: y + 36, size: 11, fill: INK.soft, chars: Math.floor((width - 32) / 5.8) }),
+    text(label, { x: x + 16, y: y + 20, size: 13, weight: 600, chars: Math.floor((width - 120) / LETTER.label) }),
+    text(detail, { x: x + 16, y: y + 36, size: 11, fill: INK.soft, chars: Math.floor((width - 32) / LETTER.detail) }),
     state === null || kind === 'block' ? '' : stateLine(state, x + 16, y + 54, 60),
     '</g>',
   ].join('');
@@ -200,7 +217,7 @@ function line({ taken, onFailure }: DiagramEdge, points: readonly Point[]): stri
   );
 }
 
-const LABEL_CHARS = 18;
+const LABEL_CHARS = 26;
 
 /** In the middle of where each way first turns aside, so that ways from one box are told apart. */
 function labels(edges: readonly (readonly [number, DiagramEdge])[], { routes }: Layout): readonly string[] {
@@ -231,7 +248,8 @@ type Text = {
 function text(words: string, { x, y, size, chars, weight = 400, fill = INK.text, anchor }: Text): string {
   if (words === '') return '';
   const attributes = `x="${number(x)}" y="${number(y)}" font-size="${size}" font-weight="${weight}" fill="${fill}"${anchor ? ` text-anchor="${anchor}"` : ''}`;
-  return `<text ${attributes}>${escaped(cut(words, chars))}</text>`;
+  const shown = cut(words, chars);
+  return `<text ${attributes}>${shown === words ? '' : `<title>${escaped(words)}</title>`}${escaped(shown)}</text>`;
 }
 
 const cut = (words: string, chars: number): string => {

@@ -120,6 +120,24 @@ test.each([
   expect(width).toBeLessThan(1_000);
 });
 
+describe('words are shown whole where there is room, and whole in a title where there is not', () => {
+  const draw = (label: string, kind: DiagramNode['kind']) => {
+    const nodes = [node('a', { label, detail: label, kind }), node('b')];
+    return toSvg({ title: 't', state: null, nodes, edges: [{ ...way('a', 'b'), label }] });
+  };
+  const bodies = (svg: string) => [...svg.matchAll(/<text [^>]*>(.*?)<\/text>/g)].map(([, body]) => body);
+
+  test.each(['step', 'branch'] as const)('in a %s', (kind) => {
+    const fits = 'n'.repeat(50);
+    expect(bodies(draw(fits, kind)).filter((body) => body === fits)).toHaveLength(2);
+    expect(bodies(draw(fits, kind))).toContain(`<title>${fits}</title>${'n'.repeat(25)}…`);
+    const long = 'n'.repeat(200);
+    const cut = bodies(draw(long, kind)).filter((body) => body?.includes('…'));
+    expect(cut).toHaveLength(3);
+    for (const body of cut) expect(body).toContain(`<title>${long}</title>`);
+  });
+});
+
 describe('hostile words stay words', () => {
   const words = `"><script>alert(1)</script>&'\u0000\u001b[2J\u202e\ud800 end]"|x|`;
   const diagram: Diagram = {

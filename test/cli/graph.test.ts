@@ -36,6 +36,18 @@ describe.each([
     expect(await run('--format', 'svg')).toMatchObject({ code: 0, stdout: '<svg/>\n' });
   });
 
+  test('is a table of the steps on request, those of blocks further in', async () => {
+    server.answers({ [route]: data(samples.drawn) });
+    expect(await run('--format', 'text')).toMatchObject({
+      code: 0,
+      stdout:
+        'STEP   STATE      LEADS TO                             DOES\n' +
+        'bad    succeeded  => each (score > 70), -> end (else)  score?\n' +
+        'each   succeeded  => end, -> bad (on failure)          every host\n' +
+        '  ban  failed     -                                    edge [2J\n',
+    });
+  });
+
   test('is data for programs', async () => {
     server.answers({ [route]: data(samples.graph) });
     for (const more of [['--json'], ['--format', 'json']])

@@ -23,6 +23,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
   ['a graph', Graph, samples.graph],
+  ['a graph of a run', Graph, samples.drawn],
   ['a row of schemas', SchemaSummary, samples.schemas[0]],
   ['a receipt', api.Receipt, samples.receipt],
   ['a trigger', apiTrigger.Trigger, samples.trigger],

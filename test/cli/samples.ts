@@ -240,6 +240,25 @@ export const graph: Graph = {
   path: [],
 };
 
+const drawnNode = { kind: 'step', detail: '', state: null, parent: null } as const;
+export const drawn: Graph = {
+  ...graph,
+  nodes: [
+    { ...drawnNode, id: '!start', kind: 'start', label: '' },
+    { ...drawnNode, id: 'bad', kind: 'branch', label: 'bad', detail: 'score?', state: 'succeeded' },
+    { ...drawnNode, id: 'each', kind: 'group', label: 'each', detail: 'every host', state: 'succeeded' },
+    { ...drawnNode, id: 'ban', label: 'ban', detail: 'edge\u001b[2J', state: 'failed', parent: 'each' },
+    { ...drawnNode, id: '!end', kind: 'end', label: '' },
+  ],
+  edges: [
+    { from: '!start', to: 'bad', label: '', taken: true, onFailure: false },
+    { from: 'bad', to: 'each', label: 'score > 70', taken: true, onFailure: false },
+    { from: 'bad', to: '!end', label: 'else', taken: false, onFailure: false },
+    { from: 'each', to: '!end', label: '', taken: true, onFailure: false },
+    { from: 'each', to: 'bad', label: '', taken: false, onFailure: true },
+  ],
+};
+
 export const receipt: Receipt = {
   event: EVENT_ID,
   repeat: false,

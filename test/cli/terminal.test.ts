@@ -82,3 +82,11 @@ test.skipIf(!hasTerminal)('a secret that is typed is not shown', async () => {
   expect(ran.screen).not.toContain('unter');
   expect(JSON.parse(server.asked[0]?.body ?? '')).toEqual({ value: 'hunter-2222' });
 });
+
+test.skipIf(!hasTerminal)('a picture is a table of the steps at a terminal', async () => {
+  server.answers({ [`GET /v1/orgs/acme/runs/${samples.RUN_ID}/graph`]: data(samples.drawn) });
+  const ran = await atTerminal(['run', 'graph', samples.RUN_ID], '-', '');
+  expect(ran.code).toBe(0);
+  expect(ran.screen).toMatch(/STEP +STATE +LEADS TO +DOES/);
+  expect(ran.screen).toContain('=> each (score > 70), -> end (else)');
+});
