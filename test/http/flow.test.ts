@@ -346,6 +346,13 @@ test('a playbook is checked, stored and activated by two people', async () => {
   const [yaml, json] = [await lint(text, 'application/yaml'), await lint({ text }, 'application/json')];
   expect(yaml.data).toEqual({ valid: true, digest: expect.stringMatching(/^sha256:/), issues: [], warnings: [] });
   expect(json.data).toEqual(yaml.data);
+  await house.setUp(ACME, {}, false);
+  expect((await lint(text, 'application/yaml')).data).toMatchObject({
+    valid: true,
+    issues: [],
+    warnings: [{ at: '/steps/0/uses', line: 11, text: expect.stringMatching(/^the plugin probe has no egress grant/) }],
+  });
+  await house.setUp(ACME);
   const broken = playbook('fresh', 'type: contain, uses: probe/none');
   expect((await lint(broken, 'text/yaml')).data).toMatchObject({
     valid: false,

@@ -206,9 +206,9 @@ export async function openHouse(
     return token;
   };
   /** As the kernel does it at its start; again with other settings, as at its next one. */
-  const setUp = async (id: OrgId, settings: Readonly<Record<string, string>> = {}) => {
+  const setUp = async (id: OrgId, settings: Readonly<Record<string, string>> = {}, isGranted = true) => {
     const plugins = [{ manifest: PROBE, wasm: MODULE, sealed: false }];
-    const grants = EGRESS.grants.map((grant) => ({ ...grant, settings }));
+    const grants = isGranted ? EGRESS.grants.map((grant) => ({ ...grant, settings })) : [];
     const set = await kernel.setUpOrg({ id, policy: POLICY, egress: { ...EGRESS, grants } as never, plugins });
     if (!set.ok) throw new Error(set.error);
   };
