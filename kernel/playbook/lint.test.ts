@@ -239,6 +239,13 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       /^\/steps\/1\/paths\/0\/when:\d+ steps\.w has no verdikt: its output has event, verdict$/,
     ],
     [
+      'a repeat until what an action does not give',
+      minimal(
+        `- { id: r, type: repeat, until: { fact: steps.c, path: /untill, operator: equal, value: x }, steps: [{ id: c, type: contain, uses: edge-firewall/ban, with: { ip: x, for: 4h } }] }`,
+      ),
+      /^\/steps\/0\/until:\d+ steps\.c has no untill: its output has ip, until, replaced$/,
+    ],
+    [
       'a branch on what an action does not give, by a name that must not be repeated',
       minimal(
         `- { id: c, type: contain, uses: edge-firewall/ban, with: { ip: x, for: 4h } }
