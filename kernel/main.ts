@@ -19,6 +19,7 @@ import type { EgressRefused } from './flow/broker.ts';
 import type { Kernel } from './flow/kernel.ts';
 import { openKernel } from './flow/open-kernel.ts';
 import { openWorkText } from './flow/open-work.ts';
+import type { StopChange } from './flow/stop.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
 
@@ -65,6 +66,7 @@ export async function startKernel(
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
     onBreaker: (change) => say(breakerText(change)),
+    onStop: (change) => say(stopText(change)),
     machineStop: () => readStopFile(join(config.data, 'STOP')),
   });
 
@@ -78,6 +80,7 @@ export async function startKernel(
       return fine;
     }
   }
+  for (const stop of kernel.stops.engaged()) say(stopText(stop));
   const recovered = await kernel.begin();
   const open = openWorkText(recovered);
   if (open) say(open);
@@ -119,6 +122,18 @@ const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
 };
 const breakerText = ({ org, connector, kind }: BreakerChange): string =>
   `connector ${connector} of org ${org} ${BREAKER_TEXT[kind]}`;
+
+const STOP_TEXT: Readonly<Record<StopChange['kind'], readonly [what: string, then: string]>> = {
+  engaged: ['stopped', 'nothing is sent for it until the release'],
+  released: ['released', 'what waited goes on'],
+};
+/** Who did it, and not what they gave as the reason: that is text of anyone who may stop. */
+const stopText = ({ org, kind, by }: StopChange): string => {
+  const [what, then] = STOP_TEXT[kind];
+  return org === null
+    ? `the machine is ${what} by its file STOP: ${then}`
+    : `org ${org} is ${what} by ${by}: ${then}`;
+};
 
 const HELP = `Usage: node kernel/main.ts --config FILE
 

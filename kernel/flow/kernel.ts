@@ -28,7 +28,7 @@ import type { ReplayEvents } from './replay.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Secrets } from './secrets.ts';
 import type { OrgSetup } from './set-up.ts';
-import type { Stops } from './stop.ts';
+import type { StopChange, Stops } from './stop.ts';
 import type { Tokens } from './tokens.ts';
 import type { Triggers } from './triggers.ts';
 
@@ -49,6 +49,8 @@ export type Ports = {
   readonly onRefusal?: (refused: EgressRefused) => void;
   /** Told when the circuit of a connector opens or closes. */
   readonly onBreaker?: (change: BreakerChange) => void;
+  /** Told when a stop begins or ends. */
+  readonly onStop?: (change: StopChange) => void;
   /** The stop switch of the whole machine: the reason while it is engaged. Without it there is none. */
   readonly machineStop?: () => Promise<string | undefined>;
 };
@@ -74,7 +76,7 @@ export type Kernel = {
   readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
   /** The connectors of the org by name, and how they are doing. */
   readonly connectors: Connectors;
-  readonly stops: Pick<Stops, 'show' | 'engage' | 'release'>;
+  readonly stops: Pick<Stops, 'show' | 'engaged' | 'engage' | 'release'>;
   readonly auditExport: (org: OrgId) => AuditExport;
   /** Records that someone asked for what he may not do. */
   readonly refuseAccess: (by: Principal, what: string) => Promise<void>;

@@ -53,8 +53,8 @@ export function openKernel(ports: Ports): Kernel {
   const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
   const registry: Registry = openRegistry(store);
   const judges = openJudges({ read: ledger.read, registry });
-  const { machineStop = async () => undefined, onRefusal, onBreaker } = ports;
-  const stops = openStops({ ledger, registry, store, clock, machine: machineStop });
+  const { machineStop = async () => undefined, onRefusal, onBreaker, onStop } = ports;
+  const stops = openStops({ ledger, registry, store, clock, machine: machineStop, ...(onStop && { tell: onStop }) });
   const { isStopped } = stops;
   const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
   const secrets = leasesOnRecord(ports.secrets, ledger);

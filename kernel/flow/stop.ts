@@ -28,6 +28,9 @@ export type Standing = { readonly org: Stop | null; readonly machine: Stop | nul
 /** `changed`: whether this turn did it, or the switch stood so already. */
 export type Turned = Standing & { readonly changed: boolean };
 
+/** A switch was turned, and that is on disk: for whoever has to be told. `org` is null for that of the machine. */
+export type StopChange = Pick<Stop, 'by'> & { readonly kind: 'engaged' | 'released'; readonly org: OrgId | null };
+
 export type Stops = ReturnType<typeof openStops>;
 
 const MACHINE = 'system:machine';
@@ -40,8 +43,9 @@ export function openStops(deps: {
   clock: Clock;
   /** What is given as the reason to stop the whole machine; undefined: nothing. */
   machine: () => Promise<string | undefined>;
+  tell?: (change: StopChange) => void;
 }) {
-  const { ledger, registry, store, clock, machine } = deps;
+  const { ledger, registry, store, clock, machine, tell = () => undefined } = deps;
   /** Turns of a switch that are on their way to the disk: whoever finds it turned already waits for them, too. */
   const turning = new Map<string, Promise<void>>();
   let isLooking = false;
@@ -57,16 +61,23 @@ export function openStops(deps: {
   /** Stages the switch with a record in each org that it concerns; those whose work it moves are told at once. */
   const turn = (key: string, stop: Stop, orgs: readonly OrgId[], actor: string, ref: 'org' | 'machine') => {
     const value = JSON.stringify(stop);
-    const kind = stop.released === null ? 'stop.engaged' : 'stop.released';
-    const audit = orgs.map((org): AuditDraft => ({ org, kind, actor, ref, act: digestOf(value) }));
+    const turned = stop.released === null ? 'engaged' : 'released';
+    const audit = orgs.map((org): AuditDraft => ({ org, kind: `stop.${turned}`, actor, ref, act: digestOf(value) }));
     const seq = ledger.nextSeq();
-    const type = stop.released === null ? 'interlock.stop.engaged' : 'interlock.stop.released';
+    const type = `interlock.stop.${turned}` as const;
     const told = orgs.map((org, index) =>
       lifecycleRow(org, clock.now(), { type, subject: ref, data: { seq: seq + index, by: actor } }),
     );
     const durable = ledger.stage({ audit, rows: [{ key, value }, ...told] });
     turning.set(key, durable);
     changed(orgs);
+    const { by } = stop.released ?? stop;
+    const org = ref === 'org' ? (orgs[0] ?? null) : null;
+    // Where it did not come to the disk, the process is on its way out and says so.
+    durable.then(
+      () => tell({ kind: turned, org, by }),
+      () => undefined,
+    );
     return durable;
   };
 
@@ -83,6 +94,18 @@ export function openStops(deps: {
     },
     /** What is on disk. */
     show,
+
+    /** Every switch that is engaged on disk: for the log of a start, which may come long after the stop. */
+    engaged(): readonly StopChange[] {
+      const switches = [
+        { org: null, key: KEYS.stopAll },
+        ...registry.orgs().map((org) => ({ org, key: KEYS.stop(org) })),
+      ];
+      return switches.flatMap(({ org, key }): StopChange[] => {
+        const stop = parse(store.get(key));
+        return stop?.released === null ? [{ kind: 'engaged', org, by: stop.by }] : [];
+      });
+    },
 
     /** The first reason stays: to stop what is stopped changes nothing. */
     async engage(by: Principal, reason: string): Promise<Turned> {

@@ -86,6 +86,14 @@ const ended = (path: string) =>
     async () => cutOff.includes(path),
     (is) => is,
   );
+/** What the kernel's own log says of stops. */
+const logged = () => kernel.said().match(/(?<=^interlock: )(?:org \S+|the machine) is (?:stopped|released) .*$/gm) ?? [];
+/** These are the last of them; the log may come a moment after the answer. */
+const logs = (...lines: readonly string[]) =>
+  until(
+    async () => logged().slice(-lines.length).join('\n'),
+    (last) => last === lines.join('\n'),
+  );
 const step = async (api: Api, run: string) => (await api.run(run)).data.steps[0];
 
 test('a cancelled run hangs up at once, and what it may have changed is unknown', async () => {
@@ -103,6 +111,7 @@ describe('a stop of an org', () => {
     const got = await begin(acme, 'get', 'hang-get');
     await Promise.all([arrived('/hang-post'), arrived('/hang-get')]);
     const stopped = await acme.post<StopState>('/stop', { reason: 'it bans our own resolvers' });
+    await logs('org acme is stopped by all: nothing is sent for it until the release');
     expect(stopped).toMatchObject({ status: 200, data: { stopped: true, org: { by: 'all', released: null } } });
     await Promise.all([ended('/hang-post'), ended('/hang-get')]);
     await until(
@@ -123,6 +132,10 @@ describe('a stop of an org', () => {
     );
     expect(target.requests.filter(({ path }) => path !== '/of-globex').length).toBe(before - 1);
     expect((await acme.delete<StopState>('/stop')).data).toMatchObject({ stopped: false, org: { released: {} } });
+    await logs(
+      'org acme is stopped by all: nothing is sent for it until the release',
+      'org acme is released by all: what waited goes on',
+    );
     await until(
       async () => target.requests.filter(({ path }) => path === '/hang-get').length,
       (count) => count === 2,
@@ -171,6 +184,11 @@ test('the command stops and releases the machine by its file, which every org is
     (count) => count === 2,
   );
   await globex.post(`/runs/${run}/cancel`, { reason: 'the test is over' });
+  await logs(
+    'the machine is stopped by its file STOP: nothing is sent for it until the release',
+    'the machine is released by its file STOP: what waited goes on',
+  );
+  expect(kernel.said()).not.toContain('intruder');
 });
 
 test('a file of any kind in that place stops the machine', async () => {
@@ -180,6 +198,17 @@ test('a file of any kind in that place stops the machine', async () => {
     async () => (await acme.get<StopState>('/stop')).data.stopped,
     (stopped) => stopped,
   );
+  // A kernel that starts stopped says so, for whoever looks only at the log of this start.
+  expect((await acme.post('/stop', { reason: 'over night' })).status).toBe(200);
+  await kernel.end();
+  kernel = startKernelProcess(folder.config);
+  url = await kernel.listening;
+  acme = apiOf(url, 'acme', acme.token);
+  expect(logged()).toEqual([
+    'the machine is stopped by its file STOP: nothing is sent for it until the release',
+    'org acme is stopped by all: nothing is sent for it until the release',
+  ]);
+  expect((await acme.delete('/stop')).status).toBe(200);
   await rm(file);
   await until(
     async () => (await acme.get<StopState>('/stop')).data.stopped,
