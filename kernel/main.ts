@@ -130,9 +130,7 @@ const STOP_TEXT: Readonly<Record<StopChange['kind'], readonly [what: string, the
 /** Who did it, and not what they gave as the reason: that is text of anyone who may stop. */
 const stopText = ({ org, kind, by }: StopChange): string => {
   const [what, then] = STOP_TEXT[kind];
-  return org === null
-    ? `the machine is ${what} by its file STOP: ${then}`
-    : `org ${org} is ${what} by ${by}: ${then}`;
+  return org === null ? `the machine is ${what} by its file STOP: ${then}` : `org ${org} is ${what} by ${by}: ${then}`;
 };
 
 const HELP = `Usage: node kernel/main.ts --config FILE

@@ -9,6 +9,7 @@ import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, note, say, sayJson, state, table, when } from './print.ts';
 import { ask, atTerminal } from './prompt.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+import { noteStop } from './stopped.ts';
 
 const STATES: readonly Approval['state'][] = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'];
 
@@ -132,6 +133,8 @@ async function vote(decision: 'approve' | 'reject', id: string, options: VoteOpt
   // Where nobody was asked, nothing was shown yet; what is shown now is what has come of the vote.
   if (!asks) note(ballotText(answer.value, process.stderr, Date.now()));
   sayVoted(answer.value, options);
+  // Whoever agreed would else take it for done.
+  if (decision === 'approve') await noteStop(session);
   return fine;
 }
 

@@ -5,6 +5,7 @@ import { type Ending, fine } from './ending.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, note, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession } from './session.ts';
+import { noteStop } from './stopped.ts';
 
 const STANDINGS: readonly OpenRun['standing'][] = ['moving', 'person', 'late', 'stuck'];
 
@@ -36,6 +37,7 @@ async function listOpen(options: Options): Promise<Ending> {
   if (options.json) sayJson(rows.value);
   else if (rows.value.length === 0) say('no open runs');
   else say(table(['RUN', 'PLAYBOOK', 'STANDS', 'WAITS FOR', 'SINCE', 'UNTIL'], rows.value.flatMap(rowsOf)));
+  await noteStop(session.value);
   const stuck = rows.value.filter(({ standing }) => standing === 'stuck').length;
   if (stuck > 0) note(`${stuck} stuck: only their deadline will end them, or interlock run cancel; please report it`);
   return fine;

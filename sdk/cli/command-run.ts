@@ -12,6 +12,7 @@ import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+import { noteStop, stopText } from './stopped.ts';
 import { askedBy, keyText, verdictText } from './why.ts';
 
 const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
@@ -129,6 +130,7 @@ async function listRuns(options: ListOptions): Promise<Ending> {
   // A row of this list does not have it: it would have to be written whenever a run begins to wait for something else.
   if (!options.json && rows.value.some((row) => row.state === 'waiting'))
     note('`interlock run open` shows what each run waits for');
+  await noteStop(session.value);
   return fine;
 }
 
@@ -163,7 +165,7 @@ async function showRun(id: string, options: Globals & { readonly wait?: string }
     : followRun(session.value, id, Date.now() + waitMs.value));
   if (!run.ok) return complain(run.error, session.value, 'run');
   if (options.json) sayJson(run.value);
-  else sayRun(run.value);
+  else sayRun(run.value, run.value.endedAt === null ? await stopText(session.value) : undefined);
   if (waitMs === undefined) return fine;
   if (run.value.endedAt === null) noteStillGoing(run.value);
   return ok(exitOfRuns([run.value]));
@@ -223,7 +225,8 @@ function sayChanged(run: Run, { json }: Globals): void {
   else say(`run ${run.run} is ${state(run.state)}${run.reason === null ? '' : `: ${clean(run.reason)}`}`);
 }
 
-function sayRun(run: Run): void {
+/** @param stop why nothing of it is sent at present. */
+function sayRun(run: Run, stop?: string): void {
   say(`${paint('strong', run.run)}  ${state(run.state)}${run.partial ? ' in part' : ''}`);
   say(
     fields([
@@ -236,6 +239,7 @@ function sayRun(run: Run): void {
       run.endedAt === null
         ? ['ends by', when(run.deadlineAt)]
         : ['ended', `${when(run.endedAt)} by ${clean(run.endedBy ?? 'nobody known')}`],
+      ['stop', stop],
       ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],
       ['policy', run.pins.policy],
       [

@@ -5,6 +5,7 @@ import { cannot, EXIT, type Exit, ok, type Result } from './ending.ts';
 import { durationMs } from './form.ts';
 import { clean, note, say, state, when } from './print.ts';
 import type { Session } from './session.ts';
+import { noteStop } from './stopped.ts';
 
 /** Follows a run for a time that somebody gave. The run does not depend on anyone who watches it. */
 const POLL_MS = 10_000;
@@ -34,7 +35,10 @@ export async function followRun(session: Session, id: string, until: number): Pr
       isAway = false;
       const run = answer.value;
       const progress = progressOf(run);
-      if (progress !== said && run.endedAt === null) note(progress);
+      if (progress !== said && run.endedAt === null) {
+        note(progress);
+        if (isParked(run)) await noteStop(session);
+      }
       said = progress;
       if (run.endedAt !== null || Date.now() >= until) return answer;
       if (Date.now() - askedAt < Math.min(waitMs, PAUSE_MS) || !mayWait) await sleep(PAUSE_MS);
@@ -68,6 +72,10 @@ export function isPassing(fault: ClientFault): boolean {
 
 export const isTooManyWaits = (fault: ClientFault): boolean =>
   fault.kind === 'problem' && fault.problem.type === 'urn:interlock:problem:too-many-waits';
+
+/** Something of it waits for the release of a stop. */
+const isParked = ({ steps }: Run): boolean =>
+  steps.some(({ waitsFor, undo }) => waitsFor === 'release' || undo?.state === 'parked');
 
 /** What it is doing, or what it waits for and what that takes. */
 function progressOf({ run, state: at, steps, approvals }: Run): string {

@@ -25,7 +25,7 @@ type Row = {
   /** What the last request held, where it had a body. */
   readonly sent?: unknown;
   readonly code?: number;
-  /** The last request, where it matters what it asked for. */
+  /** A request of it, where it matters what it asked for. */
   readonly asks?: string;
   /** Parts of what people read. */
   readonly says: readonly string[];
@@ -541,7 +541,7 @@ describe('each command, for people and for programs', () => {
       expect(programs).toMatchObject({ code });
       expect(JSON.parse(programs.stdout)).toEqual(json);
       const bodies = server.asked.filter(({ method }) => method !== 'GET').map(({ body }) => body);
-      if (asks !== undefined) expect(server.asked.at(-1)?.path).toBe(asks);
+      if (asks !== undefined) expect(server.asked.map(({ path }) => path)).toContain(asks);
       if (sent !== undefined) expect(bodies.map((body) => JSON.parse(body))).toEqual([sent, sent]);
     },
   );
@@ -571,6 +571,48 @@ describe('the first digits of a digest', () => {
     expect(ran.code).toBe(code);
     for (const part of says) expect(ran.stdout + ran.stderr).toContain(part);
     expect(server.asked.filter(({ method }) => method === 'POST')).toHaveLength(code === 0 ? 1 : 0);
+  });
+});
+
+describe('while the org or the machine is stopped', () => {
+  const org = { ...samples.released, ...samples.stopped };
+  const both = { ...org, machine: { ...samples.stopped.org, by: 'system:machine' } };
+  const parked = {
+    ...samples.waitingRun,
+    steps: samples.waitingRun.steps.map((step) => ({ ...step, state: 'ready', waitsFor: 'release' })),
+  };
+  const BY_ANN = 'org acme is stopped by ann since 2026-11-23 14:33:40Z';
+  const MACHINE = 'the machine is stopped since 2026-11-23 14:33:40Z';
+  const THEN = ': nothing is sent until the release; interlock stop show says why';
+  const vote = (decision: 'approve' | 'reject') => ({
+    [`GET ${ORG}/approvals/${APPROVAL_ID}`]: data(samples.approval),
+    [`POST ${ORG}/approvals/${APPROVAL_ID}/votes`]: data(samples.voted(decision)),
+  });
+  const ballot = (decision: string) => ['approval', decision, APPROVAL_ID, '--rationale', 'x', '--yes'];
+  const list = { [`GET ${ORG}/runs`]: data([samples.summary], null) };
+  const show = (run: unknown) => ({ [`GET ${ORG}/runs/${RUN_ID}`]: data(run) });
+
+  test.each<[string, readonly string[], Record<string, Reply>, unknown, string | undefined]>([
+    ['a list', ['run', 'list'], list, org, BY_ANN],
+    ['a list, stopped twice', ['run', 'list'], list, both, `${BY_ANN}, and ${MACHINE}`],
+    ['a list, after the release', ['run', 'list'], list, samples.released, undefined],
+    ['an empty list', ['run', 'list'], { [`GET ${ORG}/runs`]: data([], null) }, org, BY_ANN],
+    ['open work', ['run', 'open'], { [`GET ${ORG}/open-work`]: data([samples.openRun], null) }, org, BY_ANN],
+    ['a run', ['run', 'show', RUN_ID], show(parked), org, `stop       ${BY_ANN}`],
+    ['a run that has ended', ['run', 'show', RUN_ID], show(samples.failedRun), org, undefined],
+    ['a run that is followed', ['run', 'show', RUN_ID, '--wait', '1s'], show(parked), org, `\n${BY_ANN}`],
+    ['an agreement', ballot('approve'), vote('approve'), org, BY_ANN],
+    ['a refusal, which sends nothing', ballot('reject'), vote('reject'), org, undefined],
+  ])('%s says so', async (_name, args, answers, stop, says) => {
+    server.answers({ ...answers, [`GET ${ORG}/stop`]: data(stop) });
+    const { stdout, stderr } = await run(args);
+    if (says === undefined) expect(stdout + stderr).not.toContain('is stopped');
+    else expect(stdout + stderr).toContain(`${says}${THEN}\n`);
+  });
+
+  test('whoever is not told of a stop gets what they asked for', async () => {
+    server.answers({ ...list, [`GET ${ORG}/stop`]: problem(403, 'forbidden', 'Not allowed') });
+    expect(await run(['run', 'list'])).toMatchObject({ code: 0, stdout: expect.stringContaining(RUN_ID) });
   });
 });
 

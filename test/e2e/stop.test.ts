@@ -87,7 +87,8 @@ const ended = (path: string) =>
     (is) => is,
   );
 /** What the kernel's own log says of stops. */
-const logged = () => kernel.said().match(/(?<=^interlock: )(?:org \S+|the machine) is (?:stopped|released) .*$/gm) ?? [];
+const logged = () =>
+  kernel.said().match(/(?<=^interlock: )(?:org \S+|the machine) is (?:stopped|released) .*$/gm) ?? [];
 /** These are the last of them; the log may come a moment after the answer. */
 const logs = (...lines: readonly string[]) =>
   until(
@@ -131,6 +132,10 @@ describe('a stop of an org', () => {
       (one) => one?.waitsFor === 'release',
     );
     expect(target.requests.filter(({ path }) => path !== '/of-globex').length).toBe(before - 1);
+    const shown = await interlock(['run', 'show', got.run], {
+      env: { INTERLOCK_URL: url, INTERLOCK_TOKEN: acme.token },
+    });
+    expect(shown.stdout).toMatch(/^stop +org acme is stopped by all since .*: nothing is sent until the release/m);
     expect((await acme.delete<StopState>('/stop')).data).toMatchObject({ stopped: false, org: { released: {} } });
     await logs(
       'org acme is stopped by all: nothing is sent for it until the release',
