@@ -33,6 +33,8 @@ export type OpenWorkFilter = {
 export type OpenCount = {
   readonly runs: number;
   readonly waits: Readonly<Record<Wait['what'], number>>;
+  /** Of the runs, those that wait for their turn; they are not among the waits. */
+  readonly queued: number;
   readonly late: number;
   readonly stuck: number;
 };
@@ -110,13 +112,15 @@ export function openOpenWork(deps: {
     /** Counts these runs, as last staged: for the log of a start. One that cannot be read counts as stuck. */
     count(runs: Iterable<readonly [OrgId, RunId]>): OpenCount {
       const waits = Object.fromEntries(WAITS.map((what) => [what, 0])) as Record<Wait['what'], number>;
-      const counted = { runs: 0, late: 0, stuck: 0 };
+      const counted = { runs: 0, queued: 0, late: 0, stuck: 0 };
       for (const [org, id] of runs) {
         const run = driver.load(org, id);
         if (!run || run.ended) continue;
         const { standing, waits: found } = look(run);
         counted.runs += 1;
-        for (const { what } of found) waits[what] += 1;
+        for (const { what, step } of found)
+          if (step === null) counted.queued += 1;
+          else waits[what] += 1;
         if (standing.kind === 'late' || standing.kind === 'stuck') counted[standing.kind] += 1;
       }
       return { ...counted, waits };
@@ -137,6 +141,7 @@ export function openWorkText({
   const parts = [
     `took up ${calls} calls that were open when the kernel last stopped`,
     `runs open: ${open.runs}${waits.length > 0 ? ` (waiting for: ${waits.join(', ')})` : ''}`,
+    ...(open.queued > 0 ? [`queued: ${open.queued}`] : []),
     ...(open.late > 0 ? [`late: ${open.late}`] : []),
     ...(open.stuck > 0 ? [`STUCK: ${open.stuck}`] : []),
   ];

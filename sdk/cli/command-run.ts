@@ -138,7 +138,7 @@ const runRow = (row: RunSummary): string[] => [
   row.run,
   state(row.state),
   row.playbook,
-  when(row.startedAt),
+  isQueued(row) ? '-' : when(row.startedAt),
   row.endedAt === null ? '-' : when(row.endedAt),
   remarks(row),
 ];
@@ -146,14 +146,20 @@ const runRow = (row: RunSummary): string[] => [
 const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
   `${events} more ${events === 1 ? 'event' : 'events'}, the last ${clean(last, 64)} at ${when(at)}`;
 
-const remarks = ({ partial, closure, reason, state: end }: RunSummary): string =>
-  [
+/** It was made and has not begun. */
+const isQueued = ({ state }: RunSummary): boolean => state === 'pending';
+
+const remarks = (row: RunSummary): string => {
+  const { partial, closure, reason, state: end, startedAt } = row;
+  return [
+    isQueued(row) ? `queued since ${when(startedAt)}` : '',
     partial ? 'in part' : '',
     closure === 'needs_review' ? 'needs review' : '',
     reason === end ? '' : clean(reason ?? '', 120),
   ]
     .filter((part) => part !== '')
     .join('; ');
+};
 
 async function showRun(id: string, options: Globals & { readonly wait?: string }): Promise<Ending> {
   const waitMs = options.wait === undefined ? undefined : waitMsOf(options.wait);
@@ -235,7 +241,7 @@ function sayRun(run: Run, stop?: string): void {
       ['trigger', `${run.trigger}, event ${run.event}`],
       ['requester', clean(run.requester)],
       ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
-      ['started', when(run.startedAt)],
+      isQueued(run) ? ['queued', `since ${when(run.startedAt)}; it has not begun`] : ['started', when(run.startedAt)],
       run.endedAt === null
         ? ['ends by', when(run.deadlineAt)]
         : ['ended', `${when(run.endedAt)} by ${clean(run.endedBy ?? 'nobody known')}`],

@@ -63,7 +63,7 @@ const summary = {
   trigger: says(Name, 'The trigger of the playbook that started it.'),
   event: says(EventId, 'The event that started it.'),
   requester: says(Principal, 'Who sent the event; may not vote on what the run asks for.'),
-  startedAt: Instant,
+  startedAt: says(Instant, 'When it was made. One that is `pending` waits for its turn and has not begun.'),
   endedAt: says(v.nullable(Instant), 'Null while it is under way.'),
   reason: says(v.nullable(v.string()), 'Why it ended.'),
 };

@@ -129,6 +129,18 @@ const rows: Readonly<Record<string, Row>> = {
     says: [`RUN`, `${RUN_ID}  waiting  contain-c2  2026-11-23 14:33:40Z  -\n`],
     json: [samples.summary],
   },
+  'run list, of a run that waits for its turn': {
+    args: ['run', 'list'],
+    answers: { [`GET ${ORG}/runs`]: data([{ ...samples.summary, state: 'pending' }], null) },
+    says: [`${RUN_ID}  pending  contain-c2  -        -      queued since 2026-11-23 14:33:40Z\n`],
+    json: [{ ...samples.summary, state: 'pending' }],
+  },
+  'run show, of a run that waits for its turn': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.waitingRun, state: 'pending' }) },
+    says: ['queued     since 2026-11-23 14:33:40Z; it has not begun\n'],
+    json: { ...samples.waitingRun, state: 'pending' },
+  },
   'run list, by everything': {
     args: [
       ...['run', 'list', '--closure', 'needs_review', '--partial', '--trigger', 'c2-seen', '--requester', 'siem'],

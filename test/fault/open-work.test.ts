@@ -138,6 +138,9 @@ test('a run that waits for its turn stands in a line; when its row there is gone
   standIn.clock.advance(11_000);
   const of = (from: StandIn) => list(from).find(({ summary }) => summary.run === queued);
   expect(of(standIn)).toMatchObject({ waits: [{ step: null, what: 'release' }], standing: { kind: 'moving' } });
+  // It waits for no stop to be released, which is what else a run may wait for as a whole.
+  const again = await open(standIn.record.rows(), LIMITED, 1);
+  expect(openWorkText(again.begun)).toMatch(/runs open: 2 \(waiting for: retry 1\); queued: 1$/);
   const second = await open(without(standIn.record.rows(), `${ORG}/pending/`), LIMITED, 1);
   expect(of(second)?.standing).toEqual({ kind: 'stuck', why: 'wait-lost' });
 });
