@@ -4,7 +4,7 @@ import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
-import { awaitedBy, type Closure, closureOf, isPartial, nextDue, openCalls } from '../run/open-work.ts';
+import { awaitedBy, type Closure, closureOf, isPartial, isUndone, nextDue, openCalls } from '../run/open-work.ts';
 import type { Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
@@ -20,6 +20,8 @@ export type RunSummary = {
   readonly digest: string;
   readonly state: RunState;
   readonly partial: boolean;
+  /** All of it was undone. Absent: it was not, or the row is from before this was kept. */
+  readonly undone?: true;
   readonly closure: Closure;
   readonly trigger: string;
   readonly event: string;
@@ -98,6 +100,7 @@ export const summaryOf = (run: Run): RunSummary => ({
   digest: run.playbook.digest,
   state: run.state,
   partial: isPartial(run),
+  ...(isUndone(run) && { undone: true }),
   closure: closureOf(run),
   trigger: run.trigger,
   event: run.event,

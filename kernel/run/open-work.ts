@@ -97,3 +97,15 @@ export const isPartial = (run: Run): boolean =>
   Object.values(run.steps).some((step) =>
     step.attempts.some((attempt) => attempt.effect === 'write' && attempt.end === 'succeeded'),
   );
+
+/**
+ * All that a partial run changed outside was undone after. Not where something is unknown or a person did it by hand; and
+ * not where the run may have started others, since what those did is theirs and stays.
+ */
+export const isUndone = (run: Run): boolean =>
+  isPartial(run) && Object.keys(run.playbooks).length === 0 && !Object.values(run.steps).some(mayHaveLeft);
+
+/** What it did, or may have done, still stands. */
+const mayHaveLeft = ({ state, attempts }: StepRun): boolean =>
+  state !== 'rolled_back' &&
+  attempts.some(({ effect, end }) => effect === 'write' && (state === 'succeeded' || end !== 'failed'));

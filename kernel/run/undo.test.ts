@@ -3,7 +3,7 @@ import { calls, kinds, machine, person, step } from '../../test/support/machine.
 import { TRIGGER } from '../org/principal.ts';
 import type { Outcome } from './decision.ts';
 import { replay } from './evolve.ts';
-import { closureOf, nextDue, openCalls } from './open-work.ts';
+import { closureOf, isPartial, isUndone, nextDue, openCalls } from './open-work.ts';
 
 const done: Outcome = { kind: 'succeeded', output: { id: 7 } };
 const no: Outcome = { kind: 'failed', error: { class: 'invalid_input', message: 'no' } };
@@ -46,6 +46,27 @@ describe('what was carried out is undone when the run does not complete (S 13.3)
     });
     expect(closureOf(m.run())).toBe('needs_review');
     expect(replay(m.turns())).toEqual(m.run());
+  });
+
+  const A = '- { id: a, type: webhook, uses: p/do, rollback: true }';
+  const LAST = '- { id: last, type: webhook, uses: p/do, retry: { attempts: 1 } }';
+  const uncertain: Outcome = { kind: 'indeterminate', reason: 'connection lost' };
+  test.each<[string, string, Outcome, Outcome, boolean]>([
+    ['and nothing else was done', `${A}\n${LAST}`, no, done, true],
+    ['and another step keeps what it did', `${A}\n- { id: keep, type: webhook, uses: p/do }\n${LAST}`, no, done, false],
+    ['and nobody knows of the last', `${A}\n${LAST}`, uncertain, done, false],
+    ['but could not be', `${A}\n${LAST}`, no, no, false],
+  ])('what was done was undone, %s: that all of it was is said where it is known', (_, steps, last, undoing, whole) => {
+    const m = machine({ steps, actions: { 'p/do': { idempotent: 'no' } } });
+    m.start();
+    for (const name of ['a', 'keep'].filter((id) => steps.includes(`id: ${id},`))) m.outcome(name, done);
+    m.outcome('last', last);
+    if (!m.run().undo) m.give({ kind: 'cancel', by: person('ann'), reason: 'enough' });
+    expect(isUndone(m.run())).toBe(false);
+    undone(m, 'a', undoing);
+    expect([m.run().ended !== null, isPartial(m.run()), isUndone(m.run())]).toEqual([true, true, whole]);
+    // Somebody looks at it all the same (S 13.3).
+    expect(closureOf(m.run())).toBe('needs_review');
   });
 
   test('a run that completes undoes nothing', () => {

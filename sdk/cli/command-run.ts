@@ -5,7 +5,7 @@ import { act, withExamples } from './act.ts';
 import { addRunOpen } from './command-run-open.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
-import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
+import { endOf, exitOfRuns, extentOf, followRun, noteStillGoing, waitMsOf } from './follow.ts';
 import { isApprovalOrRunId } from './form.ts';
 import { type Drawing, draw, withFormat } from './graph.ts';
 import { spanOf } from './instant.ts';
@@ -150,10 +150,10 @@ const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
 const isQueued = ({ state }: RunSummary): boolean => state === 'pending';
 
 const remarks = (row: RunSummary): string => {
-  const { partial, closure, reason, state: end, startedAt } = row;
+  const { closure, reason, state: end, startedAt } = row;
   return [
     isQueued(row) ? `queued since ${when(startedAt)}` : '',
-    partial ? 'in part' : '',
+    extentOf(row),
     closure === 'needs_review' ? 'needs review' : '',
     reason === end ? '' : clean(reason ?? '', 120),
   ]
@@ -233,7 +233,7 @@ function sayChanged(run: Run, { json }: Globals): void {
 
 /** @param stop why nothing of it is sent at present. */
 function sayRun(run: Run, stop?: string): void {
-  say(`${paint('strong', run.run)}  ${state(run.state)}${run.partial ? ' in part' : ''}`);
+  say(`${paint('strong', run.run)}  ${endOf(run)}`);
   say(
     fields([
       ['org', run.org],

@@ -91,10 +91,23 @@ function progressOf({ run, state: at, steps, approvals }: Run): string {
   return [`${run} is ${at}${doing.length > 0 ? ` at ${doing.join(', ')}` : ''}`, ...waits].join('\n');
 }
 
-export function sayFollowed({ run, state: end, partial, reason }: Run): void {
+export function sayFollowed(run: Run): void {
+  const { reason, state: end } = run;
   const why = reason === null || reason === end ? '' : `: ${clean(reason)}`;
-  say(`run ${run} ${state(end)}${partial ? ' in part' : ''}${why}`);
+  say(`run ${run.run} ${endOf(run)}${why}`);
 }
+
+/** How much of a run that did not complete still stands outside; nothing is said of one that did, or that did nothing. */
+export const extentOf = ({ partial, undone }: Pick<Run, 'partial' | 'undone'>): string => {
+  if (undone) return 'wholly undone';
+  return partial ? 'in part' : '';
+};
+
+/** The state of a run, and its extent. */
+export const endOf = (run: Pick<Run, 'state' | 'partial' | 'undone'>): string => {
+  const extent = extentOf(run);
+  return extent === '' ? state(run.state) : `${state(run.state)}${run.undone ? ',' : ''} ${extent}`;
+};
 
 /** For a run that goes on when the time of whoever watched it is over. */
 export const noteStillGoing = ({ run, state: at }: Run): void =>

@@ -213,6 +213,20 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: samples.refusedRun,
   },
+  'run show, of a run that undid what it did': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.failedRun, undone: true }) },
+    says: [`${RUN_ID}  failed, wholly undone\n`],
+    json: { ...samples.failedRun, undone: true },
+  },
+  'run list, of a run that undid what it did': {
+    args: ['run', 'list'],
+    answers: {
+      [`GET ${ORG}/runs`]: data([{ ...samples.completed, state: 'failed', partial: true, undone: true }], null),
+    },
+    says: ['wholly undone; end\n'],
+    json: [{ ...samples.completed, state: 'failed', partial: true, undone: true }],
+  },
   'run show --wait': {
     args: ['run', 'show', RUN_ID, '--wait', '5s'],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },

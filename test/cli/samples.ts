@@ -41,6 +41,7 @@ export const summary: RunSummary = {
   digest: DIGEST,
   state: 'waiting',
   partial: false,
+  undone: false,
   closure: 'open',
   trigger: 'c2-seen',
   event: EVENT_ID,

@@ -188,7 +188,8 @@ test('what was contained is released when the run fails, also when the kernel is
     (run) => run.endedAt !== null,
     30_000,
   );
-  expect(ended).toMatchObject({ state: 'failed', partial: true, closure: 'needs_review' });
+  expect(ended).toMatchObject({ state: 'failed', partial: true, undone: true, closure: 'needs_review' });
+  expect((await api.runs('?playbook=undo')).data).toMatchObject([{ run: id, partial: true, undone: true }]);
   expect(stepOf(ended, 'ban')).toMatchObject({ state: 'rolled_back', undo: { state: 'done' } });
   const closed = await api.post<Run>(`/runs/${id}/close`, { note: 'the ban is lifted, the host is fine' });
   expect(closed.data).toMatchObject({ closure: 'closed' });

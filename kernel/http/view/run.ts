@@ -13,9 +13,12 @@ import { approvalOf } from './approval.ts';
 /** Shows runs: dates as text, nothing left out, nothing judged. Steps come in the order of the playbook. */
 export function summaryView(summary: RunSummary): Api.RunSummary {
   const { run, org, playbook, digest, state, partial, closure, trigger, event, requester, reason } = summary;
-  const startedAt = iso(summary.startedAt);
-  const endedAt = summary.endedAt === null ? null : iso(summary.endedAt);
-  return { run, org, playbook, digest, state, partial, closure, trigger, event, requester, startedAt, endedAt, reason };
+  return {
+    ...{ run, org, playbook, digest, state, partial, undone: summary.undone ?? false, closure },
+    ...{ trigger, event, requester, startedAt: iso(summary.startedAt) },
+    endedAt: summary.endedAt === null ? null : iso(summary.endedAt),
+    reason,
+  };
 }
 
 /**
