@@ -116,7 +116,7 @@ const WORDS = [
   ...['block', 'lane', 'join', 'sub-run', 'check', 'by hand', 'stop switch'],
   ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
   ...['leaving', 'cut off', 'connector', 'circuit breaker'],
-  ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'closure', 'timer'],
+  ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'undone', 'closure', 'timer'],
   ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
   ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],
   ...['cell', 'broker', 'egress', 'grant', 'lease', 'scrub', 'audit record', 'chain', 'leaf hash', 'head', 'export'],
