@@ -62,7 +62,12 @@ function tellOf(
       return contains(event.step) ? { kind: 'containment', step: event.step, outcome: 'succeeded' } : undefined;
     case 'step-failed':
       return contains(event.step) && !isTriedAgain(event.step, later)
-        ? { kind: 'containment', step: event.step, outcome: 'failed', note: event.error.class }
+        ? {
+            kind: 'containment',
+            step: event.step,
+            outcome: 'failed',
+            note: denialOf(run, event.step) ?? event.error.class,
+          }
         : undefined;
     case 'step-indeterminate':
       return contains(event.step) && !isTriedAgain(event.step, later)
@@ -84,6 +89,13 @@ function tellOf(
     default:
       return undefined;
   }
+}
+
+/** As the run's own reason says that people said no, or nothing: the class of the error is that of a policy. */
+function denialOf(run: Run, step: StepRunId): string | undefined {
+  const asked = own(run.steps, step)?.approval;
+  const state = asked ? own(run.approvals, asked)?.state : undefined;
+  return state === 'rejected' || state === 'expired' ? `approval-${state}` : undefined;
 }
 
 /** A try that is followed by another, or by a question to the action, is not yet what became of the step. */

@@ -261,7 +261,12 @@ function sayRun(run: Run, stop?: string): void {
     ]),
   );
   say('');
-  say(table(['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'], run.steps.map(stepRow)));
+  say(
+    table(
+      ['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'],
+      run.steps.map((step) => stepRow(step, denialOf(step, run))),
+    ),
+  );
   for (const line of run.steps.flatMap((step) => policyLine(step, run))) say(line);
   for (const { step, state, waitsFor } of run.steps) {
     if (waitsFor === 'person')
@@ -281,24 +286,36 @@ function policyLine({ step, type, verdict, approval: id }: Run['steps'][number],
   return parts.length === 0 ? [] : [`  ${step}: ${parts.join('; ')}`];
 }
 
-function stepRow({
-  step,
-  state: at,
-  uses,
-  type,
-  attempts,
-  error,
-  reason,
-  approval,
-  retryAt,
-  note: said,
-  waitsFor,
-  until,
-  parameters,
-  event,
-}: Run['steps'][number]): string[] {
+/** That people said no, or nothing, to a step. Its error has the class of a policy, which is not who refused it. */
+function denialOf({ state: at, approval: asked }: Run['steps'][number], run: Run): string | undefined {
+  const approval = at === 'failed' ? run.approvals.find(({ approval }) => approval === asked) : undefined;
+  if (approval?.state === 'expired') return `not approved by ${when(approval.expiresAt)}, when its approval expired`;
+  if (approval?.state !== 'rejected') return undefined;
+  const no = approval.votes.find(({ decision }) => decision === 'reject');
+  return no ? `refused by ${clean(no.by)}: ${clean(no.rationale)}` : 'refused by a person';
+}
+
+function stepRow(
+  {
+    step,
+    state: at,
+    uses,
+    type,
+    attempts,
+    error,
+    reason,
+    approval,
+    retryAt,
+    note: said,
+    waitsFor,
+    until,
+    parameters,
+    event,
+  }: Run['steps'][number],
+  denial: string | undefined,
+): string[] {
   const parts = [
-    error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`,
+    denial ?? (error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`),
     clean(reason ?? ''),
     said === null ? '' : `settled: ${clean(said)}`,
     at === 'held' && approval !== null ? `waits for ${approval}` : '',

@@ -227,6 +227,18 @@ const rows: Readonly<Record<string, Row>> = {
     says: ['wholly undone; end\n'],
     json: [{ ...samples.completed, state: 'failed', partial: true, undone: true }],
   },
+  'run show, of a run that a person refused': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.deniedRun('rejected')) },
+    says: ['reason     approval-rejected\n', 'edge-firewall/block  -      -      refused by ann: case 4711\n'],
+    json: samples.deniedRun('rejected'),
+  },
+  'run show, of a run that nobody approved': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.deniedRun('expired')) },
+    says: ['-      -      not approved by 2026-11-23 14:33:40Z, when its approval expired\n'],
+    json: samples.deniedRun('expired'),
+  },
   'run show --wait': {
     args: ['run', 'show', RUN_ID, '--wait', '5s'],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) },

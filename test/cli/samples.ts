@@ -227,6 +227,35 @@ export const refusedRun: Run = runOf({ ...completed, state: 'aborted', reason: '
   },
 ]);
 
+/** One whose approval was decided by a no, or by nobody. */
+export const deniedRun = (decided: 'rejected' | 'expired'): Run => ({
+  ...runOf({ ...completed, state: 'aborted', reason: `approval-${decided}` }, [
+    {
+      ...step,
+      step: 'ban',
+      state: 'failed',
+      attempts: [],
+      approval: APPROVAL_ID,
+      error: { class: 'refused_by_policy', message: `approval ${decided}` },
+    },
+  ]),
+  approvals: [
+    {
+      approval: APPROVAL_ID,
+      step: 'ban',
+      state: decided,
+      subject: SUBJECT,
+      tier: 'high',
+      role: 'approver',
+      needed: 1,
+      openedAt: AT,
+      expiresAt: AT,
+      votes: decided === 'rejected' ? voted('reject').votes : [],
+      decidedSeq: 12,
+    },
+  ],
+});
+
 export const schemas: SchemaSummary[] = [
   { name: 'run', version: 1, id: 'urn:interlock:schema:run:v1', title: 'A run', use: 'given' },
 ];

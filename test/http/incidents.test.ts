@@ -120,7 +120,7 @@ describe('a run', () => {
     expect(timeline.map(gist).slice(2)).toEqual([
       'approval requested',
       'approval rejected',
-      'containment failed refused_by_policy',
+      'containment failed approval-rejected',
       'run_ended aborted approval-rejected',
     ]);
   });
