@@ -1,9 +1,10 @@
-import type { Suppressed } from '../../sdk/contract/api-trigger.ts';
+import type { StoppedBy, Suppressed } from '../../sdk/contract/api-trigger.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { EventId, OrgId, RunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
+import type { StopOf } from '../run/decision.ts';
 import type { TriggerEvaluation } from '../trigger/evaluate.ts';
 import { begin, heldBack, meet, suppress } from '../trigger/pace.ts';
 import type { Trigger } from '../trigger/schema.ts';
@@ -24,8 +25,8 @@ import { watch } from './watch.ts';
  */
 export type Ask = {
   readonly org: OrgId;
-  /** Whether the stop switch of the org or of the machine is engaged. */
-  readonly isStopped: boolean;
+  /** Whose stop keeps the org from starting anything; null: nobody's. */
+  readonly stop: StopOf | null;
   readonly name: TriggerName;
   readonly trigger: Trigger;
   readonly concurrency: Concurrency | undefined;
@@ -53,6 +54,7 @@ export type Admission =
       readonly reason: Suppressed;
       /** Until when, where that is known. */
       readonly until: UnixMs | undefined;
+      readonly stop?: StoppedBy;
       readonly run: RunId | null;
       readonly change: Change;
     }
@@ -86,7 +88,11 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
       audit: [...told.audit, ...audit],
     };
   };
-  const held = (reason: Suppressed, standing: RunId | null, until?: UnixMs): Admission => {
+  const held = (
+    reason: Suppressed,
+    standing: RunId | null,
+    until?: UnixMs,
+  ): Extract<Admission, { kind: 'suppressed' }> => {
     const records = [
       { ...record, kind: 'trigger.suppressed' as const, outcome: reason, ...(standing && { run: standing }) },
     ];
@@ -94,7 +100,9 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
     return { kind: 'suppressed', reason, until, run: standing, change: change(reason, crossed, records, to) };
   };
 
-  if (before.stopped || ask.isStopped) return held('stopped', null);
+  // The widest that keeps it: who ends only the stop of the trigger would find that it starts nothing still.
+  const stop = ask.stop ?? (before.stopped ? 'trigger' : undefined);
+  if (stop) return { ...held('stopped', null), stop };
   const matched: Matched | undefined = judged && {
     org,
     name,
@@ -129,7 +137,9 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
 }
 
 /** How an admission is told. The run of a start is the caller's to name. */
-export const resultOf = (admission: Admission): Pick<TriggerOutcome, 'outcome' | 'run' | 'reason' | 'until'> => {
+export const resultOf = (
+  admission: Admission,
+): Pick<TriggerOutcome, 'outcome' | 'run' | 'reason' | 'until' | 'stop'> => {
   switch (admission.kind) {
     case 'start':
       return { outcome: admission.row ? 'queued' : 'matched', run: null };
@@ -143,6 +153,7 @@ export const resultOf = (admission: Admission): Pick<TriggerOutcome, 'outcome' |
         run: admission.run,
         reason: admission.reason,
         ...(admission.until !== undefined && { until: admission.until }),
+        ...(admission.stop && { stop: admission.stop }),
       };
   }
 };

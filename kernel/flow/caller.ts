@@ -9,7 +9,7 @@ import type { ActionContract } from '../cell/parameters.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
-import type { Effect, Input } from '../run/decision.ts';
+import type { Effect, Input, StopOf } from '../run/decision.ts';
 import { openCalls } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import type { Breakers } from './breakers.ts';
@@ -25,8 +25,8 @@ import type { Registry } from './registry.ts';
 export type Call = Extract<Effect, { kind: 'call' }>;
 /** What a run is told of a call. */
 export type Answer = Exclude<Input, { kind: 'start' }>;
-/** How a call is cut off. `isCutOff`: by the stop switch, so that its run is told that nobody will answer. */
-export type CutOff = { readonly abort: AbortController; readonly isCutOff: boolean };
+/** How a call is cut off. `stop`: whose did it, so that its run is told that nobody will answer. */
+export type CutOff = { readonly abort: AbortController; readonly stop: StopOf | null };
 
 /** Between the soft deadline, which an author can see, and the kill. */
 const GRACE_MS = 500;
@@ -63,8 +63,9 @@ export function openCaller(deps: {
       const answered = await callPlugin(run, call, step, digest, contract, cutOff.abort.signal);
       const given = answerTo(call, answered);
       end = endOf(answered, given.result);
-      const isCutOff = cutOff.isCutOff && answered.outcome.kind !== 'replied';
-      return isCutOff ? { kind: 'recovered', step: call.step, attempt: call.attempt, op: call.op, why: 'stop' } : given;
+      const { stop } = cutOff;
+      if (stop === null || answered.outcome.kind === 'replied') return given;
+      return { kind: 'recovered', step: call.step, attempt: call.attempt, op: call.op, stop };
     } finally {
       breakers.ended(org, step.plugin, admitted.pass, end);
     }

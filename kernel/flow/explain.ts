@@ -2,6 +2,7 @@ import type { Digest, OrgId, RunId } from '../base/id.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import { type Reading, readRule } from '../rule/reading.ts';
+import type { StopOf } from '../run/decision.ts';
 import { evaluateTriggers, factsOf, type TriggerEvaluation, withIncident } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
 import type { JudgedTrigger } from '../trigger/schema.ts';
@@ -20,7 +21,7 @@ import { eventIdOf, type TriggerOutcome } from './stored-event.ts';
  */
 export type ExplainedPlaybook = Of & { readonly triggers: readonly ExplainedTrigger[] } & ExplainedWaits;
 
-export type ExplainedTrigger = Pick<TriggerOutcome, 'trigger' | 'outcome' | 'run' | 'reason' | 'until'> & {
+export type ExplainedTrigger = Pick<TriggerOutcome, 'trigger' | 'outcome' | 'run' | 'reason' | 'until' | 'stop'> & {
   /** Fields that the trigger needs and the event lacks; looked at only where the rule is true. */
   readonly lacks: readonly string[];
   /** Null where the rule could not be judged. */
@@ -47,10 +48,10 @@ export function openExplain(deps: {
   registry: Pick<Registry, 'concurrency'>;
   pending: Seating;
   arrivals: Pick<Arrivals, 'waitedAt'>;
-  isStopped: (org: OrgId) => boolean;
+  stopOf: (org: OrgId) => StopOf | null;
   clock: Clock;
 }) {
-  const { store, query, registry, pending, arrivals, isStopped, clock } = deps;
+  const { store, query, registry, pending, arrivals, stopOf, clock } = deps;
   const read = (key: string) => store.get(key);
 
   const resultFor = (
@@ -65,7 +66,7 @@ export function openExplain(deps: {
     return resultOf(
       admit(read, pending, {
         org,
-        isStopped: isStopped(org),
+        stop: stopOf(org),
         name: { playbook, trigger: trigger.id },
         trigger,
         concurrency: registry.concurrency(org, playbook, digest),

@@ -79,7 +79,7 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     clock,
     entropy,
     runsInFlight,
-    isStopped: () => false,
+    stopOf: () => null,
     report,
   });
   return { ingest: take, reported, adopted };

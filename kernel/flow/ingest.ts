@@ -9,6 +9,7 @@ import type { Change as IncidentChange } from '../incident/incident.ts';
 import { actorOf, type Principal, SCHEDULE } from '../org/principal.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
+import type { StopOf } from '../run/decision.ts';
 import { type Evaluated, evaluateActive, type JudgedCounts, type TriggerEvaluation } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
 import type { ActiveTrigger } from '../trigger/indexed.ts';
@@ -91,10 +92,10 @@ export function openIngest(deps: {
   clock: Clock;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
-  isStopped: (org: OrgId) => boolean;
+  stopOf: (org: OrgId) => StopOf | null;
   report: (defect: unknown) => void;
 }): { readonly take: Ingest; readonly fire: Fire } {
-  const { store, ledger, driver, registry, pending, arrivals, clock, entropy, runsInFlight, isStopped, report } = deps;
+  const { store, ledger, driver, registry, pending, arrivals, clock, entropy, runsInFlight, stopOf, report } = deps;
   const { read } = ledger;
 
   const take: Ingest = async (by, event) => {
@@ -192,7 +193,7 @@ export function openIngest(deps: {
   ): Admission =>
     admit(read, pending, {
       org: by.org,
-      isStopped: isStopped(by.org),
+      stop: stopOf(by.org),
       name: { playbook: active.playbook, trigger: active.trigger.id },
       trigger: active.trigger,
       concurrency: registry.concurrency(by.org, active.playbook, active.digest as Digest),

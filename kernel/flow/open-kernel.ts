@@ -55,13 +55,13 @@ export function openKernel(ports: Ports): Kernel {
   const judges = openJudges({ read: ledger.read, registry });
   const { machineStop = async () => undefined, onRefusal, onBreaker, onStop } = ports;
   const stops = openStops({ ledger, registry, store, clock, machine: machineStop, ...(onStop && { tell: onStop }) });
-  const { isStopped } = stops;
+  const { isStopped, stopOf } = stops;
   const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
   const caller = openCaller({ cells, broker, driver, registry, breakers, clock, entropy, report });
-  const worker = openWorker({ caller, driver, registry, isStopped, scheduler, report });
+  const worker = openWorker({ caller, driver, registry, stopOf, scheduler, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
   const feed = openFeed({ store, ledger, scheduler });
@@ -87,7 +87,7 @@ export function openKernel(ports: Ports): Kernel {
     clock,
     entropy,
     runsInFlight: inFlight.count,
-    isStopped,
+    stopOf,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
@@ -148,7 +148,7 @@ export function openKernel(ports: Ports): Kernel {
   return {
     intake: openIntake({ clock, scheduler }),
     ingest: take,
-    explain: openExplain({ store, query, registry, pending, arrivals, isStopped, clock }),
+    explain: openExplain({ store, query, registry, pending, arrivals, stopOf, clock }),
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
     incidents: openIncidents({ ledger, clock }),

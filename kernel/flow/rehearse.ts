@@ -43,7 +43,7 @@ export function openRehearsal(org: OrgId, triggers: readonly ActiveTrigger[]) {
       }
       const admission = admit(read, AT_ONCE, {
         org,
-        isStopped: false,
+        stop: null,
         name: { playbook, trigger: name },
         trigger,
         concurrency: undefined,

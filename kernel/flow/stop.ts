@@ -6,6 +6,7 @@ import type { UnixMs } from '../base/time.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
+import type { StopOf } from '../run/decision.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
@@ -56,10 +57,15 @@ export function openStops(deps: {
     const stop = parse(ledger.read(key));
     return stop !== null && stop.released === null;
   };
-  const isStopped = (org: OrgId): boolean => isEngaged(KEYS.stopAll) || isEngaged(KEYS.stop(org));
+  /** That of the machine, where both are engaged: no org can end it. */
+  const stopOf = (org: OrgId): StopOf | null => {
+    if (isEngaged(KEYS.stopAll)) return 'machine';
+    return isEngaged(KEYS.stop(org)) ? 'org' : null;
+  };
+  const isStopped = (org: OrgId): boolean => stopOf(org) !== null;
 
   /** Stages the switch with a record in each org that it concerns; those whose work it moves are told at once. */
-  const turn = (key: string, stop: Stop, orgs: readonly OrgId[], actor: string, ref: 'org' | 'machine') => {
+  const turn = (key: string, stop: Stop, orgs: readonly OrgId[], actor: string, ref: StopOf) => {
     const value = JSON.stringify(stop);
     const turned = stop.released === null ? 'engaged' : 'released';
     const audit = orgs.map((org): AuditDraft => ({ org, kind: `stop.${turned}`, actor, ref, act: digestOf(value) }));
@@ -88,6 +94,8 @@ export function openStops(deps: {
 
   return {
     isStopped,
+    /** Whose stop keeps the org from sending; null: nobody's. */
+    stopOf,
     /** Told of the orgs for which a switch was turned, in the turn in which it was. */
     onChange(handler: (orgs: readonly OrgId[]) => void) {
       changed = handler;

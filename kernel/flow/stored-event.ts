@@ -1,4 +1,4 @@
-import type { Suppressed } from '../../sdk/contract/api-trigger.ts';
+import type { StoppedBy, Suppressed } from '../../sdk/contract/api-trigger.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { Digest, EventId, OrgId, RunId, StepRunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -18,6 +18,8 @@ export type TriggerOutcome = Omit<TriggerEvaluation, 'outcome' | 'dedupKey'> & {
    * comes. Absent where that was not known, and in events from before it was kept.
    */
   readonly until?: UnixMs;
+  /** Of the reason `stopped`. Not in events from before it was kept. */
+  readonly stop?: StoppedBy;
 };
 
 export type StoredEvent = {

@@ -32,8 +32,8 @@ function workerThatHangs(concurrency = { org: 512, connector: 512 }) {
     graph: () => ({ steps }) as unknown as Graph,
     org: () => ({ execution }) as Org,
   };
-  const isStopped = (org: OrgId) => stopped.has(org);
-  const worker = openWorker({ caller, driver, registry, isStopped, report: () => undefined } as unknown as Deps);
+  const stopOf = (org: OrgId) => (stopped.has(org) ? 'org' : null);
+  const worker = openWorker({ caller, driver, registry, stopOf, report: () => undefined } as unknown as Deps);
   const act = (org: string, step: number, kind: 'call' | 'abort' = 'call', connector = 'any') => {
     const run = { org: org as OrgId, id: 'run' as RunId, playbook: {}, plugins: {} } as unknown as Run;
     worker.act(run, { kind, op: 'execute', step: `${step}-${connector}`, attempt: 1 } as unknown as Call);

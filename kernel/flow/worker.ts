@@ -2,7 +2,7 @@ import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { openTurns } from '../base/turns.ts';
 import { callsFor, DEFAULT_EXECUTION } from '../call/policy.ts';
-import type { Effect } from '../run/decision.ts';
+import type { Effect, StopOf } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import { type Call, type Caller, stepOf } from './caller.ts';
 import type { Driver } from './drive.ts';
@@ -17,8 +17,8 @@ import type { Scheduler } from './scheduler.ts';
 
 /** `connector`: the plugin that it calls. */
 type Waiting = { readonly key: string; readonly run: Run; readonly call: Call; readonly connector: string };
-/** `isCutOff`: by the stop switch, so that its run is told that nobody will answer. */
-type UnderWay = { readonly org: OrgId; readonly abort: AbortController; isCutOff: boolean };
+/** `stop`: whose cut it off, so that its run is told that nobody will answer. */
+type UnderWay = { readonly org: OrgId; readonly abort: AbortController; stop: StopOf | null };
 
 /**
  * Calls handed to the cells at a time: enough to keep every cell busy, few enough to stop soon. The last quarter is for
@@ -32,17 +32,17 @@ export function openWorker(deps: {
   caller: Caller;
   driver: Pick<Driver, 'submit'>;
   registry: Registry;
-  isStopped: (org: OrgId) => boolean;
+  stopOf: (org: OrgId) => StopOf | null;
   scheduler: Scheduler;
   report: (defect: unknown) => void;
 }) {
-  const { caller, driver, registry, isStopped, scheduler, report } = deps;
+  const { caller, driver, registry, stopOf, scheduler, report } = deps;
   const inFlight = new Map<string, UnderWay>();
   /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, Waiting>();
   const policyOf = (org: OrgId) => registry.org(org)?.execution ?? DEFAULT_EXECUTION;
   const turns = openTurns<OrgId, Waiting>(() => IN_FLIGHT, {
-    ofOrg: (org) => (isStopped(org) ? 0 : policyOf(org).concurrency.org),
+    ofOrg: (org) => (stopOf(org) === null ? policyOf(org).concurrency.org : 0),
     ofWay: (org, connector) => callsFor(policyOf(org), connector),
   });
   const keyOf = ({ org, id }: Pick<Run, 'org' | 'id'>, step: string) => `${org}/${id}/${step}`;
@@ -50,7 +50,7 @@ export function openWorker(deps: {
   let onQuiet: () => void = () => undefined;
 
   const carryOut = async ({ key, run, call }: Waiting) => {
-    const underWay: UnderWay = { org: run.org, abort: new AbortController(), isCutOff: false };
+    const underWay: UnderWay = { org: run.org, abort: new AbortController(), stop: null };
     inFlight.set(key, underWay);
     try {
       const given = await caller.call(run, call, underWay);
@@ -103,8 +103,10 @@ export function openWorker(deps: {
     stopChanged(orgs: readonly OrgId[]): void {
       for (const org of orgs) turns.review(org);
       for (const call of inFlight.values()) {
-        if (!isStopped(call.org)) continue;
-        call.isCutOff = true;
+        const stop = stopOf(call.org);
+        if (stop === null) continue;
+        // The first that came: the next finds it cut off.
+        call.stop ??= stop;
         call.abort.abort();
       }
       next();

@@ -2,6 +2,7 @@ import { partsOfStepRun } from '../base/id.ts';
 import { after, durationMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { askPlan, judge } from './action.ts';
+import { type CutOffBy, cutOffReason } from './cut-off.ts';
 import type { CheckResult, Outcome, PlanResult } from './decision.ts';
 import {
   asOnce,
@@ -48,7 +49,8 @@ export function decideOutcome(turn: Turn, step: ActionStep, run: StepRun, answer
  * wait doubles without a cap of its own: the run's deadline (R8) leaves room for about a dozen, and a run that only
  * happened to be under way waits for about as long as the trouble lasted.
  */
-export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun, why: 'restart' | 'stop'): Step {
+export function decideCutOff(turn: Turn, step: ActionStep, run: StepRun, by: CutOffBy): Step {
+  const why = cutOffReason(by);
   const op = run.state === 'intended' ? 'execute' : 'plan';
   const policy = policyOf(turn, step, op);
   const isUnknown = run.state === 'intended' && run.mayHaveActed;

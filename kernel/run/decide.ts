@@ -5,6 +5,7 @@ import { after, unixMs } from '../base/time.ts';
 import { isPerson } from '../org/principal.ts';
 import type { ActionStep, Step as GraphStep } from '../playbook/graph.ts';
 import { advance } from './advance.ts';
+import { type CutOffBy, cutOffText } from './cut-off.ts';
 import { decideChecked, decideCutOff, decideOutcome, decidePlanned, tryAgain } from './decide-outcome.ts';
 import { decideByHand, decideClose, decideSettle, decideVote } from './decide-person.ts';
 import { decideTimer } from './decide-timer.ts';
@@ -163,7 +164,7 @@ function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 're
   const found = actionOf(run, turn.facts, input.step);
   if (!found) return STALE;
   const { step, run: state } = found;
-  const { why = 'restart' } = input;
+  const why: CutOffBy = input.stop ?? 'restart';
   switch (input.op) {
     case 'plan':
       if (state.state !== 'ready' || state.waitsFor !== 'plan') return STALE;
@@ -175,7 +176,7 @@ function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 're
       if (state.state !== 'indeterminate' || !state.checking || state.attempt !== input.attempt) return STALE;
       return decideChecked(turn, step, state, {
         kind: 'failed',
-        error: { class: 'unavailable', message: `cut off by a ${why}` },
+        error: { class: 'unavailable', message: cutOffText(why) },
       });
     case 'rollback':
       if (state.undo?.state !== 'intended' || state.undo.attempts.length !== input.attempt) return STALE;

@@ -85,9 +85,12 @@ export type Input =
       readonly step: StepRunId;
       readonly attempt: number;
       readonly op: Operation;
-      /** What cut it off; absent: a restart. */
-      readonly why?: 'stop';
+      /** Whose stop cut it off; absent: it was a restart. */
+      readonly stop?: StopOf;
     };
+
+/** Whose switch it is: the org's own, or that of the whole machine. */
+export type StopOf = 'org' | 'machine';
 
 export type PlanResult =
   | { readonly kind: 'planned'; readonly plan: Plan }

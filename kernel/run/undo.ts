@@ -1,6 +1,7 @@
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { after, durationMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
+import { type CutOffBy, cutOffText } from './cut-off.ts';
 import type { Outcome } from './decision.ts';
 import { endRun, skipRest } from './end.ts';
 import { asOnce, backoff, isRetriable, jitterOf, mayRepeat, retryPolicy } from './retry.ts';
@@ -101,11 +102,11 @@ function undoLater(turn: Turn, run: StepRun, waitMs: number, cutOff: boolean): S
 }
 
 /** As for any call (decide-outcome.ts): an end of the kernel says nothing of the target. */
-export function decideUndoCutOff(turn: Turn, step: ActionStep, run: StepRun, why: 'restart' | 'stop'): Step {
+export function decideUndoCutOff(turn: Turn, step: ActionStep, run: StepRun, why: CutOffBy): Step {
   const { undo } = run;
   const action = turn.facts.action(step.plugin, step.action);
   const attempt = undo?.attempts.length ?? 1;
-  const error: StepError = { class: 'unavailable', message: `cut off by a ${why}` };
+  const error: StepError = { class: 'unavailable', message: cutOffText(why) };
   const isUnknown = undo?.mayHaveActed === true;
   turn.emit({ kind: 'undo-tried', step: run.id, attempt, end: isUnknown ? 'indeterminate' : 'failed', error });
   const policy = action && retryPolicy(step, action);

@@ -34,11 +34,21 @@ export function sayOutcomes({
 const isOverWithoutSuccess = (runState: TriggerOutcome['runState']): boolean =>
   runState !== null && !['pending', 'running', 'waiting', 'undoing', 'completed'].includes(runState);
 
-const triggerRow = ({ playbook, trigger, outcome, reason, until, run, runState, why }: TriggerOutcome): string[] => [
+const triggerRow = ({
+  playbook,
+  trigger,
+  outcome,
+  reason,
+  until,
+  stop,
+  run,
+  runState,
+  why,
+}: TriggerOutcome): string[] => [
   `${clean(playbook, 63)}/${clean(trigger, 63)}`,
   state(outcome),
   run === null ? '-' : clean(run, 64),
-  whyOf({ outcome, reason, until, runState, why }),
+  whyOf({ outcome, reason, until, stop, runState, why }),
 ];
 
 /** Why nothing was started, or what took it in. */
@@ -46,11 +56,12 @@ export const whyOf = ({
   outcome,
   reason,
   until,
+  stop,
   runState,
   why,
-}: Pick<TriggerOutcome, 'outcome' | 'reason' | 'until' | 'runState' | 'why'>): string =>
+}: Pick<TriggerOutcome, 'outcome' | 'reason' | 'until' | 'stop' | 'runState' | 'why'>): string =>
   reason !== null
-    ? heldText(reason, 'then', until)
+    ? heldText({ reason, until, stop }, 'then')
     : runState === null
       ? whyText(outcome, why)
       : `taken in by this run, which is ${state(runState)}`;

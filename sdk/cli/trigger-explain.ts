@@ -73,10 +73,10 @@ function sayWait(head: string, { match, wakes, where, waiting }: Waited): void {
   if (where !== null) sayReading(where);
 }
 
-function sayTrigger(head: string, { outcome, reason, until, lacks, run, rule }: Explained): void {
+function sayTrigger(head: string, { outcome, reason, until, stop, lacks, run, rule }: Explained): void {
   say(`${head}: ${state(outcome)}`);
   for (const field of lacks) say(`  needs ${clean(field, 120)}, which is missing or null`);
-  if (reason !== null) say(`  would start nothing: ${heldText(reason, 'now', until)}`);
+  if (reason !== null) say(`  would start nothing: ${heldText({ reason, until, stop }, 'now')}`);
   else if (run !== null) say(`  would be taken in by ${clean(run, 64)}`);
   if (outcome === 'queued' || outcome === 'not_crossed') say(`  ${whyText(outcome, [])}`);
   if (rule === null) say('  the rule could not be judged');

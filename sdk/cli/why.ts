@@ -40,11 +40,21 @@ type Asked = Pick<Run['approvals'][number], 'tier' | 'needed' | 'role'>;
  * Why a match starts nothing now, or started nothing when the event came: what held it back may be over since.
  * A server may know reasons that this version does not.
  */
-export const heldText = (reason: string, tense: 'now' | 'then', until?: string | null): string => {
+export const heldText = (
+  { reason, until, stop }: Pick<TriggerOutcome, 'until' | 'stop'> & { readonly reason: string },
+  tense: 'now' | 'then',
+): string => {
+  if (stop) return stoppedText(stop, tense);
   const text = (Object.hasOwn(HELD, reason) ? HELD[reason] : undefined)?.[tense] ?? clean(reason, 40);
   if (until == null) return text;
   // Whatever comes may lengthen a burst, and take the place that a rate has free.
   return `${text}; until ${when(until)}${reason === 'cooldown' ? '' : tense === 'now' ? ', if nothing more comes' : ', if nothing more came'}`;
+};
+const stoppedText = (stop: string, tense: 'now' | 'then'): string => {
+  const says = stop === 'trigger' ? 'interlock trigger list' : 'interlock stop show';
+  return tense === 'now'
+    ? `the ${clean(stop, 40)} is stopped: ${says} says by whom`
+    : `the ${clean(stop, 40)} was stopped then; ${says} says whether it still is`;
 };
 const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> = {
   stopped: {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { SUPPRESSED, TRIGGER_OUTCOMES } from './api-trigger.ts';
+import { STOPPED_BY, SUPPRESSED, TRIGGER_OUTCOMES } from './api-trigger.ts';
 import { Anything, Count, Digest, EventId, Fields, Finding, Instant, Name, RunId, StepRunName } from './api-word.ts';
 
 /** What triggers would say: to an event that is only shown to them, and, changed, to events that have come. */
@@ -47,6 +47,8 @@ export const ExplainedPlaybook = v.object({
       reason: v.nullable(v.picklist(SUPPRESSED)),
       /** Of a cooldown, a rate and a burst: when that is over, if nothing more comes. Older servers do not say. */
       until: v.optional(v.nullable(Instant)),
+      /** Of `stopped`: whose stop it is. Older servers do not say. */
+      stop: v.optional(v.nullable(v.picklist(STOPPED_BY))),
       /** Fields that the trigger needs and the event lacks. Looked at only where the rule is true. */
       lacks: v.array(v.string()),
       /** The run that would absorb it, or that stands for the one which would not be started. */

@@ -56,8 +56,9 @@ const summary = {
   digest: says(Digest, 'The version of the playbook that the run keeps to its end.'),
   state: v.picklist(RUN_STATES),
   partial: says(v.boolean(), 'Something was carried out, and the run did not complete.'),
+  /** Older servers do not say. */
   undone: says(
-    v.boolean(),
+    v.optional(v.boolean()),
     'All that was carried out was undone after. False where it is not known, as of runs that it started, and in a list of ' +
       'runs that ended before this was kept.',
   ),

@@ -5,6 +5,9 @@ import { Count, Digest, EventId, Instant, Name, Principal, RunId, Sentence } fro
 export const SUPPRESSED = ['stopped', 'burst', 'cooldown', 'rate', 'concurrency', 'queue_full'] as const;
 /** Why a match started no run. */
 export type Suppressed = (typeof SUPPRESSED)[number];
+/** Whose stop it was, of what was `stopped`. */
+export const STOPPED_BY = ['trigger', 'org', 'machine'] as const;
+export type StoppedBy = (typeof STOPPED_BY)[number];
 
 /** What came out for a trigger when it was asked about an event. */
 export const TRIGGER_OUTCOMES = [

@@ -22,7 +22,7 @@ import {
   VoteForm,
   Wait,
 } from './api-run.ts';
-import { NoisyTrigger, SUPPRESSED, TRIGGER_OUTCOMES, Trigger, TriggerForm } from './api-trigger.ts';
+import { NoisyTrigger, STOPPED_BY, SUPPRESSED, TRIGGER_OUTCOMES, Trigger, TriggerForm } from './api-trigger.ts';
 import {
   Count,
   Digest,
@@ -67,6 +67,8 @@ export const TriggerOutcome = v.object({
   reason: v.nullable(v.picklist(SUPPRESSED)),
   /** Of a cooldown, a rate and a burst: when that was to be over, if nothing more came. Null: not known. Older servers do not say. */
   until: v.optional(v.nullable(Instant)),
+  /** Of `stopped`: whose stop it was. Null also of events that were taken in before this was kept. Older servers do not say. */
+  stop: v.optional(v.nullable(v.picklist(STOPPED_BY))),
   /** The run that was made, that absorbed the event, or that stands for the one which was not started. */
   run: v.nullable(RunId),
   /** What has become of the run that absorbed the event, as of this answer; null where nothing was absorbed. */

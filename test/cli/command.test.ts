@@ -213,6 +213,12 @@ const rows: Readonly<Record<string, Row>> = {
     ],
     json: samples.refusedRun,
   },
+  'run show, by a server that does not say whether it was undone': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.failedRun, undone: undefined }) },
+    says: [`${RUN_ID}  failed in part\n`],
+    json: { ...samples.failedRun, undone: undefined },
+  },
   'run show, of a run that undid what it did': {
     args: ['run', 'show', RUN_ID],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.failedRun, undone: true }) },
@@ -583,6 +589,18 @@ describe('each command, for people and for programs', () => {
       if (sent !== undefined) expect(bodies.map((body) => JSON.parse(body))).toEqual([sent, sent]);
     },
   );
+});
+
+test.each([
+  ['the trigger', 'trigger', 'the trigger was stopped then; interlock trigger list says whether it still is'],
+  ['the org', 'org', 'the org was stopped then; interlock stop show says whether it still is'],
+  ['the machine', 'machine', 'the machine was stopped then; interlock stop show says whether it still is'],
+  ['nobody knows whom', undefined, 'the trigger or the org was stopped then; interlock trigger list and'],
+])('an event that came while %s was stopped says whose stop it was', async (_name, stop, says) => {
+  const [first] = samples.storedEvent.triggers;
+  const held = { ...first, outcome: 'suppressed', reason: 'stopped', run: null, stop };
+  server.answers({ [`GET ${ORG}/events/${EVENT_ID}`]: data({ ...samples.storedEvent, triggers: [held] }) });
+  expect((await run(['event', 'show', EVENT_ID])).stdout).toContain(says);
 });
 
 describe('the first digits of a digest', () => {

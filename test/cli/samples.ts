@@ -299,6 +299,7 @@ export const receipt: Receipt = {
       trigger: 'c2-seen',
       outcome: 'matched',
       reason: null,
+      stop: null,
       run: RUN_ID,
       runState: null,
       why: [{ fact: 'event', path: '/severity_id', operator: 'greaterThanInclusive', expected: 4, reason: 'true' }],
@@ -308,6 +309,7 @@ export const receipt: Receipt = {
       trigger: 'ransomware',
       outcome: 'not_matched',
       reason: null,
+      stop: null,
       run: null,
       runState: null,
       why: [
@@ -362,6 +364,7 @@ export const explained: ExplainedPlaybook = {
       trigger: 'c2-seen',
       outcome: 'not_matched',
       reason: null,
+      stop: null,
       lacks: [],
       run: null,
       rule: {
@@ -400,9 +403,17 @@ export const explained: ExplainedPlaybook = {
         ],
       },
     },
-    { trigger: 'c2-again', outcome: 'absorbed', reason: null, lacks: [], run: RUN_ID, rule: null },
-    { trigger: 'c2-fast', outcome: 'suppressed', reason: 'rate', lacks: [], run: null, rule: null },
-    { trigger: 'c2-lost', outcome: 'missing_fields', reason: null, lacks: ['/device/uid'], run: null, rule: null },
+    { trigger: 'c2-again', outcome: 'absorbed', reason: null, stop: null, lacks: [], run: RUN_ID, rule: null },
+    { trigger: 'c2-fast', outcome: 'suppressed', reason: 'rate', stop: null, lacks: [], run: null, rule: null },
+    {
+      trigger: 'c2-lost',
+      outcome: 'missing_fields',
+      reason: null,
+      stop: null,
+      lacks: ['/device/uid'],
+      run: null,
+      rule: null,
+    },
   ],
   waits: [
     {

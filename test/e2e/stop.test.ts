@@ -119,7 +119,13 @@ describe('a stop of an org', () => {
       () => step(acme, posted.run),
       (one) => one?.state === 'indeterminate',
     );
-    expect(await begin(acme, 'get', 'while-stopped')).toMatchObject({ outcome: 'suppressed', reason: 'stopped' });
+    expect(await begin(acme, 'get', 'while-stopped')).toMatchObject({
+      ...{ outcome: 'suppressed', reason: 'stopped', stop: 'org' },
+    });
+    const unknown = await interlock(['run', 'show', posted.run], {
+      env: { INTERLOCK_URL: url, INTERLOCK_TOKEN: acme.token },
+    });
+    expect(unknown.stdout).toMatch(/ indeterminate .* stop-of-org$/m);
 
     const other = await begin(globex, 'get', 'of-globex');
     expect((await globex.run(other.run, '30s')).data.state).toBe('completed');
@@ -174,6 +180,11 @@ test('the command stops and releases the machine by its file, which every org is
   const all = ['--all', '--data', folder.data];
   expect(await interlock(['stop', ...all, '--reason', 'an intruder'], { env })).toMatchObject({ code: 0, stderr: '' });
   await ended('/hang-machine');
+  const cutOff = await until(
+    () => step(globex, run),
+    (one) => one?.attempts[0]?.end === 'failed',
+  );
+  expect(cutOff?.attempts[0]?.error?.message).toBe('stopped before it changed anything: stop-of-machine');
   const shown = await interlock(['stop', 'show'], { env });
   expect(shown).toMatchObject({
     code: 0,

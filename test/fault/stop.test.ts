@@ -67,7 +67,7 @@ describe('engaged while a call is under way', () => {
       (arrived) => arrived === 1,
     );
     await stop();
-    expect(await settled(run as RunId, 'indeterminate')).toMatchObject({ reason: 'stop' });
+    expect(await settled(run as RunId, 'indeterminate')).toMatchObject({ reason: 'stop-of-org' });
     answer();
     await standIn.kernel.stops.release(OPERATOR);
     later();
@@ -90,7 +90,10 @@ describe('engaged while a call is under way', () => {
     await settled(run as RunId, 'ready');
     cell();
     later();
-    expect(await ingest('e2')).toMatchObject({ outcome: 'suppressed', reason: 'stopped', run: null });
+    expect(step(run as RunId)?.attempts).toMatchObject([
+      { end: 'failed', error: { message: 'stopped before it changed anything: stop-of-org' } },
+    ]);
+    expect(await ingest('e2')).toMatchObject({ outcome: 'suppressed', reason: 'stopped', stop: 'org', run: null });
     expect(target.arrived).toEqual([]);
     await standIn.kernel.stops.release(OPERATOR);
     expect(await settled(run as RunId, 'succeeded')).toMatchObject({ attempt: 2 });
@@ -128,6 +131,13 @@ test('what waited for a release that came while no kernel ran goes on with the n
   );
   machine = 'maintenance';
   await settled(run as RunId, 'ready');
+  expect(step(run as RunId)?.attempts).toMatchObject([
+    { error: { message: 'stopped before it changed anything: stop-of-machine' } },
+  ]);
+  // The org stops as well; it is the machine that keeps it then.
+  await stop();
+  expect(await ingest('e2')).toMatchObject({ reason: 'stopped', stop: 'machine' });
+  await standIn.kernel.stops.release(OPERATOR);
   cell();
   later();
   await until(

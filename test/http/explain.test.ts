@@ -191,6 +191,7 @@ describe('explain', () => {
             outcome: 'not_matched',
             reason: null,
             until: null,
+            stop: null,
             lacks: [],
             run: null,
             rule: {

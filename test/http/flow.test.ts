@@ -490,7 +490,9 @@ test('while the org is stopped its events are taken in and start nothing', async
   expect((await ask('POST', { reason: 'another' })).data).toMatchObject({ stopped: true, changed: false });
   const receipt = await house.publish('look.seen');
   const look = receipt.triggers.find((one: { playbook: string }) => one.playbook === 'look');
-  expect(look).toMatchObject({ outcome: 'suppressed', reason: 'stopped', run: null });
+  expect(look).toMatchObject({ outcome: 'suppressed', reason: 'stopped', stop: 'org', run: null });
+  const kept = await house.ask('operator@acme', 'GET', `/v1/orgs/acme/events/${receipt.event}`);
+  expect(kept.data.triggers).toContainEqual(expect.objectContaining({ playbook: 'look', stop: 'org' }));
   expect((await ask('DELETE')).data).toMatchObject({ stopped: false, org: { released: { by: 'operator@acme' } } });
   expect((await ask('DELETE')).data).toMatchObject({ stopped: false, changed: false });
   expect((await ask('GET')).data).toMatchObject({ stopped: false });

@@ -136,9 +136,10 @@ describe('the switch of a trigger', () => {
   test('stopped it starts nothing, also under another version, until it is let go on', async () => {
     const stopped = await turn('stop');
     expect(stopped.data.stopped).toMatchObject({ by: 'operator@acme', reason: 'noise, see case 4711' });
-    expect(of(await house.publish('noisy.seen'), 'noisy')).toMatchObject({ outcome: 'suppressed', reason: 'stopped' });
+    const held = { outcome: 'suppressed', reason: 'stopped', stop: 'trigger' };
+    expect(of(await house.publish('noisy.seen'), 'noisy')).toMatchObject(held);
     await house.activate(playbookOf('noisy', 'requires: [/host]'));
-    expect(of(await house.publish('noisy.seen'), 'noisy')).toMatchObject({ outcome: 'suppressed', reason: 'stopped' });
+    expect(of(await house.publish('noisy.seen'), 'noisy')).toMatchObject(held);
     expect((await turn('resume')).data.stopped).toBeNull();
     expect(of(await house.publish('noisy.seen'), 'noisy')).toMatchObject({ outcome: 'matched', reason: null });
     expect([...told('trigger.stopped'), ...told('trigger.resumed')]).toEqual([

@@ -196,7 +196,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an event starts a run while the org is stopped',
     file: 'kernel/flow/admission.ts',
-    replace: 'if (before.stopped || ask.isStopped)',
+    replace: 'if (stop) return',
     by: 'if (before.stopped)',
     breaks: ['stop'],
   },
@@ -210,7 +210,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'what is under way goes on after a stop',
     file: 'kernel/flow/worker.ts',
-    replace: 'call.isCutOff = true;\n        call.abort.abort();',
+    replace: 'call.stop ??= stop;\n        call.abort.abort();',
     by: '',
     breaks: ['stop'],
   },

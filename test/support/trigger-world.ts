@@ -143,7 +143,7 @@ export async function openTriggerWorld(
     clock,
     entropy,
     runsInFlight: inFlight,
-    isStopped: () => false,
+    stopOf: () => null,
     report,
   });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });

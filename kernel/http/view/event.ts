@@ -23,7 +23,7 @@ type StateOf = (run: RunId) => Api.TriggerOutcome['runState'];
 
 /** A run that was started is only just beginning; what is asked about is the one that stood in its way. */
 const triggerView = (
-  { playbook, trigger, outcome, reason, until, run, why }: TriggerOutcome,
+  { playbook, trigger, outcome, reason, until, stop, run, why }: TriggerOutcome,
   stateOf: StateOf,
 ): Api.TriggerOutcome => ({
   playbook,
@@ -31,6 +31,7 @@ const triggerView = (
   outcome,
   reason: reason ?? null,
   until: until === undefined ? null : iso(until),
+  stop: stop ?? null,
   run,
   runState: (outcome === 'absorbed' || outcome === 'suppressed') && run !== null ? stateOf(run) : null,
   why: [...why],

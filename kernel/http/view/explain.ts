@@ -27,10 +27,11 @@ export const explainedView = ({
   return {
     playbook,
     digest,
-    triggers: triggers.map(({ lacks, rule, reason = null, until, ...rest }) => ({
+    triggers: triggers.map(({ lacks, rule, reason = null, until, stop = null, ...rest }) => ({
       ...rest,
       reason,
       until: until === undefined ? null : iso(until),
+      stop,
       lacks: [...lacks],
       rule: rule && readingView(rule, excerpt),
     })),
