@@ -197,7 +197,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'an event starts a run while the org is stopped',
     file: 'kernel/flow/admission.ts',
     replace: 'if (stop) return',
-    by: 'if (before.stopped)',
+    by: 'if (before.stopped) return',
     breaks: ['stop'],
   },
   {
