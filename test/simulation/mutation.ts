@@ -245,14 +245,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a cooldown keeps nothing back',
     file: 'kernel/flow/admission.ts',
-    replace: 'if (cooling) return held(',
-    by: 'if (cooling && !now) return held(',
+    replace: 'if (cool?.run) return held(',
+    by: 'if (cool?.run && !now) return held(',
     breaks: ['pace'],
   },
   {
     name: 'a trigger may be as fast as it likes',
     file: 'kernel/flow/admission.ts',
-    replace: 'if (tooFast) return held(tooFast, null);',
+    replace: 'if (tooFast) return held(tooFast.reason, null, tooFast.until);',
     by: '',
     breaks: ['pace'],
   },
