@@ -8,6 +8,7 @@ import type { ModuleStore } from '../port/module-store.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
+import type { RunAgain } from './again.ts';
 import type { BreakerChange } from './breakers.ts';
 import type { EgressRefused } from './broker.ts';
 import type { Connectors } from './connectors.ts';
@@ -63,6 +64,7 @@ export type Kernel = {
   readonly explain: Explain;
   readonly replay: ReplayEvents;
   readonly control: Control;
+  readonly runAgain: RunAgain;
   readonly incidents: Incidents;
   readonly lifecycle: Pick<Feed, 'read' | 'last' | 'wait'> & { readonly webhooks: Outbox['state'] };
   readonly query: Query;

@@ -40,6 +40,9 @@ export const KEYS = {
   forgetUntil: (org: OrgId, now: UnixMs) => `${org}/forget/${padded(now + 1)}`,
   trigger: (org: OrgId, playbook: string, trigger: string) => `${org}/trigger/${playbook}/${trigger}`,
   pending: (org: OrgId, playbook: string, run: RunId) => `${org}/pending/${playbook}/${run}`,
+  /** The last run that somebody asked for, of those that an event has started by a trigger. */
+  again: (org: OrgId, event: EventId, playbook: string, trigger: string) =>
+    `${org}/again/${event}/${playbook}/${trigger}`,
   absorbed: (org: OrgId, run: RunId) => `${org}/absorbed/${run}`,
   run: (org: OrgId, run: RunId) => `${org}/run/${run}`,
   turn: (org: OrgId, run: RunId, version: number) => `${org}/turn/${run}/${padded(version, 6)}`,

@@ -1,6 +1,7 @@
 import type { OrgId } from '../base/id.ts';
 import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
+import { openRunAgain } from './again.ts';
 import { openArrivals } from './arrivals.ts';
 import { openBreakers } from './breakers.ts';
 import { createBroker } from './broker.ts';
@@ -151,6 +152,7 @@ export function openKernel(ports: Ports): Kernel {
     explain: openExplain({ store, query, registry, pending, arrivals, stopOf, clock }),
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
+    runAgain: openRunAgain({ ledger, driver, registry, pending, entropy, runsInFlight: inFlight.count, isStopped }),
     incidents: openIncidents({ ledger, clock }),
     lifecycle: { ...feed, webhooks: outbox.state },
     query,

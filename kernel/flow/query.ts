@@ -7,6 +7,7 @@ import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
 import { type Trail, trailOf } from '../run/trail.ts';
+import type { AgainRow } from './again.ts';
 import { eventAtPlace, KEYS, keyOfPlace, placeOfKey, within } from './keys.ts';
 import { areListed } from './list-build.ts';
 import { idsIn, type Lists } from './list-read.ts';
@@ -135,6 +136,11 @@ export function openQuery(store: Store) {
     },
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),
+    /** The last run that somebody asked for, of those that its event has started by its trigger; null: not after it. */
+    ranAgainAs({ org, id, event, playbook, trigger, parent }: Run): RunId | null {
+      const last = parent ? undefined : read<AgainRow>(KEYS.again(org, event, playbook.name, trigger));
+      return last && last.run !== id ? last.run : null;
+    },
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     /** As they came, newest first; a page of large events is a short one. `after` is the place of the last row of the page before. */
     events(org: OrgId, { outcome, since, until }: EventQuery, limit: number, after?: string): Page<StoredEvent> {

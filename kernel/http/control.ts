@@ -1,6 +1,7 @@
-import type { ProblemKind } from '../../sdk/contract/problem.ts';
+import { PROBLEMS, type ProblemKind } from '../../sdk/contract/problem.ts';
 import type { VoteRefusal } from '../approval/approval.ts';
 import type { Result } from '../base/result.ts';
+import type { AgainFault } from '../flow/again.ts';
 import type { ControlFault } from '../flow/control.ts';
 import type { Run } from '../run/state.ts';
 import { problem } from './answer.ts';
@@ -35,4 +36,25 @@ function problemOf(fault: ControlFault): ProblemKind {
   }
 }
 
+const AGAIN: Readonly<Record<AgainFault, ProblemKind>> = {
+  not_found: 'not-found',
+  sub_run: 'sub-run',
+  not_ended: 'run-not-ended',
+  event_gone: 'event-not-kept',
+  no_trigger: 'trigger-not-active',
+  stopped: 'start-stopped',
+  too_many_runs: 'too-many-runs',
+  playbook_busy: 'playbook-busy',
+  impossible: 'start-impossible',
+};
+
+/** Prints what became of a run that somebody asked for. */
+export function againAnswer(done: Result<Run, AgainFault>, show: (run: Run) => Response): Response {
+  if (done.ok) return show(done.value);
+  const kind = AGAIN[done.error];
+  // What is full has a place again when a run ends.
+  return problem(kind, PROBLEMS[kind].status === 429 ? { headers: { 'retry-after': '5' } } : {});
+}
+
+export const AGAIN_PROBLEMS = Object.values(AGAIN);
 export const VOTE_PROBLEMS = Object.values(VOTES);

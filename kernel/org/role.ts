@@ -8,6 +8,7 @@ export type Role = (typeof ROLES)[number];
 export const PERMISSIONS = [
   'event.publish',
   'run.read',
+  'run.again',
   'run.cancel',
   'run.settle',
   'run.close',
@@ -42,6 +43,7 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   operator: [
     ...READS,
     'event.publish',
+    'run.again',
     'run.cancel',
     'run.settle',
     'run.close',
@@ -52,6 +54,7 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   auditor: [...READS, 'audit.read'],
   admin: [
     ...READS,
+    'run.again',
     'run.cancel',
     'run.settle',
     'run.close',

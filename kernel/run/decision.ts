@@ -7,7 +7,7 @@ import type { UnixMs } from '../base/time.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { ActionType } from '../playbook/step.ts';
 import type { RunEvent } from './event.ts';
-import type { Parent, Run, StepError } from './state.ts';
+import type { Again, Parent, Run, StepError } from './state.ts';
 
 /** Everything that can happen to a run. */
 export type Input =
@@ -36,6 +36,8 @@ export type Input =
       readonly kernel?: string;
       /** The incident that the run belongs to, if any. */
       readonly incident?: string;
+      /** Of a run that somebody asked for: the requester. */
+      readonly again?: Again;
     }
   /** A queued run's turn has come. */
   | { readonly kind: 'release' }

@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
 import type { Tier } from '../playbook/step.ts';
-import type { Open, Parent, StepError, Terminal, TryOp } from './state.ts';
+import type { Again, Open, Parent, StepError, Terminal, TryOp } from './state.ts';
 
 /**
  * The stored facts of a run. Append-only, and every one has exactly one audit record (R5). Changing a member is a
@@ -36,6 +36,8 @@ export type RunEvent =
       readonly queued?: true;
       /** Version of the kernel. Not in records from before it was kept. */
       readonly kernel?: string;
+      /** Of a run that somebody asked for: the requester. */
+      readonly again?: Again;
     }
   | { readonly kind: 'run-released' }
   /** The step was reached, its parameters are bound, and its plan has been asked for. */

@@ -28,6 +28,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       event: event.event,
       requester: event.requester,
       ...(event.senders && { senders: event.senders }),
+      ...(event.again && { again: event.again }),
       parent: event.parent ?? null,
       trace: event.trace,
       inputs: event.inputs,

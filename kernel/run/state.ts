@@ -28,8 +28,10 @@ export type Run = {
   readonly trigger: string;
   readonly event: EventId;
   readonly requester: PrincipalId;
-  /** Who else sent what the run took in, by events that it or a run of its waited for. Absent: nobody. */
+  /** Who else sent what the run took in, by events that it or a run of its waited for, or in the run that it is again. Absent: nobody. */
   readonly senders?: readonly PrincipalId[];
+  /** The ended run that its requester has run again. */
+  readonly again?: Again;
   /** The step that started it, for a run that is a step of another. */
   readonly parent: Parent | null;
   /** W3C trace id, 32 hex digits. */
@@ -56,6 +58,8 @@ export type Run = {
 };
 
 export type Parent = { readonly run: RunId; readonly step: StepRunId; readonly depth: number };
+/** A run that has ended, and why a person has it run again. */
+export type Again = { readonly run: RunId; readonly reason: string };
 export type Ending = { readonly state: Terminal; readonly reason: string };
 
 /** One execution of one step. `parameters` are bound once, at the first attempt, and never change after. */

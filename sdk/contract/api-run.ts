@@ -68,7 +68,10 @@ const summary = {
   ),
   trigger: says(Name, 'The trigger of the playbook that started it.'),
   event: says(EventId, 'The event that started it.'),
-  requester: says(Principal, 'Who sent the event; may not vote on what the run asks for.'),
+  requester: says(
+    Principal,
+    'Who sent the event, or asked for it to run again; may not vote on what the run asks for.',
+  ),
   startedAt: says(Instant, 'When it was made. One that is `pending` waits for its turn and has not begun.'),
   endedAt: says(v.nullable(Instant), 'Null while it is under way.'),
   reason: says(v.nullable(v.string()), 'Why it ended.'),
@@ -209,6 +212,14 @@ export const Run = v.object({
     v.nullable(v.object({ run: RunId, step: StepRunName })),
     'The run and the step that started it; null for a run that an event started.',
   ),
+  again: says(
+    v.nullable(v.object({ run: RunId, by: Principal, reason: v.string() })),
+    'The ended run that this one runs again, who asked for that, and why; null: an event or a run started it.',
+  ),
+  ranAgainAs: says(
+    v.nullable(RunId),
+    'The last run that somebody asked for in the place of this one; null: nobody did.',
+  ),
   trace: says(v.string(), 'W3C trace id.'),
   inputs: Fields,
   deadlineAt: says(Instant, 'The run ends here at the latest.'),
@@ -310,7 +321,7 @@ export const Approval = v.object({
   verdict: Verdict,
   excluded: says(
     v.array(Principal),
-    'Who may not vote any more, or never might: the requester, and whoever has voted.',
+    'Who may not vote any more, or never might: the requester, who sent what the run took in, and whoever has voted.',
   ),
   incident: v.object({ event: EventId, title: v.nullable(v.string()), message: v.nullable(v.string()) }),
 });
@@ -322,6 +333,7 @@ export const VoteForm = v.strictObject({
   /** The subject of the approval as it was shown. */
   subject: Digest,
 });
+export const AgainForm = v.strictObject({ reason: Sentence });
 export const CancelForm = v.strictObject({ reason: Sentence });
 export const CloseForm = v.strictObject({ note: Sentence });
 export const SettleForm = v.strictObject({

@@ -4,6 +4,7 @@ import { ExplainedPlaybook, Replay, RuleReading } from './api-explain.ts';
 import { Graph, GraphEdge, GraphNode } from './api-graph.ts';
 import { Incident, IncidentSummary, NoteForm, TimelineEntry } from './api-incident.ts';
 import {
+  AgainForm,
   Approval,
   ApprovalSummary,
   Attempt,
@@ -275,6 +276,7 @@ export const TokenForm = v.strictObject({
 /** The named schemas of the OpenAPI document. */
 export const API_SCHEMAS = {
   ActivateForm,
+  AgainForm,
   Approval,
   ApprovalSummary,
   Attempt,

@@ -61,6 +61,11 @@ export const AUDIT_KINDS = {
     [],
     'An event, a step or a person told of an incident (`ref`); `outcome` is the state asked for.',
   ),
+  'run.again': kind(
+    ['run', 'ref', 'outcome'],
+    'A person asked for an ended run (`ref`) to run again: `run` was `started` for that, which is the next record and ' +
+      'holds the reason, or was `under_way` already.',
+  ),
   'run.cancel': kind(['run'], 'An operator asked for the run to stop.'),
   'run.undoing': kind(
     ['run', 'outcome'],

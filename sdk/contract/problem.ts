@@ -57,6 +57,28 @@ export const PROBLEMS = {
     'Only a step that is indeterminate, or that waits for a person, is settled by one.',
   ),
   'nothing-to-close': kind(409, 'The run needs no review', 'Only a run with the closure needs_review is closed.'),
+  'run-not-ended': kind(409, 'The run has not ended', 'Only a run that has ended runs again.'),
+  'sub-run': kind(409, 'The run is a step of another run', 'Have its parent run again.'),
+  'event-not-kept': kind(
+    409,
+    'The event that started the run is not kept any more',
+    'Send the event with another id; nothing was changed.',
+  ),
+  'trigger-not-active': kind(
+    409,
+    'No active version of the playbook has the trigger of the run',
+    'Activate a version that has it, or send the event with another id.',
+  ),
+  'start-stopped': kind(
+    409,
+    'What would start the run is stopped',
+    'Release the stop switch, or resume the trigger, then ask again.',
+  ),
+  'start-impossible': kind(
+    409,
+    'The run cannot start by the versions that are active now',
+    'Its inputs may be too large; look at the playbook. Nothing was changed.',
+  ),
   'subject-changed': kind(
     409,
     'The approval is about something else than you were shown',
@@ -97,7 +119,12 @@ export const PROBLEMS = {
   'too-many-runs': kind(
     429,
     'The org has as many runs under way as it may have',
-    'Send the event again later: it was not taken.',
+    'Send it again later: nothing was taken.',
+  ),
+  'playbook-busy': kind(
+    429,
+    'As many runs of the playbook are under way as may be at once',
+    'Ask again when one of them has ended: nothing was started.',
   ),
   'too-many-waits': kind(
     429,

@@ -59,6 +59,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
   operator: [
     ...READS,
     'publishEvents',
+    'runAgain',
     'cancelRun',
     'settleStep',
     'closeRun',
@@ -70,6 +71,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
   auditor: [...READS, 'exportAudit', 'readAuditHead'],
   admin: [
     ...READS,
+    'runAgain',
     'cancelRun',
     'settleStep',
     'closeRun',

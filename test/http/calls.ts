@@ -54,6 +54,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   { operation: 'readRun', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}` },
   { operation: 'readRunGraph', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}/graph` },
   { operation: 'cancelRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/cancel`, body: { reason: 'probe' } },
+  { operation: 'runAgain', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/again`, body: { reason: 'probe' } },
   {
     operation: 'settleStep',
     method: 'POST',

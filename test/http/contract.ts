@@ -20,6 +20,7 @@ export const operationsOf = (document: AnyJson): readonly Operation[] =>
 const GIVES: Readonly<Record<string, string>> = {
   listRuns: 'run-summary',
   readRun: 'run',
+  runAgain: 'run',
   cancelRun: 'run',
   settleStep: 'run',
   readApproval: 'approval',

@@ -313,6 +313,15 @@ test('a run is cancelled now; what was under way and changes nothing has failed,
   expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'closed' }]);
 });
 
+test('a run that has ended runs again, when a person asks for it', async () => {
+  const id = started(await house.publish('look.seen'));
+  await runOf(id);
+  const { data } = await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${id}/again`, {
+    body: { reason: 'the look was too early' },
+  });
+  expect((await runOf(data.run)).data).toMatchObject({ state: 'completed', again: { run: id, by: 'operator@acme' } });
+});
+
 test('what has not ended is listed with whom or what it waits for, until it ends', async () => {
   const open = async (query = '') =>
     (await house.ask('auditor@acme', 'GET', `/v1/orgs/acme/open-work${query}`)).data as OpenRun[];

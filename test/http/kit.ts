@@ -181,13 +181,15 @@ export type House = Awaited<ReturnType<typeof openHouse>>;
 /** Two orgs, `acme` and `globex`, each with one holder of every role, named `<role>@<org>`. */
 export async function openHouse(
   options: {
+    /** Of a house that was closed. */
+    readonly store?: Store;
     readonly fault?: (write: number) => WriteFault;
     readonly app?: AppOptions;
     readonly limits?: Partial<ConnectionLimits>;
     readonly alter?: (kernel: Kernel) => Kernel;
   } = {},
 ) {
-  const store: Store = openMemoryStore(options.fault ? { fault: options.fault } : {});
+  const store: Store = options.store ?? openMemoryStore(options.fault ? { fault: options.fault } : {});
   const cells = openFakeCells();
   const secrets = openFakeSecrets();
   const kernel = openKernel({

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
 import {
+  AgainForm,
   CancelForm,
   CLOSURES,
   CloseForm,
@@ -16,7 +17,7 @@ import type { Run as RunValue } from '../../run/state.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
-import { controlAnswer } from '../control.ts';
+import { AGAIN_PROBLEMS, againAnswer, controlAnswer } from '../control.ts';
 import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
 import { Bound, instantOf, listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
@@ -63,7 +64,7 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
     const graph = kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest);
     const trail = kernel.query.trail(run.org, run.id);
     const absorbed = kernel.query.absorbed(run.org, run.id);
-    return data(runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed));
+    return data(runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed, kernel.query.ranAgainAs(run)));
   };
   const read = (org: OrgId, name: string | undefined, asked: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
@@ -134,6 +135,25 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
         const { name, digest } = run.playbook;
         const diagram = diagramOf(`${name} · ${run.id}`, graph, { run, trail: kernel.query.trail(by.org, run.id) });
         return graphAnswer({ name, digest, run }, diagram, query.format, context.req.header('accept'));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/runs/{run}/again',
+      operation: 'runAgain',
+      summary: 'Start a new run of the event of a run that has ended. What was carried out is done again',
+      access: 'run.again',
+      body: form(AgainForm),
+      problems: AGAIN_PROBLEMS.filter((kind) => kind !== 'not-found'),
+      answer: {
+        status: 200,
+        description: 'The new run; of a request that is repeated, the one that is under way.',
+        schema: envelope(Run),
+      },
+      async handle({ by, context, body }) {
+        const id = toRunId(context.req.param('run') ?? '');
+        if (!id) return problem('not-found');
+        return againAnswer(await kernel.runAgain(by, id, body.reason), show);
       },
     }),
     route({

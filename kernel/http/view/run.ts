@@ -1,5 +1,5 @@
 import type * as Api from '../../../sdk/contract/api-run.ts';
-import { partsOfStepRun } from '../../base/id.ts';
+import { partsOfStepRun, type RunId } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
@@ -32,6 +32,7 @@ export function runView(
   trail: Trail,
   verdictOf: VerdictOf,
   absorbed?: Absorbed,
+  ranAgainAs: RunId | null = null,
 ): Api.Run {
   const show = (id: string, step: Step | undefined, state: StepRun | undefined) =>
     stepView(id, step, state, trail, verdictOf(id));
@@ -49,6 +50,8 @@ export function runView(
     ...summaryView(summaryOf(run)),
     pins: { playbook: run.playbook.digest, policy, plugins, playbooks, kernel: trail.kernel },
     parent: run.parent && { run: run.parent.run, step: run.parent.step },
+    again: run.again ? { ...run.again, by: run.requester } : null,
+    ranAgainAs,
     trace: run.trace,
     inputs: run.inputs,
     deadlineAt: iso(run.deadlineAt),
