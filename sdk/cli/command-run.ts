@@ -19,7 +19,7 @@ const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_rev
 
 /** `interlock run`: what came of an event, and what a person may do about it. */
 export function addRun(program: Command): void {
-  const run = program.command('run').description('see runs, stop them, settle what nobody knows');
+  const run = program.command('run').description('see runs, stop them, have them run again, settle what nobody knows');
   withExamples(run, ['interlock run list --state waiting', 'interlock run show run_0123... --wait 5m']);
 
   withExamples(
@@ -62,6 +62,18 @@ export function addRun(program: Command): void {
     ),
     ['interlock run graph run_0123...', 'interlock run graph run_0123... --format svg > run.svg'],
   ).action((id: string, _options, command: Command) => act(graph(id, command.optsWithGlobals())));
+
+  withExamples(
+    run
+      .command('again')
+      .description('start a new run of the event of a run that has ended, with the versions that are active now')
+      .argument('<id>', 'of the run that has ended: run_ and 32 hex digits')
+      .requiredOption('--reason <text>', 'why; it goes into the history of the new run'),
+    ['interlock run again run_0123... --reason "the firewall answers again, see case 4711"'],
+    'What the run has carried out is done again: look at it first with `interlock run show`.\n' +
+      'Whoever asks has no vote in the new run, nor has whoever caused the old one. While the new run is under\n' +
+      'way, asking again shows it and starts nothing.',
+  ).action((id: string, _options, command: Command) => act(runAgain(id, command.optsWithGlobals())));
 
   withExamples(
     run
@@ -187,6 +199,17 @@ async function graph(id: string, options: Drawing): Promise<Ending> {
   });
 }
 
+async function runAgain(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {
+  const session = await openRunSession(id, options);
+  if (!session.ok) return session;
+  note(`what ${id} has carried out is done again: each step of the new run has an idempotency key of its own`);
+  const answer = await session.value.client.runAgain(id, { reason: options.reason });
+  if (!answer.ok) return complain(answer.error, session.value, 'run');
+  sayChanged(answer.value, options);
+  note(`follow it with: interlock run show ${answer.value.run} --wait 10m`);
+  return fine;
+}
+
 async function cancelRun(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
@@ -240,6 +263,11 @@ function sayRun(run: Run, stop?: string): void {
       ['playbook', `${run.playbook}  ${run.digest}`],
       ['trigger', `${run.trigger}, event ${run.event}`],
       ['requester', clean(run.requester)],
+      [
+        'again',
+        run.again ? `${run.again.run}, asked for by ${clean(run.again.by)}: ${clean(run.again.reason)}` : undefined,
+      ],
+      ['ran again', run.ranAgainAs === null ? undefined : `as ${run.ranAgainAs}`],
       ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
       isQueued(run) ? ['queued', `since ${when(run.startedAt)}; it has not begun`] : ['started', when(run.startedAt)],
       run.endedAt === null

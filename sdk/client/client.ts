@@ -36,6 +36,7 @@ import {
   TimelineEntry as TimelineEntrySchema,
 } from '../contract/api-incident.ts';
 import {
+  type AgainForm,
   Approval as ApprovalSchema,
   ApprovalSummary as ApprovalSummarySchema,
   type CancelForm,
@@ -216,6 +217,7 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     runGraphAs: (id: string, format: DrawnFormat) =>
       askText(target, { method: 'GET', path: within('runs', id, 'graph'), query: { format } }, GRAPH_MEDIA[format]),
     openWork: (filter: OpenWorkFilter, paging: Paging = {}) => list('open-work', OpenRunSchema, filter, paging),
+    runAgain: (id: string, form: v.InferInput<typeof AgainForm>) => post(within('runs', id, 'again'), form, RunSchema),
     cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
       post(within('runs', id, 'cancel'), form, RunSchema),
     closeRun: (id: string, form: v.InferInput<typeof CloseForm>) => post(within('runs', id, 'close'), form, RunSchema),

@@ -49,6 +49,13 @@ describe('each function asks its route and gives what was said', () => {
     ['run', (c) => c.run(RUN_ID), `GET ${ORG}/runs/${RUN_ID}`, samples.waitingRun, ''],
     ['run, waiting', (c) => c.run(RUN_ID, 2_000), `GET ${ORG}/runs/${RUN_ID}`, samples.waitingRun, '', '?wait=2000ms'],
     [
+      'runAgain',
+      (c) => c.runAgain(RUN_ID, { reason: 'x' }),
+      `POST ${ORG}/runs/${RUN_ID}/again`,
+      samples.againRun,
+      { reason: 'x' },
+    ],
+    [
       'cancelRun',
       (c) => c.cancelRun(RUN_ID, { reason: 'x' }),
       `POST ${ORG}/runs/${RUN_ID}/cancel`,

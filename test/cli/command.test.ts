@@ -252,6 +252,26 @@ const rows: Readonly<Record<string, Row>> = {
     says: ['failed in part\n'],
     json: samples.failedRun,
   },
+  'run again': {
+    args: ['run', 'again', RUN_ID, '--reason', 'the firewall answers again'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/again`]: data(samples.againRun) },
+    sent: { reason: 'the firewall answers again' },
+    says: [`run ${samples.AGAIN_ID} is waiting\n`],
+    json: samples.againRun,
+  },
+  'run show, of one that runs again': {
+    args: ['run', 'show', samples.AGAIN_ID],
+    answers: { [`GET ${ORG}/runs/${samples.AGAIN_ID}`]: data(samples.againRun) },
+    says: [`again      ${RUN_ID}, asked for by ann: the firewall answers again\n`],
+    json: samples.againRun,
+  },
+  'run show, of one that was asked for again': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.failedRun, ranAgainAs: samples.AGAIN_ID }) },
+    code: 0,
+    says: [`ran again  as ${samples.AGAIN_ID}\n`],
+    json: { ...samples.failedRun, ranAgainAs: samples.AGAIN_ID },
+  },
   'run cancel': {
     args: ['run', 'cancel', RUN_ID, '--reason', 'false positive'],
     answers: { [`POST ${ORG}/runs/${RUN_ID}/cancel`]: data(samples.failedRun) },

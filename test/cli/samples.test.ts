@@ -20,6 +20,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['an approval', apiRun.Approval, samples.approval],
   ['a decided approval', apiRun.Approval, samples.voted('reject')],
   ['a waiting run', apiRun.Run, samples.waitingRun],
+  ['a run that runs again', apiRun.Run, samples.againRun],
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
   ['a graph', Graph, samples.graph],

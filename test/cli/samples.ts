@@ -28,6 +28,7 @@ import type {
 
 /** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
 export const RUN_ID = `run_${'a1'.repeat(16)}`;
+export const AGAIN_ID = `run_${'a2'.repeat(16)}`;
 export const APPROVAL_ID = `apr_${'b2'.repeat(16)}`;
 export const EVENT_ID = `evt_${'c3'.repeat(16)}`;
 export const DIGEST = `sha256:${'d4'.repeat(32)}`;
@@ -157,6 +158,8 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   parent: null,
   undoing: null,
   output: null,
+  again: null,
+  ranAgainAs: null,
   cancel: null,
   closed: null,
   trace: '4bf92f3577b34da6a3ce929d0e0e4736',
@@ -174,6 +177,13 @@ export const waitingRun: Run = runOf(summary, [
   { ...step, step: 'ban', state: 'held', attempts: [], approval: APPROVAL_ID },
   { ...step, step: 'ticket', type: 'open_ticket', uses: 'tracker/create', state: 'pending', attempts: [] },
 ]);
+
+export const againRun: Run = {
+  ...waitingRun,
+  run: AGAIN_ID,
+  requester: 'ann',
+  again: { run: RUN_ID, by: 'ann', reason: 'the firewall answers again' },
+};
 
 const WAIT_UNTIL = '2026-11-23T15:00:00.000Z';
 /** Steps that wait, and one that has. */
