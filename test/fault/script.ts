@@ -25,6 +25,7 @@ export type Told = {
   vote?: ApprovalId;
   settled?: RunId;
   cancelled?: RunId;
+  again?: RunId;
   put?: Digest;
   active?: Digest;
   token?: { readonly token: string; readonly tokenId: string };
@@ -42,6 +43,8 @@ export type Script = {
   readonly isOpen?: true;
   /** @throws when the kernel fails on the way. */
   readonly play: (standIn: StandIn, told: Told, target: Target) => Promise<Run | undefined>;
+  /** How many runs there are at the end; absent: one, where there is any. */
+  readonly runs?: number;
   /** How it may end, and how many effects there may be. */
   readonly ends: readonly string[];
   readonly effects: readonly number[];
@@ -58,11 +61,18 @@ async function untilEnd(
   stepMs: number,
   meanwhile: (run: Run) => Promise<void> = async () => undefined,
 ): Promise<Run> {
-  const { kernel, clock, run } = standIn;
-  const receipt = await kernel.ingest(SENDER, EVENT);
+  const receipt = await standIn.kernel.ingest(SENDER, EVENT);
   if (!receipt.ok) throw new Error(receipt.error.kind);
   told.event = receipt.value.event;
-  const id = receipt.value.triggers[0]?.run as RunId;
+  return untilEndOf(receipt.value.triggers[0]?.run as RunId, standIn, stepMs, meanwhile);
+}
+
+async function untilEndOf(
+  id: RunId,
+  { kernel, clock, run }: StandIn,
+  stepMs: number,
+  meanwhile: (run: Run) => Promise<void>,
+): Promise<Run> {
   for (let round = 0; round < 3_000; round++) {
     if (!kernel.healthy()) throw await kernel.failure;
     const now = run(id);
@@ -101,6 +111,17 @@ const cancels =
     const cancelled = await kernel.control.cancel(OPERATOR, run.id, 'a mistake');
     if (cancelled.ok) told.cancelled = run.id;
   };
+
+/** A run that was cancelled by mistake runs again, and somebody agrees to what it wants to do. */
+async function asksAgain(standIn: StandIn, told: Told): Promise<Run> {
+  const cancelled = await untilEnd(standIn, told, 50, cancels(standIn, told));
+  if (told.again === undefined) {
+    const again = await standIn.kernel.runAgain(OPERATOR, cancelled.id, 'it was no mistake');
+    if (!again.ok) throw new Error(again.error);
+    told.again = again.value.id;
+  }
+  return untilEndOf(told.again, standIn, 50, votes(standIn, told));
+}
 
 /** Every other request meets an overloaded target, so that every call is tried again. */
 const overloaded = (): Target => {
@@ -179,6 +200,15 @@ export const SCRIPTS: readonly Script[] = [
     effects: [0],
   },
   {
+    name: 'a run that is cancelled, and that somebody has run again',
+    playbook: PLAYBOOK,
+    target: openTarget,
+    play: asksAgain,
+    runs: 2,
+    ends: ['completed'],
+    effects: [1],
+  },
+  {
     name: 'an approval that nobody gives, which expires',
     playbook: PLAYBOOK,
     target: openTarget,
@@ -206,6 +236,7 @@ export async function expectKept({ kernel, secrets }: StandIn, told: Told): Prom
   if (told.vote) expect(query.approval(ORG, told.vote)?.votes, 'the vote').toMatchObject([{ by: 'approver' }]);
   if (told.settled) expect(query.run(ORG, told.settled)?.steps['post' as StepRunId]?.state).not.toBe('indeterminate');
   if (told.cancelled) expect(query.run(ORG, told.cancelled)?.state).toBe('cancelled');
+  if (told.again) expect(query.run(ORG, told.again)?.again, 'the run that was asked for').toBeDefined();
   const governed = query.playbook(ORG, 'governed');
   if (told.put) expect(governed?.versions.map(({ digest }) => digest)).toContain(told.put);
   if (told.active) expect(governed?.active, 'the active version').toBe(told.active);

@@ -54,6 +54,20 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['R2'],
   },
   {
+    name: 'whoever caused a run votes when it runs again',
+    file: 'kernel/flow/again.ts',
+    replace: '...(senders.length > 0 && { senders }), ',
+    by: '',
+    breaks: ['R2'],
+  },
+  {
+    name: 'a run that was asked for is forgotten',
+    file: 'kernel/flow/again.ts',
+    replace: ', { key: keyOf(old), value: JSON.stringify(row) }',
+    by: '',
+    breaks: ['R4'],
+  },
+  {
     name: 'one person votes twice',
     file: 'kernel/approval/approval.ts',
     replace: "if (approval.votes.some((vote) => vote.by === ballot.by)) return 'already-voted';",

@@ -33,7 +33,8 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
     // A clock that was set forward has made old what is not; what it may repeat then is not asked here.
     if (set !== clock.sets()) started.clear();
     set = clock.sets();
-    if (run.trigger === 'seen') onSeen(run, made, isPending);
+    // What holds back events does not hold back a person.
+    if (run.trigger === 'seen' && !run.again) onSeen(run, made, isPending);
     if (isPending) pending.set(run.id, { after: undefined, at: time.elapsed(), ...pending.get(run.id) });
     else begin(run, made);
   };

@@ -1,3 +1,4 @@
+import { openAgain } from './again.ts';
 import { openCrossingRules } from './crossings.ts';
 import { checkEnd } from './end.ts';
 import { openLives } from './lives.ts';
@@ -35,6 +36,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   const lives = openLives(world, present);
   const senders = openSenders(world);
   openPeople(world);
+  openAgain(world);
   openPaceRules(world);
   openRules(world);
   openWaitRules(world);

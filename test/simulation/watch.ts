@@ -149,7 +149,8 @@ export function openWatch(deps: {
     }
     if (active.get(`${run.org} ${run.playbook.name}`) !== run.playbook.digest)
       fail('R9', `${trace.name(run.id)} is started by a version that is not active any more`);
-    if (run.trigger !== 'seen') return;
+    // A person asks for it, whatever the window says.
+    if (run.trigger !== 'seen' || run.again) return;
     const window = windowOf(run.playbook.name);
     if (window === null) return;
     const key = `${run.org} ${run.playbook.name} ${run.trigger} ${run.inputs.finding}`;
