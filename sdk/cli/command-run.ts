@@ -1,19 +1,19 @@
 import { type Command, Option } from 'commander';
-import type { Run, RunFilter, RunSummary } from '../client/client.ts';
+import type { RunFilter, RunSummary } from '../client/client.ts';
 import { RUN_STATES } from '../contract/api-run.ts';
 import { act, withExamples } from './act.ts';
 import { addRunOpen } from './command-run-open.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
-import { endOf, exitOfRuns, extentOf, followRun, noteStillGoing, waitMsOf } from './follow.ts';
+import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
 import { isApprovalOrRunId } from './form.ts';
 import { type Drawing, draw, withFormat } from './graph.ts';
 import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
-import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
+import { note, say, sayJson, table } from './print.ts';
+import { runRow, sayChanged, sayRun } from './run-text.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 import { noteStop, stopText } from './stopped.ts';
-import { askedBy, keyText, verdictText } from './why.ts';
 
 const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
 
@@ -146,33 +146,6 @@ async function listRuns(options: ListOptions): Promise<Ending> {
   return fine;
 }
 
-const runRow = (row: RunSummary): string[] => [
-  row.run,
-  state(row.state),
-  row.playbook,
-  isQueued(row) ? '-' : when(row.startedAt),
-  row.endedAt === null ? '-' : when(row.endedAt),
-  remarks(row),
-];
-
-const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
-  `${events} more ${events === 1 ? 'event' : 'events'}, the last ${clean(last, 64)} at ${when(at)}`;
-
-/** It was made and has not begun. */
-const isQueued = ({ state }: RunSummary): boolean => state === 'pending';
-
-const remarks = (row: RunSummary): string => {
-  const { closure, reason, state: end, startedAt } = row;
-  return [
-    isQueued(row) ? `queued since ${when(startedAt)}` : '',
-    extentOf(row),
-    closure === 'needs_review' ? 'needs review' : '',
-    reason === end ? '' : clean(reason ?? '', 120),
-  ]
-    .filter((part) => part !== '')
-    .join('; ');
-};
-
 async function showRun(id: string, options: Globals & { readonly wait?: string }): Promise<Ending> {
   const waitMs = options.wait === undefined ? undefined : waitMsOf(options.wait);
   if (waitMs?.ok === false) return waitMs;
@@ -247,118 +220,4 @@ async function closeRun(id: string, options: Globals & { readonly note: string }
 async function openRunSession(id: string, options: Globals): Promise<Result<Session>> {
   if (isApprovalOrRunId('run', id)) return openSession(options);
   return cannot('a run is named by run_ and 32 hex digits; `interlock run list` shows them.');
-}
-
-function sayChanged(run: Run, { json }: Globals): void {
-  if (json) sayJson(run);
-  else say(`run ${run.run} is ${state(run.state)}${run.reason === null ? '' : `: ${clean(run.reason)}`}`);
-}
-
-/** @param stop why nothing of it is sent at present. */
-function sayRun(run: Run, stop?: string): void {
-  say(`${paint('strong', run.run)}  ${endOf(run)}`);
-  say(
-    fields([
-      ['org', run.org],
-      ['playbook', `${run.playbook}  ${run.digest}`],
-      ['trigger', `${run.trigger}, event ${run.event}`],
-      ['requester', clean(run.requester)],
-      [
-        'again',
-        run.again ? `${run.again.run}, asked for by ${clean(run.again.by)}: ${clean(run.again.reason)}` : undefined,
-      ],
-      ['ran again', run.ranAgainAs === null ? undefined : `as ${run.ranAgainAs}`],
-      ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
-      isQueued(run) ? ['queued', `since ${when(run.startedAt)}; it has not begun`] : ['started', when(run.startedAt)],
-      run.endedAt === null
-        ? ['ends by', when(run.deadlineAt)]
-        : ['ended', `${when(run.endedAt)} by ${clean(run.endedBy ?? 'nobody known')}`],
-      ['stop', stop],
-      ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],
-      ['policy', run.pins.policy],
-      [
-        'plugins',
-        Object.entries(run.pins.plugins)
-          .map(([name, digest]) => `${clean(name, 63)} ${digest}`)
-          .join(', '),
-      ],
-      ['kernel', clean(run.pins.kernel ?? 'not recorded', 40)],
-      ['cancelled', run.cancel ? `by ${clean(run.cancel.by)}: ${clean(run.cancel.reason)}` : undefined],
-      ['review', run.closure === 'needs_review' ? 'needed' : undefined],
-      ['closed', run.closed ? `by ${clean(run.closed.by)}: ${clean(run.closed.note)}` : undefined],
-    ]),
-  );
-  say('');
-  say(
-    table(
-      ['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'],
-      run.steps.map((step) => stepRow(step, denialOf(step, run))),
-    ),
-  );
-  for (const line of run.steps.flatMap((step) => policyLine(step, run))) say(line);
-  for (const { step, state, waitsFor } of run.steps) {
-    if (waitsFor === 'person')
-      note(`${step} waits for a person to do it by hand. Then: interlock run settle ${run.run} --step ${step} ...`);
-    if (state !== 'indeterminate' || waitsFor === 'check') continue;
-    note(`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
-  }
-}
-
-/** Of a step that was refused, or had to be approved: which rule of which policy decided. */
-function policyLine({ step, type, verdict, approval: id }: Run['steps'][number], { approvals }: Run): string[] {
-  const asked = approvals.find(({ approval }) => approval === id);
-  const parts = [
-    verdict && (asked || verdict.kind === 'deny') ? `guardrail: ${verdictText(verdict)}` : '',
-    asked ? `approval asked by ${askedBy(asked, verdict, type === 'approval')}` : '',
-  ].filter((part) => part !== '');
-  return parts.length === 0 ? [] : [`  ${step}: ${parts.join('; ')}`];
-}
-
-/** That people said no, or nothing, to a step. Its error has the class of a policy, which is not who refused it. */
-function denialOf({ state: at, approval: asked }: Run['steps'][number], run: Run): string | undefined {
-  const approval = at === 'failed' ? run.approvals.find(({ approval }) => approval === asked) : undefined;
-  if (approval?.state === 'expired') return `not approved by ${when(approval.expiresAt)}, when its approval expired`;
-  if (approval?.state !== 'rejected') return undefined;
-  const no = approval.votes.find(({ decision }) => decision === 'reject');
-  return no ? `refused by ${clean(no.by)}: ${clean(no.rationale)}` : 'refused by a person';
-}
-
-function stepRow(
-  {
-    step,
-    state: at,
-    uses,
-    type,
-    attempts,
-    error,
-    reason,
-    approval,
-    retryAt,
-    note: said,
-    waitsFor,
-    until,
-    parameters,
-    event,
-  }: Run['steps'][number],
-  denial: string | undefined,
-): string[] {
-  const parts = [
-    denial ?? (error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`),
-    clean(reason ?? ''),
-    said === null ? '' : `settled: ${clean(said)}`,
-    at === 'held' && approval !== null ? `waits for ${approval}` : '',
-    retryAt === null ? '' : `next try at ${when(retryAt)}`,
-    until === null
-      ? ''
-      : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,
-    event === null ? '' : `woken by ${clean(event, 64)}`,
-  ];
-  return [
-    step,
-    state(at),
-    clean(uses ?? type ?? '-', 130),
-    attempts.length === 0 ? '-' : String(attempts.length),
-    attempts.length === 0 ? '-' : attempts.map(({ intentSeq, endSeq }) => `${intentSeq}-${endSeq ?? ''}`).join(', '),
-    parts.filter((part) => part !== '').join('; '),
-  ];
 }

@@ -197,6 +197,7 @@ describe('with the real ids of the other org', () => {
       cancelRun: { path: `/v1/orgs/{org}/runs/${cancelled.run}/cancel` },
       closeRun: { path: `/v1/orgs/{org}/runs/${doubtful.run}/close` },
       settleStep: { path: `/v1/orgs/{org}/runs/${unknown.run}/settle` },
+      runAgain: { path: `/v1/orgs/{org}/runs/${noted.run}/again` },
       vote: { body: { decision: 'approve', rationale: 'not mine', subject: voted.subject } },
       activatePlaybook: { body: { digest: kept.data.active } },
       readPlaybookGraph: { path: `/v1/orgs/{org}/playbooks/lost/versions/${kept.data.active}/graph` },
