@@ -15,6 +15,7 @@ import { openIngest } from './ingest.ts';
 import { openLedger } from './ledger.ts';
 import { openPending } from './pending.ts';
 import { openRegistry } from './registry.ts';
+import { openTakeIn } from './take-in.ts';
 
 const ORG = 'acme' as OrgId;
 const digestOf = (digit: string) => `sha256:${digit.repeat(64)}` as Digest;
@@ -69,19 +70,21 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
   const report = (defect: unknown) => void reported.push(defect);
   const pending = openPending({ store, ledger, driver, report });
   const runsInFlight = () => 0;
-  const { take } = openIngest({
+  const arrivals = openArrivals({ store, ledger, driver, registry, clock, report });
+  const takeIn = openTakeIn({
     store,
     ledger,
     driver,
     registry,
     pending,
-    arrivals: openArrivals({ store, ledger, driver, registry, clock, report }),
+    arrivals,
     clock,
     entropy,
     runsInFlight,
     stopOf: () => null,
     report,
   });
+  const { take } = openIngest({ ledger, registry, arrivals, takeIn, clock });
   return { ingest: take, reported, adopted };
 }
 

@@ -36,6 +36,7 @@ import { processScheduler } from './scheduler.ts';
 import { leasesOnRecord, openSecrets } from './secrets.ts';
 import { openSetUp } from './set-up.ts';
 import { openStops } from './stop.ts';
+import { openTakeIn } from './take-in.ts';
 import { takeUpRuns } from './take-up.ts';
 import { openTimers } from './timers.ts';
 import { openTokens } from './tokens.ts';
@@ -78,7 +79,7 @@ export function openKernel(ports: Ports): Kernel {
     isAwaited: arrivals.isAwaited,
     clock,
   });
-  const { take, fire } = openIngest({
+  const takeIn = openTakeIn({
     store,
     ledger,
     driver,
@@ -91,6 +92,7 @@ export function openKernel(ports: Ports): Kernel {
     stopOf,
     report,
   });
+  const { take, fire } = openIngest({ ledger, registry, arrivals, takeIn, clock });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
   const waiting = openWaiting({ query, driver, scheduler });
   const outbox = openOutbox({

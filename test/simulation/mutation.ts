@@ -20,7 +20,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an event is answered before it is on the disk',
-    file: 'kernel/flow/ingest.ts',
+    file: 'kernel/flow/take-in.ts',
     replace: 'return durable.then(() => {',
     by: 'return Promise.resolve().then(() => {',
     breaks: ['R5', 'R1'],

@@ -6,13 +6,14 @@ import { DEFAULT_EXECUTION } from '../../kernel/call/policy.ts';
 import { openArrivals } from '../../kernel/flow/arrivals.ts';
 import type { Driver, Prepared, Start } from '../../kernel/flow/drive.ts';
 import { openExport } from '../../kernel/flow/export.ts';
-import { openIngest, type Receipt } from '../../kernel/flow/ingest.ts';
+import { openIngest } from '../../kernel/flow/ingest.ts';
 import { KEYS, within } from '../../kernel/flow/keys.ts';
 import { openLedger } from '../../kernel/flow/ledger.ts';
 import { openPending } from '../../kernel/flow/pending.ts';
 import { openPlaybooks } from '../../kernel/flow/playbooks.ts';
 import { openRegistry } from '../../kernel/flow/registry.ts';
 import { openSchedule } from '../../kernel/flow/schedule.ts';
+import { openTakeIn, type Receipt } from '../../kernel/flow/take-in.ts';
 import { OCSF_FINDINGS } from '../../kernel/incident/finding.ts';
 import type { Store } from '../../kernel/port/store.ts';
 import type { Run } from '../../kernel/run/state.ts';
@@ -133,19 +134,21 @@ export async function openTriggerWorld(
   const pending = openPending({ store, ledger, driver, report });
   turned = pending.turned;
   const inFlight = () => [...runs.values()].filter(({ standing }) => standing !== 'ended').length;
-  const { take, fire } = openIngest({
+  const arrivals = openArrivals({ store, ledger, driver, registry, clock, report });
+  const takeIn = openTakeIn({
     store,
     ledger,
     driver,
     registry,
     pending,
-    arrivals: openArrivals({ store, ledger, driver, registry, clock, report }),
+    arrivals,
     clock,
     entropy,
     runsInFlight: inFlight,
     stopOf: () => null,
     report,
   });
+  const { take, fire } = openIngest({ ledger, registry, arrivals, takeIn, clock });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
   const playbooks = openPlaybooks({ ledger, registry, clock });
 

@@ -1,8 +1,8 @@
 import type * as Api from '../../../sdk/contract/api.ts';
 import type { OrgId, RunId } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
-import type { Receipt } from '../../flow/ingest.ts';
 import { countsOf, type StoredEvent, type TriggerOutcome } from '../../flow/stored-event.ts';
+import type { Receipt } from '../../flow/take-in.ts';
 
 /** Shows what became of an event, and the event itself as it was taken. */
 export const receiptView = (
