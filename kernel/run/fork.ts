@@ -65,14 +65,19 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
   const rounds = lane + 1;
   if (outcome === 'failed') {
     end();
-    return failWith({ class: 'upstream_error', message: `round ${rounds} failed` }, 'lanes-failed');
+    return failWith({ class: 'upstream_error', message: `round ${rounds} failed` }, 'round-failed');
   }
   const round = stepRunId(step.id, [...items, lane]);
   const answer = turn.facts.branches.get(round);
   if (answer === undefined) return { kind: 'branch', step: round, run: turn.run() };
   if (answer === 'fault') {
     end();
-    return failDefined(turn, step, fork, 'what it repeats until could not be judged on this run');
+    return failDefined(
+      turn,
+      step,
+      fork,
+      'until cannot be judged: a value that it asks for is not there, or is of another type',
+    );
   }
   if (answer === 0) {
     const value = collected(turn, fork, lane);

@@ -7,9 +7,11 @@ export function sayReceipt(receipt: Receipt): void {
   const { event, repeat, triggers } = receipt;
   say(`event ${paint('strong', clean(event, 64))} ${repeat ? 'is known already; nothing changed' : 'accepted'}`);
   sayOutcomes(receipt);
-  if (repeat && triggers.some(({ runState }) => isOverWithoutSuccess(runState))) {
-    note('An event is taken once. To have it run again, send it under a new id (docs/playbooks.md, "Run again").');
-  }
+  const lost = repeat && triggers.find(({ runState }) => isOverWithoutSuccess(runState));
+  if (lost)
+    note(
+      `An event is taken once. To have it run again: interlock run again ${clean(lost.run ?? 'RUN', 64)} --reason "..."`,
+    );
 }
 
 /** What its triggers said, and who waited for it. */

@@ -137,7 +137,7 @@ describe('event send', () => {
     expect(ran.code).toBe(0);
     expect(ran.stdout).toContain('is known already; nothing changed');
     expect(ran.stdout).toContain(`absorbed  ${RUN_ID}  taken in by this run, which is failed\n`);
-    expect(ran.stderr).toContain('send it under a new id');
+    expect(ran.stderr).toContain(`interlock run again ${RUN_ID} --reason`);
   });
 
   test('--wait says no when a run failed, or a trigger could not be judged', async () => {
