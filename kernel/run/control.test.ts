@@ -300,26 +300,52 @@ describe('a playbook as a step', () => {
     expect(kinds(ended(m, true))).toBe('refused: stale');
     expect(replay(m.turns())).toEqual(m.run());
   });
-  test('whose words the sub-run has taken in does not vote in the run that started it either (R2)', () => {
+  test.each([true, false])(
+    'whose words the sub-run has taken in does not vote in the run that started it either (R2): it completed %s',
+    (completed) => {
+      const m = machine({
+        steps: '- { id: sub, type: playbook, uses: other, onFailure: go }\n- { id: go, type: approval, ask: "Go?" }',
+        actions: ACTIONS,
+        playbooks: { other: DIGEST },
+      });
+      m.start();
+      const senders = [person('ann')];
+      const child = childOf(m);
+      m.give({
+        kind: 'child-ended',
+        step: step('sub'),
+        child,
+        completed,
+        senders,
+        reason: 'completed',
+        output: {},
+      });
+      expect(kinds(m.vote('ann'))).toBe('refused: requester-may-not-vote');
+      expect(kinds(m.vote('ben'))).toMatch(/step-succeeded/);
+    },
+  );
+  test('whose words a run takes in while it asks does not vote in that either, and has not voted (R2)', () => {
     const m = machine({
-      steps: '- { id: sub, type: playbook, uses: other }\n- { id: go, type: approval, ask: "Go?" }',
-      actions: ACTIONS,
-      playbooks: { other: DIGEST },
+      steps: `- id: both
+  type: parallel
+  lanes:
+    ask: [{ id: go, type: approval, ask: "Go?", tier: critical }]
+    word: [{ id: word, type: wait, event: { match: { /x: y } } }]`,
     });
     m.start();
-    const senders = [person('ann')];
-    const child = childOf(m);
+    const asked = Object.values(m.run().approvals)[0];
+    expect(asked?.needed).toBe(2);
+    m.vote('ann');
+    m.give({ kind: 'arrived', step: step('word'), event: EVENT, by: person('ann'), taken: {} });
     m.give({
-      kind: 'child-ended',
-      step: step('sub'),
-      child,
-      completed: true,
-      senders,
-      reason: 'completed',
-      output: {},
-    });
+      kind: 'vote',
+      approval: asked?.id,
+      ballot: { by: 'ben', roles: ['approver'], decision: 'approve', rationale: 'seen', subject: asked?.subject },
+    } as never);
+    expect(m.run().steps[step('go')]?.state).toBe('held');
     expect(kinds(m.vote('ann'))).toBe('refused: requester-may-not-vote');
-    expect(kinds(m.vote('ben'))).toMatch(/step-succeeded/);
+    expect(kinds(m.vote('cem'))).toMatch(/step-succeeded/);
+    expect(replay(m.turns())).toEqual(m.run());
   });
   test('a run that does not complete fails the step', () => {
     const m = parent();

@@ -15,11 +15,14 @@ const refused = (refusal: Refusal): Answer => ({ refusal });
 export function decideVote(turn: Turn, run: Run, input: Extract<Input, { kind: 'vote' }>): Answer {
   const approval = own(run.approvals, input.approval);
   if (!approval) return refused({ kind: 'unknown-approval' });
-  const why = refuseBallot(approval, input.ballot, turn.facts.now);
+  // Whoever has told the run something since it asked had a say in it, too (R2): as a voter, and as one who has voted.
+  const { senders } = run;
+  const why = refuseBallot({ ...approval, ...(senders && { senders }) }, input.ballot, turn.facts.now);
   if (why) return refused({ kind: 'vote', why });
   const { by, decision, rationale } = input.ballot;
   turn.emit({ kind: 'approval-voted', approval: approval.id, by, decision, rationale });
-  const voted = own(turn.run().approvals, approval.id) ?? approval;
+  const asked = own(turn.run().approvals, approval.id) ?? approval;
+  const voted = { ...asked, votes: asked.votes.filter((vote) => !senders?.includes(vote.by)) };
   const state = tally(voted, turn.facts.now);
   if (state === 'pending') return undefined;
   turn.emit({ kind: 'approval-decided', approval: approval.id, state });

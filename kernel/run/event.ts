@@ -121,7 +121,14 @@ export type RunEvent =
       /** The event that woke it, where it waited for one. Not in records from before it was kept. */
       readonly event?: EventId;
     }
-  | { readonly kind: 'step-failed'; readonly step: StepRunId; readonly attempt: number; readonly error: StepError }
+  | {
+      readonly kind: 'step-failed';
+      readonly step: StepRunId;
+      readonly attempt: number;
+      readonly error: StepError;
+      /** Who sent what a sub-run took in before it failed. */
+      readonly senders?: readonly PrincipalId[];
+    }
   /**
    * Another try is due; `attempt` is its number. Follows the end of the last one, which counts against the retry budget
    * unless it was cut off by an end of the kernel.

@@ -137,7 +137,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         attempts: endAttempt(step.attempts, 'succeeded', seq, null),
       }));
     case 'step-failed':
-      return onStep(run, event.step, seq, at, (step) => ({
+      return onStep(withSenders(run, event.senders), event.step, seq, at, (step) => ({
         ...step,
         state: 'failed',
         error: event.error,

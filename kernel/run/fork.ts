@@ -87,6 +87,11 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
     turn.emit({ kind: 'step-succeeded', step: fork, attempt: 0, output });
     return goOn(step, items, step.next);
   }
+  if (isUnknown(turn, step, [...items, lane])) {
+    end();
+    const message = `of round ${rounds} nobody knows whether all of it happened, so it is not repeated`;
+    return failWith({ class: 'conflict', message }, 'round-unknown');
+  }
   if (rounds < step.times) {
     end({ notBefore: after(turn.facts.now, step.pause) });
     return undefined;
@@ -95,6 +100,14 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
   const message = `what it repeats until did not hold after ${rounds} round${rounds === 1 ? '' : 's'}`;
   return failWith({ class: 'timeout', message }, 'step-failed');
 }
+
+/** Something of the round was cut off, as in a lane that was not needed any more, and may have happened. */
+const isUnknown = (turn: Turn, step: RepeatStep, round: readonly number[]): boolean =>
+  Object.values(turn.run().steps).some(({ id, state }) => {
+    const at = partsOfStepRun(id);
+    const isWithin = turn.facts.graph.steps.get(at.step)?.each[step.each.length] === step.id;
+    return state === 'indeterminate' && isWithin && round.every((n, depth) => at.items[depth] === n);
+  });
 
 const isTooLarge = (output: Json) => JSON.stringify(output).length > LIMITS.stepOutputBytes.value;
 const TOO_LARGE = `what is collected is larger than ${LIMITS.stepOutputBytes.value} bytes`;

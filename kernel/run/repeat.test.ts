@@ -79,6 +79,31 @@ describe('a repeat', () => {
     expect(replay(m.turns())).toEqual(m.run());
   });
 
+  test('of which a round has something unknown is not repeated: nobody knows whether a write of it happened', () => {
+    const m = machine({
+      steps: `- id: poll
+  type: repeat
+  until: { fact: inputs, path: /ip, operator: equal, value: x }
+  steps:
+    - id: either
+      type: parallel
+      join: any
+      lanes:
+        write: [{ id: ban, type: webhook, uses: p/do }]
+        time: [{ id: pause, type: wait, for: 10s }]`,
+      actions: { 'p/do': { idempotent: 'no' } },
+      branch: () => 1,
+    });
+    m.start();
+    m.give({ kind: 'leaving', step: step('ban[0]'), attempt: 1 });
+    expect(calls(m.timer(10_000))).toBe('abort ban[0]');
+    expect([m.run().state, stateOf(m, 'ban[0]')?.state, stateOf(m, 'poll')]).toMatchObject([
+      'failed',
+      'indeterminate',
+      { error: { class: 'conflict' } },
+    ]);
+  });
+
   test('that is cancelled in its pause begins no further round', () => {
     const { m } = repeating(3);
     m.outcome('ask[0]', done());

@@ -53,6 +53,7 @@ export function endChild(
     return goOn(step, partsOfStepRun(at).items, step.next);
   }
   const error = { class: 'upstream_error', message: `the run that it started ended: ${reason}` } as const;
-  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
+  // Whoever told it something may have made it fail, and so has had a say all the same (R2).
+  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error, ...(senders && { senders }) });
   return fail(step, at, error, 'sub-run-failed');
 }
