@@ -33,9 +33,13 @@ function bindMessage({ kind, reference }: BindFault): string {
 
 /** A step that cannot even be tried: its definition and this run do not fit together. */
 export function failDefined(turn: Turn, step: GraphStep, at: StepRunId, message: string): Step {
-  const error = wrong(message);
+  return failWith(turn, step, at, wrong(message));
+}
+
+/** A step that called no action has failed for good. */
+export function failWith(turn: Turn, step: GraphStep, at: StepRunId, error: StepError, reason = 'step-failed'): Step {
   turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
-  return fail(step, at, error, 'step-failed');
+  return fail(step, at, error, reason);
 }
 
 export const wrong = (message: string): StepError => ({ class: 'invalid_input', message });

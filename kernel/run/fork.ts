@@ -5,11 +5,11 @@ import { own } from '../base/own.ts';
 import { after, type UnixMs } from '../base/time.ts';
 import type { ForkStep, RepeatStep } from '../playbook/graph.ts';
 import { bind } from '../playbook/reference.ts';
-import { bindAt, failDefined } from './bind.ts';
+import { bindAt, failDefined, failWith } from './bind.ts';
 import { type LanePlace, scopeOf } from './scope.ts';
-import type { Run, StepError } from './state.ts';
-import { stopLane } from './stop.ts';
-import { fail, goOn, type Step, type Turn } from './turn.ts';
+import type { Run } from './state.ts';
+import { isWithin, stopLane } from './stop.ts';
+import { goOn, type Step, type Turn } from './turn.ts';
 
 /** Lanes: how they begin, how they end, and what their ends together make of the step that holds them. */
 export function reachFork(turn: Turn, step: ForkStep, items: readonly number[]): Step {
@@ -56,16 +56,12 @@ function collected(turn: Turn, fork: StepRunId, lane: number): Json | undefined 
 /** A round is over: the rule says whether it was the last, and the number of rounds whether there may be one more. */
 function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outcome: 'succeeded' | 'failed'): Step {
   const { items } = partsOfStepRun(fork);
-  const end = (rest: { readonly notBefore?: UnixMs; readonly value?: Json } = {}) =>
+  const end = (rest: { readonly notBefore?: UnixMs } = {}) =>
     turn.emit({ kind: 'lane-ended', step: fork, lane, outcome, ...rest });
-  const failWith = (error: StepError, reason: string): Step => {
-    turn.emit({ kind: 'step-failed', step: fork, attempt: 0, error });
-    return fail(step, fork, error, reason);
-  };
   const rounds = lane + 1;
   if (outcome === 'failed') {
     end();
-    return failWith({ class: 'upstream_error', message: `round ${rounds} failed` }, 'round-failed');
+    return failWith(turn, step, fork, { class: 'upstream_error', message: `round ${rounds} failed` }, 'round-failed');
   }
   const round = stepRunId(step.id, [...items, lane]);
   const answer = turn.facts.branches.get(round);
@@ -87,10 +83,10 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
     turn.emit({ kind: 'step-succeeded', step: fork, attempt: 0, output });
     return goOn(step, items, step.next);
   }
-  if (isUnknown(turn, step, [...items, lane])) {
+  if (isUnknown(turn, { fork, lane })) {
     end();
     const message = `of round ${rounds} nobody knows whether all of it happened, so it is not repeated`;
-    return failWith({ class: 'conflict', message }, 'round-unknown');
+    return failWith(turn, step, fork, { class: 'conflict', message }, 'round-unknown');
   }
   if (rounds < step.times) {
     end({ notBefore: after(turn.facts.now, step.pause) });
@@ -98,16 +94,12 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
   }
   end();
   const message = `what it repeats until did not hold after ${rounds} round${rounds === 1 ? '' : 's'}`;
-  return failWith({ class: 'timeout', message }, 'step-failed');
+  return failWith(turn, step, fork, { class: 'timeout', message });
 }
 
-/** Something of the round was cut off, as in a lane that was not needed any more, and may have happened. */
-const isUnknown = (turn: Turn, step: RepeatStep, round: readonly number[]): boolean =>
-  Object.values(turn.run().steps).some(({ id, state }) => {
-    const at = partsOfStepRun(id);
-    const isWithin = turn.facts.graph.steps.get(at.step)?.each[step.each.length] === step.id;
-    return state === 'indeterminate' && isWithin && round.every((n, depth) => at.items[depth] === n);
-  });
+/** Something of the lane was cut off, as in a lane of its own that was not needed any more, and may have happened. */
+const isUnknown = (turn: Turn, { fork, lane }: LanePlace): boolean =>
+  Object.values(turn.run().steps).some(({ id, state }) => state === 'indeterminate' && isWithin(turn, id, fork, lane));
 
 const isTooLarge = (output: Json) => JSON.stringify(output).length > LIMITS.stepOutputBytes.value;
 const TOO_LARGE = `what is collected is larger than ${LIMITS.stepOutputBytes.value} bytes`;
@@ -145,9 +137,7 @@ function settleFork(turn: Turn, at: StepRunId): Step {
     return goOn(step, items, step.next);
   }
   const message = `${succeeded} of ${lanes.length} lanes succeeded, and ${need} must`;
-  const error = { class: 'upstream_error', message } as const;
-  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
-  return fail(step, at, error, 'lanes-failed');
+  return failWith(turn, step, at, { class: 'upstream_error', message }, 'lanes-failed');
 }
 
 /** Begins one lane that may begin now, of whichever fork; undefined when none may. */

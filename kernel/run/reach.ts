@@ -8,11 +8,11 @@ import { printable } from '../base/printable.ts';
 import { after, unixMs } from '../base/time.ts';
 import type { ApprovalStep, BranchStep, FailStep, UpdateStep } from '../playbook/graph.ts';
 import { reachAction } from './action.ts';
-import { bindAt, failDefined, wrong } from './bind.ts';
+import { bindAt, failDefined, failWith, wrong } from './bind.ts';
 import { reachFork } from './fork.ts';
 import { idAt } from './scope.ts';
 import { reachSubPlaybook } from './sub.ts';
-import { fail, goOn, type Step, stop, type Turn } from './turn.ts';
+import { goOn, type Step, stop, type Turn } from './turn.ts';
 import { reachWait } from './wait.ts';
 
 /**
@@ -94,9 +94,7 @@ function reachFail(turn: Turn, step: FailStep, items: readonly number[]): Step {
   const bound = bindAt(turn, step, items, { message: step.message });
   if (typeof bound === 'string') return failDefined(turn, step, at, bound);
   const text = typeof bound.message === 'string' ? bound.message : JSON.stringify(bound.message);
-  const error = { class: 'conflict', message: printable(text, MESSAGE_CHARS) } as const;
-  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
-  return fail(step, at, error, 'step-failed');
+  return failWith(turn, step, at, { class: 'conflict', message: printable(text, MESSAGE_CHARS) });
 }
 
 /** A gate of the author's own: people are asked, whatever the matrix says of the tier. */

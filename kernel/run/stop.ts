@@ -20,7 +20,8 @@ export function stopLane(turn: Turn, { fork, lane }: LanePlace, reason: string):
   if (skipped.length > 0) turn.emit({ kind: 'steps-skipped', steps: skipped, reason });
 }
 
-function isWithin(turn: Turn, id: StepRunId, fork: StepRunId, lane: number): boolean {
+/** Whether the step run stands in this lane, or in a lane of a fork in it. */
+export function isWithin(turn: Turn, id: StepRunId, fork: StepRunId, lane: number): boolean {
   for (let at: StepRunId | undefined = id; at !== undefined; ) {
     const { step, items } = partsOfStepRun(at);
     const known = turn.facts.graph.steps.get(step);

@@ -1,13 +1,12 @@
-import type { EventId, PrincipalId } from '../base/id.ts';
-import { partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
+import { type EventId, type PrincipalId, partsOfStepRun, type StepRunId, stepRunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
 import { after, parseTimestamp, unixMs } from '../base/time.ts';
 import type { WaitStep } from '../playbook/graph.ts';
-import { bindAt, failDefined } from './bind.ts';
+import { bindAt, failDefined, failWith } from './bind.ts';
 import type { Input } from './decision.ts';
 import { waitKey } from './scope.ts';
-import { fail, goOn, type Step, type Turn } from './turn.ts';
+import { goOn, type Step, type Turn } from './turn.ts';
 
 /** A step that waits: for a length of time, until an instant, or for an event. Every wait ends with the run at the latest. */
 export function reachWait(turn: Turn, step: WaitStep, items: readonly number[]): Step {
@@ -55,7 +54,5 @@ export const arrive = (
 
 /** The event did not come in time. */
 export function expire(turn: Turn, step: WaitStep, at: StepRunId): Step {
-  const error = { class: 'timeout', message: 'the event did not come in time' } as const;
-  turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
-  return fail(step, at, error, 'step-failed');
+  return failWith(turn, step, at, { class: 'timeout', message: 'the event did not come in time' });
 }
