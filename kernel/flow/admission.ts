@@ -2,6 +2,7 @@ import type { StoppedBy, Suppressed } from '../../sdk/contract/api-trigger.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { EventId, OrgId, RunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { StopOf } from '../run/decision.ts';
@@ -12,6 +13,7 @@ import { type Fate, note } from '../trigger/tally.ts';
 import { tellBurst } from './burst.ts';
 import type { Concurrency, Pending, PendingRow } from './pending.ts';
 import { absorbedRows, cooling, type Matched, repeatedRun, startedRows } from './repeat.ts';
+import { chainOf } from './run-end.ts';
 import type { TriggerOutcome } from './stored-event.ts';
 import { readState, refOf, stateRows, type TriggerName, type TriggerState } from './trigger-state.ts';
 import { watch } from './watch.ts';
@@ -20,8 +22,8 @@ import { watch } from './watch.ts';
  * What becomes of a match: a run, a run that waits, or none, and why. Reads what is staged and changes nothing; whoever
  * asks stages the answer before anything else can run.
  *
- * In this order: a condition that held before fires nothing; what is stopped starts nothing; a repeat is taken in by its
- * run; then the limits; then a place among the runs of the playbook.
+ * In this order: a condition that held before fires nothing; what is stopped starts nothing; a chain of runs that start one
+ * another ends; a repeat is taken in by its run; then the limits; then a place among the runs of the playbook.
  */
 export type Ask = {
   readonly org: OrgId;
@@ -103,6 +105,7 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
   // The widest that keeps it: who ends only the stop of the trigger would find that it starts nothing still.
   const stop = ask.stop ?? (before.stopped ? 'trigger' : undefined);
   if (stop) return { ...held('stopped', null), stop };
+  if (trigger.on === 'run' && chainOf(ask.data) >= LIMITS.runsInChain.value) return held('chain', null);
   const matched: Matched | undefined = judged && {
     org,
     name,

@@ -129,7 +129,7 @@ export type AgainRow = { readonly run: RunId };
 const keyOf = ({ org, event, playbook, trigger }: Run): string => KEYS.again(org, event, playbook.name, trigger);
 
 /** Who caused the first run, or told it anything; the kernel itself has no vote that could be taken from it. */
-const sendersOf = (old: Run, requester: PrincipalId): readonly PrincipalId[] =>
+export const sendersOf = (old: Run, requester: PrincipalId): readonly PrincipalId[] =>
   [...new Set([old.requester, ...(old.senders ?? [])])].filter((id) => isPerson(id) && id !== requester).sort();
 
 const recordOf = ({ org, id }: Principal, old: Run, run: RunId, outcome: 'started' | 'under_way'): AuditDraft => ({

@@ -12,6 +12,7 @@ import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import type { Judges } from './judges.ts';
+import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
@@ -141,7 +142,10 @@ export function openDriver(deps: {
     };
     const rows = turnRows(before, run, { at, seq, events, texts }, usesOf);
     const told = rowsOfTurn(before, run, { at, seq, events }, (step) => actionOf(step)?.type, read);
-    return { run, rows: [...rows, ...told], audit, effects };
+    const { ended } = run;
+    const isAsked = ended && !before?.ended && !run.parent && registry.asksAboutEnd(run, ended.state);
+    const end: Write[] = isAsked ? [{ key: KEYS.end(run.org, run.id), value: '' }] : [];
+    return { run, rows: [...rows, ...told, ...end], audit, effects };
   };
 
   const adopt = ({ run, effects }: Prepared) => {

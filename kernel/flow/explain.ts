@@ -5,7 +5,7 @@ import { type Reading, readRule } from '../rule/reading.ts';
 import type { StopOf } from '../run/decision.ts';
 import { evaluateTriggers, factsOf, type TriggerEvaluation, withIncident } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
-import type { JudgedTrigger } from '../trigger/schema.ts';
+import { isFor, type JudgedTrigger, ruleOf } from '../trigger/schema.ts';
 import { admit, resultOf, type Seating } from './admission.ts';
 import type { Arrivals, Waited } from './arrivals.ts';
 import { type ExplainedWaits, explainWaits } from './explain-wait.ts';
@@ -96,7 +96,7 @@ export function openExplain(deps: {
       ...name,
       ...resultFor(org, of, trigger, event, evaluation),
       lacks: evaluation.outcome === 'missing_fields' ? evaluation.why.map(({ path }) => path) : [],
-      rule: readRule(trigger.where, withIncident(factsOf(event), trigger.incident, incidentOf)),
+      rule: readRule(ruleOf(trigger), withIncident(factsOf(event), trigger.incident, incidentOf)),
     };
   };
 
@@ -109,7 +109,11 @@ export function openExplain(deps: {
   ): Promise<ExplainedPlaybook | undefined> => {
     const triggers: ExplainedTrigger[] = [];
     for (const trigger of query.version(org, of.playbook, of.digest)?.playbook.triggers ?? [])
-      if (trigger.on !== 'schedule' && (wanted === undefined || trigger.id === wanted))
+      if (
+        trigger.on !== 'schedule' &&
+        isFor({ ...of, trigger }, event) &&
+        (wanted === undefined || trigger.id === wanted)
+      )
         triggers.push(await explained(org, of, trigger, event));
     const waits = await explainWaits({ query, clock }, org, event, waited);
     if (triggers.length + waits.waits.length === 0) return undefined;

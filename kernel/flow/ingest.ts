@@ -1,12 +1,14 @@
 import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { actorOf, type Principal, SCHEDULE } from '../org/principal.ts';
+import { actorOf, type Principal, RUN_END, SCHEDULE } from '../org/principal.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Write } from '../port/store.ts';
+import type { Run } from '../run/state.ts';
 import { type Evaluated, evaluateActive, type TriggerEvaluation } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
-import type { Arrivals } from './arrivals.ts';
+import { sendersOf } from './again.ts';
+import { type Arrivals, NOT_AWAITED } from './arrivals.ts';
 import { openIncidentFacts } from './incident-fact.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -28,18 +30,25 @@ export type Fire = (
   moved: Moved,
 ) => Promise<Result<Receipt, IngestFault>>;
 
+/** The end of a run, taken in as the event that it is. `row` says that it has not been, and goes with it. */
+export type TakeEnd = (ended: Run, event: NormalEvent, row: string) => Promise<Result<Receipt, IngestFault>>;
+
 export function openIngest(deps: {
   ledger: Pick<Ledger, 'read' | 'stage'>;
   registry: Registry;
   arrivals: Pick<Arrivals, 'find' | 'haveMoved'>;
   takeIn: TakeIn;
   clock: Clock;
-}): { readonly take: Ingest; readonly fire: Fire } {
+}): { readonly take: Ingest; readonly fire: Fire; readonly takeEnd: TakeEnd } {
   const { ledger, registry, arrivals, takeIn, clock } = deps;
   const { read } = ledger;
   const { matchesOf, matchOf, commit } = takeIn;
 
-  const take: Ingest = async (by, event) => {
+  const takeAsked = async (
+    by: Principal,
+    event: NormalEvent,
+    end?: Taking['end'],
+  ): Promise<Result<Receipt, IngestFault>> => {
     const org = registry.org(by.org);
     if (!org) return err({ kind: 'unknown_org' });
     const id = eventIdOf(by.org, event);
@@ -48,22 +57,29 @@ export function openIngest(deps: {
       if (known !== undefined) return answerRepeat(by, event, known);
 
       // Prefetch: everything that waits. Nothing is decided until all of it is here.
-      const taking: Taking = { by, id, event, arrived: clock.now() };
+      const taking: Taking = { by, id, event, arrived: clock.now(), ...(end && { end }) };
       const revision = org.triggers.revision();
       const incidents = openIncidentFacts(read, by.org);
       const evaluated = await evaluateActive(org.triggers, event, incidents.incidentOf);
       const matches = await matchesOf(taking, evaluated);
-      const found = await arrivals.find(by.org, event);
+      const found = end ? NOT_AWAITED : await arrivals.find(by.org, event);
 
       // Decide and commit: nothing below waits until the change is staged. An event that has come twice meanwhile is a
       // repeat, and what was judged by triggers or incidents that have moved is judged again.
       const haveMoved =
-        org.triggers.revision() !== revision || incidents.haveMoved() || arrivals.haveMoved(by.org, event, found);
+        org.triggers.revision() !== revision ||
+        incidents.haveMoved() ||
+        (!end && arrivals.haveMoved(by.org, event, found));
       if (read(KEYS.event(by.org, id)) !== undefined || haveMoved) continue;
       const taken = commit(taking, evaluated, matches, found);
       if (taken) return taken;
     }
   };
+
+  const take: Ingest = (by, event) => takeAsked(by, event);
+
+  const takeEnd: TakeEnd = (ended, event, row) =>
+    takeAsked({ org: ended.org, id: RUN_END, roles: [] }, event, { senders: sendersOf(ended, RUN_END), row });
 
   const fire: Fire = async (org, schedule, event, moved) => {
     const by: Principal = { org, id: SCHEDULE, roles: [] };
@@ -129,5 +145,5 @@ export function openIngest(deps: {
     });
   }
 
-  return { take, fire };
+  return { take, fire, takeEnd };
 }

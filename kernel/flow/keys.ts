@@ -21,6 +21,8 @@ export const KEYS = {
   call: (org: OrgId, run: RunId, step: StepRunId) => `!call/${org}/${run}/${step}`,
   /** An event that a step waits for has come, and the run has not been told yet. */
   wake: (org: OrgId, run: RunId, step: StepRunId) => `!wake/${org}/${run}/${step}`,
+  /** A run has ended, and triggers that are for that have not been asked yet. */
+  end: (org: OrgId, run: RunId) => `!end/${org}/${run}`,
 
   /** The stop switch of the whole machine. */
   stopAll: '!stop',

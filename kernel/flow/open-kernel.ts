@@ -30,6 +30,7 @@ import { recover } from './recover.ts';
 import { openRegistry, type Registry } from './registry.ts';
 import { openReplayEvents } from './replay.ts';
 import { resumeRuns } from './resume.ts';
+import { openRunEnds } from './run-end.ts';
 import { openRunsInFlight } from './runs-in-flight.ts';
 import { openSchedule } from './schedule.ts';
 import { processScheduler } from './scheduler.ts';
@@ -92,8 +93,9 @@ export function openKernel(ports: Ports): Kernel {
     stopOf,
     report,
   });
-  const { take, fire } = openIngest({ ledger, registry, arrivals, takeIn, clock });
+  const { take, fire, takeEnd } = openIngest({ ledger, registry, arrivals, takeIn, clock });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
+  const runEnds = openRunEnds({ store, ledger, driver, takeEnd, clock, report });
   const waiting = openWaiting({ query, driver, scheduler });
   const outbox = openOutbox({
     ledger,
@@ -205,6 +207,7 @@ export function openKernel(ports: Ports): Kernel {
         void timers.sweep().catch(report);
         void arrivals.sweep().catch(report);
         void schedule.sweep().catch(report);
+        void runEnds.sweep().catch(report);
         outbox.sweep();
         stops.followMachine().catch(report);
         void prune.sweep().catch(report);

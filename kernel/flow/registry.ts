@@ -13,6 +13,7 @@ import { toGraph } from '../playbook/compile.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { Playbook } from '../playbook/schema.ts';
 import type { Store } from '../port/store.ts';
+import type { Run, Terminal } from '../run/state.ts';
 import { type ActiveTrigger, type ActiveTriggers, openActiveTriggers } from '../trigger/indexed.ts';
 import type { ScheduledTrigger } from '../trigger/schema.ts';
 import { KEYS, within } from './keys.ts';
@@ -45,6 +46,8 @@ export type Org = {
   readonly triggers: ActiveTriggers;
   /** Those that are due by the clock. Another list whenever another version came into force. */
   schedules: readonly ActiveSchedule[];
+  /** For the end of runs, of the triggers above. Another list whenever another version came into force. */
+  ends: readonly ActiveTrigger[];
   /** Active versions of playbooks by name. */
   readonly active: Map<string, Digest>;
   /** How many names of playbooks there are. */
@@ -101,11 +104,12 @@ export function openRegistry(store: Store) {
       if (grant) grantDigests.set(grant, digest);
       return digest;
     },
-    addOrg: (org: Omit<Org, 'triggers' | 'schedules' | 'playbooks' | 'active'>) =>
+    addOrg: (org: Omit<Org, 'triggers' | 'schedules' | 'ends' | 'playbooks' | 'active'>) =>
       void orgs.set(org.id, {
         ...org,
         triggers: openActiveTriggers(),
         schedules: [],
+        ends: [],
         playbooks: 0,
         active: new Map(),
       }),
@@ -148,6 +152,14 @@ export function openRegistry(store: Store) {
       return digest && found ? { digest, graph: found.graph } : undefined;
     },
 
+    /** Whether a trigger of another playbook is for runs of this one that end like this. */
+    asksAboutEnd: ({ org, playbook }: Pick<Run, 'org' | 'playbook'>, state: Terminal): boolean =>
+      orgs
+        .get(org)
+        ?.ends.some(
+          (one) => one.playbook !== playbook.name && one.trigger.on === 'run' && one.trigger.ends.includes(state),
+        ) ?? false,
+
     graph: (org: OrgId, name: string, digest: Digest) => version(org, name, digest)?.graph,
 
     /** How many runs of a playbook may be under way at once, as this version of it says. */
@@ -167,7 +179,9 @@ export function openRegistry(store: Store) {
       const { name } = playbook;
       remember(KEYS.version(id, name, digest), compiled);
       org.active.set(name, digest);
-      org.triggers.put([[name, triggersOf(name, digest, playbook)]]);
+      const triggers = triggersOf(name, digest, playbook);
+      org.triggers.put([[name, triggers]]);
+      org.ends = [...org.ends.filter((one) => one.playbook !== name), ...triggers.filter(isForEnds)];
       org.schedules = [...org.schedules.filter((one) => one.playbook !== name), ...schedulesOf(name, digest, playbook)];
     },
 
@@ -188,9 +202,12 @@ export function openRegistry(store: Store) {
         schedules.push(...schedulesOf(record.name, record.active, found.playbook));
       }
       org.triggers.put(active);
+      org.ends = active.flatMap(([, triggers]) => triggers.filter(isForEnds));
       org.schedules = schedules;
     },
   };
 }
+
+const isForEnds = ({ trigger }: ActiveTrigger): boolean => trigger.on === 'run';
 
 const policyDigest = (set: PolicySet): Digest => digestOfJson('policy-set', set as unknown as Json);

@@ -4,6 +4,7 @@ import type { Write } from '../port/store.ts';
 import { evaluateTriggers } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
 import type { ActiveTrigger } from '../trigger/indexed.ts';
+import { isFor } from '../trigger/schema.ts';
 import { admit, resultOf, type Seating } from './admission.ts';
 import type { TriggerOutcome } from './stored-event.ts';
 import { watch } from './watch.ts';
@@ -20,7 +21,7 @@ export type Rehearsed = Pick<TriggerOutcome, 'trigger' | 'outcome' | 'why'>;
 
 const AT_ONCE: Seating = { seat: () => ({ kind: 'now' }), rows: () => [] };
 
-export function openRehearsal(org: OrgId, triggers: readonly ActiveTrigger[]) {
+export function openRehearsal(org: OrgId, all: readonly ActiveTrigger[]) {
   const rows = new Map<string, string>();
   const read = (key: string) => rows.get(key);
   const apply = (writes: readonly Write[]) => {
@@ -30,8 +31,9 @@ export function openRehearsal(org: OrgId, triggers: readonly ActiveTrigger[]) {
     }
   };
 
-  /** @returns what each trigger says, in their order. */
+  /** @returns what each trigger that is for such an event says, in their order. */
   return async (event: NormalEvent, id: EventId, at: UnixMs): Promise<readonly Rehearsed[]> => {
+    const triggers = all.filter((one) => isFor(one, event));
     const evaluations = await evaluateTriggers(triggers, event);
     return evaluations.map((evaluation, index) => {
       const { playbook, trigger: name, outcome, why } = evaluation;

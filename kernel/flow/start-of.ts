@@ -1,3 +1,4 @@
+import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { Digest, EventId, RunId } from '../base/id.ts';
 import { type JsonObject, resolvePointer } from '../base/json.ts';
 import { KERNEL_VERSION } from '../base/version.ts';
@@ -31,7 +32,7 @@ export function startOf(
   const inputs = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
   // Many inputs may point at the same large field; what a run carries is bounded all the same.
   if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
-  const incident = incidentOfRun(graph.incident, inputs, findingOf(org.incidents, event.data)?.incident);
+  const incident = incidentOfRun(graph.incident, inputs, incidentOfEvent(org.incidents, event));
   return {
     kind: 'start',
     run,
@@ -48,4 +49,10 @@ export function startOf(
     kernel: KERNEL_VERSION,
     ...(incident !== undefined && { incident }),
   };
+}
+
+/** The end of a run belongs to what the run did; any other event to the finding that it carries. */
+function incidentOfEvent(policy: IncidentPolicy, { receivedFormat, data }: NormalEvent): string | undefined {
+  if (receivedFormat !== 'run') return findingOf(policy, data)?.incident;
+  return typeof data.incident === 'string' ? data.incident : undefined;
 }

@@ -1,6 +1,6 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { digestOf } from '../base/digest.ts';
-import type { Digest, EventId, OrgId, RunId } from '../base/id.ts';
+import type { Digest, EventId, OrgId, PrincipalId, RunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
@@ -57,6 +57,8 @@ export type Taking = {
   readonly id: EventId;
   readonly event: NormalEvent;
   readonly arrived: UnixMs;
+  /** Of the end of a run: who had a part in that, and the row that says that triggers have yet to be asked. */
+  readonly end?: { readonly senders: readonly PrincipalId[]; readonly row: string };
 };
 /** A match, with the run that it would start. */
 export type Match = {
@@ -106,7 +108,9 @@ export function openTakeIn(deps: {
     const match = { active, evaluation, run: `run_${entropy.id()}` as RunId, ...(moved && { moved }) };
     // One playbook that cannot start must not keep the others from starting, and not the event from being taken in.
     try {
-      const start = startOf({ registry, entropy }, taking.by, taking.id, taking.event, active, match.run);
+      const first = startOf({ registry, entropy }, taking.by, taking.id, taking.event, active, match.run);
+      const senders = taking.end?.senders ?? [];
+      const start = first && { ...first, ...(senders.length > 0 && { senders }) };
       // What starts nothing needs no judgement of a run.
       const isStart = start && admissionOf(taking, match, taking.arrived, ledger.nextSeq()).kind === 'start';
       return { ...match, start, judgements: isStart ? await driver.prefetchStart(start) : undefined };
@@ -214,6 +218,7 @@ export function openTakeIn(deps: {
       { key: KEYS.event(by.org, id), value: text },
       { key: KEYS.eventAt(by.org, now, id), value: '' },
       ...arrivals.rowsOf(by.org, came, arrived),
+      ...(taking.end ? [{ key: taking.end.row, value: null }] : []),
     ]);
     const { rows } = gathered;
     const actor = actorOf(by.id);

@@ -8,6 +8,7 @@ export type Principal = { readonly org: OrgId; readonly id: PrincipalId; readonl
 
 /** Parts of the kernel that start or stop runs by themselves. No token names one: their names have a colon. */
 export const SCHEDULE = 'system:schedule' as PrincipalId;
+export const RUN_END = 'system:run' as PrincipalId;
 export const TRIGGER = 'system:trigger' as PrincipalId;
 
 /** Whether somebody with a token has asked for it, and not the kernel itself. */

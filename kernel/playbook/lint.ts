@@ -108,7 +108,9 @@ function schemaText(issue: v.BaseIssue<unknown>): string {
 function ruleIssues({ triggers, steps }: Parts): Unplaced[] {
   const rules = [
     ...triggers.flatMap((trigger, i) =>
-      trigger && trigger.on !== 'schedule' ? [{ at: `/triggers/${i}/where`, rule: trigger.where }] : [],
+      trigger && trigger.on !== 'schedule' && trigger.where
+        ? [{ at: `/triggers/${i}/where`, rule: trigger.where }]
+        : [],
     ),
     ...steps.flatMap(({ step, at }) =>
       step?.type === 'branch' ? rulesOf(step).map(({ rule, key }) => ({ at: `${at}/${key}`, rule })) : [],

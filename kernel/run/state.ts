@@ -1,3 +1,4 @@
+import type { RUN_ENDS } from '../../sdk/contract/api-run.ts';
 import type { ErrorClass } from '../../sdk/contract/error.ts';
 import type { Plan } from '../../sdk/contract/plugin.ts';
 import type { Approval } from '../approval/approval.ts';
@@ -9,7 +10,7 @@ import type { UnixMs } from '../base/time.ts';
  * A run as the fold of its events (evolve.ts). Each state holds only what it may use. `seq` fields are audit sequence
  * numbers: the record that says how the run got there.
  */
-export type Terminal = 'completed' | 'failed' | 'cancelled' | 'timed_out' | 'aborted';
+export type Terminal = (typeof RUN_ENDS)[number];
 /** `pending`: it waits for its turn. `undoing`: what it did is being undone, and `undo` says how it will end. */
 export type RunState = 'pending' | 'running' | 'waiting' | 'undoing' | Terminal;
 

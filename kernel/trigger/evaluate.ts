@@ -13,7 +13,7 @@ import { judge, type NamedRule, type RuleResult } from '../rule/judge.ts';
 import { inTurns } from '../rule/turns.ts';
 import type { NormalEvent } from './event.ts';
 import type { ActiveTrigger, ActiveTriggers } from './indexed.ts';
-import { type JudgedTrigger, neededBy } from './schema.ts';
+import { isFor, type JudgedTrigger, neededBy, ruleOf } from './schema.ts';
 
 export type TriggerEvaluation = {
   readonly playbook: string;
@@ -48,8 +48,8 @@ export type Evaluated = {
 };
 
 /**
- * Evaluates the triggers of an org: all of them, up to `triggersTold`, so that each can be told; of more, those that may
- * match.
+ * Evaluates the triggers of an org that are for such an event: all of them, up to `triggersTold`, so that each can be
+ * told; of more, those that may match.
  */
 export async function evaluateActive(
   active: ActiveTriggers,
@@ -57,7 +57,8 @@ export async function evaluateActive(
   incidentOf: IncidentOf,
 ): Promise<Evaluated> {
   const size = active.size();
-  const triggers = size <= LIMITS.triggersTold.value ? active.all() : await active.candidates(factsOf(event));
+  const found = size <= LIMITS.triggersTold.value ? active.all() : await active.candidates(factsOf(event));
+  const triggers = found.filter((one) => isFor(one, event));
   const evaluations = await evaluateTriggers(triggers, event, incidentOf);
   const notMatched = evaluations.filter(({ outcome }) => outcome === 'not_matched').length;
   return { triggers, evaluations, counts: { judged: triggers.length, notMatched, ruledOut: size - triggers.length } };
@@ -76,7 +77,7 @@ export async function evaluateTriggers(
 ): Promise<readonly TriggerEvaluation[]> {
   const facts = factsOf(event);
   const evaluations: TriggerEvaluation[] = [];
-  for await (const group of inTurns(triggers, ({ trigger }) => trigger.where)) {
+  for await (const group of inTurns(triggers, ({ trigger }) => ruleOf(trigger))) {
     const results = await judgeGroup(group, facts, incidentOf);
     evaluations.push(...group.map((active, index) => evaluationOf(active, results[index], event)));
   }
@@ -121,7 +122,7 @@ async function judgeTogether(
   facts: Facts,
 ): Promise<readonly (RuleResult | undefined)[]> {
   // Two playbooks may use the same trigger id, so the place in the group is the name.
-  const rules: NamedRule[] = group.map(({ trigger }, index) => ({ id: String(index), rule: trigger.where }));
+  const rules: NamedRule[] = group.map(({ trigger }, index) => ({ id: String(index), rule: ruleOf(trigger) }));
   const together = await judge(rules, facts);
   if (together.ok) return rules.map(({ id }) => together.value.get(id));
   // A fault says nothing about whose it is. One by one, only the culprit stays without an answer.

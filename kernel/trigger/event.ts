@@ -12,8 +12,9 @@ export type EventFormat =
   | 'cloudevents-batch'
   | 'falco'
   | 'ocsf'
-  /** Made by the kernel itself: a schedule was due. */
-  | 'schedule';
+  /** Made by the kernel itself: a schedule was due, or a run has ended. */
+  | 'schedule'
+  | 'run';
 
 /** Sources that begin like this are the kernel's own; nobody else may send under them. */
 export const OWN_SOURCES = 'interlock:';

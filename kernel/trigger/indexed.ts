@@ -5,10 +5,11 @@
  * Owns which triggers are candidates for an event. That does not depend on how they are kept or in which order they
  * came: a candidate is a trigger whose needs are met. Where one is kept decides only how many others are looked at.
  */
+import type { Rule } from '../../sdk/contract/rule.ts';
 import type { Json } from '../base/json.ts';
 import { areMet, type Need, needsOf } from '../rule/need.ts';
 import { openIndexTree, type Place } from './index-tree.ts';
-import type { JudgedTrigger } from './schema.ts';
+import { type JudgedTrigger, ruleOf } from './schema.ts';
 
 /** A trigger of an active playbook version; `digest` pins the version. */
 export type ActiveTrigger = { readonly playbook: string; readonly digest: string; readonly trigger: JudgedTrigger };
@@ -123,8 +124,12 @@ const OF_THE_EVENT = ['event', 'envelope'];
  * Of a trigger that fires on an event. One that fires when something changes would have to hear of every event for which
  * its rule is false: it needs nothing.
  */
-const needsOfTrigger = ({ on, where }: JudgedTrigger): readonly Need[] =>
-  on === 'event' ? needsOf(where, OF_THE_EVENT) : [];
+const needsOfTrigger = (trigger: JudgedTrigger): readonly Need[] => {
+  if (trigger.on === 'condition') return [];
+  const rule = ruleOf(trigger);
+  return needsOf(trigger.on === 'run' ? { all: [IS_RUN, rule] } : rule, OF_THE_EVENT);
+};
+const IS_RUN: Rule = { fact: 'envelope', path: '/format', operator: 'equal', value: 'run' };
 
 /** Values that some trigger may be kept under. */
 const mentionsOf = (needs: readonly Need[]): readonly Place[] =>

@@ -13,6 +13,8 @@ const EVENT = {
 const CONDITION = { id: 'risky', on: 'condition', where: severe, crosses: { key: ['/device/uid'] } };
 const SCHEDULE = { id: 'morning', on: 'schedule', cron: '0 6 * * 1-5', zone: 'Europe/Vienna' };
 
+const RUN = { id: 'gave-up', on: 'run', ends: ['failed', 'timed_out'] };
+
 const placesOf = (trigger: object) => {
   const parsed = v.safeParse(TriggerSchema, trigger);
   return parsed.success ? [] : parsed.issues.map((issue) => v.getDotPath(issue) ?? '');
@@ -44,6 +46,11 @@ test.each<[string, object]>([
   ['a schedule', SCHEDULE],
   ['a schedule in UTC', { ...SCHEDULE, zone: undefined }],
   ['a schedule with everything', { ...SCHEDULE, missed: 'all', jitter: '30s' }],
+  ['the end of a run', RUN],
+  [
+    'the end of a run, with all that holds back',
+    { ...RUN, where: severe, requires: ['/incident'], dedup: EVENT.dedup },
+  ],
   ['a 29 February', { ...SCHEDULE, cron: '0 0 29 2 *' }],
 ])('%s is accepted', (_, trigger) => {
   expect(placesOf(trigger)).toEqual([]);
@@ -92,6 +99,11 @@ test.each<[string, object, string]>([
   ['a day that never comes', { ...SCHEDULE, cron: '0 0 30 2 *' }, 'cron'],
   ['a zone that is none', { ...SCHEDULE, zone: 'Mars/Olympus' }, 'zone'],
   ['an offset as zone', { ...SCHEDULE, zone: '+01:00' }, 'zone'],
+  ['a run that ends in no way', { ...RUN, ends: [] }, 'ends'],
+  ['a run that goes on', { ...RUN, ends: ['waiting'] }, 'ends.0'],
+  ['one way to end twice', { ...RUN, ends: ['failed', 'failed'] }, 'ends'],
+  ['an event that ends', { ...EVENT, ends: ['failed'] }, 'ends'],
+  ['the end of a run by an incident without its pointer', { ...RUN, where: { ...severe, fact: 'incident' } }, ''],
   ['another way to miss', { ...SCHEDULE, missed: 'some' }, 'missed'],
   ['a jitter of two hours', { ...SCHEDULE, jitter: '2h' }, 'jitter'],
 ])('%s is refused', (_, trigger, place) => {

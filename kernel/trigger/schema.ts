@@ -3,6 +3,7 @@
  * it is too much.
  */
 import * as v from 'valibot';
+import { RUN_ENDS } from '../../sdk/contract/api-run.ts';
 import { NAME_PATTERN, notTaken } from '../../sdk/contract/name.ts';
 import type { Rule } from '../../sdk/contract/rule.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
@@ -11,6 +12,7 @@ import { LIMITS } from '../base/limits.ts';
 import { durationMs, isDurationUpTo, LONGEST_WAIT } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
 import { isCron, isZone } from './cron.ts';
+import type { NormalEvent } from './event.ts';
 import { parseRate } from './rate.ts';
 
 /** Into the event's data. The whole of it is no field. */
@@ -63,14 +65,14 @@ const id = v.pipe(
   notTaken,
 );
 
-/** What a trigger says that is asked about every event. */
+/**
+ * Facts: `event` (the data), `envelope` ({ source, type, subject, format }), and with `incident` the fact of that name
+ * ({ state, severity }).
+ */
+const where = ruleOver(['event', 'envelope', 'incident']);
+
+/** What a trigger says that is asked about events. */
 const judged = {
-  id,
-  /**
-   * Facts: `event` (the data), `envelope` ({ source, type, subject, format }), and with `incident` the fact of that name
-   * ({ state, severity }).
-   */
-  where: ruleOver(['event', 'envelope', 'incident']),
   /** Where the event names the incident whose state the rule asks about. */
   incident: v.optional(fieldPointer),
   /** Fields that must be there, and not null, before the trigger may fire. */
@@ -91,7 +93,7 @@ const judged = {
   ),
 };
 
-type Incident = { readonly where: Rule; readonly incident?: string | undefined };
+type Incident = { readonly where?: Rule | undefined; readonly incident?: string | undefined };
 const mentions = (rule: Rule, fact: string): boolean => {
   if ('fact' in rule) return rule.fact === fact;
   if ('not' in rule) return mentions(rule.not, fact);
@@ -100,16 +102,18 @@ const mentions = (rule: Rule, fact: string): boolean => {
 /** Without the pointer the fact would be an answer that never comes. */
 const namesIncident = <T extends Incident>() =>
   v.check<T, string>(
-    ({ where, incident }) => incident !== undefined || !mentions(where, 'incident'),
+    ({ where, incident }) => incident !== undefined || !where || !mentions(where, 'incident'),
     'a trigger whose rule asks about an incident says where the event names it, such as incident: /finding_info/uid',
   );
 
-const EventTrigger = v.pipe(closedObject({ on: v.literal('event'), ...judged }), namesIncident());
+const EventTrigger = v.pipe(closedObject({ on: v.literal('event'), id, where, ...judged }), namesIncident());
 
 /** Fires when the rule becomes true for a thing, not on every event for which it is. */
 const ConditionTrigger = v.pipe(
   closedObject({
     on: v.literal('condition'),
+    id,
+    where,
     ...judged,
     /** Which thing is watched, and after what time without a word of it it counts as new (without: 24h). */
     crosses: closedObject({ key, forget: v.optional(span) }),
@@ -135,11 +139,44 @@ const ScheduleTrigger = closedObject({
   ),
 });
 
-export const TriggerSchema = v.variant('on', [EventTrigger, ConditionTrigger, ScheduleTrigger]);
+/** Fires on the end of another run of the org. */
+const RunTrigger = v.pipe(
+  closedObject({
+    on: v.literal('run'),
+    id,
+    /** How the run ended. */
+    ends: v.pipe(
+      v.array(v.picklist(RUN_ENDS)),
+      v.minLength(1),
+      v.check((ends) => uniqueItems(ends), 'each way to end once'),
+    ),
+    where: v.optional(where),
+    ...judged,
+  }),
+  namesIncident(),
+);
+
+export const TriggerSchema = v.variant('on', [EventTrigger, ConditionTrigger, ScheduleTrigger, RunTrigger]);
 export type Trigger = v.InferOutput<typeof TriggerSchema>;
-/** Asked about every event. */
+/** Asked about every event, or about the end of every run. */
 export type JudgedTrigger = Exclude<Trigger, { on: 'schedule' }>;
 export type ScheduledTrigger = Extract<Trigger, { on: 'schedule' }>;
+
+/** What must be true of the event before the trigger fires. */
+export function ruleOf(trigger: JudgedTrigger): Rule {
+  if (trigger.on !== 'run') return trigger.where;
+  const ends: Rule = { fact: 'event', path: '/state', operator: 'in', value: trigger.ends };
+  return trigger.where ? { all: [ends, trigger.where] } : ends;
+}
+
+/**
+ * The end of a run is asked about by the triggers that are for it, of other playbooks than its own, and they ask about
+ * nothing else.
+ */
+export const isFor = (
+  { playbook, trigger }: { readonly playbook: string; readonly trigger: JudgedTrigger },
+  { receivedFormat, data }: Pick<NormalEvent, 'receivedFormat' | 'data'>,
+): boolean => (receivedFormat === 'run' ? trigger.on === 'run' && playbook !== data.playbook : trigger.on !== 'run');
 
 /** Fields without which it cannot be told what the event is about, or that the trigger demands. */
 export const neededBy = (trigger: JudgedTrigger): ReadonlySet<string> =>

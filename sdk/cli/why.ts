@@ -81,6 +81,10 @@ const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> =
     now: 'as many runs wait already as may wait',
     then: 'as many runs waited already as may wait',
   },
+  chain: {
+    now: 'as many runs as may have started one another by their ends',
+    then: 'as many runs as may had started one another by their ends',
+  },
 };
 
 /** What an event must have for a step that waits: pointers, each with its value. */

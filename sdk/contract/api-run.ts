@@ -18,17 +18,8 @@ import {
 import { PlanSchema, STEP_TYPES } from './plugin.ts';
 
 /** Runs and approvals, as the API shows them, and what people may say to them. `seq` is a place in the audit log. */
-export const RUN_STATES = [
-  'pending',
-  'running',
-  'waiting',
-  'undoing',
-  'completed',
-  'failed',
-  'cancelled',
-  'timed_out',
-  'aborted',
-] as const;
+export const RUN_ENDS = ['completed', 'failed', 'cancelled', 'timed_out', 'aborted'] as const;
+export const RUN_STATES = ['pending', 'running', 'waiting', 'undoing', ...RUN_ENDS] as const;
 export const APPROVAL_STATES = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'] as const;
 /** Step types that call no action. */
 const CONTROL_TYPES = [

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { Count, Digest, EventId, Instant, Name, Principal, RunId, Sentence } from './api-word.ts';
 
 /** Triggers that are in force, as the API shows them, and what they made of what matched them. */
-export const SUPPRESSED = ['stopped', 'burst', 'cooldown', 'rate', 'concurrency', 'queue_full'] as const;
+export const SUPPRESSED = ['stopped', 'burst', 'cooldown', 'rate', 'concurrency', 'queue_full', 'chain'] as const;
 /** Why a match started no run. */
 export type Suppressed = (typeof SUPPRESSED)[number];
 /** Whose stop it was, of what was `stopped`. */
@@ -38,7 +38,7 @@ const counts = {
 
 export const Trigger = v.object({
   ...name,
-  on: v.picklist(['event', 'condition', 'schedule']),
+  on: v.picklist(['event', 'condition', 'schedule', 'run']),
   /** The version of the playbook that it stands in. */
   digest: Digest,
   /** Since when more matches come than its burst limit allows; null when they do not. */

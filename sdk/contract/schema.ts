@@ -59,7 +59,7 @@ const lifecycleData: Readonly<Record<`lifecycle-${string}`, Published>> = Object
 );
 
 export const SCHEMAS = {
-  event: given(1, 'An event as it was taken, and what its triggers said', StoredEvent),
+  event: given(2, 'An event as it was taken, and what its triggers said', StoredEvent),
   run: given(2, 'A run with its pins, steps, attempts and approvals', Run),
   'run-summary': given(1, 'A run in a list', RunSummary),
   'step-run': given(2, 'One execution of one step, as a run has it', Step),

@@ -505,7 +505,7 @@ export const noisy: NoisyTrigger = {
   matched: 40,
   started: 4,
   absorbed: 30,
-  suppressed: { stopped: 0, burst: 5, cooldown: 0, rate: 1, concurrency: 0, queue_full: 0 },
+  suppressed: { stopped: 0, burst: 5, cooldown: 0, rate: 1, concurrency: 0, queue_full: 0, chain: 0 },
   failed: 0,
   inVain: 0.9,
 };

@@ -56,7 +56,7 @@ function shippedPlaybooks(here: (text: string) => string): readonly Shipped[] {
 export function eventFor({ text, name }: Shipped, ip: string, id: string): NormalEvent {
   const playbook = v.parse(PlaybookSchema, parse(text));
   const trigger = playbook.triggers.find(({ on }) => on === 'event');
-  if (!trigger || !('where' in trigger)) throw new Error(`${name} has no trigger on events`);
+  if (trigger?.on !== 'event') throw new Error(`${name} has no trigger on events`);
   const data: Record<string, unknown> = {};
   const paths = [...Object.values(playbook.inputs), ...(trigger.requires ?? [])];
   for (const path of paths) put(data, path, ip);

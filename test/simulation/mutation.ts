@@ -354,4 +354,25 @@ export const MUTATIONS: readonly Mutation[] = [
     by: "return isFalse(evaluation) && !isAbove() ? 'fell'",
     breaks: ['crossing'],
   },
+  {
+    name: 'the end of a run is told to nobody',
+    file: 'kernel/flow/drive.ts',
+    replace: "[{ key: KEYS.end(run.org, run.id), value: '' }]",
+    by: '[]',
+    breaks: ['end'],
+  },
+  {
+    name: 'whoever caused a run votes in the answer to its end',
+    file: 'kernel/flow/ingest.ts',
+    replace: 'senders: sendersOf(ended, RUN_END)',
+    by: 'senders: []',
+    breaks: ['R2'],
+  },
+  {
+    name: 'the end of a run is its own answer',
+    file: 'kernel/trigger/schema.ts',
+    replace: ' && playbook !== data.playbook',
+    by: '',
+    breaks: ['end'],
+  },
 ];

@@ -1,3 +1,4 @@
+import type { Terminal } from '../../kernel/run/state.ts';
 import { HIGH } from './crossings.ts';
 import { type ActionName, BEHAVIOURS, MANIFEST } from './orgs.ts';
 import type { Random } from './random.ts';
@@ -227,12 +228,25 @@ export type MadePlaybook = {
   readonly rate: { readonly most: number; readonly ms: number } | null;
   readonly concurrency: { readonly limit: number; readonly over: 'queue' | 'drop' } | null;
   readonly schedule: Schedule | null;
+  /** The ends of runs that it answers; then no other event starts it. */
+  readonly ends: readonly Terminal[] | null;
   /** Playbooks that its steps may start. */
   readonly subs: readonly string[];
 };
 
+const ENDS: readonly (readonly Terminal[])[] = [
+  ['failed'],
+  ['failed', 'aborted', 'timed_out'],
+  ['completed', 'cancelled'],
+];
+
 /** JSON is YAML, so the document is written as JSON. */
-export function makePlaybook(name: string, random: Random, subs: readonly string[] = []): MadePlaybook {
+export function makePlaybook(
+  name: string,
+  random: Random,
+  subs: readonly string[] = [],
+  about: 'events' | 'ends' = 'events',
+): MadePlaybook {
   const windowMs = random.chance(0.5) ? random.pick([10_000, 600_000]) : null;
   const paced = random.fork('pace');
   const repeat = paced.pick(['drop', 'coalesce', 'queue', 'restart'] as const);
@@ -241,7 +255,9 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
   const concurrency = paced.chance(0.25)
     ? { limit: 1 + paced.below(2), over: paced.pick(['queue', 'queue', 'drop'] as const) }
     : null;
-  const schedule: Schedule | null = paced.chance(0.2)
+  const isAnswer = about === 'ends';
+  const ends = isAnswer ? random.fork('ends').pick(ENDS) : null;
+  const schedule: Schedule | null = paced.chance(isAnswer ? 0 : 0.2)
     ? {
         minutes: paced.pick([
           [1, 2],
@@ -257,7 +273,7 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
     cron: `${schedule.minutes.join(',')} 8 15 1 *`,
     missed: schedule.missed,
   };
-  const high = paced.chance(0.2) && {
+  const high = paced.chance(isAnswer ? 0 : 0.2) && {
     id: 'high',
     on: 'condition',
     where: { fact: 'event', path: '/score', operator: 'greaterThan', value: HIGH },
@@ -270,24 +286,27 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
       ...(rate && { rate: `${rate.most}/${rate.ms === 60_000 ? 'm' : 'h'}` }),
     },
   };
+  const at = isAnswer ? '/inputs' : '';
   const document = {
     apiVersion: 'interlock/v1',
     kind: 'Playbook',
     name,
     title: 'Made by a simulation',
     owners: { technical: 'a', operational: 'b' },
-    triggers: [
-      {
-        id: 'seen',
-        on: 'event',
-        where: { fact: 'event', path: '/kind', operator: 'in', value: random.pick([['c2'], ['c2', 'malware']]) },
-        ...dedup,
-        ...limits,
-      },
-      ...(due ? [due] : []),
-      ...(high ? [high] : []),
-    ],
-    inputs: { ip: '/ip', finding: '/finding', hosts: '/hosts' },
+    triggers: ends
+      ? [{ id: 'ended', on: 'run', ends, ...limits }]
+      : [
+          {
+            id: 'seen',
+            on: 'event',
+            where: { fact: 'event', path: '/kind', operator: 'in', value: random.pick([['c2'], ['c2', 'malware']]) },
+            ...dedup,
+            ...limits,
+          },
+          ...(due ? [due] : []),
+          ...(high ? [high] : []),
+        ],
+    inputs: { ip: `${at}/ip`, finding: `${at}/finding`, hosts: `${at}/hosts` },
     steps: makeSteps(random, subs),
     timeout: random.pick(['1m', '10m', '1h', '4h']),
     ...(concurrency && { concurrency }),
@@ -303,6 +322,7 @@ export function makePlaybook(name: string, random: Random, subs: readonly string
     rate,
     concurrency,
     schedule,
+    ends,
     subs,
   };
 }

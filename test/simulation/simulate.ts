@@ -6,6 +6,7 @@ import { openPaceRules } from './pace.ts';
 import { openPeople } from './people.ts';
 import { openRandom } from './random.ts';
 import { openRules } from './rules.ts';
+import { openRunEndRules } from './run-ends.ts';
 import { openScheduleRules } from './schedules.ts';
 import { openSenders } from './senders.ts';
 import { openTold } from './told.ts';
@@ -42,6 +43,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   openWaitRules(world);
   openCrossingRules(world);
   const checkTold = openTold(world);
+  const checkEnds = openRunEndRules(world);
   const checkSchedules = openScheduleRules(world);
   for (let i = chance.below(4); i > 0; i--)
     time.after(world.instant(chance), () => void lives.current().crash('is killed'));
@@ -62,6 +64,7 @@ export async function simulate(seed: string): Promise<Simulated> {
     if (++steps > MOST_STEPS) fail('R8', 'the world does not come to rest');
   if (!world.violation()) checkEnd(world, present.kernel, senders.check);
   if (!world.violation()) checkSchedules();
+  if (!world.violation()) checkEnds();
   if (!world.violation()) checkTold();
   return {
     seed,

@@ -76,6 +76,8 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
       const [row] = disk.range({ from: `!${what}/`, to, limit: 1 });
       return row ? Number(row.key.split('/')[1]) : Infinity;
     };
+    // An end that is to be told is due at once.
+    if (disk.range({ from: '!end/', to: '!end0', limit: 1 }).length > 0) return 0;
     // Schedules have a day, and are due again in a year: no world lasts so long.
     const at = Math.min(first('timer', '!timer0'), first('due', KEYS.dueUntil(unixMs(START + DAY))));
     return at === Infinity ? undefined : Math.max(0, at - START - offset);
@@ -91,7 +93,10 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
     made.fork('first'),
     second.map(({ name }) => name),
   );
-  const playbooks = [...second, first];
+  // Behind what they answer, of which one may be the other.
+  const count = made.chance(0.3) ? made.pick([1, 1, 2]) : 0;
+  const answers = ['pb-3', 'pb-4'].slice(0, count).map((name) => makePlaybook(name, made.fork(name), [], 'ends'));
+  const playbooks = [...second, first, ...answers];
   let violation: { rule: string; text: string } | undefined;
   const fail = (rule: string, text: string) => {
     if (!violation) trace.say(`BROKEN ${rule}: ${text}`);
