@@ -207,6 +207,24 @@ describe('what it starts', () => {
     expect(await runsOf('answer')).toHaveLength(1);
   });
 
+  test('is known before it is in force: a changed text is put through the ends that came', async () => {
+    await house.activate(answer('ends: [failed]'));
+    await house.activate(playbook('break', BREAK));
+    for (const id of ['first', 'second']) await read(started(await house.publish('break.seen', ACME, id)));
+    await answered('answer', 2);
+    const replay = (trigger: string) =>
+      house.ask('operator@acme', 'POST', '/v1/orgs/acme/triggers/replay', { body: answer(trigger), type: 'text/yaml' });
+    const none = { runs: 0, absorbed: 0, suppressed: 0 };
+    const was = { trigger: 'ended', recorded: { ...none, runs: 2 } };
+    const same = await replay('ends: [failed, aborted]');
+    // Two events and two ends; those of the answers themselves were for nobody.
+    expect(same.data).toMatchObject({ events: 4, triggers: [{ ...was, changed: { ...none, runs: 2 }, same: 2 }] });
+    const other = await replay('ends: [aborted]');
+    expect(other.data.triggers).toMatchObject([{ ...was, changed: none, lost: 2 }]);
+    const slower = await replay('ends: [failed], limits: { rate: 1/h }');
+    expect(slower.data.triggers).toMatchObject([{ ...was, changed: { ...none, runs: 1, suppressed: 1 }, lost: 1 }]);
+  });
+
   test('can be run again by a person', async () => {
     await house.activate(answer('ends: [failed]', { step: 'type: fail, message: again' }));
     await house.activate(playbook('break', BREAK));
