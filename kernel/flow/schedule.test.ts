@@ -88,6 +88,17 @@ describe('a schedule fires at its times', () => {
     expect(fired(world)).toEqual(['05:00']);
   });
 
+  test('a length of time apart, the same after a restart', async () => {
+    const world = await openTriggerWorld([playbookOf([{ id: 'often', on: 'schedule', every: '90m' }])]);
+    await world.sweep();
+    for (let i = 0; i < 4; i++) await go(world, 30 * MINUTE);
+    expect(fired(world)).toEqual(['13:30']);
+    const next = await world.restart();
+    await next.sweep();
+    for (let i = 0; i < 5; i++) await go(next, 30 * MINUTE);
+    expect(fired(next)).toEqual(['13:30', '15:00', '16:30']);
+  });
+
   test('spread by its jitter, by the same amount after a restart, under the same name', async () => {
     const world = await openTriggerWorld([playbookOf([hourly({ jitter: '30m' })])]);
     await world.sweep();

@@ -1,5 +1,5 @@
 import { Cron } from 'croner';
-import { type UnixMs, unixMs } from '../base/time.ts';
+import { parseDuration, type UnixMs, unixMs } from '../base/time.ts';
 
 /**
  * When a schedule is due. The one place that knows the cron library; no clock of its own: the instant to go on from is
@@ -9,6 +9,8 @@ import { type UnixMs, unixMs } from '../base/time.ts';
  * change back shows twice is due once. Day of month and day of week are joined by "or" when both are given, as in cron.
  */
 const CHARS = 128;
+/** Begins what is no cron: times that are a length of time apart. */
+export const EVERY = 'every ';
 /** Years that are tried for a first time: more than two leap years and every weekday of a 29 February. */
 const SOME_START = new Date(Date.UTC(2000, 0, 1));
 
@@ -45,8 +47,13 @@ export function isZone(text: string): boolean {
   }
 }
 
-/** The first time after `after`, strictly; undefined when there is none any more. Both are checked text. */
+/**
+ * The first time after `after`, strictly; undefined when there is none any more. Of `every 90m` the times are the whole
+ * multiples since 1970 in UTC, so that they need no first one and a restart moves none. All is checked text.
+ */
 export function nextTime(cron: string, zone: string, after: UnixMs): UnixMs | undefined {
+  const every = cron.startsWith(EVERY) ? parseDuration(cron.slice(EVERY.length)) : undefined;
+  if (every !== undefined) return unixMs((Math.floor(after / every) + 1) * every);
   const next = toCron(cron, zone).nextRun(new Date(after));
   // A time that is not later would be due for ever.
   return next && next.getTime() > after ? unixMs(next.getTime()) : undefined;

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { LIMITS } from '../base/limits.ts';
 import { durationMs, parseDuration, type UnixMs, unixMs } from '../base/time.ts';
-import { nextTime } from './cron.ts';
+import { EVERY, nextTime } from './cron.ts';
 import type { ScheduledTrigger } from './schema.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { ScheduledTrigger } from './schema.ts';
  * however often anyone looks.
  */
 export type Place = {
-  /** What the times were reckoned by; another schedule has other times. */
+  /** What the times were reckoned by, five fields or `every 90m`; another schedule has other times. */
   readonly cron: string;
   readonly zone: string;
   /** The next time that has not fired. */
@@ -36,7 +36,8 @@ const DEFAULT_ZONE = 'UTC';
 
 /** Where the schedule stands as of now: the place it had if nothing changed, else the first time from now on. */
 export function placeOf(trigger: ScheduledTrigger, before: Place | null, now: UnixMs): Place | undefined {
-  const { cron, zone = DEFAULT_ZONE } = trigger;
+  const { zone = DEFAULT_ZONE } = trigger;
+  const cron = trigger.cron ?? `${EVERY}${trigger.every}`;
   if (before?.cron === cron && before.zone === zone) return before;
   const fired = before?.fired ?? null;
   return move({ cron, zone, at: now, fired, madeUp: 0 }, unixMs(Math.max(now, fired ?? 0)), fired);

@@ -46,6 +46,7 @@ test.each<[string, object]>([
   ['a schedule', SCHEDULE],
   ['a schedule in UTC', { ...SCHEDULE, zone: undefined }],
   ['a schedule with everything', { ...SCHEDULE, missed: 'all', jitter: '30s' }],
+  ['a schedule by a length of time', { id: 'often', on: 'schedule', every: '90m', missed: 'all', jitter: '30s' }],
   ['the end of a run', RUN],
   [
     'the end of a run, with all that holds back',
@@ -104,6 +105,11 @@ test.each<[string, object, string]>([
   ['one way to end twice', { ...RUN, ends: ['failed', 'failed'] }, 'ends'],
   ['an event that ends', { ...EVENT, ends: ['failed'] }, 'ends'],
   ['the end of a run by an incident without its pointer', { ...RUN, where: { ...severe, fact: 'incident' } }, ''],
+  ['a schedule without times', { ...SCHEDULE, cron: undefined, zone: undefined }, ''],
+  ['cron and a length of time', { ...SCHEDULE, zone: undefined, every: '1h' }, ''],
+  ['a length of time in a zone', { ...SCHEDULE, cron: undefined, every: '1h' }, ''],
+  ['a schedule every second', { id: 'often', on: 'schedule', every: '1s' }, 'every'],
+  ['a schedule every 31 days', { id: 'often', on: 'schedule', every: '31d' }, 'every'],
   ['another way to miss', { ...SCHEDULE, missed: 'some' }, 'missed'],
   ['a jitter of two hours', { ...SCHEDULE, jitter: '2h' }, 'jitter'],
 ])('%s is refused', (_, trigger, place) => {

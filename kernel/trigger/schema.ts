@@ -121,23 +121,42 @@ const ConditionTrigger = v.pipe(
   namesIncident(),
 );
 
-const ScheduleTrigger = closedObject({
-  on: v.literal('schedule'),
-  id,
-  /** Minute, hour, day of the month, month, day of the week. */
-  cron: v.pipe(v.string(), v.check(isCron, 'five fields of cron that some day fits, such as 0 6 * * 1-5')),
-  /** Without it: UTC. */
-  zone: v.optional(v.pipe(v.string(), v.check(isZone, 'a time zone such as Europe/Vienna or UTC'))),
-  /** What becomes of times at which the kernel was not running; without it they are passed over. */
-  missed: v.optional(v.picklist(['skip', 'once', 'all'])),
-  /** Spread over so long after the time, so that not everything begins at once. */
-  jitter: v.optional(
-    v.pipe(
-      v.string(),
-      v.check((text) => isDurationUpTo(text, durationMs(3_600_000)), 'a duration up to 1h, such as 30s'),
+const ScheduleTrigger = v.pipe(
+  closedObject({
+    on: v.literal('schedule'),
+    id,
+    /** Minute, hour, day of the month, month, day of the week. */
+    cron: v.optional(
+      v.pipe(v.string(), v.check(isCron, 'five fields of cron that some day fits, such as 0 6 * * 1-5')),
     ),
+    /** From one time to the next. */
+    every: v.optional(
+      v.pipe(
+        v.string(),
+        v.check(
+          (text) => isDurationUpTo(text, LONGEST_WAIT) && !isDurationUpTo(text, durationMs(59_999)),
+          'a duration from 1m up to 30d, such as 90m',
+        ),
+      ),
+    ),
+    /** Of `cron`; without it: UTC. */
+    zone: v.optional(v.pipe(v.string(), v.check(isZone, 'a time zone such as Europe/Vienna or UTC'))),
+    /** What becomes of times at which the kernel was not running; without it they are passed over. */
+    missed: v.optional(v.picklist(['skip', 'once', 'all'])),
+    /** Spread over so long after the time, so that not everything begins at once. */
+    jitter: v.optional(
+      v.pipe(
+        v.string(),
+        v.check((text) => isDurationUpTo(text, durationMs(3_600_000)), 'a duration up to 1h, such as 30s'),
+      ),
+    ),
+  }),
+  v.check(
+    ({ cron, every, zone }) =>
+      (cron === undefined) !== (every === undefined) && (every === undefined || zone === undefined),
+    'a schedule with exactly one of cron and every; zone belongs to cron',
   ),
-});
+);
 
 /** Fires on the end of another run of the org. */
 const RunTrigger = v.pipe(
