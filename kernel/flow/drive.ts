@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
+import { digestOf } from '../base/digest.ts';
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
-import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
@@ -127,9 +127,9 @@ export function openDriver(deps: {
     at: UnixMs,
     read: Ledger['read'],
   ): Prepared => {
-    const { run, events, befores, effects } = decision;
+    const { run, events, effects } = decision;
     const texts = events.map((event) => JSON.stringify(event));
-    const audit = events.map((event, index) => auditOf(befores[index] ?? null, event, texts[index] ?? ''));
+    const audit = decision.audit.map((record, index) => ({ ...record, act: digestOf(texts[index] ?? '') }));
     const actionOf = (step: StepRunId) => {
       const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
       const found = graph?.steps.get(partsOfStepRun(step).step);
