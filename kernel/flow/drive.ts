@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
 import { digestOf } from '../base/digest.ts';
@@ -15,6 +14,7 @@ import type { Judges } from './judges.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
+import { othersFirst, processScheduler, type Scheduler } from './scheduler.ts';
 import { readRun } from './stored-run.ts';
 import { rowsOfTurn } from './tell.ts';
 
@@ -74,8 +74,9 @@ export function openDriver(deps: {
   judges: Judges;
   clock: Clock;
   isStopped: (org: OrgId) => boolean;
+  scheduler?: Pick<Scheduler, 'soon'>;
 }): Driver {
-  const { store, ledger, registry, judges, clock, isStopped } = deps;
+  const { store, ledger, registry, judges, clock, isStopped, scheduler = processScheduler } = deps;
   /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
@@ -173,7 +174,7 @@ export function openDriver(deps: {
         return { ok: true, run: prepared.run };
       }
       await answer(decision.need, judgements);
-      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await othersFirst(scheduler);
     }
     throw new InvariantError('a turn needs no more judgements than it has steps');
   };
@@ -184,7 +185,7 @@ export function openDriver(deps: {
       const decision = decideNow(null, start, judgements, 0, clock.now());
       if (decision.kind !== 'needs') break;
       await answer(decision.need, judgements);
-      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await othersFirst(scheduler);
     }
     return judgements;
   };
