@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Rule } from '../../sdk/contract/rule.ts';
 import type { Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { toOrgId, toRunId } from '../base/id.ts';
@@ -19,6 +18,7 @@ import type { Driver } from './drive.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { othersFirst, processScheduler, type Scheduler } from './scheduler.ts';
 import { openSweep } from './sweep.ts';
 
 /**
@@ -59,8 +59,9 @@ export function openArrivals(deps: {
   registry: Pick<Registry, 'graph'>;
   clock: Clock;
   report: (defect: unknown) => void;
+  scheduler?: Pick<Scheduler, 'soon'>;
 }) {
-  const { store, ledger, driver, registry, clock, report } = deps;
+  const { store, ledger, driver, registry, clock, report, scheduler = processScheduler } = deps;
   const awaited = openAwaited((org, run, step) => ledger.read(KEYS.wake(org, run, step)) !== undefined);
   /** Runs that are being told, by the key of their row. */
   const telling = new Set<string>();
@@ -113,7 +114,7 @@ export function openArrivals(deps: {
       for (const [index, shape] of shapes.entries()) {
         const found = keyFor(org, event, shape);
         if (found) keyed.push(found);
-        if (index % SHAPES_PER_TURN === SHAPES_PER_TURN - 1) await setImmediate();
+        if (index % SHAPES_PER_TURN === SHAPES_PER_TURN - 1) await othersFirst(scheduler);
       }
       const isWanted = ({ key }: Keyed) => awaited.isWanted(org, key);
       const { true: asked = [], false: passed = [] } = Object.groupBy(keyed, (each) => `${isWanted(each)}`);
@@ -143,7 +144,7 @@ export function openArrivals(deps: {
         const waiting = found ? awaited.waitingFor(org, found.key) : [];
         const { playbook, digest, step } = shape;
         if (found && waiting.length > 0) waited.push({ playbook, digest, step, wait: found.wait, waiting });
-        if (index % SHAPES_PER_TURN === SHAPES_PER_TURN - 1) await setImmediate();
+        if (index % SHAPES_PER_TURN === SHAPES_PER_TURN - 1) await othersFirst(scheduler);
       }
       return waited;
     },

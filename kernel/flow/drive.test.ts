@@ -7,6 +7,8 @@ import type { Judges } from './judges.ts';
 import { openLedger } from './ledger.ts';
 import type { Registry } from './registry.ts';
 
+const START = { kind: 'start', org: 'acme', playbook: { name: 'long' }, requester: 'pipeline' } as Start;
+
 test('others have their turn while a long chain of branches is judged', async () => {
   const chain = Array.from({ length: 100 }, (_, i) => {
     const to = i < 99 ? `b${i + 1}` : 'end';
@@ -25,7 +27,7 @@ test('others have their turn while a long chain of branches is judged', async ()
     next = setImmediate(tick);
   };
   let next = setImmediate(tick);
-  const judgements = await driver.prefetchStart({ kind: 'start', org: 'acme', playbook: { name: 'long' } } as Start);
+  const judgements = await driver.prefetchStart(START);
   clearImmediate(next);
   expect(judgements.branches.size).toBe(100);
   expect(turns).toBeGreaterThanOrEqual(10);

@@ -1,13 +1,12 @@
-import { setImmediate } from 'node:timers/promises';
 import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
+import { digestOf } from '../base/digest.ts';
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
-import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
@@ -16,6 +15,7 @@ import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
+import { othersFirst, processScheduler, type Scheduler } from './scheduler.ts';
 import { readRun } from './stored-run.ts';
 import { rowsOfTurn } from './tell.ts';
 
@@ -75,8 +75,9 @@ export function openDriver(deps: {
   judges: Judges;
   clock: Clock;
   isStopped: (org: OrgId) => boolean;
+  scheduler?: Pick<Scheduler, 'soon'>;
 }): Driver {
-  const { store, ledger, registry, judges, clock, isStopped } = deps;
+  const { store, ledger, registry, judges, clock, isStopped, scheduler = processScheduler } = deps;
   /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
@@ -128,9 +129,9 @@ export function openDriver(deps: {
     at: UnixMs,
     read: Ledger['read'],
   ): Prepared => {
-    const { run, events, befores, effects } = decision;
+    const { run, events, effects } = decision;
     const texts = events.map((event) => JSON.stringify(event));
-    const audit = events.map((event, index) => auditOf(befores[index] ?? null, event, texts[index] ?? ''));
+    const audit = decision.audit.map((record, index) => ({ ...record, act: digestOf(texts[index] ?? '') }));
     const actionOf = (step: StepRunId) => {
       const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
       const found = graph?.steps.get(partsOfStepRun(step).step);
@@ -177,7 +178,7 @@ export function openDriver(deps: {
         return { ok: true, run: prepared.run };
       }
       await answer(decision.need, judgements);
-      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await othersFirst(scheduler);
     }
     throw new InvariantError('a turn needs no more judgements than it has steps');
   };
@@ -188,7 +189,7 @@ export function openDriver(deps: {
       const decision = decideNow(null, start, judgements, 0, clock.now());
       if (decision.kind !== 'needs') break;
       await answer(decision.need, judgements);
-      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await setImmediate();
+      if (judged % JUDGEMENTS_AT_ONCE === JUDGEMENTS_AT_ONCE - 1) await othersFirst(scheduler);
     }
     return judgements;
   };

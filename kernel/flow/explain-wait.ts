@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Digest, OrgId, RunId, StepId, StepRunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { isObject } from '../base/json.ts';
@@ -11,6 +10,7 @@ import { factsOf } from '../trigger/evaluate.ts';
 import type { NormalEvent } from '../trigger/event.ts';
 import { holds, type Waited } from './arrivals.ts';
 import type { Query } from './query.ts';
+import { othersFirst, type Scheduler } from './scheduler.ts';
 
 /**
  * Says of an event which steps wait for one with its key, and what the `where` of each sees in it. Who waits is looked up
@@ -32,11 +32,12 @@ export type ExplainedWaits = { readonly waits: readonly ExplainedWait[]; readonl
 
 /** @param waited of one playbook. */
 export async function explainWaits(
-  { query, clock }: { readonly query: Pick<Query, 'run'>; readonly clock: Clock },
+  deps: { readonly query: Pick<Query, 'run'>; readonly clock: Clock; readonly scheduler: Pick<Scheduler, 'soon'> },
   org: OrgId,
   event: NormalEvent,
   waited: readonly Waited[],
 ): Promise<ExplainedWaits> {
+  const { query, clock, scheduler } = deps;
   const waits: ExplainedWait[] = [];
   let left: number = LIMITS.waitsTold.value;
   let untold = 0;
@@ -47,7 +48,7 @@ export async function explainWaits(
     const told = [];
     for (const one of looked) {
       // A run is folded for each.
-      await setImmediate();
+      await othersFirst(scheduler);
       const found = own(query.run(org, one.run)?.steps ?? {}, one.step);
       if (found?.state !== 'open' || found.waitsFor !== 'event' || clock.now() >= found.until) continue;
       told.push({ ...one, until: found.until, match: found.parameters.match });

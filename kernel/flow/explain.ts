@@ -12,6 +12,7 @@ import { type ExplainedWaits, explainWaits } from './explain-wait.ts';
 import { openIncidentFacts } from './incident-fact.ts';
 import type { Page, Query } from './query.ts';
 import type { Registry } from './registry.ts';
+import { othersFirst, type Scheduler } from './scheduler.ts';
 import { eventIdOf, type TriggerOutcome } from './stored-event.ts';
 
 /**
@@ -50,8 +51,9 @@ export function openExplain(deps: {
   arrivals: Pick<Arrivals, 'waitedAt'>;
   stopOf: (org: OrgId) => StopOf | null;
   clock: Clock;
+  scheduler: Pick<Scheduler, 'soon'>;
 }) {
-  const { store, query, registry, pending, arrivals, stopOf, clock } = deps;
+  const { store, query, registry, pending, arrivals, stopOf, clock, scheduler } = deps;
   const read = (key: string) => store.get(key);
 
   const resultFor = (
@@ -115,7 +117,7 @@ export function openExplain(deps: {
         (wanted === undefined || trigger.id === wanted)
       )
         triggers.push(await explained(org, of, trigger, event));
-    const waits = await explainWaits({ query, clock }, org, event, waited);
+    const waits = await explainWaits({ query, clock, scheduler }, org, event, waited);
     if (triggers.length + waits.waits.length === 0) return undefined;
     return { ...of, triggers, ...waits };
   };
@@ -143,7 +145,7 @@ export function openExplain(deps: {
       if (active === null) continue;
       if (conditions >= CONDITIONS) return { items, next: items.at(-1)?.playbook ?? null };
       // Others get their turn: a page may hold many large rules.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await othersFirst(scheduler);
       const found = await explainPlaybook(
         org,
         { playbook: name, digest: active },

@@ -41,11 +41,13 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
      */
     async branch(run: Run, id: StepRunId): Promise<number | 'fault'> {
       const { step: name, items } = partsOfStepRun(id);
-      const step = registry.graph(run.org, run.playbook.name, run.playbook.digest)?.steps.get(name);
-      invariant(step?.kind === 'branch' || step?.kind === 'repeat', 'such a judgement is about a branch, or a round');
+      const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
+      const step = graph?.steps.get(name);
+      const isJudged = step?.kind === 'branch' || step?.kind === 'repeat';
+      invariant(graph && isJudged, 'such a judgement is about a branch, or a round');
       const [paths, each] =
         step.kind === 'branch' ? [step.paths, step.each] : [[{ when: step.until }], [...step.each, step.id]];
-      return choosePath(paths, factsOfBranch(scopeOf(run, { each }, items), eventData(run)));
+      return choosePath(paths, factsOfBranch(scopeOf(run, graph, { each }, items), eventData(run)));
     },
 
     /** What the run's pinned guardrails say of an action with exactly these parameters and this plan. */

@@ -4,7 +4,7 @@ import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
-import type { Scheduler } from './scheduler.ts';
+import { othersFirst, type Scheduler } from './scheduler.ts';
 import { turnsOf } from './stored-run.ts';
 
 /**
@@ -32,7 +32,6 @@ export async function buildLists(deps: {
   isStopping: () => boolean;
 }): Promise<void> {
   const { store, ledger, scheduler, org, isStopping } = deps;
-  const breath = () => new Promise<void>((resolve) => scheduler.soon(resolve));
   const read = <T>(key: string): T | undefined => {
     const text = ledger.read(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -74,7 +73,7 @@ export async function buildLists(deps: {
     const runs = store.range({ from: span.from, to, limit: PER_COMMIT, reverse: true });
     const fixed: Fixed[] = [];
     for (const [index, { key }] of runs.entries()) {
-      if (index % PER_BREATH === 0) await breath();
+      if (index % PER_BREATH === 0) await othersFirst(scheduler);
       fixed.push(fixedOf(key.slice(prefix.length + 1) as RunId));
     }
     before = runs.length < PER_COMMIT ? null : (fixed.at(-1)?.id ?? null);

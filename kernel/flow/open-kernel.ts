@@ -59,7 +59,7 @@ export function openKernel(ports: Ports): Kernel {
   const { machineStop = async () => undefined, onRefusal, onBreaker, onStop } = ports;
   const stops = openStops({ ledger, registry, store, clock, machine: machineStop, ...(onStop && { tell: onStop }) });
   const { isStopped, stopOf } = stops;
-  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped });
+  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped, scheduler });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
@@ -69,7 +69,7 @@ export function openKernel(ports: Ports): Kernel {
   const query = openQuery(store);
   const feed = openFeed({ store, ledger, scheduler });
   const inFlight = openRunsInFlight();
-  const arrivals = openArrivals({ store, ledger, driver, registry, clock, report });
+  const arrivals = openArrivals({ store, ledger, driver, registry, clock, report, scheduler });
   const timers = openTimers({ store, ledger, driver, tellRun: arrivals.tellRun, clock, report });
   const openWork = openOpenWork({
     store,
@@ -117,7 +117,8 @@ export function openKernel(ports: Ports): Kernel {
   driver.onEffect((run, effect) =>
     effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
   );
-  const resumeAll = (org: OrgId) => resumeRuns({ driver, org, runs: inFlight.of(org), isStopped }).catch(report);
+  const resumeAll = (org: OrgId) =>
+    resumeRuns({ driver, org, runs: inFlight.of(org), isStopped, scheduler }).catch(report);
   stops.onChange((orgs) => {
     worker.stopChanged(orgs);
     for (const org of orgs) void resumeAll(org);
@@ -153,7 +154,7 @@ export function openKernel(ports: Ports): Kernel {
   return {
     intake: openIntake({ clock, scheduler }),
     ingest: take,
-    explain: openExplain({ store, query, registry, pending, arrivals, stopOf, clock }),
+    explain: openExplain({ store, query, registry, pending, arrivals, stopOf, clock, scheduler }),
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger }),
     runAgain: openRunAgain({ ledger, driver, registry, pending, entropy, runsInFlight: inFlight.count, isStopped }),

@@ -16,6 +16,10 @@ export type Scheduler = {
   every(ms: number, task: () => void): () => void;
 };
 
+/** Between two parts of long work: whoever waits goes first. */
+export const othersFirst = (scheduler: Pick<Scheduler, 'soon'>): Promise<void> =>
+  new Promise((resolve) => scheduler.soon(resolve));
+
 export const processScheduler: Scheduler = {
   elapsed: () => performance.now(),
   worked() {

@@ -1,7 +1,7 @@
 import type { OrgId, RunId } from '../base/id.ts';
 import type { Store } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
-import { evolveTurn } from '../run/evolve.ts';
+import { replay } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { readTurn } from '../run/upcast.ts';
 import { within } from './keys.ts';
@@ -22,7 +22,5 @@ export function* turnsOf(store: Pick<Store, 'range'>, org: OrgId, id: RunId): Ge
 
 /** The run as it is on disk; null when there is none. */
 export function readRun(store: Pick<Store, 'range'>, org: OrgId, id: RunId): Run | null {
-  let run: Run | null = null;
-  for (const turn of turnsOf(store, org, id)) run = evolveTurn(run, turn);
-  return run;
+  return replay(turnsOf(store, org, id));
 }

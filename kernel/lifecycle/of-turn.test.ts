@@ -4,7 +4,7 @@ import { LIFECYCLE, LIFECYCLE_TYPES, LifecycleEvent, matchesType } from '../../s
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import { unixMs } from '../base/time.ts';
 import type { RunEvent } from '../run/event.ts';
-import { afterTurn, evolve } from '../run/evolve.ts';
+import { evolveTurn } from '../run/evolve.ts';
 import type { Run } from '../run/state.ts';
 import { lifecycleId, toCloudEvent } from './event.ts';
 import { lifecycleOfTurn } from './of-turn.ts';
@@ -196,10 +196,8 @@ const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
   ],
 };
 
-const fold = (run: Run | null, events: readonly RunEvent[], seq: number): Run | null => {
-  const folded = events.reduce<Run | null>((before, event, index) => evolve(before, event, seq + index, AT), run);
-  return folded && afterTurn(folded, run);
-};
+const fold = (run: Run | null, events: readonly RunEvent[], seq: number): Run | null =>
+  events.length === 0 ? run : evolveTurn(run, { v: 1, at: AT, seq, events });
 
 describe.each(Object.entries(ROWS))('%s', (_, rows) => {
   test.each(rows)('tells "$tells"', ({ before = [], events, tells }) => {

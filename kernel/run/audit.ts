@@ -1,6 +1,5 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { unreachable } from '../base/assert.ts';
-import { digestOf } from '../base/digest.ts';
 import type { PrincipalId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { actorOf } from '../org/principal.ts';
@@ -8,20 +7,18 @@ import type { RunEvent } from './event.ts';
 import type { Run } from './state.ts';
 
 /**
- * The one audit record of a run event (R5). `act` is the digest of the event's stored text, so an auditor who is shown
- * the event can check that this is what was recorded. Nothing of the event's content is in the record itself.
+ * The one audit record of a run event (R5). Nothing of the event's content is in it: whoever stores the event adds the
+ * digest of its text as `act`, so an auditor who is shown the event can check that this is what was recorded.
  *
  * @param before the run as it was when the event was emitted; null for run-started.
- * @param text   the event as it is stored.
  */
-export function auditOf(before: Run | null, event: RunEvent, text: string): AuditDraft {
-  const act = digestOf(text);
+export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
   if (event.kind === 'run-started') {
     const { org, run, requester, eventSeq, playbook } = event;
-    return { org, kind: 'run.started', actor: actorOf(requester), run, act, cause: eventSeq, ref: playbook.name };
+    return { org, kind: 'run.started', actor: actorOf(requester), run, cause: eventSeq, ref: playbook.name };
   }
   const run = before as Run;
-  const engine = { org: run.org, run: run.id, act, actor: 'system:engine' };
+  const engine = { org: run.org, run: run.id, actor: 'system:engine' };
   const person = (by: PrincipalId) => ({ ...engine, actor: actorOf(by) });
   const stepSeq = 'step' in event ? (own(run.steps, event.step)?.seq ?? run.startedSeq) : run.startedSeq;
   const tried = (attempt: number) => (attempt > 0 ? { attempt } : {});

@@ -12,7 +12,7 @@ import { fail, type Step, type Turn } from './turn.ts';
 
 /** @returns the values with their references filled, or why not, in words that hold nothing of them. */
 export function bindAt(turn: Turn, step: GraphStep, items: readonly number[], values: JsonObject): JsonObject | string {
-  const bound = bind(values as Json, scopeOf(turn.run(), step, items));
+  const bound = bind(values as Json, scopeOf(turn.run(), turn.facts.graph, step, items));
   if (!bound.ok) return bindMessage(bound.error);
   return isObject(bound.value) ? bound.value : 'the bound parameters are no object';
 }

@@ -1,6 +1,7 @@
 import type { Operation, Plan } from '../../sdk/contract/plugin.ts';
 import type { Ballot, VoteRefusal } from '../approval/approval.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
+import type { AuditDraft } from '../audit/record.ts';
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
@@ -206,8 +207,8 @@ export type Decision =
       readonly kind: 'turn';
       readonly run: Run;
       readonly events: readonly RunEvent[];
-      /** The run as it was before each of the events. */
-      readonly befores: readonly (Run | null)[];
+      /** The record of each of the events. */
+      readonly audit: readonly AuditDraft[];
       readonly effects: readonly Effect[];
     }
   | { readonly kind: 'needs'; readonly need: Need }

@@ -10,7 +10,7 @@ import type { Step, Turn } from './turn.ts';
 /** The last step of the outermost block has succeeded. What goes beyond the size of an output is null. */
 export function completeRun(turn: Turn): Step {
   skipRest(turn, 'branch-not-taken');
-  const scope = scopeOf(turn.run(), { each: [] }, []);
+  const scope = scopeOf(turn.run(), turn.facts.graph, { each: [] }, []);
   let left: number = LIMITS.stepOutputBytes.value;
   const output = Object.entries(turn.facts.graph.outputs).map(([name, reference]): [string, Json] => {
     const bound = bind(reference, scope);

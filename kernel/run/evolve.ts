@@ -5,12 +5,13 @@ import type { UnixMs } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from './event.ts';
 import { evolveFork } from './evolve-fork.ts';
 import { evolveUndo } from './evolve-undo.ts';
-import { endAttempt, onStep, openAttempt, settleLast } from './fold.ts';
+import { endAttempt, onStep, openAttempt, settleLast, withOwnSteps } from './fold.ts';
 import type { Run, RunState, StepRun } from './state.ts';
 
 /**
  * (run, event) -> run. Total over the events of a run; the live path and recovery both fold with this and with nothing
  * else, so a stored run is the run (R3).
+ * @param run its steps are written to, so they are the fold's own (`withOwnSteps`).
  */
 export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs): Run {
   if (event.kind === 'run-started') {
@@ -220,15 +221,18 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
   }
 }
 
-/** Folds one stored turn; a turn is what moves the version. */
-export function evolveTurn(run: Run | null, turn: StoredTurn): Run {
-  let folded = run;
+function foldTurn(own: Run | null, turn: StoredTurn): Run {
+  let folded = own;
   turn.events.forEach((event, index) => {
     folded = evolve(folded, event, turn.seq + index, turn.at);
   });
   invariant(folded, 'a turn has an event');
-  return afterTurn(folded, run);
+  return folded;
 }
+
+/** Folds one stored turn; a turn is what moves the version. */
+export const evolveTurn = (run: Run | null, turn: StoredTurn): Run =>
+  afterTurn(foldTurn(run && withOwnSteps(run), turn), run);
 
 /** What a turn as a whole makes of a run: its version, and the state that follows from its steps. */
 export const afterTurn = (folded: Run, before: Run | null): Run => ({
@@ -237,8 +241,19 @@ export const afterTurn = (folded: Run, before: Run | null): Run => ({
   version: (before?.version ?? 0) + 1,
 });
 
-/** The whole run from its turns; null when there are none. */
-export const replay = (turns: readonly StoredTurn[]): Run | null => turns.reduce<Run | null>(evolveTurn, null);
+/**
+ * The whole run from its turns; null when there are none. What follows from the steps is looked at once, at the end: of
+ * what a turn makes of the state, the next asks only whether the run still waits for its turn, which is in the events.
+ */
+export function replay(turns: Iterable<StoredTurn>): Run | null {
+  let run: Run | null = null;
+  let version = 0;
+  for (const turn of turns) {
+    run = foldTurn(run, turn);
+    version++;
+  }
+  return run && { ...run, state: stateOf(run), version };
+}
 
 const withSenders = (run: Run, senders: Run['senders']): Run =>
   senders ? { ...run, senders: [...new Set([...(run.senders ?? []), ...senders])].sort() } : run;

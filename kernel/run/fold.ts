@@ -12,7 +12,13 @@ function commonOf(id: StepRunId, step: StepRun | undefined): StepCommon {
   return { id, attempt, parameters, plan, approval, attempts, spent, cutOffs, undo };
 }
 
-/** @param change gets what the step takes along, and the step as it was, if it was reached. */
+/** What the folds of a turn begin with: they write into its steps, and nobody else holds those. */
+export const withOwnSteps = (run: Run): Run => ({ ...run, steps: { ...run.steps } });
+
+/**
+ * Writes into the steps of the run: a copy of a thousand of them for each event is what a large run would cost most.
+ * @param change gets what the step takes along, and the step as it was, if it was reached.
+ */
 export function onStep(
   run: Run,
   id: StepRunId,
@@ -22,7 +28,9 @@ export function onStep(
 ): Run {
   const old = own(run.steps, id);
   const after: StepRun = { ...change(commonOf(id, old), old), seq, at };
-  return { ...run, steps: { ...run.steps, [id]: after } };
+  // Defined and not assigned: a name may be one that every object knows.
+  Object.defineProperty(run.steps, id, { value: after, writable: true, enumerable: true, configurable: true });
+  return run;
 }
 
 export const openAttempt = (number: number, effect: Attempt['effect'], seq: number, at: UnixMs): Attempt => ({

@@ -7,7 +7,7 @@ import type { ForkStep, RepeatStep } from '../playbook/graph.ts';
 import { bind } from '../playbook/reference.ts';
 import { bindAt, failDefined, failWith } from './bind.ts';
 import { type LanePlace, scopeOf } from './scope.ts';
-import type { Run } from './state.ts';
+import type { Run, StepRun } from './state.ts';
 import { isWithin, stopLane } from './stop.ts';
 import { goOn, type Step, type Turn } from './turn.ts';
 
@@ -49,7 +49,7 @@ function collected(turn: Turn, fork: StepRunId, lane: number): Json | undefined 
   const step = forkOf(turn, fork);
   if (!step || step.kind === 'parallel' || step.collect === undefined) return undefined;
   const inner = { each: [...step.each, step.id] };
-  const bound = bind(step.collect, scopeOf(turn.run(), inner, [...partsOfStepRun(fork).items, lane]));
+  const bound = bind(step.collect, scopeOf(turn.run(), turn.facts.graph, inner, [...partsOfStepRun(fork).items, lane]));
   return bound.ok ? bound.value : null;
 }
 
@@ -143,9 +143,10 @@ function settleFork(turn: Turn, at: StepRunId): Step {
 /** Begins one lane that may begin now, of whichever fork; undefined when none may. */
 export function startNextLane(turn: Turn): Step {
   const run = turn.run();
-  for (const { id: at } of Object.values(run.steps)) {
-    const next = nextLane(run, at);
-    const step = forkOf(turn, at);
+  for (const held of Object.values(run.steps)) {
+    const next = nextLane(run, held);
+    const at = held.id;
+    const step = next && forkOf(turn, at);
     if (!next || !step || next.from > turn.facts.now) continue;
     const { lane } = next;
     const { items } = partsOfStepRun(at);
@@ -157,12 +158,14 @@ export function startNextLane(turn: Turn): Step {
 }
 
 /** The lane that may start, and from when on; undefined when none may. */
-export function nextLane(run: Run, at: StepRunId): { readonly lane: number; readonly from: UnixMs } | undefined {
-  const open = run.ended || run.undo ? undefined : lanesAt(run, at);
-  const lane = open?.lanes.indexOf('waiting') ?? -1;
-  if (!open || lane < 0) return undefined;
-  const isFull = open.lanes.filter((state) => state === 'open').length >= open.most;
-  return isFull ? undefined : { lane, from: open.notBefore ?? open.at };
+export function nextLane(run: Run, step: StepRun): { readonly lane: number; readonly from: UnixMs } | undefined {
+  if (run.ended || run.undo || step.state !== 'open' || step.waitsFor !== 'lanes') return undefined;
+  const lane = step.lanes.indexOf('waiting');
+  if (lane < 0) return undefined;
+  // They begin in their order, so none behind that one is open.
+  let open = 0;
+  for (let before = 0; before < lane; before++) if (step.lanes[before] === 'open') open++;
+  return open < step.most ? { lane, from: step.notBefore ?? step.at } : undefined;
 }
 
 function lanesAt(run: Run, at: StepRunId) {

@@ -38,7 +38,7 @@ describe.each(NAMES)('a step with the name %s', (name) => {
 
   test('is reached, done, and there for later steps', () => {
     const m = begin(name, STEPS);
-    const before = bind(`{{ steps.${name}.state }}`, scopeOf(m.run(), { each: [] }, []));
+    const before = bind(`{{ steps.${name}.state }}`, scopeOf(m.run(), m.graph, { each: [] }, []));
     expect(before).toMatchObject({ ok: false, error: { kind: 'missing' } });
     expect(kinds(m.outcome('ask', { kind: 'succeeded', output: {} }))).toBe(
       'step-succeeded incident-updated step-intended',

@@ -57,7 +57,7 @@ export function firstDue(run: Run): Due | null {
     if (step.state === 'open' && (step.waitsFor === 'time' || step.waitsFor === 'event'))
       consider({ kind: 'wait', at: step.until, step: step.id });
     // Lanes that may begin: a turn begins a few, and the next goes on.
-    const next = nextLane(run, step.id);
+    const next = nextLane(run, step);
     if (next) consider({ kind: 'lanes', at: next.from, step: step.id });
     if (step.undo?.state === 'retry' && step.undo.retryAt !== null)
       consider({ kind: 'undo', at: step.undo.retryAt, step: step.id });

@@ -11,11 +11,12 @@ import type { Run } from './state.ts';
 /** Where a step run stands, and the names that follow from that. */
 
 /** What references of this step may see: inputs, outputs of steps that succeeded at the same items, and the items. */
-export function scopeOf(run: Run, { each }: Pick<Step, 'each'>, items: readonly number[]): Scope {
-  const seen = Object.values(run.steps).flatMap((step): [StepId, Json][] => {
-    if (step.state !== 'succeeded') return [];
-    const at = partsOfStepRun(step.id);
-    return at.items.every((item, depth) => items[depth] === item) ? [[at.step, step.output]] : [];
+export function scopeOf(run: Run, graph: Graph, { each }: Pick<Step, 'each'>, items: readonly number[]): Scope {
+  // By name: a playbook has few steps, and a run may have very many.
+  const seen = [...graph.steps.values()].flatMap((step): [StepId, Json][] => {
+    if (step.each.length > items.length) return [];
+    const found = own(run.steps, stepRunId(step.id, items.slice(0, step.each.length)));
+    return found?.state === 'succeeded' ? [[step.id, found.output]] : [];
   });
   const steps = Object.fromEntries(seen);
   if (each.length === 0) return { inputs: run.inputs, steps };

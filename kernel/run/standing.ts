@@ -80,7 +80,7 @@ function openWait(run: Run, step: Extract<StepRun, { state: 'open' }>, common: C
   switch (step.waitsFor) {
     case 'lanes': {
       // Its steps have waits of their own; the next of its lanes is due at once, or after a pause.
-      const next = nextLane(run, step.id);
+      const next = nextLane(run, step);
       return next && { ...common, what: 'time', until: earlier(next.from, run.deadlineAt) };
     }
     case 'time':

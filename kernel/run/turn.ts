@@ -1,10 +1,13 @@
+import type { AuditDraft } from '../audit/record.ts';
 import { invariant } from '../base/assert.ts';
 import type { StepId, StepRunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Step as GraphStep } from '../playbook/graph.ts';
+import { auditOf } from './audit.ts';
 import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
 import { afterTurn, evolve } from './evolve.ts';
+import { withOwnSteps } from './fold.ts';
 import type { Run, StepError, Terminal } from './state.ts';
 
 /**
@@ -68,7 +71,7 @@ const EVENTS_PER_TURN = 128;
 
 export function beginTurn(run: Run | null, facts: Facts): Turn {
   const events: RunEvent[] = [];
-  const befores: (Run | null)[] = [];
+  const audit: AuditDraft[] = [];
   const effects: Effect[] = [];
   let folded = run;
   let lanes = 0;
@@ -80,7 +83,8 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     facts,
     run: now,
     emit(event) {
-      befores.push(folded);
+      if (events.length === 0 && folded) folded = withOwnSteps(folded);
+      audit.push(auditOf(folded, event));
       folded = evolve(folded, event, facts.seq + events.length, facts.now);
       events.push(event);
       if (event.kind === 'lane-started') lanes++;
@@ -90,6 +94,6 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     mayReachMore: () => Object.keys(now().steps).length < LIMITS.stepRunsPerRun.value,
     mayTakeUpMore: () => events.length < EVENTS_PER_TURN,
     mayStartLane: () => events.length < EVENTS_PER_TURN && lanes < LANES_PER_TURN,
-    done: () => ({ kind: 'turn', run: afterTurn(now(), run), events, befores, effects }),
+    done: () => ({ kind: 'turn', run: afterTurn(now(), run), events, audit, effects }),
   };
 }

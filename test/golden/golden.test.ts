@@ -35,7 +35,7 @@ describe.each(NAMES)('%s', (name) => {
     let run: Run | null = null;
     for (const { at, seq, events } of stored)
       for (const [index, event] of events.entries()) {
-        const { actor } = auditOf(run, event, JSON.stringify(event));
+        const { actor } = auditOf(run, event);
         const moment = trail.of(seq + index);
         expect(moment?.at).toBe(at);
         // Whoever cancels a run has ended it, though the record of its end is the engine's.
