@@ -314,19 +314,43 @@ describe('what a refusal says', () => {
     return rule;
   };
 
-  it('is a code and a sentence; only the hint names the line to paste, and what the nearest rule lacks', () => {
+  it('is a code and a sentence; only the hint names the line to paste', () => {
     expect(refusalOf(requestOf({ method: 'DELETE', url: 'https://api.example.com/v1/items/7?force=1' }))).toEqual({
       code: 'E_NOT_ALLOWED',
-      text: 'no rule covers this request',
+      text: 'DELETE to https://api.example.com: no rule for this host covers its method',
       hint:
         "the nearest rule for this host differs in methods; to allow it, add to the plugin's rules: " +
         '{"scheme":"https","host":"api.example.com","port":443,"methods":["DELETE"],"pathPrefix":"/v1/items/7"}',
     });
     expect(refusalOf(requestOf({ url: 'http://169.254.169.254/latest/meta-data' }))).toEqual({
       code: 'E_IP_LITERAL',
-      text: 'an IP address is reached only through a rule that names exactly it',
+      text: 'an IP address is reached only through a rule that names exactly it: 169.254.169.254',
       hint: expect.stringContaining('"addresses":["169.254.169.254/32"]'),
     });
+  });
+
+  it.each<[string, Partial<HttpRequest>]>([
+    ["no rule of the plugin's grant is for the host other.example", { url: 'https://other.example/v1/hunter2' }],
+    [
+      `no rule of the plugin's grant is for the host ${'long.'.repeat(50)}lon`,
+      { url: `https://${'long.'.repeat(60)}example/` },
+    ],
+    [
+      'GET to http://api.example.com: no rule for this host covers its scheme and port',
+      { url: 'http://api.example.com/v1' },
+    ],
+    [
+      'POST to https://api.example.com:8443: no rule for this host covers its port and path',
+      { url: 'https://api.example.com:8443/hunter2', method: 'POST' },
+    ],
+    [
+      'GET to https://api.example.com: no rule for this host covers its path',
+      { url: 'https://api.example.com/hunter2' },
+    ],
+  ])('names where the request was for and which part of it no rule covers: %s', (text, part) => {
+    const refusal = refusalOf(requestOf(part));
+    expect(refusal).toMatchObject({ code: 'E_NOT_ALLOWED', text });
+    expect(refusal.text).not.toContain('hunter2');
   });
 
   it.each([

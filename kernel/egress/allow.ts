@@ -13,6 +13,8 @@ import { bareHost, readTarget, type Target } from './url.ts';
 
 /** Longest path that a suggested grant repeats; a longer one is cut at a `/`. */
 const MAX_SUGGESTED_PATH = 128;
+/** The longest name of a host that there is (RFC 1035 section 2.3.4). */
+const MAX_HOST = 253;
 
 export type AllowedRequest = {
   readonly rule: EgressRule;
@@ -79,27 +81,37 @@ function differences(rule: EgressRule, target: Target, method: HttpMethod): read
 const isUnder = (prefix: string, path: string): boolean =>
   path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
 
-/** Tells the operator the line to paste. The query never appears: it may hold what the run is about. */
+/**
+ * Tells whoever reads the run where the request was for, and which part of it no rule covers; and the operator the line to
+ * paste. The path is in the line alone: addresses of webhooks hold their secret there. The query never appears: it may
+ * hold what the run is about.
+ */
 function refuseUncovered(rules: readonly EgressRule[], target: Target, method: HttpMethod): Result<never, Refusal> {
-  const line = JSON.stringify(suggestedRule(target, method));
+  const paste = `to allow it, add to the plugin's rules: ${JSON.stringify(suggestedRule(target, method))}`;
   const sameHost = rules.filter((rule) => bareHost(rule.host) === target.host);
-  if (target.isAddress && sameHost.length === 0) {
-    return refuse(
-      'E_IP_LITERAL',
-      'an IP address is reached only through a rule that names exactly it',
-      `to allow it, add to the plugin's rules: ${line}`,
-    );
+  if (sameHost.length === 0) {
+    const host = target.host.slice(0, MAX_HOST);
+    return target.isAddress
+      ? refuse('E_IP_LITERAL', `an IP address is reached only through a rule that names exactly it: ${host}`, paste)
+      : refuse('E_NOT_ALLOWED', `no rule of the plugin's grant is for the host ${host}`, paste);
   }
   const nearest = sameHost
     .map((rule) => differences(rule, target, method))
     .reduce<readonly string[]>((a, b) => (a.length > 0 && a.length <= b.length ? a : b), []);
-  const lacks = nearest.length > 0 ? `the nearest rule for this host differs in ${nearest.join(', ')}; ` : '';
   return refuse(
     'E_NOT_ALLOWED',
-    'no rule covers this request',
-    `${lacks}to allow it, add to the plugin's rules: ${line}`,
+    `${method} to ${target.url.origin}: no rule for this host covers its ${nearest.map((part) => OF_REQUEST[part]).join(' and ')}`,
+    `the nearest rule for this host differs in ${nearest.join(', ')}; ${paste}`,
   );
 }
+
+/** What of a request the parts of a rule are about. */
+const OF_REQUEST: Readonly<Record<string, string>> = {
+  scheme: 'scheme',
+  port: 'port',
+  methods: 'method',
+  pathPrefix: 'path',
+};
 
 function suggestedRule(target: Target, method: HttpMethod) {
   const address = canonicalAddress(target.host);
