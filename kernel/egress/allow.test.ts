@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { EgressPolicySchema, type EgressRule } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
-import { judgeRequest } from './allow.ts';
+import { faultOfWritten, judgeRequest } from './allow.ts';
 
 const ruleOf = (part: Partial<EgressRule> = {}): EgressRule => ({
   scheme: 'https',
@@ -384,6 +384,34 @@ describe('what a refusal says', () => {
         expect(refusal.text.length).toBeGreaterThan(0);
       }),
     );
+  });
+});
+
+describe('a URL that a playbook has written out', () => {
+  const faultOf = (url: string, isWhole = true, rules = [ruleOf()]) =>
+    faultOfWritten(rules, url, ['HEAD', 'GET'], isWhole);
+
+  it.each<[string, boolean]>([
+    ['https://api.example.com/v1/items?x=1', true],
+    ['https://api.example.com/', false],
+  ])('is covered by one of the methods: %s, whole %s', (url, isWhole) => {
+    expect(faultOf(url, isWhole)).toBeUndefined();
+  });
+
+  it.each<[string, boolean, string]>([
+    ['https://other.example/v1', true, "no rule of the plugin's grant is for the host other.example"],
+    ['http://10.0.0.5/', false, 'an IP address is reached only through a rule that names exactly it: 10.0.0.5'],
+    ['https://api.example.com/v2', true, 'no rule for this host covers its path'],
+    ['http://api.example.com/', false, 'no rule for this host covers its scheme and port'],
+    ['api.example.com/v1', true, 'the URL must be absolute, such as https://api.example.com/v1/items'],
+  ])('is not covered: %s', (url, isWhole, says) => {
+    expect(faultOf(url, isWhole)).toBe(says);
+  });
+
+  it('is not where the action sends another method, nor where there is no rule', () => {
+    const posts = [ruleOf({ methods: ['POST'] })];
+    expect(faultOf('https://api.example.com/v1', true, posts)).toBe('no rule for this host covers its method');
+    expect(faultOf('https://api.example.com/v1', true, [])).toContain('api.example.com');
   });
 });
 

@@ -66,9 +66,13 @@ function findRule(rules: readonly EgressRule[], target: Target, method: HttpMeth
   return best;
 }
 
+/** The parts of a rule, each with its word for what of a request it is about. */
+const PARTS = { scheme: 'scheme', host: 'host', port: 'port', methods: 'method', pathPrefix: 'path' } as const;
+type Part = keyof typeof PARTS;
+
 /** Names of the parts of a rule that do not cover the request; empty when it does. */
-function differences(rule: EgressRule, target: Target, method: HttpMethod): readonly string[] {
-  const different: string[] = [];
+function differences(rule: EgressRule, target: Target, method: HttpMethod): readonly Part[] {
+  const different: Part[] = [];
   if (rule.scheme !== target.scheme) different.push('scheme');
   if (bareHost(rule.host) !== target.host) different.push('host');
   if (rule.port !== target.port) different.push('port');
@@ -88,30 +92,46 @@ const isUnder = (prefix: string, path: string): boolean =>
  */
 function refuseUncovered(rules: readonly EgressRule[], target: Target, method: HttpMethod): Result<never, Refusal> {
   const paste = `to allow it, add to the plugin's rules: ${JSON.stringify(suggestedRule(target, method))}`;
-  const sameHost = rules.filter((rule) => bareHost(rule.host) === target.host);
-  if (sameHost.length === 0) {
-    const host = target.host.slice(0, MAX_HOST);
-    return target.isAddress
-      ? refuse('E_IP_LITERAL', `an IP address is reached only through a rule that names exactly it: ${host}`, paste)
-      : refuse('E_NOT_ALLOWED', `no rule of the plugin's grant is for the host ${host}`, paste);
-  }
-  const nearest = sameHost
-    .map((rule) => differences(rule, target, method))
-    .reduce<readonly string[]>((a, b) => (a.length > 0 && a.length <= b.length ? a : b), []);
+  const nearest = nearestRule(rules, target, [method]);
+  if (nearest === undefined) return refuse(target.isAddress ? 'E_IP_LITERAL' : 'E_NOT_ALLOWED', noHost(target), paste);
   return refuse(
     'E_NOT_ALLOWED',
-    `${method} to ${target.url.origin}: no rule for this host covers its ${nearest.map((part) => OF_REQUEST[part]).join(' and ')}`,
+    `${method} to ${target.url.origin}: ${notCovered(nearest)}`,
     `the nearest rule for this host differs in ${nearest.join(', ')}; ${paste}`,
   );
 }
 
-/** What of a request the parts of a rule are about. */
-const OF_REQUEST: Readonly<Record<string, string>> = {
-  scheme: 'scheme',
-  port: 'port',
-  methods: 'method',
-  pathPrefix: 'path',
-};
+/** In what the rule differs that comes nearest, of those for this host, by any of the methods; undefined without one. */
+function nearestRule(rules: readonly EgressRule[], target: Target, methods: readonly HttpMethod[]) {
+  return rules
+    .filter((rule) => bareHost(rule.host) === target.host)
+    .flatMap((rule) => methods.map((method) => differences(rule, target, method)))
+    .reduce<readonly Part[] | undefined>((a, b) => (a && a.length <= b.length ? a : b), undefined);
+}
+
+const notCovered = (parts: readonly Part[]): string =>
+  `no rule for this host covers its ${parts.map((part) => PARTS[part]).join(' and ')}`;
+const noHost = ({ host, isAddress }: Target): string =>
+  `${isAddress ? 'an IP address is reached only through a rule that names exactly it:' : "no rule of the plugin's grant is for the host"} ${host.slice(0, MAX_HOST)}`;
+
+/**
+ * Why no request can be covered for a URL that a playbook has written out; undefined where one can.
+ * @param methods those that the action may send.
+ * @param isWhole false: only scheme, host and port are sure before a run.
+ */
+export function faultOfWritten(
+  rules: readonly EgressRule[],
+  url: string,
+  methods: readonly HttpMethod[],
+  isWhole: boolean,
+): string | undefined {
+  const target = readTarget(url);
+  if (!target.ok) return target.error.text;
+  const nearest = nearestRule(rules, target.value, methods);
+  if (nearest === undefined) return noHost(target.value);
+  const parts = nearest.filter((part) => isWhole || part !== 'pathPrefix');
+  return parts.length === 0 ? undefined : notCovered(parts);
+}
 
 function suggestedRule(target: Target, method: HttpMethod) {
   const address = canonicalAddress(target.host);

@@ -80,3 +80,13 @@ test('a request that no rule covers is refused with its host, and nothing of its
   });
   expect(stepOf(run, 'act')).toMatchObject({ error: { class: 'refused_by_policy', message } });
 });
+
+test('lint warns of a URL that the grant does not cover', async () => {
+  const body = playbook('why', 'type: notify, uses: probe/push, with: { url: "https://other.example/x" }');
+  const lint = await house.ask('author@acme', 'POST', '/v1/orgs/acme/playbooks/lint', { body, type: 'text/yaml' });
+  const says = "no rule of the plugin's grant is for the host other.example; its rules are for ban.example";
+  expect(lint.data).toMatchObject({
+    valid: true,
+    warnings: [{ at: '/steps/0/with/url', line: 11, text: expect.stringContaining(says) }],
+  });
+});
