@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { EgressPolicySchema, type EgressRule } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
-import { judgeRequest } from './allow.ts';
+import { faultOfWritten, judgeRequest } from './allow.ts';
 
 const ruleOf = (part: Partial<EgressRule> = {}): EgressRule => ({
   scheme: 'https',
@@ -314,19 +314,43 @@ describe('what a refusal says', () => {
     return rule;
   };
 
-  it('is a code and a sentence; only the hint names the line to paste, and what the nearest rule lacks', () => {
+  it('is a code and a sentence; only the hint names the line to paste', () => {
     expect(refusalOf(requestOf({ method: 'DELETE', url: 'https://api.example.com/v1/items/7?force=1' }))).toEqual({
       code: 'E_NOT_ALLOWED',
-      text: 'no rule covers this request',
+      text: 'DELETE to https://api.example.com: no rule for this host covers its method',
       hint:
         "the nearest rule for this host differs in methods; to allow it, add to the plugin's rules: " +
         '{"scheme":"https","host":"api.example.com","port":443,"methods":["DELETE"],"pathPrefix":"/v1/items/7"}',
     });
     expect(refusalOf(requestOf({ url: 'http://169.254.169.254/latest/meta-data' }))).toEqual({
       code: 'E_IP_LITERAL',
-      text: 'an IP address is reached only through a rule that names exactly it',
+      text: 'an IP address is reached only through a rule that names exactly it: 169.254.169.254',
       hint: expect.stringContaining('"addresses":["169.254.169.254/32"]'),
     });
+  });
+
+  it.each<[string, Partial<HttpRequest>]>([
+    ["no rule of the plugin's grant is for the host other.example", { url: 'https://other.example/v1/hunter2' }],
+    [
+      `no rule of the plugin's grant is for the host ${'long.'.repeat(50)}lon`,
+      { url: `https://${'long.'.repeat(60)}example/` },
+    ],
+    [
+      'GET to http://api.example.com: no rule for this host covers its scheme and port',
+      { url: 'http://api.example.com/v1' },
+    ],
+    [
+      'POST to https://api.example.com:8443: no rule for this host covers its port and path',
+      { url: 'https://api.example.com:8443/hunter2', method: 'POST' },
+    ],
+    [
+      'GET to https://api.example.com: no rule for this host covers its path',
+      { url: 'https://api.example.com/hunter2' },
+    ],
+  ])('names where the request was for and which part of it no rule covers: %s', (text, part) => {
+    const refusal = refusalOf(requestOf(part));
+    expect(refusal).toMatchObject({ code: 'E_NOT_ALLOWED', text });
+    expect(refusal.text).not.toContain('hunter2');
   });
 
   it.each([
@@ -360,6 +384,34 @@ describe('what a refusal says', () => {
         expect(refusal.text.length).toBeGreaterThan(0);
       }),
     );
+  });
+});
+
+describe('a URL that a playbook has written out', () => {
+  const faultOf = (url: string, isWhole = true, rules = [ruleOf()]) =>
+    faultOfWritten(rules, url, ['HEAD', 'GET'], isWhole);
+
+  it.each<[string, boolean]>([
+    ['https://api.example.com/v1/items?x=1', true],
+    ['https://api.example.com/', false],
+  ])('is covered by one of the methods: %s, whole %s', (url, isWhole) => {
+    expect(faultOf(url, isWhole)).toBeUndefined();
+  });
+
+  it.each<[string, boolean, string]>([
+    ['https://other.example/v1', true, "no rule of the plugin's grant is for the host other.example"],
+    ['http://10.0.0.5/', false, 'an IP address is reached only through a rule that names exactly it: 10.0.0.5'],
+    ['https://api.example.com/v2', true, 'no rule for this host covers its path'],
+    ['http://api.example.com/', false, 'no rule for this host covers its scheme and port'],
+    ['api.example.com/v1', true, 'the URL must be absolute, such as https://api.example.com/v1/items'],
+  ])('is not covered: %s', (url, isWhole, says) => {
+    expect(faultOf(url, isWhole)).toBe(says);
+  });
+
+  it('is not where the action sends another method, nor where there is no rule', () => {
+    const posts = [ruleOf({ methods: ['POST'] })];
+    expect(faultOf('https://api.example.com/v1', true, posts)).toBe('no rule for this host covers its method');
+    expect(faultOf('https://api.example.com/v1', true, [])).toContain('api.example.com');
   });
 });
 

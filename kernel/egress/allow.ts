@@ -13,6 +13,8 @@ import { bareHost, readTarget, type Target } from './url.ts';
 
 /** Longest path that a suggested grant repeats; a longer one is cut at a `/`. */
 const MAX_SUGGESTED_PATH = 128;
+/** The longest name of a host that there is (RFC 1035 section 2.3.4). */
+const MAX_HOST = 253;
 
 export type AllowedRequest = {
   readonly rule: EgressRule;
@@ -64,9 +66,13 @@ function findRule(rules: readonly EgressRule[], target: Target, method: HttpMeth
   return best;
 }
 
+/** The parts of a rule, each with its word for what of a request it is about. */
+const PARTS = { scheme: 'scheme', host: 'host', port: 'port', methods: 'method', pathPrefix: 'path' } as const;
+type Part = keyof typeof PARTS;
+
 /** Names of the parts of a rule that do not cover the request; empty when it does. */
-function differences(rule: EgressRule, target: Target, method: HttpMethod): readonly string[] {
-  const different: string[] = [];
+function differences(rule: EgressRule, target: Target, method: HttpMethod): readonly Part[] {
+  const different: Part[] = [];
   if (rule.scheme !== target.scheme) different.push('scheme');
   if (bareHost(rule.host) !== target.host) different.push('host');
   if (rule.port !== target.port) different.push('port');
@@ -79,26 +85,52 @@ function differences(rule: EgressRule, target: Target, method: HttpMethod): read
 const isUnder = (prefix: string, path: string): boolean =>
   path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
 
-/** Tells the operator the line to paste. The query never appears: it may hold what the run is about. */
+/**
+ * Tells whoever reads the run where the request was for, and which part of it no rule covers; and the operator the line to
+ * paste. The path is in the line alone: addresses of webhooks hold their secret there. The query never appears: it may
+ * hold what the run is about.
+ */
 function refuseUncovered(rules: readonly EgressRule[], target: Target, method: HttpMethod): Result<never, Refusal> {
-  const line = JSON.stringify(suggestedRule(target, method));
-  const sameHost = rules.filter((rule) => bareHost(rule.host) === target.host);
-  if (target.isAddress && sameHost.length === 0) {
-    return refuse(
-      'E_IP_LITERAL',
-      'an IP address is reached only through a rule that names exactly it',
-      `to allow it, add to the plugin's rules: ${line}`,
-    );
-  }
-  const nearest = sameHost
-    .map((rule) => differences(rule, target, method))
-    .reduce<readonly string[]>((a, b) => (a.length > 0 && a.length <= b.length ? a : b), []);
-  const lacks = nearest.length > 0 ? `the nearest rule for this host differs in ${nearest.join(', ')}; ` : '';
+  const paste = `to allow it, add to the plugin's rules: ${JSON.stringify(suggestedRule(target, method))}`;
+  const nearest = nearestRule(rules, target, [method]);
+  if (nearest === undefined) return refuse(target.isAddress ? 'E_IP_LITERAL' : 'E_NOT_ALLOWED', noHost(target), paste);
   return refuse(
     'E_NOT_ALLOWED',
-    'no rule covers this request',
-    `${lacks}to allow it, add to the plugin's rules: ${line}`,
+    `${method} to ${target.url.origin}: ${notCovered(nearest)}`,
+    `the nearest rule for this host differs in ${nearest.join(', ')}; ${paste}`,
   );
+}
+
+/** In what the rule differs that comes nearest, of those for this host, by any of the methods; undefined without one. */
+function nearestRule(rules: readonly EgressRule[], target: Target, methods: readonly HttpMethod[]) {
+  return rules
+    .filter((rule) => bareHost(rule.host) === target.host)
+    .flatMap((rule) => methods.map((method) => differences(rule, target, method)))
+    .reduce<readonly Part[] | undefined>((a, b) => (a && a.length <= b.length ? a : b), undefined);
+}
+
+const notCovered = (parts: readonly Part[]): string =>
+  `no rule for this host covers its ${parts.map((part) => PARTS[part]).join(' and ')}`;
+const noHost = ({ host, isAddress }: Target): string =>
+  `${isAddress ? 'an IP address is reached only through a rule that names exactly it:' : "no rule of the plugin's grant is for the host"} ${host.slice(0, MAX_HOST)}`;
+
+/**
+ * Why no request can be covered for a URL that a playbook has written out; undefined where one can.
+ * @param methods those that the action may send.
+ * @param isWhole false: only scheme, host and port are sure before a run.
+ */
+export function faultOfWritten(
+  rules: readonly EgressRule[],
+  url: string,
+  methods: readonly HttpMethod[],
+  isWhole: boolean,
+): string | undefined {
+  const target = readTarget(url);
+  if (!target.ok) return target.error.text;
+  const nearest = nearestRule(rules, target.value, methods);
+  if (nearest === undefined) return noHost(target.value);
+  const parts = nearest.filter((part) => isWhole || part !== 'pathPrefix');
+  return parts.length === 0 ? undefined : notCovered(parts);
 }
 
 function suggestedRule(target: Target, method: HttpMethod) {

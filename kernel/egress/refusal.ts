@@ -20,8 +20,9 @@ export type RefusalCode =
   | 'E_NOT_ALLOWED';
 
 /**
- * `text` says what is wrong; the plugin and the run see it, so it says nothing of the grants or of the network. `hint` is
- * for the operator alone: how to grant it. Neither ever holds a query string, a header value or a body.
+ * `text` says what is wrong, to whoever may read the run and never to the plugin: the place that the request named and the
+ * part of it that no rule covers, but no value of a rule and nothing of the network. `hint` is for the operator alone: how to
+ * grant it. Neither ever holds a query string, a header value or a body; a path stands in the hint alone.
  */
 export type Refusal = { readonly code: RefusalCode; readonly text: string; readonly hint?: string };
 

@@ -161,7 +161,7 @@ describe('what a step may send', () => {
     const { broker, refused } = worldOf();
     const answer = await broker.forStep(scopeOf()).handle(get({ url: 'http://169.254.169.254/latest' }));
     expect(answer).toEqual({
-      denied: 'E_IP_LITERAL: an IP address is reached only through a rule that names exactly it',
+      denied: 'E_IP_LITERAL: an IP address is reached only through a rule that names exactly it: 169.254.169.254',
     });
     expect(refused).toMatchObject([{ hint: expect.stringContaining('"addresses":["169.254.169.254/32"]') }]);
   });

@@ -5,6 +5,7 @@ import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
+import type { Choice } from '../playbook/choose.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
 import { decide } from '../run/decide.ts';
@@ -60,7 +61,7 @@ export type Driver = {
 
 export type Judgements = {
   readonly verdicts: Map<StepRunId, Verdict>;
-  readonly branches: Map<StepRunId, number | 'fault'>;
+  readonly branches: Map<StepRunId, Choice>;
 };
 
 /** More judgements than steps can be lacking only when something loops. */

@@ -5,7 +5,7 @@ import { partsOfStepRun } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { own } from '../base/own.ts';
 import { judgeAction } from '../guardrail/verdict.ts';
-import { choosePath, factsOfBranch } from '../playbook/choose.ts';
+import { type Choice, choosePath, factsOfBranch } from '../playbook/choose.ts';
 import type { ActionFacts, Verdict } from '../run/decision.ts';
 import { scopeOf } from '../run/scope.ts';
 import type { Run } from '../run/state.ts';
@@ -37,9 +37,9 @@ export function openJudges(deps: { read: (key: string) => string | undefined; re
 
     /**
      * Of a branch: place of the first path that holds, as many as there are where none does. Of a round of a repeat: 0 when
-     * it was the last, else 1. `fault`: it could not be judged.
+     * it was the last, else 1. A fault: it could not be judged.
      */
-    async branch(run: Run, id: StepRunId): Promise<number | 'fault'> {
+    async branch(run: Run, id: StepRunId): Promise<Choice> {
       const { step: name, items } = partsOfStepRun(id);
       const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
       const step = graph?.steps.get(name);

@@ -3,6 +3,7 @@ import type { Digest, OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { UnixMs } from '../base/time.ts';
+import { faultOfWritten } from '../egress/allow.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { Issue } from '../playbook/issue.ts';
@@ -71,7 +72,12 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
     /** What hinders its runs as the org's egress policy is now, and keeps no version from being stored. */
     warnings(org: OrgId, text: string): readonly Issue[] {
       const grants = registry.org(org)?.egress.grants ?? [];
-      return grantWarnings(text, catalogOf(org), (plugin) => grants.some((grant) => grant.plugin === plugin));
+      return grantWarnings(text, catalogOf(org), (plugin) => {
+        const rules = grants.find((grant) => grant.plugin === plugin)?.rules;
+        return (
+          rules && { hosts: [...new Set(rules.map(({ host }) => host))], faultOf: faultOfWritten.bind(null, rules) }
+        );
+      });
     },
     get: read,
     /** The executable form of a stored version, its steps in the order of the document. */

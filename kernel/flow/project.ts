@@ -5,7 +5,7 @@ import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
 import { awaitedBy, type Closure, closureOf, isPartial, isUndone, nextDue, openCalls } from '../run/open-work.ts';
-import type { Run, RunState } from '../run/state.ts';
+import type { Failure, Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
 
@@ -29,6 +29,7 @@ export type RunSummary = {
   readonly startedAt: UnixMs;
   readonly endedAt: UnixMs | null;
   readonly reason: string | null;
+  readonly failure?: Failure;
 };
 
 export type ApprovalRow = Approval & { readonly run: RunId; readonly org: OrgId; readonly uses: string };
@@ -108,4 +109,7 @@ export const summaryOf = (run: Run): RunSummary => ({
   startedAt: run.startedAt,
   endedAt: run.ended?.at ?? null,
   reason: run.ended?.reason ?? null,
+  ...withFailure(run.ended ?? run.undo),
 });
+
+const withFailure = (ending: Run['undo']) => (ending?.failure ? { failure: ending.failure } : {});

@@ -5,7 +5,6 @@ import { describe, expect, test } from 'vitest';
 import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import { toGraph } from './compile.ts';
 import { lintPlaybook } from './lint.ts';
-import { grantWarnings } from './lint-grant.ts';
 import { bind } from './reference.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -481,34 +480,6 @@ ${GET}
 - { id: a, type: enrich, uses: http-json/get, with: { url: x }, nxt: c, next: end }
 - { id: c, type: enrich, uses: http-json/get, with: { url: x } }`);
     expect(issuesOf(text)).toEqual([expect.stringMatching(/^\/steps\/1\/nxt:\d+ this key is not known here/)]);
-  });
-});
-
-describe('a step whose plugin has no egress grant', () => {
-  const warned = (text: string, ...granted: string[]) =>
-    grantWarnings(text, catalog, (plugin) => granted.includes(plugin)).map(
-      ({ at, line, text: says }) => `${at}:${line} ${says}`,
-    );
-  const BOTH = `${GET}\n- { id: all, type: foreach, over: "{{ inputs.ip }}", steps: [{ id: tell, type: notify, uses: webhook/post }] }`;
-
-  test('is warned of where it stands, also in a block and where the playbook is not valid; nothing is refused', () => {
-    const says = 'has no egress grant in this org, so this step can send nothing: ask an operator for one';
-    expect(warned(minimal(BOTH))).toEqual([
-      `/steps/0/uses:10 the plugin http-json ${says}`,
-      `/steps/1/steps/0/uses:11 the plugin webhook ${says}`,
-    ]);
-    expect(warned(minimal(BOTH).replace('title: P\n', ''), 'http-json')).toEqual([
-      `/steps/1/steps/0/uses:10 the plugin webhook ${says}`,
-    ]);
-    expect(issuesOf(minimal(GET))).toEqual([]);
-  });
-
-  test('is not, where it has one, is not known, or sends nothing', () => {
-    expect(warned(minimal(BOTH), 'http-json', 'webhook')).toEqual([]);
-    expect(warned(minimal('- { id: a, type: notify, uses: pager/send }'))).toEqual([]);
-    expect(warned('steps: [')).toEqual([]);
-    const deaf = { ...manifest('webhook'), capabilities: { http: false, secrets: [] } };
-    expect(grantWarnings(minimal(BOTH), { plugins: new Map([['webhook', deaf]]) }, () => false)).toEqual([]);
   });
 });
 

@@ -10,6 +10,7 @@ import type { ActionStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
 import { mayRepeat } from './retry.ts';
 import { idAt, keyOf } from './scope.ts';
+import type { StepError } from './state.ts';
 import { type Step, stop, type Turn } from './turn.ts';
 
 /** An action is reached, planned, judged, held for approval, sent. */
@@ -58,14 +59,10 @@ export function judge(turn: Turn, step: ActionStep, at: StepRunId, parameters: J
   if (verdict.kind === 'deny') {
     turn.emit({ kind: 'guardrail-blocked', step: at, rule: verdict.by, text: verdict.text });
     // Attempt 0: no try is being ended; the last one, if there was one, has its own end on record.
-    turn.emit({
-      kind: 'step-failed',
-      step: at,
-      attempt: 0,
-      error: { class: 'refused_by_policy', message: `guardrail ${verdict.by}` },
-    });
+    const error: StepError = { class: 'refused_by_policy', message: `guardrail ${verdict.by}` };
+    turn.emit({ kind: 'step-failed', step: at, attempt: 0, error });
     // The whole run, whatever else it does at the time, and whatever its author says of failures (S 5.4).
-    return stop('aborted', 'guardrail');
+    return stop('aborted', 'guardrail', { at, error });
   }
   const demand = demandFor(turn.facts.matrix, step.tier, verdict.kind === 'hold');
   if (demand.needed === 0) return send(turn, step, at, parameters, plan, verdict.by);

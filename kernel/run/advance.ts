@@ -34,7 +34,7 @@ function carryOut(turn: Turn, move: Move): Step {
     case 'fail':
       return afterFailure(turn, move);
     case 'stop':
-      return stopRun(turn, move.state, move.reason);
+      return stopRun(turn, move);
     default:
       return unreachable(move);
   }
@@ -47,7 +47,7 @@ function afterFailure(turn: Turn, { step, at, error, reason }: Extract<Move, { k
   switch (way.kind) {
     case 'fail': {
       const lane = laneOf(turn.facts.graph, step, items);
-      return lane ? endLane(turn, lane, 'failed') : stop('failed', reason);
+      return lane ? endLane(turn, lane, 'failed') : stop('failed', reason, { at, error });
     }
     case 'continue':
       return goOn(step, items, 'next' in step ? step.next : null);

@@ -77,7 +77,7 @@ function retryOrFail(
   turn.emit({ kind: 'step-failed', step: run.id, attempt: op === 'plan' ? 0 : run.attempt, error });
   if (policy && isRetriable(policy, error.class) && run.spent + 1 < policy.attempts)
     return scheduleRetry(turn, run, op, policy, false, notBeforeMs);
-  if (error.class === 'refused_by_policy') return stop('aborted', 'refused-by-policy');
+  if (error.class === 'refused_by_policy') return stop('aborted', 'refused-by-policy', { at: run.id, error });
   return fail(step, run.id, error, op === 'plan' ? 'plan-failed' : 'step-failed');
 }
 

@@ -68,7 +68,7 @@ describe('a run goes forward', () => {
     const m = machine({
       steps:
         '- { id: which, type: branch, when: { fact: inputs, path: /ip, operator: equal, value: x }, then: end, else: end }',
-      branch: () => 'fault',
+      branch: () => ({ fault: 'steps.look /score is missing' }),
     });
     expect(kinds(m.start())).toBe('run-started step-failed run-ended');
     expect(m.run().state).toBe('failed');

@@ -5,6 +5,7 @@ import type { AuditDraft } from '../audit/record.ts';
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
+import type { Choice } from '../playbook/choose.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { ActionType } from '../playbook/step.ts';
 import type { RunEvent } from './event.ts';
@@ -178,7 +179,7 @@ export type Facts = {
   readonly grant: (plugin: string) => Digest;
   readonly verdicts: ReadonlyMap<StepRunId, Verdict>;
   /** Place of the first path that holds, as many as there are where none does; a predicate may be beyond judgement. */
-  readonly branches: ReadonlyMap<StepRunId, number | 'fault'>;
+  readonly branches: ReadonlyMap<StepRunId, Choice>;
   /** The stop switch is on: nothing is sent. */
   readonly stopped: boolean;
 };

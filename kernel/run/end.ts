@@ -28,9 +28,9 @@ export function completeRun(turn: Turn): Step {
 }
 
 /** Ends a run of which nothing is under way any more. */
-export function endRun(turn: Turn, { state, reason }: Ending): Step {
+export function endRun(turn: Turn, { state, reason, failure }: Ending): Step {
   skipRest(turn, reason);
-  turn.emit({ kind: 'run-ended', state, reason });
+  turn.emit({ kind: 'run-ended', state, reason, ...(failure && { failure }) });
   return undefined;
 }
 

@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Role } from '../org/role.ts';
 import type { Tier } from '../playbook/step.ts';
-import type { Again, Open, Parent, StepError, Terminal, TryOp } from './state.ts';
+import type { Again, Failure, Open, Parent, StepError, Terminal, TryOp } from './state.ts';
 
 /**
  * The stored facts of a run. Append-only, and every one has exactly one audit record (R5). Changing a member is a
@@ -201,6 +201,7 @@ export type RunEvent =
       readonly kind: 'run-undoing';
       readonly state: Terminal;
       readonly reason: string;
+      readonly failure?: Failure;
       readonly deadlineAt: UnixMs;
     }
   /** As of `step-intended`, for the action's rollback. */
@@ -234,6 +235,7 @@ export type RunEvent =
       readonly kind: 'run-ended';
       readonly state: Terminal;
       readonly reason: string;
+      readonly failure?: Failure;
       /** What the playbook's `outputs` name, of a run that completed. */
       readonly output?: JsonObject;
     }

@@ -201,8 +201,10 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       );
     case 'run-cancel':
       return run;
-    case 'run-undoing':
-      return { ...run, undo: { state: event.state, reason: event.reason }, deadlineAt: event.deadlineAt };
+    case 'run-undoing': {
+      const { state, reason, failure, deadlineAt } = event;
+      return { ...run, undo: { state, reason, ...(failure && { failure }) }, deadlineAt };
+    }
     case 'undo-intended':
     case 'undo-tried':
     case 'undo-retry':
@@ -211,8 +213,9 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
     case 'step-rolled-back':
       return evolveUndo(run, event, seq, at);
     case 'run-ended': {
-      const { state, reason, output = null } = event;
-      return { ...run, steps: mapSteps(run.steps, settleLast), ended: { at, state, reason, seq, output } };
+      const { state, reason, failure, output = null } = event;
+      const ended = { at, state, reason, ...(failure && { failure }), seq, output };
+      return { ...run, steps: mapSteps(run.steps, settleLast), ended };
     }
     case 'run-closed':
       return { ...run, closed: { by: event.by, at, note: event.note, seq } };

@@ -66,14 +66,9 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
   const round = stepRunId(step.id, [...items, lane]);
   const answer = turn.facts.branches.get(round);
   if (answer === undefined) return { kind: 'branch', step: round, run: turn.run() };
-  if (answer === 'fault') {
+  if (typeof answer === 'object') {
     end();
-    return failDefined(
-      turn,
-      step,
-      fork,
-      'until cannot be judged: a value that it asks for is not there, or is of another type',
-    );
+    return failDefined(turn, step, fork, `until cannot be judged: ${answer.fault}`);
   }
   if (answer === 0) {
     const value = collected(turn, fork, lane);

@@ -77,13 +77,7 @@ function reachBranch(turn: Turn, step: BranchStep, items: readonly number[]): St
   const answer = turn.facts.branches.get(at);
   if (answer === undefined) return { kind: 'branch', step: at, run: turn.run() };
   // A predicate that could not be judged is no reason to go any way.
-  if (answer === 'fault')
-    return failDefined(
-      turn,
-      step,
-      at,
-      'the rule cannot be judged: a value that it asks for is not there, or is of another type',
-    );
+  if (typeof answer === 'object') return failDefined(turn, step, at, `the rule cannot be judged: ${answer.fault}`);
   const to = (step.paths[answer] ?? { to: step.otherwise }).to;
   turn.emit({ kind: 'branch-taken', step: at, matched: answer === 0, path: answer, to });
   return goOn(step, items, to);

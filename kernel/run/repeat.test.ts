@@ -18,7 +18,8 @@ const repeating = (last: number | 'fault', more = 'times: 3, pause: 30s') => {
   steps: [ { id: ask, type: webhook, uses: p/do } ]
 - { id: after, type: notify, uses: p/say }`,
     actions: ACTIONS,
-    branch: (round) => (last === 'fault' ? 'fault' : round === `poll[${last - 1}]` ? 0 : 1),
+    branch: (round) =>
+      last === 'fault' ? { fault: 'steps.look /done is missing' } : round === `poll[${last - 1}]` ? 0 : 1,
   });
   return { m, start: m.start() };
 };

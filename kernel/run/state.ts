@@ -61,7 +61,10 @@ export type Run = {
 export type Parent = { readonly run: RunId; readonly step: StepRunId; readonly depth: number };
 /** A run that has ended, and why a person has it run again. */
 export type Again = { readonly run: RunId; readonly reason: string };
-export type Ending = { readonly state: Terminal; readonly reason: string };
+/** `failure`: of the step that ended it, where one did; absent also in records from before it was kept. */
+export type Ending = { readonly state: Terminal; readonly reason: string; readonly failure?: Failure };
+/** What a step that failed says of it: the beginning, as it fits beside the state of a run. */
+export type Failure = StepError & { readonly step: StepRunId };
 
 /** One execution of one step. `parameters` are bound once, at the first attempt, and never change after. */
 export type StepRun = StepCommon & StepState & { readonly seq: number; readonly at: UnixMs };

@@ -1,16 +1,16 @@
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import { type LanePlace, laneOf } from './scope.ts';
-import type { StepError, StepRun, Terminal } from './state.ts';
+import type { Ending, StepError, StepRun } from './state.ts';
 import type { Step, Turn } from './turn.ts';
 import { beginUndo } from './undo.ts';
 
 /** Stops what is under way: of a run that will not complete, or of a lane that is not needed any more. */
 
 /** What is under way is stopped, and what was carried out is undone where that is declared. */
-export function stopRun(turn: Turn, state: Exclude<Terminal, 'completed'>, reason: string): Step {
+export function stopRun(turn: Turn, { state, reason, failure }: Ending): Step {
   for (const step of Object.values(turn.run().steps)) stopStep(turn, step, reason);
-  return beginUndo(turn, { state, reason });
+  return beginUndo(turn, { state, reason, ...(failure && { failure }) });
 }
 
 /** Everything in one lane, and in the lanes of its forks. */

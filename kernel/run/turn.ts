@@ -2,13 +2,14 @@ import type { AuditDraft } from '../audit/record.ts';
 import { invariant } from '../base/assert.ts';
 import type { StepId, StepRunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
+import { printable } from '../base/printable.ts';
 import type { Step as GraphStep } from '../playbook/graph.ts';
 import { auditOf } from './audit.ts';
 import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
 import { afterTurn, evolve } from './evolve.ts';
 import { withOwnSteps } from './fold.ts';
-import type { Run, StepError, Terminal } from './state.ts';
+import type { Ending, Failure, Run, StepError, Terminal } from './state.ts';
 
 /**
  * A turn in the making: emits events and folds each at once, so that the next rule sees the run as it will be stored.
@@ -48,7 +49,7 @@ export type Move =
       readonly reason: string;
     }
   /** The run will not complete. */
-  | { readonly kind: 'stop'; readonly state: Exclude<Terminal, 'completed'>; readonly reason: string };
+  | ({ readonly kind: 'stop'; readonly state: Exclude<Terminal, 'completed'> } & Omit<Ending, 'state'>);
 
 export const goOn = (from: GraphStep, items: readonly number[], to: StepId | null): Move => ({
   kind: 'go-on',
@@ -56,7 +57,19 @@ export const goOn = (from: GraphStep, items: readonly number[], to: StepId | nul
   items,
   to,
 });
-export const stop = (state: Exclude<Terminal, 'completed'>, reason: string): Move => ({ kind: 'stop', state, reason });
+/** @param failed the step whose failure ends the run, where it is one, with its error. */
+export const stop = (
+  state: Exclude<Terminal, 'completed'>,
+  reason: string,
+  failed?: { readonly at: StepRunId; readonly error: StepError },
+): Move => ({ kind: 'stop', state, reason, ...(failed && { failure: failureOf(failed.at, failed.error) }) });
+
+const FAILURE_CHARS = 300;
+const failureOf = (step: StepRunId, { class: kind, message }: StepError): Failure => ({
+  step,
+  class: kind,
+  message: printable(message, FAILURE_CHARS),
+});
 export const fail = (step: GraphStep, at: StepRunId, error: StepError, reason: string): Move => ({
   kind: 'fail',
   step,

@@ -1,6 +1,7 @@
 import type { Rule } from '../../sdk/contract/rule.ts';
 import { partsOfStepRun, type StepId, stepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
+import { printable } from '../base/printable.ts';
 import { type Graph, type Join, type Step, wayOnFailure } from '../playbook/graph.ts';
 import type { Run, StepRun } from '../run/state.ts';
 import type { Trail } from '../run/trail.ts';
@@ -112,13 +113,19 @@ function shapeOf(step: Step, runs: readonly StepRun[]): Pick<DiagramNode, 'kind'
     case 'parallel':
       return { kind: 'group', detail: `in parallel, ${joinOf(step.join, 'lane')}` };
     case 'fail':
-      return { kind: 'step', detail: 'fail' };
+      return { kind: 'step', detail: `fail: ${printable(saidBy(runs) ?? step.message, SAID_CHARS)}` };
     case 'repeat':
       return { kind: 'group', detail: `again until ${wordsOf(step.until)}, at most ${step.times} times` };
     case 'foreach':
       return { kind: 'group', detail: `for each of ${step.over}, ${joinOf(step.join, 'item')}` };
   }
 }
+
+/** The words of a `fail` that was reached; those of the items of a foreach may differ. */
+function saidBy([only, ...more]: readonly StepRun[]): string | undefined {
+  return only?.state === 'failed' && more.length === 0 ? only.error.message : undefined;
+}
+const SAID_CHARS = 120;
 
 /** Of one step run; the items of a foreach were each woken by an event of its own. */
 function wakerOf([only, ...more]: readonly StepRun[]): string | undefined {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Ending } from './ending.ts';
 import { note, sayJson } from './print.ts';
 import { withoutTokens } from './token.ts';
+import { typed } from './typed.ts';
 
 /** Runs a command's work and ends with its exit code; what went wrong is said on stderr, as one paragraph. */
 export async function act(work: Promise<Ending>): Promise<void> {
@@ -20,5 +21,5 @@ export async function act(work: Promise<Ending>): Promise<void> {
 export const withExamples = (command: Command, lines: readonly string[], remarks = ''): Command =>
   command.addHelpText(
     'after',
-    `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}${remarks === '' ? '' : `\n\n${remarks}`}`,
+    typed(`\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}${remarks === '' ? '' : `\n\n${remarks}`}`),
   );

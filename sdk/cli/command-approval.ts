@@ -10,6 +10,7 @@ import { clean, note, say, sayJson, state, table, when } from './print.ts';
 import { ask, atTerminal } from './prompt.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 import { noteStop } from './stopped.ts';
+import { typed } from './typed.ts';
 
 const STATES: readonly Approval['state'][] = ['pending', 'approved', 'rejected', 'expired', 'withdrawn'];
 
@@ -90,7 +91,7 @@ type Read = { readonly session: Session; readonly approval: Approval };
 
 async function readApproval(id: string, options: Globals): Promise<Result<Read>> {
   if (!isApprovalOrRunId('apr', id)) {
-    return cannot('an approval is named by apr_ and 32 hex digits; `interlock approval list` shows them.');
+    return cannot(typed('an approval is named by apr_ and 32 hex digits; `interlock approval list` shows them.'));
   }
   const session = await openSession(options);
   if (!session.ok) return session;
@@ -105,12 +106,14 @@ type VoteOptions = Globals & { readonly rationale: string; readonly subject?: st
 async function vote(decision: 'approve' | 'reject', id: string, options: VoteOptions): Promise<Ending> {
   const { rationale, subject } = options;
   if (subject !== undefined && !isDigest(subject)) {
-    return cannot('--subject takes sha256: and 64 hex digits, as `interlock approval show` prints them.');
+    return cannot(typed('--subject takes sha256: and 64 hex digits, as `interlock approval show` prints them.'));
   }
   if (!options.yes && subject === undefined && !atTerminal()) {
     return cannot(
-      'nobody is here to confirm, so nothing was sent. Read `interlock approval show`, then add the --subject that it ' +
-        'prints; or --yes to decide unseen.',
+      typed(
+        'nobody is here to confirm, so nothing was sent. Read `interlock approval show`, then add the --subject that it ' +
+          'prints; or --yes to decide unseen.',
+      ),
     );
   }
   const read = await readApproval(id, options);

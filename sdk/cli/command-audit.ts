@@ -6,6 +6,7 @@ import { cannot, type Ending, type Exit, fine, ok } from './ending.ts';
 import { folderFault } from './input.ts';
 import { clean, fields, note, say, sayJson, state } from './print.ts';
 import { type Globals, openSession } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock audit`: takes the record out, and checks it without asking whoever wrote it. */
 export function addAudit(program: Command): void {
@@ -63,14 +64,14 @@ async function exportAudit(options: Globals & { readonly out: string; readonly f
   if (options.json) sayJson({ dir: options.out, head });
   else {
     say(`${head.records} ${head.records === 1 ? 'record' : 'records'} of ${head.org} written to ${clean(options.out)}`);
-    note(`Check them with: interlock audit verify ${clean(options.out)}`);
+    note(typed`Check them with: interlock audit verify ${clean(options.out)}`);
   }
   return fine;
 }
 
 async function verifyAudit(dir: string, options: Globals & { readonly head?: string }): Promise<Ending> {
   const fault = await folderFault(dir);
-  if (fault !== undefined) return cannot(`${fault}: name the folder that \`interlock audit export --out\` wrote.`);
+  if (fault !== undefined) return cannot(typed`${fault}: name the folder that \`interlock audit export --out\` wrote.`);
   const [{ verifyBundle }, { EXIT_CODES }] = await Promise.all([
     import('../verify/bundle.ts'),
     import('../verify/verdict.ts'),

@@ -1,14 +1,18 @@
 import type { Command } from 'commander';
 import type { ClientFault } from '../client/answer.ts';
+import type { TriggerOutcome } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, EXIT, fine, ok } from './ending.ts';
 import { readEvents } from './event-file.ts';
 import { addEventReads } from './event-read.ts';
-import { exitOfRuns, followRun, noteStillGoing, sayFollowed, waitMsOf } from './follow.ts';
+import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
 import { clean, note, say, sayJson } from './print.ts';
 import { sayReceipt } from './receipt.ts';
+import { sayFollowed } from './run-text.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+import { noteStop } from './stopped.ts';
+import { typed } from './typed.ts';
 
 /** Longer than most playbooks take, shorter than what a person takes who is asked at night. */
 const WAIT = '10m';
@@ -38,8 +42,8 @@ export function addEvent(program: Command): void {
     ],
     'The answer names the triggers that were judged, what came out, and why; of those that did not match, the first.\n' +
       '`interlock trigger explain` shows every condition of any trigger. Sending the same event again is harmless.\n' +
-      'Exit codes with --wait: 0 all runs completed, 1 one of them ended in another way, 2 one goes on or could not be\n' +
-      'followed. A run that waits for an approval says so, with the command that gives it.',
+      'Exit codes with --wait: 0 all runs completed, 1 one of them ended in another way, or a trigger matched while the\n' +
+      'org or the machine is stopped, so that nothing was started; 2 one goes on or could not be followed. A run that waits for an approval says so, with the command that gives it.',
   ).action((file: string, _options, command: Command) => act(sendEvent(file, command.optsWithGlobals())));
 }
 
@@ -57,6 +61,8 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: stri
   const named = judged.flatMap(({ run }) => (run === null ? [] : [run]));
   const runs = new Set([...named, ...events.flatMap(({ woke }) => woke.map(({ run }) => run))]);
   if (!options.json) for (const receipt of events) sayReceipt(receipt);
+  const isHeld = judged.some(isHeldByStop);
+  if (isHeld) await noteStop(session.value);
   if (!options.wait) {
     if (options.json) sayJson(answer.value);
     return fine;
@@ -77,15 +83,21 @@ async function sendEvent(file: string, options: Globals & { readonly wait?: stri
   }
   if (options.json) sayJson({ ...answer.value, runs: followed });
   else if (runs.size === 0) say('no run was started or woken');
-  // A trigger that could not be judged may have been the one that mattered.
-  return judged.some(({ outcome }) => outcome === 'error') ? ok(EXIT.no) : ok(exitOfRuns(followed));
+  // What could not be judged, or was held back by a stop, may have been what mattered.
+  return isHeld || judged.some(({ outcome }) => outcome === 'error') ? ok(EXIT.no) : ok(exitOfRuns(followed));
 }
+
+/** By that of the org or of the machine: a trigger that is stopped is one that nobody waits for. */
+const isHeldByStop = ({ reason, stop }: TriggerOutcome): boolean =>
+  reason === 'stopped' && (stop === 'org' || stop === 'machine');
 
 function notFollowed(fault: ClientFault, session: Session): Ending {
   if (fault.kind === 'problem' && fault.problem.type === 'urn:interlock:problem:forbidden') {
     return cannot(
       'the event was accepted and its runs go on, but this token may not read runs, so they cannot be waited for. ' +
-        'Wait with a token of the role operator, approver, author, auditor or admin: interlock run show <run> --wait 10m',
+        typed(
+          'Wait with a token of the role operator, approver, author, auditor or admin: interlock run show <run> --wait 10m',
+        ),
     );
   }
   const why = complain(fault, session);

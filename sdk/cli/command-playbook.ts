@@ -9,6 +9,7 @@ import { readInput } from './input.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, exact, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession, type Session } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock playbook`: check, store, and make a version the one that new runs use. */
 export function addPlaybook(program: Command): void {
@@ -174,7 +175,7 @@ async function put(file: string, options: Globals): Promise<Ending> {
     say(`${name} ${digest} ${active === digest ? 'is stored and active' : 'is stored'}`);
     const who =
       activation?.byYou === false ? ` somebody else, of the role ${activation.roles.join(' or ')}, has run` : '';
-    if (active !== digest) note(`New runs use it after${who}: interlock playbook activate ${name} ${digest}`);
+    if (active !== digest) note(typed`New runs use it after${who}: interlock playbook activate ${name} ${digest}`);
   }
   return fine;
 }
@@ -207,7 +208,7 @@ async function showText(name: string, given: string, options: Globals): Promise<
 
 const NO_DIGEST =
   'a version is named by its digest (sha256: and 64 hex digits) or by the first 8 digits or more; ' +
-  '`interlock playbook show` prints them.';
+  typed('`interlock playbook show` prints them.');
 const NO_NAME = 'a playbook is named by lower-case letters, digits and single hyphens, as in its document.';
 
 function sayPlaybook({ name, title, active, versions }: Playbook): void {
@@ -252,14 +253,14 @@ async function findVersion(session: Session, name: string, given: string | undef
   if (prefix === undefined) {
     const digest = newest(playbook.value)?.digest;
     return digest === undefined
-      ? refuse(`${name} has no version. Store one with \`interlock playbook put\`.`)
+      ? refuse(typed`${name} has no version. Store one with \`interlock playbook put\`.`)
       : ok(digest);
   }
   const fitting = playbook.value.versions.filter(({ digest }) => digest.startsWith(prefix));
   const [only] = fitting;
   if (only && fitting.length === 1) return ok(only.digest);
   return fitting.length === 0
-    ? refuse(`${name} has no version that begins like this. \`interlock playbook show ${name}\` lists them.`)
+    ? refuse(typed`${name} has no version that begins like this. \`interlock playbook show ${name}\` lists them.`)
     : cannot(
         `${fitting.length} versions of ${name} begin like this; give more digits.`,
         fitting.map((one) => `${one.digest}  ${clean(one.state, 20)}, put ${when(one.at)}`),

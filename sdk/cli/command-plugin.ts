@@ -10,6 +10,7 @@ import { shortDigest } from './form.ts';
 import { fileFault, folderFault } from './input.ts';
 import { clean, note, say, sayJson, table } from './print.ts';
 import { type Globals, openSession } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock plugin`: what the org may use, and what an author of plugins does. */
 export function addPlugin(program: Command): void {
@@ -119,13 +120,13 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
 async function locate(dir: string, text: string, { json }: Globals): Promise<Ending> {
   const path = join(dir, 'dist', 'plugin.wasm');
   const fault = await fileFault(path);
-  if (fault !== undefined) return cannot(`${fault}. Build the plugin first: interlock plugin build`);
+  if (fault !== undefined) return cannot(typed`${fault}. Build the plugin first: interlock plugin build`);
   const { mapStack, sourceMapOf } = await import('../build/map-stack.ts');
   const bytes = await readFile(path);
   const module = await WebAssembly.compile(bytes).catch(() => undefined);
   const sourceMap = module && sourceMapOf(module);
   if (sourceMap === undefined)
-    return cannot(`${clean(path, 200)} carries no source map. Build the plugin again: interlock plugin build`);
+    return cannot(typed`${clean(path, 200)} carries no source map. Build the plugin again: interlock plugin build`);
   const located = mapStack(text, sourceMap);
   if (located === text) return refuse('no place in this text is one of the plugin, as plugin.js:79:35 is.');
   if (json) sayJson({ text: located });

@@ -6,6 +6,7 @@ import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, note, say, sayJson, state, table, when } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 import { noteStop } from './stopped.ts';
+import { typed } from './typed.ts';
 
 const STANDINGS: readonly OpenRun['standing'][] = ['moving', 'person', 'late', 'stuck'];
 
@@ -39,7 +40,8 @@ async function listOpen(options: Options): Promise<Ending> {
   else say(table(['RUN', 'PLAYBOOK', 'STANDS', 'WAITS FOR', 'SINCE', 'UNTIL'], rows.value.flatMap(rowsOf)));
   await noteStop(session.value);
   const stuck = rows.value.filter(({ standing }) => standing === 'stuck').length;
-  if (stuck > 0) note(`${stuck} stuck: only their deadline will end them, or interlock run cancel; please report it`);
+  if (stuck > 0)
+    note(typed`${stuck} stuck: only their deadline will end them, or interlock run cancel; please report it`);
   return fine;
 }
 

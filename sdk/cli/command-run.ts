@@ -14,7 +14,10 @@ import { note, say, sayJson, table } from './print.ts';
 import { runRow, sayChanged, sayRun } from './run-text.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 import { noteStop, stopText } from './stopped.ts';
+import { typed } from './typed.ts';
 
+/** `open` is a closure to the server, and a state to whoever looks for what has not ended. */
+const STATES = ['open', ...RUN_STATES];
 const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_review'];
 
 /** `interlock run`: what came of an event, and what a person may do about it. */
@@ -24,8 +27,12 @@ export function addRun(program: Command): void {
 
   withExamples(
     withListOptions(run.command('list').description('runs of the org, newest first'))
-      .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
-      .addOption(new Option('--closure <closure>', 'only these; needs_review: a person has to look').choices(CLOSURES))
+      .addOption(
+        new Option('--state <state>', 'only runs in this state; open: in any but those of an end').choices(STATES),
+      )
+      .addOption(
+        new Option('--closure <closure>', 'open: not ended; needs_review: a person has to look').choices(CLOSURES),
+      )
       .option('--partial', 'only runs that carried something out and did not complete')
       .option('--playbook <name>', 'only runs of this playbook')
       .option('--trigger <name>', 'only runs that this trigger started')
@@ -37,7 +44,12 @@ export function addRun(program: Command): void {
       'interlock run list',
       'interlock run list --state failed --playbook contain-c2 --all --json',
       'interlock run list --closure needs_review --since 7d',
+      'interlock run list --state open',
     ],
+    'States of a run that has not ended: pending (waits for its turn), running (something of it is under way now),\n' +
+      'waiting (for a person, a time, an event, its next try or the end of a stop), undoing (what it did is undone).\n' +
+      'A run moves between them, so whoever looks for runs under way asks for --state open.\n' +
+      'States of an end: completed, failed, cancelled, timed_out, aborted (a policy or a person said no).',
   ).action((_options, command: Command) => act(listRuns(command.optsWithGlobals())));
 
   addRunOpen(run);
@@ -120,13 +132,14 @@ type ListOptions = Globals &
 async function listRuns(options: ListOptions): Promise<Ending> {
   const span = spanOf(options);
   if (!span.ok) return span;
+  if (options.state === 'open' && options.closure !== undefined && options.closure !== 'open')
+    return cannot('no run that is open has ended: leave out --state open or --closure.');
   const session = await openSession(options);
   if (!session.ok) return session;
   const { client } = session.value;
-  const { closure, playbook, trigger, requester, incident } = options;
+  const { state, playbook, trigger, requester, incident } = options;
   const filter: RunFilter = {
-    state: options.state,
-    closure,
+    ...(state === 'open' ? { closure: 'open' } : { state, closure: options.closure }),
     partial: options.partial && 'true',
     playbook,
     trigger,
@@ -141,7 +154,7 @@ async function listRuns(options: ListOptions): Promise<Ending> {
   else say(table(['RUN', 'STATE', 'PLAYBOOK', 'STARTED', 'ENDED', 'REMARKS'], rows.value.map(runRow)));
   // A row of this list does not have it: it would have to be written whenever a run begins to wait for something else.
   if (!options.json && rows.value.some((row) => row.state === 'waiting'))
-    note('`interlock run open` shows what each run waits for');
+    note(typed('`interlock run open` shows what each run waits for'));
   await noteStop(session.value);
   return fine;
 }
@@ -219,5 +232,5 @@ async function closeRun(id: string, options: Globals & { readonly note: string }
 
 async function openRunSession(id: string, options: Globals): Promise<Result<Session>> {
   if (isApprovalOrRunId('run', id)) return openSession(options);
-  return cannot('a run is named by run_ and 32 hex digits; `interlock run list` shows them.');
+  return cannot(typed('a run is named by run_ and 32 hex digits; `interlock run list` shows them.'));
 }

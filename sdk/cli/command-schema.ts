@@ -5,6 +5,7 @@ import { cannot, type Ending, fine } from './ending.ts';
 import { isName } from './form.ts';
 import { clean, say, sayJson, table } from './print.ts';
 import { type Globals, openSession } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock schema`: what programs before and behind the server may rely on. */
 export function addSchema(program: Command): void {
@@ -43,7 +44,8 @@ async function listSchemas(options: Globals): Promise<Ending> {
 }
 
 async function getSchema(name: string, options: Globals): Promise<Ending> {
-  if (!isName(name)) return cannot('a schema is named by a word such as run; `interlock schema list` shows them.');
+  if (!isName(name))
+    return cannot(typed('a schema is named by a word such as run; `interlock schema list` shows them.'));
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.schema(name);

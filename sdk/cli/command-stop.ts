@@ -16,9 +16,9 @@ export function addStop(program: Command): void {
   const stop = program
     .command('stop')
     .description('stop the org, or the whole machine: nothing is sent any more')
-    .option('--reason <text>', 'why; everyone who asks is shown it')
+    .option('--reason <text>', '(required to stop) why; everyone who asks is shown it')
     .option('--all', 'every org of this machine, by a file in the data folder; needs no server')
-    .option('--data <folder>', 'data folder of the kernel, with --all');
+    .option('--data <folder>', '(required with --all) data folder of the kernel');
   withExamples(
     stop,
     [

@@ -9,6 +9,7 @@ import { clean, say, sayJson, table, when } from './print.ts';
 import { type Globals, openSession } from './session.ts';
 import { addExplain } from './trigger-explain.ts';
 import { addReplay } from './trigger-replay.ts';
+import { typed } from './typed.ts';
 
 /** `interlock trigger`: what starts runs, what of it makes noise, and how to stop it. */
 export function addTrigger(program: Command): void {
@@ -115,7 +116,7 @@ async function turnTrigger(
 ): Promise<Ending> {
   const [playbook = '', trigger = '', more] = name.split('/');
   if (more !== undefined || !isName(playbook) || !isName(trigger))
-    return cannot('a trigger is named playbook/trigger, as `interlock trigger list` shows it.');
+    return cannot(typed('a trigger is named playbook/trigger, as `interlock trigger list` shows it.'));
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.turnTrigger(verb, playbook, trigger, { reason: options.reason });

@@ -2,6 +2,7 @@ import type { ClientFault, Refusal } from '../client/answer.ts';
 import { cannot, type Result, refuse } from './ending.ts';
 import { clean } from './print.ts';
 import { DEFAULT_URL, type Session } from './session.ts';
+import { typed } from './typed.ts';
 
 /** Says a failed call in the words of whoever typed the command: what, why, and how to mend it. */
 const LISTED = 20;
@@ -75,14 +76,16 @@ const OWN_WORDS: Readonly<
 > = {
   [kind('unauthenticated')]: () => [
     'The server does not accept the token',
-    'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`)',
+    typed(
+      'It is unknown, withdrawn or expired: ask whoever administers the org for a new one (`interlock token create`)',
+    ),
   ],
-  [kind('forbidden')]: (title, detail) => [title, detail, '`interlock whoami` shows what it may do'],
+  [kind('forbidden')]: (title, detail) => [title, detail, typed('`interlock whoami` shows what it may do')],
   [kind('not-found')]: (_title, _detail, org, thing) => [
     thing === undefined
       ? `There is nothing of this name or id in the org ${org}`
-      : `There is no ${thing} of this name or id in the org ${org}: \`interlock ${thing} list\` shows those that there are`,
-    'The token sees no other org; `interlock whoami` shows whose it is',
+      : typed`There is no ${thing} of this name or id in the org ${org}: \`interlock ${thing} list\` shows those that there are`,
+    typed('The token sees no other org; `interlock whoami` shows whose it is'),
   ],
 };
 

@@ -9,6 +9,7 @@ import { type Listing, readList, withListOptions } from './list.ts';
 import { clean, fields, paint, say, sayJson, state, table, when } from './print.ts';
 import { sayOutcomes, whyOf } from './receipt.ts';
 import { type Globals, openSession } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock event list` and `show`: events that have come, and what became of them. */
 export function addEventReads(event: Command): void {
@@ -57,7 +58,7 @@ function eventRows({ event, receivedAt, triggers, woke }: EventSummary): string[
       `${clean(one.playbook, 63)}/${clean(one.trigger, 63)}`,
       state(one.outcome),
       one.run === null ? '-' : clean(one.run, 64),
-      whyOf(one),
+      whyOf(one, 'then'),
     ]),
     ...woke.map(({ run, step }) => ['-', 'woke', clean(run, 64), `which waited for it at ${clean(step, 80)}`]),
   ];
@@ -66,7 +67,7 @@ function eventRows({ event, receivedAt, triggers, woke }: EventSummary): string[
 
 async function showEvent(id: string, options: Globals): Promise<Ending> {
   if (!/^evt_[0-9a-f]{32}$/.test(id))
-    return cannot('an event is named by evt_ and 32 hex digits; `interlock event list` shows them.');
+    return cannot(typed('an event is named by evt_ and 32 hex digits; `interlock event list` shows them.'));
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.event(id);
@@ -89,5 +90,5 @@ function sayEvent(stored: StoredEvent): void {
       ['audit', String(stored.seq)],
     ]),
   );
-  sayOutcomes(stored);
+  sayOutcomes(stored, 'then');
 }

@@ -3,9 +3,10 @@ import type { Answer, ClientFault } from '../client/answer.ts';
 import type { Run } from '../client/client.ts';
 import { cannot, EXIT, type Exit, ok, type Result } from './ending.ts';
 import { durationMs } from './form.ts';
-import { clean, note, say, state, when } from './print.ts';
+import { clean, note, state, when } from './print.ts';
 import type { Session } from './session.ts';
 import { noteStop } from './stopped.ts';
+import { typed } from './typed.ts';
 
 /** Follows a run for a time that somebody gave. The run does not depend on anyone who watches it. */
 const POLL_MS = 10_000;
@@ -82,19 +83,13 @@ function progressOf({ run, state: at, steps, approvals }: Run): string {
   const pending = approvals.filter((approval) => approval.state === 'pending');
   const waits = pending.map(
     ({ approval, needed, role, expiresAt }) =>
-      `  waits for ${needed} ${clean(role, 20)} until ${when(expiresAt)}: interlock approval show ${approval}\n` +
-      `  whoever may decide agrees with: interlock approval approve ${approval} --rationale "..."`,
+      typed`  waits for ${needed} ${clean(role, 20)} until ${when(expiresAt)}: interlock approval show ${approval}\n` +
+      typed`  whoever may decide agrees with: interlock approval approve ${approval} --rationale "..."`,
   );
   const doing = steps
     .filter(({ state }) => state === 'ready' || state === 'intended')
     .map(({ step }) => clean(step, 63));
   return [`${run} is ${at}${doing.length > 0 ? ` at ${doing.join(', ')}` : ''}`, ...waits].join('\n');
-}
-
-export function sayFollowed(run: Run): void {
-  const { reason, state: end } = run;
-  const why = reason === null || reason === end ? '' : `: ${clean(reason)}`;
-  say(`run ${run.run} ${endOf(run)}${why}`);
 }
 
 /** How much of a run that did not complete still stands outside; nothing is said of one that did, or that did nothing. */
@@ -112,7 +107,7 @@ export const endOf = (run: Pick<Run, 'state' | 'partial' | 'undone'>): string =>
 /** For a run that goes on when the time of whoever watched it is over. */
 export const noteStillGoing = ({ run, state: at }: Run): void =>
   note(
-    `still waiting: ${run} is ${at} and goes on without this command. Go on with: interlock run show ${run} --wait 10m`,
+    typed`still waiting: ${run} is ${at} and goes on without this command. Go on with: interlock run show ${run} --wait 10m`,
   );
 
 /** Runs that were followed to their end: completed is yes, everything else is no. A run that goes on is no answer. */

@@ -3,7 +3,7 @@ import type { Answer } from '../client/answer.ts';
 import type { DrawnFormat, Graph } from '../client/client.ts';
 import { complain } from './complain.ts';
 import { type Ending, fine } from './ending.ts';
-import { clean, say, sayJson, state, table } from './print.ts';
+import { clean, note, say, sayJson, state, table } from './print.ts';
 import type { Globals, Session } from './session.ts';
 
 /** Pictures: as a table to read, as text that documents and tickets draw, as an image, or as data. */
@@ -27,7 +27,10 @@ export async function draw(
     const graph = await read.graph();
     if (!graph.ok) return complain(graph.error, session);
     if (format === 'json') sayJson(graph.value);
-    else say(tableOf(graph.value));
+    else {
+      say(tableOf(graph.value));
+      note(legendOf(graph.value));
+    }
     return fine;
   }
   const drawn = await read.as(format);
@@ -36,6 +39,12 @@ export async function draw(
   say(drawn.value.trimEnd().replaceAll(/[^\P{C}\n]/gu, '\ufffd'));
   return fine;
 }
+
+const legendOf = ({ run, nodes }: Graph): string => {
+  const ways = run === null ? '-> leads to' : '=> the way that the run took; -> one that it did not take, or not yet';
+  const names = '(in brackets: when)';
+  return `${ways} ${names}${nodes.some(({ parent }) => parent !== null) ? '; a step further in belongs to the block above it' : ''}`;
+};
 
 /** The steps in their order, those of blocks further in, and where each leads; `=>` is the way that the run took. */
 function tableOf({ nodes, edges }: Graph): string {

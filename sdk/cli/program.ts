@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { withExamples } from './act.ts';
 import { addApproval } from './command-approval.ts';
@@ -32,7 +32,7 @@ export function createProgram(): Command {
     .option('--json', 'one JSON document on stdout and nothing else')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, optionDescription })
     .showHelpAfterError('(--help shows how)')
     .configureOutput({ outputError: (text, write) => write(usageFault(text)) })
     .exitOverride();
@@ -70,6 +70,10 @@ export function createProgram(): Command {
       'Without a command this help is printed and the exit code is 2, so that a script does not go on.',
   );
 }
+
+/** Options look as if they could be left out; those that cannot say so. */
+const optionDescription = (option: Option): string =>
+  `${option.mandatory ? '(required) ' : ''}${Help.prototype.optionDescription(option)}`;
 
 /** Parses and runs. Sets the exit code of the process; what the command does may set it first. */
 export async function run(program: Command, argv: readonly string[]): Promise<void> {

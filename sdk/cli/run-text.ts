@@ -2,6 +2,7 @@ import type { Run, RunSummary } from '../client/client.ts';
 import { endOf, extentOf } from './follow.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import type { Globals } from './session.ts';
+import { typed } from './typed.ts';
 import { askedBy, keyText, verdictText } from './why.ts';
 
 /** What is said of a run: a row of a list, a line, and the whole. */
@@ -21,12 +22,13 @@ const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
 const isQueued = ({ state }: RunSummary): boolean => state === 'pending';
 
 const remarks = (row: RunSummary): string => {
-  const { closure, reason, state: end, startedAt } = row;
+  const { closure, reason, failure, state: end, startedAt } = row;
   return [
     isQueued(row) ? `queued since ${when(startedAt)}` : '',
     extentOf(row),
     closure === 'needs_review' ? 'needs review' : '',
     reason === end ? '' : clean(reason ?? '', 120),
+    failure == null ? '' : clean(`${failure.step}: ${failure.message}`, 160),
   ]
     .filter((part) => part !== '')
     .join('; ');
@@ -35,6 +37,44 @@ const remarks = (row: RunSummary): string => {
 export function sayChanged(run: Run, { json }: Globals): void {
   if (json) sayJson(run);
   else say(`run ${run.run} is ${state(run.state)}${run.reason === null ? '' : `: ${clean(run.reason)}`}`);
+}
+
+/** Of a run that was followed to its end: what `run show` says of why it ended, in as many words. */
+export function sayFollowed(run: Run): void {
+  const { reason, state: end } = run;
+  const why = reason === null || reason === end ? '' : `: ${clean(reason)}`;
+  say(`run ${run.run} ${endOf(run)}${why}`);
+  const failure = failureText(run);
+  if (failure !== undefined) say(`  ${failure}`);
+  noteRefusal(run);
+}
+
+/** Steps that are named where the server does not say which of them ended the run. */
+const NAMED = 3;
+
+/** The step that ended a run, and why. Of a run that goes on, or completed, or was ended by no step: undefined. */
+function failureText(run: Run): string | undefined {
+  if (run.endedAt === null || run.state === 'completed') return undefined;
+  const failed = run.steps.filter(({ state: at }) => at === 'failed');
+  const ended = failed.filter(({ step }) => step === run.failure?.step);
+  const steps = ended.length > 0 ? ended : failed.slice(0, NAMED);
+  const texts = steps.map((step) => `${clean(step.step, 80)}: ${denialOf(step, run) ?? errorText(step.error)}`);
+  return texts.length === 0 ? undefined : texts.join('; ');
+}
+
+const errorText = (error: Run['steps'][number]['error']): string =>
+  error === null ? 'it does not say why' : `${clean(error.class, 40)}: ${clean(error.message)}`;
+
+/** Refusals that a rule of the egress policy would have let pass. Which one is said to whoever runs the kernel. */
+const MENDED_BY_RULE = /^E_(?:NOT_ALLOWED|IP_LITERAL|PRIVATE_ADDRESS):/;
+
+function noteRefusal({ org, run, steps }: Run): void {
+  for (const { step, error } of steps)
+    if (error?.class === 'refused_by_policy' && MENDED_BY_RULE.test(error.message))
+      note(
+        `The log of the kernel has the rule that would allow what ${clean(step, 80)} asked for, in the line ` +
+          `"request refused: org ${clean(org, 63)}, run ${clean(run, 64)}, step ${clean(step, 80)}".`,
+      );
 }
 
 /** @param stop why nothing of it is sent at present. */
@@ -58,6 +98,7 @@ export function sayRun(run: Run, stop?: string): void {
         : ['ended', `${when(run.endedAt)} by ${clean(run.endedBy ?? 'nobody known')}`],
       ['stop', stop],
       ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],
+      ['failure', failureText(run)],
       ['policy', run.pins.policy],
       [
         'plugins',
@@ -79,11 +120,14 @@ export function sayRun(run: Run, stop?: string): void {
     ),
   );
   for (const line of run.steps.flatMap((step) => policyLine(step, run))) say(line);
+  noteRefusal(run);
   for (const { step, state, waitsFor } of run.steps) {
     if (waitsFor === 'person')
-      note(`${step} waits for a person to do it by hand. Then: interlock run settle ${run.run} --step ${step} ...`);
+      note(
+        typed`${step} waits for a person to do it by hand. Then: interlock run settle ${run.run} --step ${step} ...`,
+      );
     if (state !== 'indeterminate' || waitsFor === 'check') continue;
-    note(`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
+    note(typed`Nobody knows whether ${step} happened. Look, then: interlock run settle ${run.run} --step ${step} ...`);
   }
 }
 
@@ -106,6 +150,12 @@ function denialOf({ state: at, approval: asked }: Run['steps'][number], run: Run
   return no ? `refused by ${clean(no.by)}: ${clean(no.rationale)}` : 'refused by a person';
 }
 
+/** Of a step that is to be tried again: what became of its last try, which a stop may have cut off. */
+function lastTryText(attempt: Run['steps'][number]['attempts'][number] | undefined): string {
+  if (attempt?.end === 'indeterminate') return 'last try: nobody knows whether it happened';
+  return attempt?.end === 'failed' ? `last try: ${errorText(attempt.error)}` : '';
+}
+
 function stepRow(
   {
     step,
@@ -122,15 +172,19 @@ function stepRow(
     until,
     parameters,
     event,
+    undo,
   }: Run['steps'][number],
   denial: string | undefined,
 ): string[] {
   const parts = [
-    denial ?? (error === null ? '' : `${clean(error.class, 40)}: ${clean(error.message)}`),
+    denial ?? (error === null ? '' : errorText(error)),
     clean(reason ?? ''),
     said === null ? '' : `settled: ${clean(said)}`,
     at === 'held' && approval !== null ? `waits for ${approval}` : '',
+    at === 'ready' ? lastTryText(attempts.at(-1)) : '',
     retryAt === null ? '' : `next try at ${when(retryAt)}`,
+    waitsFor === 'release' ? 'waits for the end of the stop' : '',
+    undo?.state === 'parked' ? 'to undo it waits for the end of the stop' : '',
     until === null
       ? ''
       : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,

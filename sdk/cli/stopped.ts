@@ -15,12 +15,17 @@ export async function stopText({ client, org }: Session): Promise<string | undef
     engagedText('the machine', answer.value.machine, () => ''),
   ].filter((text) => text !== '');
   if (stops.length === 0) return undefined;
-  return `${stops.join(', and ')}: nothing is sent until the release; interlock stop show says why`;
+  return `${stops.join(', and ')}: nothing is sent until the release`;
 }
 
 /** Who stopped the machine is not one of the org. */
 const engagedText = (what: string, stop: StopState['org'], whom: (by: string) => string): string =>
-  stop === null || stop.released !== null ? '' : `${what} is stopped${whom(stop.by)} since ${when(stop.at)}`;
+  stop === null || stop.released !== null
+    ? ''
+    : `${what} is stopped${whom(stop.by)} since ${when(stop.at)} (reason: ${clean(stop.reason, REASON_CHARS)})`;
+
+/** `interlock stop show` has the whole. */
+const REASON_CHARS = 200;
 
 /** The same, beside an answer of which it is no part. */
 export async function noteStop(session: Session): Promise<void> {

@@ -1,6 +1,7 @@
 import type { TriggerOutcome } from '../client/client.ts';
 import type { Run, Step } from '../contract/api-run.ts';
 import { clean, when } from './print.ts';
+import { typed } from './typed.ts';
 
 /** Why a trigger did not fire, in a line. */
 const REASONS = 3;
@@ -36,27 +37,30 @@ export function askedBy({ tier, needed, role }: Asked, verdict: Step['verdict'],
 }
 type Asked = Pick<Run['approvals'][number], 'tier' | 'needed' | 'role'>;
 
+/** Of what is so now, or of what was so when an event came. */
+export type Tense = 'now' | 'then';
+
 /**
  * Why a match starts nothing now, or started nothing when the event came: what held it back may be over since.
  * A server may know reasons that this version does not.
  */
 export const heldText = (
   { reason, until, stop }: Pick<TriggerOutcome, 'until' | 'stop'> & { readonly reason: string },
-  tense: 'now' | 'then',
+  tense: Tense,
 ): string => {
   if (stop) return stoppedText(stop, tense);
-  const text = (Object.hasOwn(HELD, reason) ? HELD[reason] : undefined)?.[tense] ?? clean(reason, 40);
+  const text = typed((Object.hasOwn(HELD, reason) ? HELD[reason] : undefined)?.[tense] ?? '') || clean(reason, 40);
   if (until == null) return text;
   // Whatever comes may lengthen a burst, and take the place that a rate has free.
   return `${text}; until ${when(until)}${reason === 'cooldown' ? '' : tense === 'now' ? ', if nothing more comes' : ', if nothing more came'}`;
 };
-const stoppedText = (stop: string, tense: 'now' | 'then'): string => {
-  const says = stop === 'trigger' ? 'interlock trigger list' : 'interlock stop show';
+const stoppedText = (stop: string, tense: Tense): string => {
+  const says = typed(stop === 'trigger' ? 'interlock trigger list' : 'interlock stop show');
   return tense === 'now'
     ? `the ${clean(stop, 40)} is stopped: ${says} says by whom`
     : `the ${clean(stop, 40)} was stopped then; ${says} says whether it still is`;
 };
-const HELD: Readonly<Record<string, Readonly<Record<'now' | 'then', string>>>> = {
+const HELD: Readonly<Record<string, Readonly<Record<Tense, string>>>> = {
   stopped: {
     now: 'the trigger or the org is stopped: interlock trigger list and interlock stop show say by whom',
     then: 'the trigger or the org was stopped then; interlock trigger list and interlock stop show say whether it still is',

@@ -66,6 +66,12 @@ const summary = {
   startedAt: says(Instant, 'When it was made. One that is `pending` waits for its turn and has not begun.'),
   endedAt: says(v.nullable(Instant), 'Null while it is under way.'),
   reason: says(v.nullable(v.string()), 'Why it ended.'),
+  /** Older servers do not say. */
+  failure: says(
+    v.optional(v.nullable(v.object({ step: StepRunName, class: v.string(), message: v.string() }))),
+    'The failure of a step that ended it, with the beginning of what the step says of it. Null where none did, and for ' +
+      'runs that ended before this was kept.',
+  ),
 };
 export const RunSummary = v.object(summary);
 export type RunSummary = v.InferOutput<typeof RunSummary>;

@@ -33,6 +33,9 @@ type Row = {
   readonly json: unknown;
 };
 
+const { state, reason, failure } = samples.endedByFail;
+const FAILED = { state, reason, failure };
+
 const rows: Readonly<Record<string, Row>> = {
   whoami: {
     args: ['whoami'],
@@ -218,6 +221,34 @@ const rows: Readonly<Record<string, Row>> = {
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.failedRun, undone: undefined }) },
     says: [`${RUN_ID}  failed in part\n`],
     json: { ...samples.failedRun, undone: undefined },
+  },
+  'run show, of a run that a fail ended': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.endedByFail) },
+    says: ['reason     step-failed\nfailure    no: conflict: nothing is known of h1 [2J\n'],
+    json: samples.endedByFail,
+  },
+  'run list, of a run that a fail ended': {
+    args: ['run', 'list'],
+    answers: { [`GET ${ORG}/runs`]: data([{ ...samples.completed, ...FAILED }], null) },
+    says: ['step-failed; no: nothing is known of h1 [2J\n'],
+    json: [{ ...samples.completed, ...FAILED }],
+  },
+  'run show, of a run that a stop holds up': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.cutOffRun) },
+    says: [
+      'last try: unavailable: stopped before it changed anything: stop-of-org; next try at 2026-11-23 15:00:00Z\n',
+      'last try: nobody knows whether it happened; waits for the end of the stop\n',
+    ],
+    json: samples.cutOffRun,
+  },
+  'run list, of all that has not ended': {
+    args: ['run', 'list', '--state', 'open', '--playbook', 'contain-c2'],
+    answers: { [`GET ${ORG}/runs`]: data([samples.summary], null) },
+    asks: `${ORG}/runs?closure=open&playbook=contain-c2&limit=50`,
+    says: [RUN_ID],
+    json: [samples.summary],
   },
   'run show, of a run that undid what it did': {
     args: ['run', 'show', RUN_ID],
@@ -657,9 +688,9 @@ describe('while the org or the machine is stopped', () => {
     ...samples.waitingRun,
     steps: samples.waitingRun.steps.map((step) => ({ ...step, state: 'ready', waitsFor: 'release' })),
   };
-  const BY_ANN = 'org acme is stopped by ann since 2026-11-23 14:33:40Z';
-  const MACHINE = 'the machine is stopped since 2026-11-23 14:33:40Z';
-  const THEN = ': nothing is sent until the release; interlock stop show says why';
+  const BY_ANN = 'org acme is stopped by ann since 2026-11-23 14:33:40Z (reason: it bans our own)';
+  const MACHINE = 'the machine is stopped since 2026-11-23 14:33:40Z (reason: it bans our own)';
+  const THEN = ': nothing is sent until the release';
   const vote = (decision: 'approve' | 'reject') => ({
     [`GET ${ORG}/approvals/${APPROVAL_ID}`]: data(samples.approval),
     [`POST ${ORG}/approvals/${APPROVAL_ID}/votes`]: data(samples.voted(decision)),

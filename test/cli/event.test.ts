@@ -59,7 +59,7 @@ describe('event send', () => {
   });
 
   test.each([
-    ['stopped', 'the trigger or the org was stopped then; '],
+    ['stopped', 'the trigger or the org is stopped: '],
     ['burst', 'more matches came than its burst limit allows\n'],
     ['cooldown', 'its cooldown: a run for the same thing had been started a short time before\n'],
     ['rate', 'as many runs as its rate allows had been started\n'],
@@ -71,6 +71,42 @@ describe('event send', () => {
     server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, triggers }] }) });
     const ran = await run(['event', 'send'], { input: cloudEvent });
     expect(ran.stdout).toContain(`suppressed  -    ${says}`);
+  });
+
+  describe('while a stop lasts', () => {
+    const [first] = samples.receipt.triggers;
+    const held = (stop: string, repeat = false) => {
+      const triggers = [{ ...first, outcome: 'suppressed', reason: 'stopped', stop, run: null }];
+      const receipt = { ...samples.receipt, triggers, woke: [], unmet: 0, repeat };
+      server.answers({
+        [`POST ${ORG}/events`]: data({ events: [receipt] }),
+        [`GET ${ORG}/stop`]: data(stop === 'trigger' ? samples.released : { ...samples.released, ...samples.stopped }),
+      });
+    };
+    const WHO = 'org acme is stopped by ann since 2026-11-23 14:33:40Z (reason: it bans our own): nothing is sent';
+
+    test.each([
+      ['org', 'the org is stopped: interlock stop show says by whom', WHO, 1],
+      ['machine', 'the machine is stopped: interlock stop show says by whom', WHO, 1],
+      ['trigger', 'the trigger is stopped: interlock trigger list says by whom', undefined, 0],
+    ])('of the %s: an event says so, and whoever waits for it is told how it went', async (stop, why, who, code) => {
+      held(stop);
+      const ran = await run(['event', 'send', '--wait'], { input: cloudEvent });
+      expect(ran.code).toBe(code);
+      expect(ran.stdout).toContain(`suppressed  -    ${why}\n`);
+      if (who === undefined) expect(ran.stderr).toBe('');
+      else expect(ran.stderr).toContain(who);
+      // Taken in it is: that is what was asked for without --wait.
+      expect((await run(['event', 'send'], { input: cloudEvent })).code).toBe(0);
+      const programs = await run(['event', 'send', '--wait', '--json'], { input: cloudEvent });
+      expect(programs).toMatchObject({ code, stderr: '' });
+    });
+
+    test('of an event that is known already it is said that it was so when it came', async () => {
+      held('org', true);
+      const ran = await run(['event', 'send', '--wait'], { input: cloudEvent });
+      expect(ran.stdout).toContain('the org was stopped then; interlock stop show says whether it still is');
+    });
   });
 
   test('--wait follows the runs that the event woke as well', async () => {
@@ -144,12 +180,27 @@ describe('event send', () => {
     server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.failedRun) });
     const failed = await run(['event', 'send', '--wait'], { input: cloudEvent });
     expect(failed.code).toBe(1);
-    expect(failed.stdout).toContain(`run ${RUN_ID} failed in part: step ban failed\n`);
+    expect(failed.stdout).toContain(`run ${RUN_ID} failed in part: step ban failed\n  ban: timeout: no answer\n`);
 
     const [first] = samples.receipt.triggers;
     const triggers = [{ ...first, outcome: 'error', run: null, why: [] }];
     server.answers({ [`POST ${ORG}/events`]: data({ events: [{ ...samples.receipt, triggers }] }) });
     expect(await run(['event', 'send', '--wait'], { input: cloudEvent })).toMatchObject({ code: 1 });
+  });
+
+  test('--wait tells of a run that failed what run show tells of it', async () => {
+    server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.uncoveredRun) });
+    const [sent, shown] = [
+      await run(['event', 'send', '--wait'], { input: cloudEvent }),
+      await run(['run', 'show', RUN_ID]),
+    ];
+    const failure =
+      "look: refused_by_policy: E_NOT_ALLOWED: no rule of the plugin's grant is for the host other.example";
+    expect(sent.stdout).toContain(`run ${RUN_ID} aborted: refused-by-policy\n  ${failure}\n`);
+    expect(shown.stdout).toContain(`failure    ${failure}\n`);
+    const log = `The log of the kernel has the rule that would allow what look asked for, in the line "request refused: org acme, run ${RUN_ID}, step look".\n`;
+    expect(sent.stderr).toContain(log);
+    expect(shown.stderr).toContain(log);
   });
 
   test('Ctrl-C while following ends with 130', async () => {

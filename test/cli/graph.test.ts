@@ -45,7 +45,12 @@ describe.each([
         'bad    succeeded  => each (score > 70), -> end (else)  score?\n' +
         'each   succeeded  => end, -> bad (on failure)          every host\n' +
         '  ban  failed     -                                    edge [2J\n',
+      stderr:
+        '=> the way that the run took; -> one that it did not take, or not yet (in brackets: when); ' +
+        'a step further in belongs to the block above it\n',
     });
+    server.answers({ [route]: data({ ...samples.graph }) });
+    expect((await run('--format', 'text')).stderr).toMatch(/^-> leads to \(in brackets: when\)/);
   });
 
   test('is data for programs', async () => {

@@ -218,6 +218,59 @@ export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: tr
   },
 ]);
 
+const UNCOVERED = {
+  class: 'refused_by_policy',
+  message: "E_NOT_ALLOWED: no rule of the plugin's grant is for the host other.example",
+};
+export const uncoveredRun: Run = runOf(
+  { ...completed, state: 'aborted', reason: 'refused-by-policy', failure: { step: 'look', ...UNCOVERED } },
+  [
+    { ...step, step: 'scan', state: 'failed', attempts: [], error: { class: 'timeout', message: 'of no matter' } },
+    { ...step, step: 'look', state: 'failed', attempts: [], error: UNCOVERED },
+  ],
+);
+
+/** One that a `fail` has ended. */
+export const endedByFail: Run = runOf(
+  {
+    ...completed,
+    state: 'failed',
+    reason: 'step-failed',
+    failure: { step: 'no', class: 'conflict', message: 'nothing is known of h1\u001b[2J' },
+  },
+  [
+    {
+      ...step,
+      step: 'no',
+      type: 'fail',
+      uses: null,
+      tier: null,
+      state: 'failed',
+      attempts: [],
+      error: { class: 'conflict', message: 'nothing is known of h1\u001b[2J' },
+    },
+  ],
+);
+
+/** One whose calls a stop has cut off, or keeps back. */
+export const cutOffRun: Run = runOf(summary, [
+  {
+    ...step,
+    step: 'scan',
+    state: 'ready',
+    waitsFor: 'retry',
+    retryAt: WAIT_UNTIL,
+    attempts: [
+      {
+        ...attempt,
+        end: 'failed',
+        error: { class: 'unavailable', message: 'stopped before it changed anything: stop-of-org' },
+      },
+    ],
+  },
+  { ...step, step: 'ban', state: 'ready', waitsFor: 'release', attempts: [{ ...attempt, end: 'indeterminate' }] },
+]);
+
 export const refusedRun: Run = runOf({ ...completed, state: 'aborted', reason: 'guardrail' }, [
   {
     ...step,
@@ -283,6 +336,8 @@ export const graph: Graph = {
 const drawnNode = { kind: 'step', detail: '', state: null, parent: null } as const;
 export const drawn: Graph = {
   ...graph,
+  run: RUN_ID,
+  state: 'failed',
   nodes: [
     { ...drawnNode, id: '!start', kind: 'start', label: '' },
     { ...drawnNode, id: 'bad', kind: 'branch', label: 'bad', detail: 'score?', state: 'succeeded' },

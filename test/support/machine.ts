@@ -5,6 +5,7 @@ import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
 import type { ApprovalId, Digest, EventId, OrgId, PrincipalId, RunId, StepRunId } from '../../kernel/base/id.ts';
 import type { JsonObject } from '../../kernel/base/json.ts';
 import { type UnixMs, unixMs } from '../../kernel/base/time.ts';
+import type { Choice } from '../../kernel/playbook/choose.ts';
 import { toGraph } from '../../kernel/playbook/compile.ts';
 import type { Graph } from '../../kernel/playbook/graph.ts';
 import { PlaybookSchema } from '../../kernel/playbook/schema.ts';
@@ -35,7 +36,7 @@ export type MachineOptions = {
   readonly actions?: Readonly<Record<string, Partial<ActionFacts>>>;
   readonly verdict?: (step: StepRunId) => Verdict;
   /** Place of the path that holds, from 0. */
-  readonly branch?: (step: StepRunId) => number | 'fault';
+  readonly branch?: (step: StepRunId) => Choice;
   readonly stopped?: () => boolean;
   readonly playbooks?: Readonly<Record<string, Digest>>;
   readonly outputs?: Readonly<Record<string, string>>;
@@ -72,7 +73,7 @@ export function machine(options: MachineOptions) {
 
   const decideFully = (input: Input): Decision => {
     const verdicts = new Map<StepRunId, Verdict>();
-    const branches = new Map<StepRunId, number | 'fault'>();
+    const branches = new Map<StepRunId, Choice>();
     for (;;) {
       const facts: Facts = {
         now,

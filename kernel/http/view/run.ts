@@ -12,12 +12,13 @@ import { approvalOf } from './approval.ts';
 
 /** Shows runs: dates as text, nothing left out, nothing judged. Steps come in the order of the playbook. */
 export function summaryView(summary: RunSummary): Api.RunSummary {
-  const { run, org, playbook, digest, state, partial, closure, trigger, event, requester, reason } = summary;
+  const { run, org, playbook, digest, state, partial, closure, trigger, event, requester, reason, failure } = summary;
   return {
     ...{ run, org, playbook, digest, state, partial, undone: summary.undone ?? false, closure },
     ...{ trigger, event, requester, startedAt: iso(summary.startedAt) },
     endedAt: summary.endedAt === null ? null : iso(summary.endedAt),
     reason,
+    failure: failure ?? null,
   };
 }
 
@@ -59,7 +60,7 @@ export function runView(
     endedSeq: run.ended?.seq ?? null,
     endedBy: trail.of(run.ended?.seq ?? null)?.by ?? null,
     absorbed: absorbed ? { ...absorbed, at: iso(absorbed.at) } : null,
-    undoing: run.ended ? null : run.undo,
+    undoing: run.ended || !run.undo ? null : { state: run.undo.state, reason: run.undo.reason },
     output: run.ended?.output ?? null,
     cancel: trail.cancel && { ...trail.cancel, at: iso(trail.cancel.at) },
     closed: run.closed && { ...run.closed, at: iso(run.closed.at) },
