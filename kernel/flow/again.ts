@@ -1,10 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AuditDraft } from '../audit/record.ts';
 import type { Digest, OrgId, PrincipalId, RunId } from '../base/id.ts';
+import { resolvePointer } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { actorOf, isPerson, type Principal } from '../org/principal.ts';
 import type { Entropy } from '../port/clock.ts';
+import { isOpenToSettle } from '../run/open-work.ts';
 import type { Run } from '../run/state.ts';
+import type { Trigger } from '../trigger/schema.ts';
 import type { Driver, Start } from './drive.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -20,12 +24,15 @@ import { readState } from './trigger-state.ts';
  * one trigger one is under way at a time, so whoever asks twice is told of the same run; that holds after a crash too,
  * because the run and the row that names it are one commit.
  *
- * It asks neither dedup nor limits, which hold back what machines send. A stop, and the places for runs, hold for it.
+ * It asks neither the rule of the trigger, nor dedup and limits, which hold back what machines send. The fields that the
+ * trigger requires, a stop, and the places for runs hold for it. Nothing begins while something of the runs before it is
+ * under way, which may still be undone, or unknown, which may have happened: the new run would do it beside that.
  */
 export type AgainFault =
   | 'not_found'
   | 'sub_run'
   | 'not_ended'
+  | 'unsettled'
   | 'event_gone'
   | 'no_trigger'
   | 'stopped'
@@ -35,21 +42,30 @@ export type AgainFault =
 
 export type RunAgain = (by: Principal, run: RunId, reason: string) => Promise<Result<Run, AgainFault>>;
 
-type Active = Pick<ActiveSchedule, 'playbook' | 'digest'> & { readonly trigger: { readonly id: string } };
+type Active = Pick<ActiveSchedule, 'playbook' | 'digest'> & { readonly trigger: Trigger };
 type Found =
   | { readonly kind: 'under_way'; readonly old: Run; readonly run: Run }
-  | { readonly kind: 'free'; readonly old: Run; readonly stored: StoredEvent; readonly active: Active };
+  | {
+      readonly kind: 'free';
+      readonly old: Run;
+      /** The last that ran in its place, which has ended as well. */
+      readonly last: Run | null;
+      readonly stored: StoredEvent;
+      readonly active: Active;
+    };
 
 export function openRunAgain(deps: {
   ledger: Pick<Ledger, 'read' | 'stage' | 'nextSeq'>;
-  driver: Pick<Driver, 'load' | 'prefetchStart' | 'prepareStart' | 'keep' | 'adopt'>;
+  driver: Pick<Driver, 'load' | 'isActive' | 'prefetchStart' | 'prepareStart' | 'keep' | 'adopt'>;
   registry: Registry;
   pending: Pick<Pending, 'seat' | 'staged'>;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
   isStopped: (org: OrgId) => boolean;
+  /** Whether a run that a step has asked for is about to begin. */
+  isStarting: (run: RunId) => boolean;
 }): RunAgain {
-  const { ledger, driver, registry, pending, entropy, runsInFlight, isStopped } = deps;
+  const { ledger, driver, registry, pending, entropy, runsInFlight, isStopped, isStarting } = deps;
 
   const activeOf = (org: OrgId, { playbook, trigger }: Run): Active | undefined => {
     const judged = registry.org(org)?.triggers.of(playbook.name) ?? [];
@@ -62,22 +78,43 @@ export function openRunAgain(deps: {
     const old = driver.load(org, id);
     if (!old) return err('not_found');
     if (old.parent) return err('sub_run');
-    if (!old.ended) return err('not_ended');
+    // Until its end is on the disk nobody has been told of it, and what its last turns ask for has not begun.
+    if (!old.ended || driver.isActive(org, id)) return err('not_ended');
     const last = ledger.read(keyOf(old));
     const run = last === undefined ? null : driver.load(org, (JSON.parse(last) as AgainRow).run);
     if (run && !run.ended) return ok({ kind: 'under_way', old, run });
 
     const event = ledger.read(KEYS.event(org, old.event));
     if (event === undefined) return err('event_gone');
+    const stored = JSON.parse(event) as StoredEvent;
     const active = activeOf(org, old);
-    if (!active) return err('no_trigger');
+    if (!active || lacks(stored, active.trigger)) return err('no_trigger');
     const { playbook } = active;
     if (isStopped(org) || readState(ledger.read, org, { playbook, trigger: old.trigger }).stopped)
       return err('stopped');
     if (runsInFlight(org) >= LIMITS.runsInFlightPerOrg.value) return err('too_many_runs');
     const concurrency = registry.concurrency(org, playbook, active.digest as Digest);
     if (pending.seat(org, playbook, id, concurrency, undefined).kind !== 'now') return err('playbook_busy');
-    return ok({ kind: 'free', old, stored: JSON.parse(event) as StoredEvent, active });
+    return ok({ kind: 'free', old, last: run, stored, active });
+  };
+
+  /**
+   * What stands in the way of a new run in what old runs, and those that descend from them, have done. Once all of them
+   * have ended only settling changes it, which takes it away. One after the other: there may be many.
+   */
+  const remains = async ({ old, last }: Extract<Found, { kind: 'free' }>): Promise<AgainFault | undefined> => {
+    const left = new Set([old.id, ...(last ? [last.id] : [])]);
+    let fault: AgainFault | undefined;
+    for (const id of left) {
+      const run = driver.load(old.org, id);
+      if (run ? !run.ended : isStarting(id)) return 'not_ended';
+      for (const step of Object.values(run?.steps ?? {})) {
+        if (run && isOpenToSettle(run, step)) fault = 'unsettled';
+        if (step.child !== undefined) left.add(step.child);
+      }
+      await setImmediate();
+    }
+    return fault;
   };
 
   const startFor = (by: Principal, { old, stored, active }: Extract<Found, { kind: 'free' }>, reason: string) => {
@@ -98,6 +135,8 @@ export function openRunAgain(deps: {
       const found = look(by.org, id);
       if (!found.ok) return found;
       if (found.value.kind === 'under_way') return tell(by, found.value.old, found.value.run);
+      const fault = await remains(found.value);
+      if (fault) return err(fault);
       const start: Start | undefined = startFor(by, found.value, reason);
       if (!start) return err('impossible');
       const judgements = await driver.prefetchStart(start);
@@ -106,6 +145,7 @@ export function openRunAgain(deps: {
       const now = look(by.org, id);
       if (!now.ok) return now;
       if (now.value.kind === 'under_way' || now.value.active.digest !== found.value.active.digest) continue;
+      if (now.value.last?.id !== found.value.last?.id) continue;
       const { old } = now.value;
       const seq = ledger.nextSeq();
       const prepared = driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1);
@@ -127,6 +167,11 @@ export function openRunAgain(deps: {
 export type AgainRow = { readonly run: RunId };
 
 const keyOf = ({ org, event, playbook, trigger }: Run): string => KEYS.again(org, event, playbook.name, trigger);
+
+/** Without a field that it requires the trigger would never have fired, and the steps count on it. Null counts as absent. */
+const lacks = ({ event }: StoredEvent, trigger: Trigger): boolean =>
+  trigger.on !== 'schedule' &&
+  (trigger.requires ?? []).some((pointer) => (resolvePointer(event.data, pointer) ?? null) === null);
 
 /** Who caused the first run, or told it anything; the kernel itself has no vote that could be taken from it. */
 export const sendersOf = (old: Run, requester: PrincipalId): readonly PrincipalId[] =>

@@ -24,9 +24,20 @@ export function openChildren(deps: {
   report: (defect: unknown) => void;
 }) {
   const { driver, registry, runsInFlight, report } = deps;
+  /** Those that were asked for, and are not on the disk yet. */
+  const starting = new Set<RunId>();
 
   const start = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
     if (driver.load(parent.org, effect.child)) return;
+    starting.add(effect.child);
+    try {
+      await begin(parent, effect);
+    } finally {
+      starting.delete(effect.child);
+    }
+  };
+
+  const begin = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
     const { org, policy, plugins, playbooks, event, requester, senders, trace, startedSeq, deadlineAt } = parent;
     const depth = (parent.parent?.depth ?? 0) + 1;
     const graph = registry.graph(org, effect.playbook.name, effect.playbook.digest);
@@ -80,6 +91,8 @@ export function openChildren(deps: {
   };
 
   return {
+    isStarting: (child: RunId): boolean => starting.has(child),
+
     act(run: Run, effect: Extract<Effect, { kind: 'start-run' | 'stop-run' }>): void {
       if (effect.kind === 'stop-run') cancel(run.org, effect.child).catch(report);
       else

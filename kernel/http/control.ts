@@ -40,6 +40,7 @@ const AGAIN: Readonly<Record<AgainFault, ProblemKind>> = {
   not_found: 'not-found',
   sub_run: 'sub-run',
   not_ended: 'run-not-ended',
+  unsettled: 'run-not-settled',
   event_gone: 'event-not-kept',
   no_trigger: 'trigger-not-active',
   stopped: 'start-stopped',

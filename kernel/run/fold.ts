@@ -8,8 +8,9 @@ import type { Attempt, Run, StepCommon, StepRun, StepState } from './state.ts';
 /** What a step takes along from one state to the next; of a step that was not reached yet, what it begins with. */
 function commonOf(id: StepRunId, step: StepRun | undefined): StepCommon {
   const { attempt = 0, parameters = {}, plan = null, approval = null, attempts = [] } = step ?? {};
-  const { spent = 0, cutOffs = 0, undo = null } = step ?? {};
-  return { id, attempt, parameters, plan, approval, attempts, spent, cutOffs, undo };
+  const { spent = 0, cutOffs = 0, undo = null, child } = step ?? {};
+  const common = { id, attempt, parameters, plan, approval, attempts, spent, cutOffs, undo };
+  return child === undefined ? common : { ...common, child };
 }
 
 /** What the folds of a turn begin with: they write into its steps, and nobody else holds those. */

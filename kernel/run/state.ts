@@ -83,6 +83,8 @@ export type StepCommon = {
   readonly cutOffs: number;
   /** Undoing it, from its first try on. */
   readonly undo: Undo | null;
+  /** The run that it started, whatever became of either since. Absent: none. */
+  readonly child?: RunId;
 };
 
 /** Of a step that succeeded and whose run did not complete. `parked`: nothing may be sent at present. */

@@ -188,9 +188,9 @@ async function graph(id: string, options: Drawing): Promise<Ending> {
 async function runAgain(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
-  note(`what ${id} has carried out is done again: each step of the new run has an idempotency key of its own`);
   const answer = await session.value.client.runAgain(id, { reason: options.reason });
   if (!answer.ok) return complain(answer.error, session.value, 'run');
+  note(`what ${id} has carried out is done again: each step of the new run has an idempotency key of its own`);
   sayChanged(answer.value, options);
   note(`follow it with: interlock run show ${answer.value.run} --wait 10m`);
   return fine;

@@ -57,7 +57,16 @@ export const PROBLEMS = {
     'Only a step that is indeterminate, or that waits for a person, is settled by one.',
   ),
   'nothing-to-close': kind(409, 'The run needs no review', 'Only a run with the closure needs_review is closed.'),
-  'run-not-ended': kind(409, 'The run has not ended', 'Only a run that has ended runs again.'),
+  'run-not-ended': kind(
+    409,
+    'The run, or a run that it started, has not ended',
+    'Only what has ended, and has been undone, runs again.',
+  ),
+  'run-not-settled': kind(
+    409,
+    'Of a step of the run, or of a run that it started, nobody knows whether it happened',
+    'Settle it first (interlock run settle): what may have happened would be done beside it.',
+  ),
   'sub-run': kind(409, 'The run is a step of another run', 'Have its parent run again.'),
   'event-not-kept': kind(
     409,
@@ -66,7 +75,7 @@ export const PROBLEMS = {
   ),
   'trigger-not-active': kind(
     409,
-    'No active version of the playbook has the trigger of the run',
+    'No active version of the playbook has the trigger of the run, or it requires what the event does not have',
     'Activate a version that has it, or send the event with another id.',
   ),
   'start-stopped': kind(

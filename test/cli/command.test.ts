@@ -925,6 +925,13 @@ describe('refusals', () => {
   });
 });
 
+test('a run that does not run again: the refusal comes alone, with nothing about what would be done', async () => {
+  const title = 'What would start the run is stopped';
+  server.answers({ [`POST ${ORG}/runs/${RUN_ID}/again`]: problem(409, 'start-stopped', title) });
+  const ran = await run(['run', 'again', RUN_ID, '--reason', 'x']);
+  expect(ran).toEqual({ code: 1, stdout: '', stderr: `interlock: ${title}.\n` });
+});
+
 test('an older Node is told which one is needed, before it meets a file that it cannot read', async () => {
   const old = (version: string) =>
     `data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"${version}"}})`;

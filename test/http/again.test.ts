@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../kernel/adapter/system/clock.ts';
 import type { EventId } from '../../kernel/base/id.ts';
+import { unixMs } from '../../kernel/base/time.ts';
 import { KEYS } from '../../kernel/flow/keys.ts';
 import { personOf } from '../support/org-files.ts';
 import { ACME, CONTAIN, event, type House, openHouse, playbook, type Reply, started } from './kit.ts';
@@ -25,6 +27,12 @@ const held = (run: string) =>
   house.until(async () =>
     (await read(run)).approvals.find(({ state }: { readonly state: string }) => state === 'pending'),
   );
+const listed = async (query: string): Promise<{ readonly run: string }[]> =>
+  (await house.ask('operator@acme', 'GET', `/v1/orgs/acme/runs${query}`)).data;
+const inState = (name: string, state: string) =>
+  house.until(async () => (await listed(`?playbook=${name}&state=${state}`))[0]?.run);
+const PUSH = 'type: notify, uses: probe/push';
+const PLACE = 'type: notify, uses: probe/place, rollback: true';
 const recordsOf = (kind: string) => house.records().filter((record) => record.kind === kind);
 
 describe('a run that has ended', () => {
@@ -78,6 +86,24 @@ describe('a run that has ended', () => {
   });
 });
 
+test('a run that was started by a schedule: nobody but who asked caused it', async () => {
+  await house.close();
+  let later = 0;
+  house = await openHouse({ clock: { ...systemClock, now: () => unixMs(systemClock.now() + later) } });
+  const hourly = playbook('timed').replace(
+    /- \{ id: seen.*/,
+    '- { id: hourly, on: schedule, cron: "0 * * * *", missed: once }',
+  );
+  await house.activate(hourly.replace('inputs: { host: /host }', 'inputs: { at: /scheduledFor }'));
+  const due = () => house.store.range({ from: '!due/', to: '!due0', limit: 1 }).length === 1;
+  await house.until(() => due() || undefined);
+  later = 3_600_000;
+  const old = await ended((await house.until(async () => (await listed('?playbook=timed'))[0])).run);
+  const run = await ended((await again(old.run)).data.run);
+  expect([old.requester, old.inputs.at]).toEqual(['system:schedule', expect.stringMatching(/T\d\d:00:00/)]);
+  expect(run).toMatchObject({ state: 'completed', trigger: 'hourly', requester: 'operator@acme', inputs: old.inputs });
+});
+
 describe('who decides in it', () => {
   test('not who asked, and not who sent the event or had the first run again', async () => {
     await house.activate(playbook('contain', CONTAIN));
@@ -105,6 +131,43 @@ describe('who decides in it', () => {
     expect((await vote('approver@acme')).data.state).toBe('approved');
     expect((await ended(last)).state).toBe('completed');
   });
+});
+
+test('who may not vote is shown as it is now, as long as an approval is open', async () => {
+  await house.tokenOf(ACME, 'teller@acme', ['source', 'approver']);
+  await house.activate(
+    playbook('gate').replace(
+      /steps:[\s\S]*/,
+      `steps:
+  - id: both
+    type: parallel
+    lanes:
+      ask: [{ id: gate, type: approval, ask: is it so }]
+      hear: [{ id: word, type: wait, event: { match: { /host: "{{ inputs.host }}" } }, timeout: 5m }]
+`,
+    ),
+  );
+  const run = started(await house.publish('gate.seen'));
+  const { approval, subject } = await held(run);
+  const path = `/v1/orgs/acme/approvals/${approval}`;
+  const excluded = async () => (await house.ask('approver@acme', 'GET', path)).data.excluded;
+  expect(await excluded()).toEqual(['source@acme']);
+  const tell = () =>
+    house.ask('teller@acme', 'POST', '/v1/orgs/acme/events', {
+      body: event('word'),
+      type: 'application/cloudevents+json',
+    });
+  await tell();
+  await house.until(async () =>
+    (await read(run)).steps.find(
+      ({ step, state }: { step: string; state: string }) => step === 'word' && state === 'succeeded',
+    ),
+  );
+  expect(await excluded()).toEqual(['source@acme', 'teller@acme']);
+  const vote = (as: string) =>
+    house.ask(as, 'POST', `${path}/votes`, { body: { decision: 'approve', rationale: 'yes', subject } });
+  expect(kindOf(await vote('teller@acme'))).toBe('vote-by-requester');
+  expect((await vote('approver@acme')).data).toMatchObject({ excluded: ['source@acme', 'approver@acme'] });
 });
 
 describe('asked twice', () => {
@@ -183,6 +246,17 @@ describe('nothing begins', () => {
     await house.activate(playbook('look'));
     return (await ended(started(await house.publish('look.seen')))).run;
   };
+  /** A run that was cancelled while nobody knew whether the request of a step had arrived. */
+  const ofUnknown = async (type: string): Promise<string> => {
+    const run = started(await house.publish(type));
+    await house.until(async () =>
+      house.records().some(({ kind }) => kind === 'step.indeterminate') ? true : undefined,
+    );
+    await cancel(run);
+    await ended(run);
+    await house.until(async () => ((await listed('?state=waiting')).length === 0 ? true : undefined));
+    return run;
+  };
   const turn = (path: string, method = 'POST') =>
     house.ask('operator@acme', method, `/v1/orgs/acme/${path}`, method === 'POST' ? { body: { reason: 'x' } } : {});
 
@@ -210,6 +284,39 @@ describe('nothing begins', () => {
       },
     ],
     [
+      'while nobody knows whether a step of it happened',
+      'run-not-settled',
+      async () => {
+        await house.activate(playbook('push', PUSH));
+        return ofUnknown('push.seen');
+      },
+    ],
+    [
+      'while nobody knows that of a run that it started',
+      'run-not-settled',
+      async () => {
+        await house.activate(playbook('inner', PUSH));
+        await house.activate(playbook('middle', 'type: playbook, uses: inner'));
+        await house.activate(playbook('outer', 'type: playbook, uses: middle'));
+        return ofUnknown('outer.seen');
+      },
+    ],
+    [
+      'while a run that it started is undoing what it did',
+      'run-not-ended',
+      async () => {
+        await house.activate(playbook('inner', PLACE, '  - { id: hold, type: wait, for: 1h }\n'));
+        await house.activate(playbook('middle', 'type: playbook, uses: inner'));
+        await house.activate(playbook('outer', 'type: playbook, uses: middle'));
+        const run = started(await house.publish('outer.seen'));
+        await inState('inner', 'waiting');
+        await cancel(run);
+        expect((await ended(run)).state).toBe('cancelled');
+        await inState('inner', 'undoing');
+        return run;
+      },
+    ],
+    [
       'when its event is not there any more',
       'event-not-kept',
       async () => {
@@ -225,6 +332,19 @@ describe('nothing begins', () => {
       async () => {
         const run = await ofLook();
         await house.activate(playbook('look').replace('id: seen', 'id: noticed'));
+        return run;
+      },
+    ],
+    [
+      'when the active version requires a field that its event does not have',
+      'trigger-not-active',
+      async () => {
+        const run = await ofLook();
+        const requiring = (field: string) =>
+          playbook('look').replace('look.seen }', `look.seen }, requires: [${field}]`);
+        await house.activate(requiring('/host'));
+        expect(kindOf(await again(run))).toBe('started');
+        await house.activate(requiring('/user'));
         return run;
       },
     ],
@@ -280,6 +400,28 @@ describe('nothing begins', () => {
     const before = { runs: recordsOf('run.started').length, records: house.records().length };
     expect(kindOf(await again(run))).toBe(kind);
     expect({ runs: recordsOf('run.started').length, records: house.records().length }).toEqual(before);
+  });
+
+  test('before what is unknown is settled, and what was done is undone', async () => {
+    await house.activate(playbook('inner', PLACE, '  - { id: push, type: notify, uses: probe/push }\n'));
+    await house.activate(playbook('outer', 'type: playbook, uses: inner'));
+    const run = started(await house.publish('outer.seen'));
+    await inState('inner', 'waiting');
+    await cancel(run);
+    const inner = await inState('inner', 'undoing');
+    expect(kindOf(await again(run))).toBe('run-not-ended');
+    house.cells.release();
+    await ended(inner);
+    expect((await read(run)).steps).toMatchObject([{ state: 'skipped', child: inner }]);
+    expect(kindOf(await again(run))).toBe('run-not-settled');
+    const body = { step: 'push', outcome: 'succeeded', note: 'it is there' };
+    expect((await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${inner}/settle`, { body })).status).toBe(200);
+    const next = (await again(run)).data.run;
+    // The first asked for again: what the second has left undone stands in the way of a third.
+    await house.until(async () => ((await listed('?state=waiting&playbook=inner')).length > 0 ? true : undefined));
+    await cancel(next);
+    await inState('inner', 'undoing');
+    expect(kindOf(await again(run))).toBe('run-not-ended');
   });
 
   test('without a reason, and for whoever may not', async () => {

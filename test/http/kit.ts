@@ -12,6 +12,7 @@ import { type AppOptions, createApp } from '../../kernel/http/app.ts';
 import { type ConnectionLimits, serve } from '../../kernel/http/serve.ts';
 import { ROLES, type Role } from '../../kernel/org/role.ts';
 import type { CellCall, CellHost } from '../../kernel/port/cell-host.ts';
+import type { Clock } from '../../kernel/port/clock.ts';
 import type { EgressClient } from '../../kernel/port/egress.ts';
 import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.ts';
 import type { SecretSource } from '../../kernel/port/secret-source.ts';
@@ -36,9 +37,10 @@ export const PROBE: PluginManifest = v.parse(v.any(), {
       { name: 'wait', effect: 'none', plan: false, types: ['enrich'] },
       { name: 'ban', effect: 'write', plan: true, types: ['contain'], input: BAN },
       { name: 'push', effect: 'write', plan: false, types: ['notify', 'webhook'] },
-    ].map(({ name, effect, plan, types, input = { type: 'object' } }) => [
+      { name: 'place', effect: 'write', plan: false, types: ['notify'], idempotent: 'key', rollback: true },
+    ].map(({ name, effect, plan, types, input = { type: 'object' }, idempotent = 'no', rollback = false }) => [
       name,
-      { title: name, types, effect, plan, idempotent: 'no', rollback: false, input, output: {} },
+      { title: name, types, effect, plan, idempotent, rollback, input, output: {} },
     ]),
   ),
 });
@@ -58,7 +60,7 @@ const PLAN = {
 
 /**
  * Stands in for the process cells, which are not what is tested here: answers from a function. `push` sends a request
- * whose answer gets lost; `wait` replies when it is released.
+ * whose answer gets lost; `wait`, and undoing what `place` did, reply when they are released.
  */
 function openFakeCells(): CellHost & { release(): void } {
   const waiting = new Set<() => void>();
@@ -72,7 +74,7 @@ function openFakeCells(): CellHost & { release(): void } {
       const error = { class: 'timeout', message: 'no answer came' };
       return { ...reply(null), reply: JSON.stringify({ ok: false, error }) };
     }
-    if (action === 'wait') {
+    if (action === 'wait' || op === 'rollback') {
       await new Promise<void>((resolve) => {
         waiting.add(resolve);
         signal?.addEventListener('abort', () => resolve());
@@ -187,6 +189,7 @@ export async function openHouse(
     readonly app?: AppOptions;
     readonly limits?: Partial<ConnectionLimits>;
     readonly alter?: (kernel: Kernel) => Kernel;
+    readonly clock?: Clock;
   } = {},
 ) {
   const store: Store = options.store ?? openMemoryStore(options.fault ? { fault: options.fault } : {});
@@ -194,7 +197,7 @@ export async function openHouse(
   const secrets = openFakeSecrets();
   const kernel = openKernel({
     store,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     entropy: openSystemEntropy(),
     cells,
     egress: fakeEgress,

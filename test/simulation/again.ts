@@ -1,3 +1,4 @@
+import { isOpenToSettle } from '../../kernel/run/open-work.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import type { Person } from './orgs.ts';
 import type { World } from './world.ts';
@@ -31,6 +32,13 @@ export function openAgain(world: World): void {
     other.playbook.name === run.playbook.name &&
     other.trigger === run.trigger;
 
+  /** It is this run, or one that a step of it has started, at any depth. */
+  const comesFrom = (run: Run, old: Run): boolean => {
+    for (let at: Run | undefined = run; at; at = at.parent ? watch.run(at.parent.run) : undefined)
+      if (at.id === old.id) return true;
+    return false;
+  };
+
   watch.listen((run, event) => {
     if (!run.again) return;
     const name = trace.name(run.id);
@@ -39,6 +47,13 @@ export function openAgain(world: World): void {
       const open = before.find(({ ended }) => !ended);
       if (open) fail('R4', `${name} is started while ${trace.name(open.id)} is under way`);
       if (!before.some(({ id }) => id === run.again?.run)) fail('R4', `${name} is again a run of something else`);
+      const old = watch.run(run.again.run);
+      for (const one of watch.runs().filter((other) => old && comesFrom(other, old))) {
+        if (!one.ended) fail('R4', `${name} is started while ${trace.name(one.id)} is under way`);
+        for (const step of Object.values(one.steps))
+          if (isOpenToSettle(one, step))
+            fail('R4', `${name} is started while ${trace.name(one.id)} ${step.id} is unknown`);
+      }
     }
     if (event.kind === 'approval-voted')
       for (let old: Run | undefined = run; old; old = old.again && watch.run(old.again.run))

@@ -61,6 +61,13 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['R2'],
   },
   {
+    name: 'what old runs left behind is forgotten',
+    file: 'kernel/flow/again.ts',
+    replace: 'if (fault) return err(fault);',
+    by: '',
+    breaks: ['R4'],
+  },
+  {
     name: 'a run that was asked for is forgotten',
     file: 'kernel/flow/again.ts',
     replace: ', { key: keyOf(old), value: JSON.stringify(row) }',

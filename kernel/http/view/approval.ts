@@ -39,13 +39,15 @@ export function approvalView(
   verdictOf: VerdictOf,
 ): Api.Approval {
   const step = own(run.steps, row.step);
+  // While it is open the run may hear others, who then have no vote either.
+  const { senders = [] } = row.state === 'pending' ? run : row;
   return {
     ...approvalRowView(row),
     playbook: { name: run.playbook.name, digest: run.playbook.digest },
     parameters: step?.parameters ?? {},
     plan: step?.plan ?? null,
     verdict: verdictOf(row.step) ?? null,
-    excluded: [...new Set([row.requester, ...(row.senders ?? []), ...row.votes.map((vote) => vote.by)])],
+    excluded: [...new Set([row.requester, ...senders, ...row.votes.map((vote) => vote.by)])],
     incident: {
       event: run.event,
       title: textAt(event, '/finding_info/title'),

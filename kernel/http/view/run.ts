@@ -84,6 +84,7 @@ function stepView(
     at: state ? iso(state.at) : null,
     by: trail.of(state?.seq ?? null)?.by ?? null,
     ...waitOf(state),
+    child: state?.child ?? null,
     parameters: state?.parameters ?? {},
     plan: state?.plan ?? null,
     verdict: verdict ?? null,
@@ -115,8 +116,8 @@ function attemptView(attempt: Attempt, trail: Trail): Api.Step['attempts'][numbe
 }
 
 /** What a step waits for, and until when. */
-function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryAt' | 'until' | 'lanes' | 'child'> {
-  const none = { waitsFor: null, retryAt: null, until: null, lanes: null, child: null };
+function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryAt' | 'until' | 'lanes'> {
+  const none = { waitsFor: null, retryAt: null, until: null, lanes: null };
   if (state?.state === 'indeterminate') return { ...none, waitsFor: state.checking ? 'check' : null };
   if (state?.state === 'ready')
     return { ...none, waitsFor: state.waitsFor, retryAt: state.waitsFor === 'retry' ? iso(state.retryAt) : null };
@@ -129,7 +130,6 @@ function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryA
       return { ...open, lanes, until: state.notBefore === undefined ? null : iso(state.notBefore) };
     }
     case 'run':
-      return { ...open, child: state.child };
     case 'person':
       return open;
     default:
