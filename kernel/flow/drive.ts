@@ -13,6 +13,7 @@ import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../
 import type { Run } from '../run/state.ts';
 import type { Judges } from './judges.ts';
 import type { Ledger } from './ledger.ts';
+import { pauseAbove } from './pause.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
 import { readRun } from './stored-run.ts';
@@ -104,6 +105,7 @@ export function openDriver(deps: {
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
       stopped: isStopped(run.org),
+      paused: pauseAbove(ledger.read, { org: run.org, parent: run.parent ?? null }) !== null,
     };
   };
 
