@@ -20,10 +20,10 @@ export function pauseAbove(read: Read, { org, parent }: Pick<Run, 'org' | 'paren
 export const pauseOf = (read: Read, run: Pick<Run, 'org' | 'id' | 'parent' | 'paused'>): Held | null =>
   run.paused ? { ...run.paused, run: run.id } : pauseAbove(read, run);
 
-/** As `pauseOf`, of a run as lists have it. */
-export const pauseOfSummary = (read: Read, { org, run, paused, parent }: RunSummary): Held | null => {
+/** As `pauseOf`, of a run as lists have it. One that has ended is held by none above it. */
+export const pauseOfSummary = (read: Read, { org, run, paused, parent, endedAt }: RunSummary): Held | null => {
   if (paused) return { ...paused, run };
-  return parent === undefined ? null : pauseFrom(read, org, parent);
+  return parent === undefined || endedAt !== null ? null : pauseFrom(read, org, parent);
 };
 
 function pauseFrom(read: Read, org: OrgId, first: RunId): Held | null {
