@@ -6,7 +6,7 @@ import { LIMITS } from '../base/limits.ts';
 import { err, ok } from '../base/result.ts';
 import type { EgressClient, OutboundAnswer, OutboundRequest } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
-import { createBroker, type EgressRefused, type StepScope } from './broker.ts';
+import { createBroker, type EgressRefused, type Leave, type StepScope } from './broker.ts';
 
 const VALUE = 'canary-value-0123456789';
 
@@ -183,7 +183,7 @@ describe('what a step may send', () => {
     expect(await step.close()).toBe(use);
     expect([sent.length, use]).toEqual([
       0,
-      { requests: 0, unsafe: 'none', isInPart: false, denied: null, secrets: [], retryAfter: null },
+      { requests: 0, unsafe: 'none', isInPart: false, isHeldBack: false, denied: null, secrets: [], retryAfter: null },
     ]);
   });
 
@@ -352,10 +352,16 @@ describe('the account of requests that may change something', () => {
 
 describe('a step whose leaving is recorded', () => {
   const stopped = { denied: expect.stringContaining('stopped to be safe') };
-  it.each<[string, HttpRequest[], () => Promise<boolean>, number, unknown[]]>([
-    ['is not asked for what changes nothing', [get()], async () => false, 0, [{ ok: true }]],
-    ['is asked once', [get(), post(), post(atVault)], async () => true, 1, [{ ok: true }, { ok: true }, { ok: true }]],
-    ['sends nothing when it may not leave', [post()], async () => false, 1, [{ denied: 'the step has ended' }]],
+  it.each<[string, HttpRequest[], () => Promise<Leave>, number, unknown[]]>([
+    ['is not asked for what changes nothing', [get()], async () => 'over', 0, [{ ok: true }]],
+    [
+      'is asked once',
+      [get(), post(), post(atVault)],
+      async () => 'leaves',
+      1,
+      [{ ok: true }, { ok: true }, { ok: true }],
+    ],
+    ['sends nothing when it may not leave', [post()], async () => 'over', 1, [{ denied: 'the step has ended' }]],
     ['sends nothing when nobody can say', [post()], () => Promise.reject(new Error('disk')), 1, [stopped]],
   ])('%s', async (_, requests, answer, times, answers) => {
     const { broker, sent } = worldOf();
@@ -374,12 +380,12 @@ describe('a step whose leaving is recorded', () => {
 
   it('sends nothing when it ended while it was asked', async () => {
     const { broker, sent } = worldOf();
-    const asked = Promise.withResolvers<boolean>();
+    const asked = Promise.withResolvers<Leave>();
     const step = broker.forStep(scopeOf({ leaving: () => asked.promise }));
     const pending = step.handle(post());
     await new Promise(setImmediate);
     await step.close();
-    asked.resolve(true);
+    asked.resolve('leaves');
     expect(await pending).toEqual({ denied: 'the step has ended' });
     expect(sent).toEqual([]);
   });

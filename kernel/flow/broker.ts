@@ -38,12 +38,19 @@ export type StepScope = {
   readonly signal?: AbortSignal;
   /**
    * Asked once, before the first request that may change something. Resolves when its leaving is on disk; false when it
-   * may not leave any more. Without it nobody is asked.
+   * may not leave any more, or only after the resume of its run. Without it nobody is asked.
    */
-  readonly leaving?: () => Promise<boolean>;
+  readonly leaving?: () => Promise<Leave>;
+  /**
+   * Asked at the last moment, too, before what begins the call, and before what begins to change something: whether its
+   * run is paused. What has begun ends. Without it nobody is asked.
+   */
+  readonly isPaused?: () => boolean;
   /** Asked at the last moment before a request leaves: whether its run still wants it. Without it nobody is asked. */
   readonly isWanted?: () => boolean;
 };
+
+export type Leave = 'leaves' | 'paused' | 'over';
 
 export type BrokerUse = {
   /** Requests handed to the egress client. */
@@ -55,6 +62,8 @@ export type BrokerUse = {
   readonly unsafe: 'none' | 'answered' | 'uncertain';
   /** One of several such requests was answered as done (2xx): a failure after it leaves something done. */
   readonly isInPart: boolean;
+  /** A pause kept it from what it was about to begin: nothing that may change something has left. */
+  readonly isHeldBack: boolean;
   /** The first denial, safe to show: a code, and a sentence that says nothing of the grants. */
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
@@ -108,11 +117,19 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   let denied: string | null = null;
   let retryAfter: string | null = null;
   let closing: Promise<BrokerUse> | undefined;
-  let left: Promise<boolean> | undefined;
+  let left: Promise<Leave> | undefined;
+  let isHeldBack = false;
 
-  const mayLeave = async (): Promise<boolean> => {
+  const mayLeave = async (): Promise<Leave> => {
     left ??= scope.leaving?.();
-    return (await left) ?? true;
+    return (await left) ?? 'leaves';
+  };
+
+  /** As a denial: whatever else it asks for, it begins nothing. */
+  const holdBack = (): BrokerAnswer => {
+    isHeldBack = true;
+    denied ??= 'the run is paused';
+    return { denied };
   };
 
   const deny = (reason: string, hint: string | null = null): BrokerAnswer => {
@@ -135,18 +152,20 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     const { rule, method, url } = allowed.value;
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
-    const [carried, free, isLegible] = await Promise.all([
+    const [carried, leave, isLegible] = await Promise.all([
       secrets.headerFor(rule),
-      key === undefined || mayLeave(),
+      key === undefined ? 'leaves' : mayLeave(),
       secrets.scrubber().then((scrub) => scrub !== undefined),
     ]);
     // The wait is a gap in which the step may have been closed or denied.
     if (closing) return deny('the step has ended');
     if (denied !== null) return { denied };
+    const begins = key === undefined ? requests === 0 : unsafeInFlight === 0 && unsafe === 'none';
+    if (leave === 'paused' || (begins && scope.isPaused?.())) return holdBack();
     if (!carried.ok) {
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
     }
-    if (!free || scope.isWanted?.() === false) return deny('the step has ended');
+    if (leave === 'over' || scope.isWanted?.() === false) return deny('the step has ended');
     // What would come back could not be shown.
     if (!isLegible) return noAnswer('unavailable', ILLEGIBLE_SECRET);
     const timeoutMs = Math.floor(deadline - scheduler.elapsed());
@@ -191,7 +210,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
     const isInPart = unsafeAsked > 1 && unsafeDone > 0;
-    const use: BrokerUse = { requests, unsafe, isInPart, denied, secrets: [...used.values()], retryAfter };
+    const use: BrokerUse = { requests, unsafe, isInPart, isHeldBack, denied, secrets: [...used.values()], retryAfter };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
     await secrets.revoke();

@@ -13,7 +13,7 @@ import type { Effect, Input, StopOf } from '../run/decision.ts';
 import { openCalls } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import type { Breakers } from './breakers.ts';
-import type { Broker } from './broker.ts';
+import type { Broker, Leave } from './broker.ts';
 import type { Driver } from './drive.ts';
 import { type Answered, brokeOff, checkOf, endOf, failedBefore, outcomeOf, planOf, undoOf } from './outcome.ts';
 import type { Registry } from './registry.ts';
@@ -39,16 +39,21 @@ export function openCaller(deps: {
   driver: Pick<Driver, 'submit' | 'load'>;
   registry: Registry;
   breakers: Breakers;
+  /** Whether the run, or one that it is a part of, is paused. */
+  isPaused: (run: Pick<Run, 'org' | 'id'>) => boolean;
   clock: Clock;
   entropy: Entropy;
   report: (defect: unknown) => void;
 }) {
-  const { cells, broker, driver, registry, breakers, clock, entropy, report } = deps;
+  const { cells, broker, driver, registry, breakers, isPaused, clock, entropy, report } = deps;
   const policyOf = (org: OrgId) => registry.org(org)?.execution ?? DEFAULT_EXECUTION;
 
   const make = async (run: Run, call: Call, cutOff: CutOff): Promise<Answer> => {
     const step = stepOf(registry, run, call);
     const { org } = run;
+    const { op, attempt } = call;
+    const notSent = { kind: 'not-sent', step: call.step, attempt, op } as const;
+    if (isPaused(run)) return notSent;
     if (step?.kind !== 'action' || !registry.org(org))
       return answerTo(call, failedBefore('internal', 'the pinned step is not there'));
     const digest = own(run.plugins, step.plugin);
@@ -61,20 +66,22 @@ export function openCaller(deps: {
     let end: End = 'nothing';
     try {
       const answered = await callPlugin(run, call, step, digest, contract, cutOff.abort.signal);
+      if (answered.use.isHeldBack) return notSent;
       const given = answerTo(call, answered);
       end = endOf(answered, given.result);
       const { stop } = cutOff;
       if (stop === null || answered.outcome.kind === 'replied') return given;
-      return { kind: 'recovered', step: call.step, attempt: call.attempt, op: call.op, stop };
+      return { ...notSent, kind: 'recovered', stop };
     } finally {
       breakers.ended(org, step.plugin, admitted.pass, end);
     }
   };
 
   /** @returns whether the run still wants it, once that is on disk: it may have ended while the call was on its way. */
-  const leaving = async ({ org, id }: Run, { step, attempt }: Call): Promise<boolean> => {
+  const leaving = async ({ org, id }: Run, { step, attempt }: Call): Promise<Leave> => {
     const submitted = await driver.submit(org, id, { kind: 'leaving', step, attempt });
-    return submitted.ok && !isEnded(submitted.run);
+    if (submitted.ok) return isEnded(submitted.run) ? 'over' : 'leaves';
+    return submitted.refusal.kind === 'paused' ? 'paused' : 'over';
   };
 
   const callPlugin = async (
@@ -104,6 +111,7 @@ export function openCaller(deps: {
       traceparent: traceparentOf(run, call.step),
       timeoutMs,
       signal,
+      isPaused: () => isPaused(run),
       isWanted: () => isOwed(driver.load(run.org, run.id), call),
       ...(call.recordsLeaving && { leaving: () => leaving(run, call) }),
     });

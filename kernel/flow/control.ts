@@ -8,6 +8,7 @@ import type { Driver, Submitted } from './drive.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { ApprovalRow } from './project.ts';
+import type { Query } from './query.ts';
 
 /** What people do to runs: vote, cancel, settle. Each is an input of the run; a refusal is recorded and changes nothing. */
 export type ControlFault =
@@ -23,10 +24,13 @@ export type BallotForm = {
   readonly subject: Digest;
 };
 
+/** `changed`: whether this turn did it, or the run was so already. */
+export type Paused = { readonly run: Run; readonly changed: boolean };
+
 export type Control = ReturnType<typeof openControl>;
 
-export function openControl(deps: { driver: Driver; ledger: Ledger }) {
-  const { driver, ledger } = deps;
+export function openControl(deps: { driver: Driver; ledger: Ledger; query: Pick<Query, 'run'> }) {
+  const { driver, ledger, query } = deps;
 
   const refused = async (by: Principal, kind: AuditKind, ref: string, outcome: string) =>
     ledger.stage({ audit: [{ org: by.org, kind, actor: `principal:${by.id}`, ref, outcome }], rows: [] });
@@ -44,6 +48,12 @@ export function openControl(deps: { driver: Driver; ledger: Ledger }) {
       default:
         return { kind: 'not_found' };
     }
+  };
+
+  const paused = (by: Principal, id: RunId, submitted: Submitted): Result<Paused, ControlFault> => {
+    if (submitted.ok) return ok({ run: submitted.run, changed: true });
+    const run = submitted.refusal.kind === 'unchanged' ? query.run(by.org, id) : null;
+    return run ? ok({ run, changed: false }) : err(faultOf(submitted));
   };
 
   return {
@@ -67,6 +77,14 @@ export function openControl(deps: { driver: Driver; ledger: Ledger }) {
       const submitted = await driver.submit(by.org, run, { kind: 'cancel', by: by.id, reason });
       return submitted.ok ? ok(submitted.run) : err(faultOf(submitted));
     },
+
+    /** Nothing more of the run, and of the runs that it starts, is sent. To pause what is paused changes nothing. */
+    pause: async (by: Principal, run: RunId, reason: string): Promise<Result<Paused, ControlFault>> =>
+      paused(by, run, await driver.submit(by.org, run, { kind: 'pause', by: by.id, reason })),
+
+    /** What waited for it goes on, unless something else keeps it. */
+    resume: async (by: Principal, run: RunId): Promise<Result<Paused, ControlFault>> =>
+      paused(by, run, await driver.submit(by.org, run, { kind: 'end-pause', by: by.id })),
 
     /** A person says what became of a step whose outcome is unknown. */
     async settle(

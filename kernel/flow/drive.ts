@@ -14,6 +14,7 @@ import type { Run } from '../run/state.ts';
 import type { Judges } from './judges.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import { pauseAbove } from './pause.ts';
 import { turnRows } from './project.ts';
 import type { Registry } from './registry.ts';
 import { othersFirst, processScheduler, type Scheduler } from './scheduler.ts';
@@ -107,6 +108,7 @@ export function openDriver(deps: {
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
       stopped: isStopped(run.org),
+      paused: pauseAbove(ledger.read, { org: run.org, parent: run.parent ?? null }) !== null,
     };
   };
 

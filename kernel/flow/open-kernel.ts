@@ -1,4 +1,4 @@
-import type { OrgId } from '../base/id.ts';
+import type { OrgId, RunId } from '../base/id.ts';
 import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { openRunAgain } from './again.ts';
@@ -22,6 +22,7 @@ import { type Ledger, openLedger } from './ledger.ts';
 import { buildLists } from './list-build.ts';
 import { openOpenWork } from './open-work.ts';
 import { openOutbox } from './outbox.ts';
+import { pauseOf } from './pause.ts';
 import { openPending } from './pending.ts';
 import { openPlaybooks } from './playbooks.ts';
 import { openPrune } from './prune.ts';
@@ -63,7 +64,11 @@ export function openKernel(ports: Ports): Kernel {
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
-  const caller = openCaller({ cells, broker, driver, registry, breakers, clock, entropy, report });
+  const isPaused = ({ org, id }: Pick<Run, 'org' | 'id'>) => {
+    const run = driver.load(org, id);
+    return run !== null && pauseOf(ledger.read, run) !== null;
+  };
+  const caller = openCaller({ cells, broker, driver, registry, breakers, isPaused, clock, entropy, report });
   const worker = openWorker({ caller, driver, registry, stopOf, scheduler, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
@@ -114,11 +119,17 @@ export function openKernel(ports: Ports): Kernel {
   let isStopping = false;
 
   const children = openChildren({ driver, registry, runsInFlight: inFlight.count, report });
-  driver.onEffect((run, effect) =>
-    effect.kind === 'call' || effect.kind === 'abort' ? worker.act(run, effect) : children.act(run, effect),
-  );
+  const isDue = (org: OrgId, id: RunId) => {
+    const run = driver.load(org, id);
+    return run !== null && isParked(run) && !isPaused(run);
+  };
   const resumeAll = (org: OrgId) =>
-    resumeRuns({ driver, org, runs: inFlight.of(org), isStopped, scheduler }).catch(report);
+    resumeRuns({ driver, org, runs: inFlight.of(org), isStopped, isDue, scheduler }).catch(report);
+  driver.onEffect((run, effect) => {
+    if (effect.kind === 'call' || effect.kind === 'abort') worker.act(run, effect);
+    else if (effect.kind === 'resume-runs') void resumeAll(run.org);
+    else children.act(run, effect);
+  });
   stops.onChange((orgs) => {
     worker.stopChanged(orgs);
     for (const org of orgs) void resumeAll(org);
@@ -130,7 +141,8 @@ export function openKernel(ports: Ports): Kernel {
     children.turned(run);
     pending.turned(run);
     // Decided before a release, or left over by a turn that was long enough: nobody else would tell it.
-    if (isParked(run) && !isStopped(run.org)) driver.submit(run.org, run.id, { kind: 'resume' }).catch(report);
+    if (isParked(run) && !isStopped(run.org) && !isPaused(run))
+      driver.submit(run.org, run.id, { kind: 'resume' }).catch(report);
   });
 
   const noted = (run: Run) => {
@@ -156,7 +168,7 @@ export function openKernel(ports: Ports): Kernel {
     ingest: take,
     explain: openExplain({ store, query, registry, pending, arrivals, stopOf, clock, scheduler }),
     replay: openReplayEvents({ store, query }),
-    control: openControl({ driver, ledger }),
+    control: openControl({ driver, ledger, query }),
     runAgain: openRunAgain({
       ledger,
       driver,

@@ -8,6 +8,7 @@ import { type Evidence, type Standing, standingOf, WAITS, type Wait, waitsOf } f
 import type { Run } from '../run/state.ts';
 import type { Driver } from './drive.ts';
 import { KEYS } from './keys.ts';
+import { type Held, pauseOf, pauseOfSummary } from './pause.ts';
 import type { RunSummary } from './project.ts';
 import type { Page, Query } from './query.ts';
 import type { Registry } from './registry.ts';
@@ -23,6 +24,7 @@ export type OpenRun = {
   readonly deadlineAt: UnixMs | null;
   readonly waits: readonly Wait[];
   readonly standing: Standing;
+  readonly paused: Held | null;
 };
 export type OpenWorkFilter = {
   readonly only?: Standing['kind'] | undefined;
@@ -64,7 +66,7 @@ export function openOpenWork(deps: {
     return isCalled(org, id, step);
   };
 
-  const look = (run: Run): Omit<OpenRun, 'summary'> => {
+  const look = (run: Run): Omit<OpenRun, 'summary' | 'paused'> => {
     const { org, id, playbook, deadlineAt } = run;
     const graph = registry.graph(org, playbook.name, playbook.digest);
     const execution = registry.org(org)?.execution ?? DEFAULT_EXECUTION;
@@ -76,6 +78,7 @@ export function openOpenWork(deps: {
     const evidence: Evidence = {
       now: clock.now(),
       isUnderWay: (wait) => isUnderWay(run, wait),
+      isPaused: pauseOf(store.get, run) !== null,
       hasTimer: due !== null && store.get(KEYS.timer(due, org, id)) !== undefined,
     };
     return { deadlineAt, waits, standing: standingOf(run, waits, evidence) };
@@ -101,7 +104,7 @@ export function openOpenWork(deps: {
       let turns = 0;
       for (const summary of open.items) {
         const run = readRun(summary);
-        const found = { summary, ...(run ? look(run) : UNREADABLE) };
+        const found = { summary, ...(run ? look(run) : UNREADABLE), paused: pauseOfSummary(store.get, summary) };
         if (keeps(found)) items.push(found);
         turns += run?.version ?? 1;
         if (turns > TURNS) return { items, next: summary.run };

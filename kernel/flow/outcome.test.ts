@@ -10,6 +10,7 @@ const replied = (reply: unknown) =>
 const use = (over: Partial<BrokerUse> = {}): BrokerUse => ({
   requests: 0,
   isInPart: false,
+  isHeldBack: false,
   unsafe: 'none',
   denied: null,
   secrets: [],

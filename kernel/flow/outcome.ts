@@ -33,6 +33,7 @@ const NOTHING_USED: BrokerUse = {
   requests: 0,
   unsafe: 'none',
   isInPart: false,
+  isHeldBack: false,
   denied: null,
   secrets: [],
   retryAfter: null,

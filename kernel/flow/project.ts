@@ -5,7 +5,7 @@ import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { StoredTurn } from '../run/event.ts';
 import { awaitedBy, type Closure, closureOf, isPartial, isUndone, nextDue, openCalls } from '../run/open-work.ts';
-import type { Failure, Run, RunState } from '../run/state.ts';
+import type { Failure, Pause, Run, RunState } from '../run/state.ts';
 import { KEYS } from './keys.ts';
 import { approvalListRows, incidentListRow, runListRows } from './list-rows.ts';
 
@@ -30,6 +30,10 @@ export type RunSummary = {
   readonly endedAt: UnixMs | null;
   readonly reason: string | null;
   readonly failure?: Failure;
+  /** Its own pause. Absent: none. */
+  readonly paused?: Pause;
+  /** The run that it is a part of. Absent: none, or the row is from before this was kept. */
+  readonly parent?: RunId;
 };
 
 export type ApprovalRow = Approval & { readonly run: RunId; readonly org: OrgId; readonly uses: string };
@@ -43,8 +47,8 @@ export function turnRows(before: Run | null, after: Run, turn: TurnText, usesOf:
   const rows: Write[] = [{ key: KEYS.turn(org, id, after.version), value: stored }];
   const put = (key: string, value: unknown) => void rows.push({ key, value: JSON.stringify(value) });
 
-  // What a summary shows beyond the pins moves only with the state, or after the end.
-  if (before?.state !== after.state || after.ended) {
+  // What a summary shows beyond the pins moves only with the state or a pause, or after the end.
+  if (before?.state !== after.state || before.paused !== after.paused || after.ended) {
     const summary = summaryOf(after);
     put(KEYS.run(org, id), summary);
     rows.push(...runListRows(before && summaryOf(before), summary));
@@ -110,6 +114,8 @@ export const summaryOf = (run: Run): RunSummary => ({
   endedAt: run.ended?.at ?? null,
   reason: run.ended?.reason ?? null,
   ...withFailure(run.ended ?? run.undo),
+  ...(run.paused && { paused: run.paused }),
+  ...(run.parent && { parent: run.parent.run }),
 });
 
 const withFailure = (ending: Run['undo']) => (ending?.failure ? { failure: ending.failure } : {});

@@ -12,6 +12,7 @@ import { eventAtPlace, KEYS, keyOfPlace, placeOfKey, within } from './keys.ts';
 import { areListed } from './list-build.ts';
 import { idsIn, type Lists } from './list-read.ts';
 import { approvalList, listsOf, passes, type RunFilter } from './list-rows.ts';
+import { pauseOfSummary } from './pause.ts';
 import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
 import type { PolicySet, StoredVersion } from './registry.ts';
@@ -134,6 +135,8 @@ export function openQuery(store: Store) {
         return fits ? row : undefined;
       });
     },
+    /** Whose pause keeps the run from sending. */
+    pauseOf: (run: RunSummary) => pauseOfSummary(store.get, run),
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),
     /** The last run that somebody asked for, of those that its event has started by its trigger; null: not after it. */

@@ -6,8 +6,8 @@ import { othersFirst, type Scheduler } from './scheduler.ts';
 const PER_TURN = 64;
 
 /**
- * After the release of a stop: every run of the org is told, so that what waited for it goes on. To be told twice is
- * harmless (R4). Ends early when the org is stopped again.
+ * After the release of a stop, or the end of a pause: every run of the org that waits for it is told, so that it goes on. To
+ * be told twice is harmless (R4). Ends early when the org is stopped again.
  */
 export async function resumeRuns(deps: {
   driver: Pick<Driver, 'submit'>;
@@ -15,10 +15,13 @@ export async function resumeRuns(deps: {
   runs: readonly RunId[];
   isStopped: (org: OrgId) => boolean;
   scheduler: Pick<Scheduler, 'soon'>;
+  /** Whether something of it is parked, and no pause keeps it. */
+  isDue: (org: OrgId, run: RunId) => boolean;
 }): Promise<void> {
-  const { driver, org, runs, isStopped, scheduler } = deps;
+  const { driver, org, runs, isStopped, isDue, scheduler } = deps;
   for (let from = 0; from < runs.length && !isStopped(org); from += PER_TURN) {
-    await Promise.all(runs.slice(from, from + PER_TURN).map((run) => driver.submit(org, run, { kind: 'resume' })));
+    const due = runs.slice(from, from + PER_TURN).filter((run) => isDue(org, run));
+    await Promise.all(due.map((run) => driver.submit(org, run, { kind: 'resume' })));
     if (from + PER_TURN < runs.length) await othersFirst(scheduler);
   }
 }

@@ -51,9 +51,6 @@ export function openRunEnds(deps: {
 /** How many runs have started one another by their ends, up to the one whose end this is. */
 export const chainOf = (data: JsonObject): number => (typeof data.chain === 'number' ? data.chain : 0);
 
-/** Failed steps that are told, the last first. */
-const STEPS_TOLD = 16;
-
 const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: number): NormalEvent => ({
   source: `${OWN_SOURCES}run`,
   sourceId: run.id,
@@ -75,16 +72,9 @@ const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: number): Nor
     startedAt: iso(run.startedAt),
     endedAt: iso(ended.at),
     ...(run.incident !== undefined && { incident: run.incident }),
-    failed: failedIn(run),
+    ...(ended.failure && { failure: ended.failure }),
     inputs: run.inputs,
     outputs: ended.output,
     chain,
   },
 });
-
-const failedIn = ({ steps }: Run) =>
-  Object.values(steps)
-    .filter((step) => step.state === 'failed')
-    .sort((a, b) => b.seq - a.seq)
-    .slice(0, STEPS_TOLD)
-    .map(({ id, error }) => ({ step: id, class: error.class, message: error.message }));

@@ -1,14 +1,19 @@
+import type * as Api from '../../sdk/contract/api-run.ts';
 import { PROBLEMS, type ProblemKind } from '../../sdk/contract/problem.ts';
 import type { VoteRefusal } from '../approval/approval.ts';
 import type { Result } from '../base/result.ts';
 import type { AgainFault } from '../flow/again.ts';
-import type { ControlFault } from '../flow/control.ts';
+import type { ControlFault, Paused } from '../flow/control.ts';
 import type { Run } from '../run/state.ts';
-import { problem } from './answer.ts';
+import { data, problem } from './answer.ts';
 
 /** Prints what became of a vote, a cancellation or a settlement. */
 export const controlAnswer = (done: Result<Run, ControlFault>, show: (run: Run) => Response): Response =>
   done.ok ? show(done.value) : problem(problemOf(done.error));
+
+/** Prints what became of a pause or a resume. */
+export const pauseAnswer = (done: Result<Paused, ControlFault>, view: (run: Run) => Api.Run): Response =>
+  done.ok ? data({ ...view(done.value.run), changed: done.value.changed }) : problem(problemOf(done.error));
 
 const VOTES: Readonly<Record<VoteRefusal, ProblemKind>> = {
   'not-pending': 'approval-not-pending',

@@ -2,6 +2,7 @@ import type { IncidentState, Severity } from '../../sdk/contract/incident-word.t
 import type { StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { RunEvent, StoredTurn } from '../run/event.ts';
+import { isTriedAgain } from '../run/retry.ts';
 import type { Run } from '../run/state.ts';
 import type { Change, Entry } from './incident.ts';
 
@@ -97,10 +98,6 @@ function denialOf(run: Run, step: StepRunId): string | undefined {
   const state = asked ? own(run.approvals, asked)?.state : undefined;
   return state === 'rejected' || state === 'expired' ? `approval-${state}` : undefined;
 }
-
-/** A try that is followed by another, or by a question to the action, is not yet what became of the step. */
-const isTriedAgain = (step: string, later: readonly RunEvent[]): boolean =>
-  later.some((event) => (event.kind === 'step-retry' || event.kind === 'step-checking') && event.step === step);
 
 type Common = Pick<Entry, 'at' | 'seq' | 'by' | 'run'>;
 

@@ -189,6 +189,8 @@ const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
   ],
   'steps-skipped': [row('', [{ kind: 'steps-skipped', steps: [step], reason: 'x' }])],
   'run-cancel': [row('', [{ kind: 'run-cancel', by, reason: 'not-told' }])],
+  'run-paused': [row('', [{ kind: 'run-paused', by, reason: 'not-told' }])],
+  'run-resumed': [row('', [{ kind: 'run-resumed', by }])],
   'run-ended': [
     row('run.ended', [ended('completed')]),
     row('run.ended run.aborted', [ended('aborted')]),

@@ -2,6 +2,7 @@ import { own } from '../base/own.ts';
 import { iso } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from '../run/event.ts';
 import { closureOf, isPartial } from '../run/open-work.ts';
+import { isTriedAgain } from '../run/retry.ts';
 import type { Run } from '../run/state.ts';
 import type { LifecycleDraft } from './event.ts';
 
@@ -35,7 +36,7 @@ const common = (run: Run, seq: number) => ({
   ...(run.incident !== undefined && { incident: run.incident }),
 });
 
-type Awaited = 'approval' | 'person' | 'settlement' | 'stop' | 'event' | 'retry' | 'time';
+type Awaited = 'approval' | 'person' | 'settlement' | 'stop' | 'pause' | 'event' | 'retry' | 'time';
 
 /** What a run waits for, in the order in which it matters to whoever is told; null while it does not wait. */
 function awaited(run: Run): Awaited | null {
@@ -45,7 +46,8 @@ function awaited(run: Run): Awaited | null {
   if (Object.values(run.approvals).some(({ state }) => state === 'pending')) return 'approval';
   if (waits('person')) return 'person';
   if (steps.some(({ state }) => state === 'indeterminate')) return 'settlement';
-  if (waits('release')) return 'stop';
+  const parked = steps.filter((step) => step.state === 'ready' && step.waitsFor === 'release');
+  if (parked.length > 0) return parked.some((step) => !('pause' in step)) ? 'stop' : 'pause';
   if (waits('event')) return 'event';
   return waits('retry') ? 'retry' : 'time';
 }
@@ -134,6 +136,3 @@ const approvalOf = ({ approval, subject, tier, role, needed }: Approving) => ({
   needed,
 });
 type Approving = Pick<Extract<RunEvent, { kind: 'step-held' }>, 'approval' | 'subject' | 'tier' | 'role' | 'needed'>;
-
-const isTriedAgain = (step: string, later: readonly RunEvent[]): boolean =>
-  later.some((event) => (event.kind === 'step-retry' || event.kind === 'step-checking') && event.step === step);

@@ -9,6 +9,7 @@ export const PERMISSIONS = [
   'event.publish',
   'run.read',
   'run.again',
+  'run.pause',
   'run.cancel',
   'run.settle',
   'run.close',
@@ -44,6 +45,7 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
     ...READS,
     'event.publish',
     'run.again',
+    'run.pause',
     'run.cancel',
     'run.settle',
     'run.close',
@@ -55,6 +57,7 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
   admin: [
     ...READS,
     'run.again',
+    'run.pause',
     'run.cancel',
     'run.settle',
     'run.close',

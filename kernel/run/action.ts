@@ -11,7 +11,7 @@ import { bindAt, failDefined } from './bind.ts';
 import { mayRepeat } from './retry.ts';
 import { idAt, keyOf } from './scope.ts';
 import type { StepError } from './state.ts';
-import { type Step, stop, type Turn } from './turn.ts';
+import { park, type Step, stop, type Turn } from './turn.ts';
 
 /** An action is reached, planned, judged, held for approval, sent. */
 export function reachAction(turn: Turn, step: ActionStep, items: readonly number[]): Step {
@@ -30,10 +30,7 @@ export function reachAction(turn: Turn, step: ActionStep, items: readonly number
 
 /** A plan changes nothing, so it needs no verdict, no approval and no intent, and may be asked for again. */
 export function askPlan(turn: Turn, at: StepRunId, parameters: JsonObject): Step {
-  if (turn.facts.stopped) {
-    turn.emit({ kind: 'step-parked', step: at, parameters, op: 'plan' });
-    return undefined;
-  }
+  if (!turn.maySend()) return park(turn, at, parameters, 'plan');
   turn.emit({ kind: 'step-ready', step: at, parameters });
   const run = turn.run();
   const { spent = 0, cutOffs = 0 } = own(run.steps, at) ?? {};
@@ -102,10 +99,7 @@ function send(
   plan: Plan | null,
   verdict: string,
 ): Step {
-  if (turn.facts.stopped) {
-    turn.emit({ kind: 'step-parked', step: at, parameters, op: 'execute' });
-    return undefined;
-  }
+  if (!turn.maySend()) return park(turn, at, parameters, 'execute');
   const attempt = (own(turn.run().steps, at)?.attempt ?? 0) + 1;
   const key = keyOf(turn.run(), at);
   const uses = `${step.plugin}/${step.action}`;

@@ -149,6 +149,10 @@ export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
       return { ...engine, kind: 'steps.skipped', outcome: event.reason, cause: run.startedSeq };
     case 'run-cancel':
       return { ...(event.by === null ? engine : person(event.by)), kind: 'run.cancel', cause: run.startedSeq };
+    case 'run-paused':
+      return { ...person(event.by), kind: 'run.paused', cause: run.startedSeq };
+    case 'run-resumed':
+      return { ...person(event.by), kind: 'run.resumed', cause: run.startedSeq };
     case 'run-ended':
       return { ...engine, kind: 'run.ended', outcome: event.state, cause: run.startedSeq };
     default:

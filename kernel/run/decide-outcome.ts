@@ -17,7 +17,7 @@ import {
 import { keyOf } from './scope.ts';
 import type { StepError, StepRun, TryOp } from './state.ts';
 import { endTry, stopped } from './stop.ts';
-import { fail, goOn, type Step, stop, type Turn } from './turn.ts';
+import { fail, goOn, park, type Step, stop, type Turn } from './turn.ts';
 
 /** The plan of a step arrived: it is judged before anyone is asked to approve it. */
 export function decidePlanned(turn: Turn, step: ActionStep, run: StepRun, result: PlanResult): Step {
@@ -102,10 +102,7 @@ const checks = (turn: Turn, { plugin, action }: ActionStep): boolean =>
 /** Asks the action whether its last try happened. It changes nothing, like a plan. */
 function askCheck(turn: Turn, run: StepRun): Step {
   const { id, attempt, parameters, plan } = run;
-  if (turn.facts.stopped) {
-    turn.emit({ kind: 'step-parked', step: id, parameters, op: 'check' });
-    return undefined;
-  }
+  if (!turn.maySend()) return park(turn, id, parameters, 'check');
   turn.emit({ kind: 'step-checking', step: id, attempt });
   const key = keyOf(turn.run(), id);
   turn.ask({
@@ -141,10 +138,13 @@ export function decideChecked(turn: Turn, step: ActionStep, run: StepRun, result
   return fail(step, id, { class: 'upstream_error', message: 'it did not happen' }, 'step-failed');
 }
 
-/** A try that was due, or that had to wait for the stop switch. */
+/** A try that was due, or that had to wait for the end of a stop or of a pause. */
 export function tryAgain(turn: Turn, step: ActionStep, run: Extract<StepRun, { state: 'ready' }>): Step {
+  return tryNow(turn, step, run, run.waitsFor === 'plan' ? 'plan' : run.op);
+}
+
+export function tryNow(turn: Turn, step: ActionStep, run: StepRun, op: TryOp): Step {
   const { id, parameters, plan } = run;
-  const op = run.waitsFor === 'plan' ? 'plan' : run.op;
   if (op === 'plan') return askPlan(turn, id, parameters);
   return op === 'check' ? askCheck(turn, run) : judge(turn, step, id, parameters, plan);
 }

@@ -1,3 +1,4 @@
+import type { Operation } from '../../sdk/contract/plugin.ts';
 import { unreachable } from '../base/assert.ts';
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
@@ -9,7 +10,8 @@ import { type CutOffBy, cutOffText } from './cut-off.ts';
 import { decideChecked, decideCutOff, decideOutcome, decidePlanned, tryAgain } from './decide-outcome.ts';
 import { decideByHand, decideClose, decideSettle, decideVote } from './decide-person.ts';
 import { decideTimer } from './decide-timer.ts';
-import type { Decision, Facts, Input, Refusal } from './decision.ts';
+import type { Decision, Facts, Input, Need, Refusal } from './decision.ts';
+import { decideNotSent, endPause } from './pause.ts';
 import { isLive } from './scope.ts';
 import { isEnded, type Run, type StepRun } from './state.ts';
 import { endChild, startChild } from './sub.ts';
@@ -29,17 +31,21 @@ import { arrive } from './wait.ts';
  *   means yes.
  * - R3 replaying stored events gives the stored run.
  * - R4 the same input twice changes nothing the second time.
- * - R6 an ended run emits nothing, except an operator's explicit settlement.
+ * - R6 an ended run emits nothing, except an operator's explicit settlement, and the end of a pause under which it ended.
  * - R8 a run that cannot go forward is waiting, undoing or ended, never silent; every wait has a deadline.
  */
 export function decide(run: Run | null, input: Input, facts: Facts): Decision {
   if (input.kind === 'start') return run ? refuse({ kind: 'stale' }) : finish(...start(input, facts));
   if (!run) return refuse({ kind: 'stale' });
-  if (isEnded(run) && input.kind !== 'settle' && input.kind !== 'close') return refuse({ kind: 'ended' });
+  if (isEnded(run) && !isForEnded(run, input)) return refuse({ kind: 'ended' });
   const turn = beginTurn(run, facts);
   const step = decideInput(turn, run, input);
   return step !== undefined && 'refusal' in step ? refuse(step.refusal) : finish(turn, step);
 }
+
+/** What a person may still say of a run that has ended. */
+const isForEnded = (run: Run, { kind }: Input): boolean =>
+  kind === 'settle' || kind === 'close' || (kind === 'end-pause' && run.paused !== undefined);
 
 /** What a rule returns that finds nothing to decide: the input does not fit the run as it is now. */
 type Answer = Step | { readonly refusal: Refusal };
@@ -91,7 +97,8 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
       return found?.kind === 'playbook' && isMine ? endChild(turn, found, input) : STALE;
     }
     case 'recovered':
-      return decideRecovered(turn, run, input);
+    case 'not-sent':
+      return decideCallLost(turn, run, input);
     case 'vote':
       return decideVote(turn, run, input);
     case 'timer':
@@ -100,8 +107,17 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
       // The kernel stops what nobody waits for any more, and may ask for that again: undoing is what comes of it.
       if (run.undo && !isPerson(input.by)) return STALE;
       turn.emit({ kind: 'run-cancel', by: input.by, reason: input.reason });
+      if (run.paused && input.by !== null && isPerson(input.by)) endPause(turn, input.by);
       // One that is told to stop while it is undoing does not go on with it: whoever says so wants an end.
       return run.undo ? abandonUndo(turn, 'undo-cancelled') : stop('cancelled', 'cancelled');
+    case 'pause':
+      if (run.paused) return { refusal: { kind: 'unchanged' } };
+      turn.emit({ kind: 'run-paused', by: input.by, reason: input.reason });
+      return undefined;
+    case 'end-pause':
+      if (!run.paused) return { refusal: { kind: 'unchanged' } };
+      endPause(turn, input.by);
+      return isEnded(run) ? undefined : goOnWithParked(turn);
     case 'settle': {
       const state = own(run.steps, input.step);
       const isByHand = state?.state === 'open' && state.waitsFor === 'person';
@@ -154,42 +170,61 @@ function decideLeaving(turn: Turn, run: Run, id: StepRunId, attempt: number): An
           mayHaveActed: state.undo.mayHaveActed,
         };
   if (!tried || tried.attempt !== attempt || tried.mayHaveActed || turn.facts.stopped) return STALE;
+  if (!turn.maySend()) return { refusal: { kind: 'paused' } };
   if (turn.isOverdue()) return run.undo ? abandonUndo(turn, 'undo-timeout') : stop('timed_out', 'run-timeout');
   turn.emit({ kind: 'step-leaving', step: id, attempt });
   return undefined;
 }
 
-/** After a restart or a stop: the call was cut off, and nobody will answer it any more. */
-function decideRecovered(turn: Turn, run: Run, input: Extract<Input, { kind: 'recovered' }>): Answer {
+/** After a restart, a stop or a pause: the call was cut off, or never left, and nobody will answer it any more. */
+function decideCallLost(turn: Turn, run: Run, input: Extract<Input, { kind: 'recovered' | 'not-sent' }>): Answer {
   const found = actionOf(run, turn.facts, input.step);
-  if (!found) return STALE;
+  if (!found || !isOwed(found.run, input)) return STALE;
   const { step, run: state } = found;
+  if (input.kind === 'not-sent') return decideNotSent(turn, step, state, input.op);
   const why: CutOffBy = input.stop ?? 'restart';
   switch (input.op) {
     case 'plan':
-      if (state.state !== 'ready' || state.waitsFor !== 'plan') return STALE;
-      return decideCutOff(turn, step, state, why);
     case 'execute':
-      if (state.state !== 'intended' || state.attempt !== input.attempt) return STALE;
       return decideCutOff(turn, step, state, why);
     case 'check':
-      if (state.state !== 'indeterminate' || !state.checking || state.attempt !== input.attempt) return STALE;
       return decideChecked(turn, step, state, {
         kind: 'failed',
         error: { class: 'unavailable', message: cutOffText(why) },
       });
     case 'rollback':
-      if (state.undo?.state !== 'intended' || state.undo.attempts.length !== input.attempt) return STALE;
       return decideUndoCutOff(turn, step, state, why);
     default:
       return unreachable(input.op);
   }
 }
 
-/** Things may be sent again: what was parked goes on where it stood, some of it in each turn. */
+/** Whether the step waits for the answer to this call. */
+function isOwed(step: StepRun, { op, attempt }: { readonly op: Operation; readonly attempt: number }): boolean {
+  switch (op) {
+    case 'plan':
+      return step.state === 'ready' && step.waitsFor === 'plan';
+    case 'execute':
+      return step.state === 'intended' && step.attempt === attempt;
+    case 'check':
+      return step.state === 'indeterminate' && step.checking && step.attempt === attempt;
+    case 'rollback':
+      return step.undo?.state === 'intended' && step.undo.attempts.length === attempt;
+    default:
+      return unreachable(op);
+  }
+}
+
+/** Things may be sent again. */
 function resume(turn: Turn, run: Run): Answer {
-  if (turn.facts.stopped) return STALE;
-  for (const { id, undo } of Object.values(run.steps)) {
+  if (!turn.maySend()) return STALE;
+  return goOnWithParked(turn) ?? (turn.run() === run ? STALE : undefined);
+}
+
+/** What was parked goes on where it stood, some of it in each turn. */
+function goOnWithParked(turn: Turn): Need | undefined {
+  if (!turn.maySend()) return undefined;
+  for (const { id, undo } of Object.values(turn.run().steps)) {
     if (undo?.state === 'parked') advance(turn, undoAgain(turn, id));
     const now = own(turn.run().steps, id);
     if (!turn.mayTakeUpMore()) break;
@@ -198,7 +233,7 @@ function resume(turn: Turn, run: Run): Answer {
     const need = step ? advance(turn, goOnWith(turn, step, now)) : undefined;
     if (need) return need;
   }
-  return turn.run() === run ? STALE : undefined;
+  return undefined;
 }
 
 function goOnWith(turn: Turn, step: GraphStep, run: Extract<StepRun, { state: 'ready' }>): Step {

@@ -74,6 +74,11 @@ export type Input =
   | { readonly kind: 'timer' }
   /** `by` is null where the kernel itself stops it. */
   | { readonly kind: 'cancel'; readonly by: PrincipalId | null; readonly reason: string }
+  /** Nothing more of it is to be sent, until somebody says that its pause is over. */
+  | { readonly kind: 'pause'; readonly by: PrincipalId; readonly reason: string }
+  | { readonly kind: 'end-pause'; readonly by: PrincipalId }
+  /** It was the turn of this call, and its run was paused: nothing of it has left. */
+  | { readonly kind: 'not-sent'; readonly step: StepRunId; readonly attempt: number; readonly op: Operation }
   /** An analyst has looked at how it ended. */
   | { readonly kind: 'close'; readonly by: PrincipalId; readonly note: string }
   | {
@@ -139,6 +144,8 @@ export type Effect =
     }
   /** Stop the call of this step that is under way, if any. */
   | { readonly kind: 'abort'; readonly step: StepRunId }
+  /** Its pause is over: the runs that it held are told. */
+  | { readonly kind: 'resume-runs' }
   /** Start the run of a `playbook` step; once, however often it is asked for. */
   | {
       readonly kind: 'start-run';
@@ -182,6 +189,8 @@ export type Facts = {
   readonly branches: ReadonlyMap<StepRunId, Choice>;
   /** The stop switch is on: nothing is sent. */
   readonly stopped: boolean;
+  /** A run that this one is a part of is paused: nothing of this one is sent either. Its own pause is in the run. */
+  readonly paused: boolean;
 };
 
 /** A judgement that decide lacks: the caller gets it and decides again from the start. */
@@ -201,6 +210,10 @@ export type Refusal =
   | { readonly kind: 'unknown-approval' }
   | { readonly kind: 'vote'; readonly why: VoteRefusal }
   | { readonly kind: 'not-indeterminate' }
+  /** It is paused already, or is not. */
+  | { readonly kind: 'unchanged' }
+  /** It is to be sent after the resume. */
+  | { readonly kind: 'paused' }
   | { readonly kind: 'nothing-to-close' };
 
 export type Decision =

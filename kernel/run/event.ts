@@ -48,6 +48,8 @@ export type RunEvent =
       readonly step: StepRunId;
       readonly parameters: JsonObject;
       readonly op: TryOp;
+      /** It is a pause that keeps it. Absent: a stop, whether there is a pause or not. */
+      readonly pause?: true;
     }
   /** A step that calls no action is under way. */
   | {
@@ -196,6 +198,9 @@ export type RunEvent =
   | { readonly kind: 'steps-skipped'; readonly steps: readonly StepRunId[]; readonly reason: string }
   /** `by` is null where the kernel itself stopped it: its parent has ended. */
   | { readonly kind: 'run-cancel'; readonly by: PrincipalId | null; readonly reason: string }
+  /** Nothing more of it, and of the runs that it starts, is sent; what is under way ends. */
+  | { readonly kind: 'run-paused'; readonly by: PrincipalId; readonly reason: string }
+  | { readonly kind: 'run-resumed'; readonly by: PrincipalId }
   /** What was carried out is undone now, last first; then the run ends like this. */
   | {
       readonly kind: 'run-undoing';

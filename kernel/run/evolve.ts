@@ -61,6 +61,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         state: 'ready',
         waitsFor: 'release',
         op: event.op,
+        ...(event.pause && { pause: event.pause }),
         parameters: event.parameters,
       }));
     case 'step-planned':
@@ -201,6 +202,12 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       );
     case 'run-cancel':
       return run;
+    case 'run-paused':
+      return { ...run, paused: { by: event.by, at, reason: event.reason } };
+    case 'run-resumed': {
+      const { paused: _, ...resumed } = run;
+      return resumed;
+    }
     case 'run-undoing': {
       const { state, reason, failure, deadlineAt } = event;
       return { ...run, undo: { state, reason, ...(failure && { failure }) }, deadlineAt };

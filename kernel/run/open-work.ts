@@ -30,7 +30,7 @@ export const awaitedBy = (run: Run | null): ReadonlyMap<StepRunId, Digest> =>
     ),
   );
 
-/** Something of it waits for the release of a stop. */
+/** Something of it waits for the end of a stop or of a pause. */
 export const isParked = (run: Run): boolean =>
   run.ended === null &&
   Object.values(run.steps).some(

@@ -4,6 +4,7 @@ import { digestOf } from '../base/digest.ts';
 import { type DurationMs, durationMs } from '../base/time.ts';
 import type { ActionStep, RetryRule } from '../playbook/graph.ts';
 import type { ActionFacts, Outcome } from './decision.ts';
+import type { RunEvent } from './event.ts';
 
 /** Attempts and delays (S 5.3). What is tried again is never tried more often than the budget. */
 export type RetryPolicy = RetryRule;
@@ -55,3 +56,12 @@ export function backoff(
 
 /** 0..1, from what is tried: runs spread, and the same try waits the same time when it is decided again. */
 export const jitterOf = (name: string): number => Number.parseInt(digestOf(name).slice(7, 11), 16) / 65_536;
+
+/**
+ * Whether a try that ended is followed by another, by a question to the action, or by the wait for either. Then its end is
+ * not yet what became of the step.
+ * @param later what its turn goes on with.
+ */
+export const isTriedAgain = (step: string, later: readonly RunEvent[]): boolean =>
+  later.some((event) => AGAIN.includes(event.kind) && 'step' in event && event.step === step);
+const AGAIN: readonly RunEvent['kind'][] = ['step-retry', 'step-checking', 'step-parked', 'step-held', 'step-intended'];

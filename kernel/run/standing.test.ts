@@ -31,6 +31,7 @@ const unknown = () => {
   m.outcome('a', { kind: 'indeterminate', reason: 'lost' });
   return m;
 };
+const parked = () => begin({ steps: LOW, stopped: () => true });
 const waits = (m: ReturnType<typeof machine>) => waitsOf(m.run(), () => TIMEOUT);
 
 describe('a run waits for', () => {
@@ -86,7 +87,7 @@ describe('a run waits for', () => {
 
 describe('a run stands', () => {
   const stands = (m: ReturnType<typeof machine>, ms: number, evidence: Partial<Evidence> = {}) => {
-    const found = { now: unixMs(START + ms), isUnderWay: () => true, hasTimer: true, ...evidence };
+    const found = { now: unixMs(START + ms), isUnderWay: () => true, isPaused: false, hasTimer: true, ...evidence };
     return standingOf(m.run(), waits(m), found);
   };
   test.each<[string, () => ReturnType<typeof machine>, number, Partial<Evidence>, string]>([
@@ -101,6 +102,15 @@ describe('a run stands', () => {
     ['moving while its next try is due', failed, 5_000, {}, 'moving'],
     ['by people alone', planned, 20 * MINUTE, {}, 'person'],
     ['by people alone, of a settlement', unknown, 20 * MINUTE, {}, 'person'],
+    ['by people alone, when it is paused', parked, 20 * MINUTE, { isPaused: true }, 'person'],
+    ['moving, when a stop keeps it', parked, 20 * MINUTE, {}, 'moving'],
+    [
+      'moving while it is paused and its call is under way',
+      () => begin({ steps: LOW }),
+      1_000,
+      { isPaused: true },
+      'moving',
+    ],
     ['late when the call is older than its timeout', () => begin({ steps: LOW }), 16_000, {}, 'late no-answer'],
     ['late when nobody looks at what is due', planned, 31 * MINUTE, {}, 'late overdue'],
     ['stuck without the call', () => begin({ steps: LOW }), 11_000, { isUnderWay: () => false }, 'stuck wait-lost'],
@@ -116,7 +126,7 @@ describe('a run stands', () => {
   });
 
   test('stuck when it waits for nothing', () => {
-    const found = { now: unixMs(START), isUnderWay: () => true, hasTimer: true };
+    const found = { now: unixMs(START), isUnderWay: () => true, isPaused: false, hasTimer: true };
     expect(standingOf(planned().run(), [], found)).toEqual({ kind: 'stuck', why: 'no-wait' });
   });
 });

@@ -133,6 +133,8 @@ export type Evidence = {
    * on; it stands in the line in which it waits for its turn.
    */
   readonly isUnderWay: (wait: Wait) => boolean;
+  /** It sends nothing until somebody resumes it, or a run that it is a part of. */
+  readonly isPaused: boolean;
   /** The row that will wake the run at its next due time is there. */
   readonly hasTimer: boolean;
 };
@@ -140,7 +142,11 @@ export type Evidence = {
 /** A turn may be on its way to the disk, a sweep on its way through many rows, an answer on its way to its run. */
 const GRACE = durationMs(10_000);
 
-export function standingOf(run: Run, waits: readonly Wait[], { now, isUnderWay, hasTimer }: Evidence): Standing {
+export function standingOf(
+  run: Run,
+  waits: readonly Wait[],
+  { now, isUnderWay, isPaused, hasTimer }: Evidence,
+): Standing {
   if (waits.length === 0) return { kind: 'stuck', why: 'no-wait' };
   if (!hasTimer) return { kind: 'stuck', why: 'no-timer' };
   const isPast = (instant: UnixMs) => now > after(instant, GRACE);
@@ -150,7 +156,8 @@ export function standingOf(run: Run, waits: readonly Wait[], { now, isUnderWay, 
   const due = nextDue(run);
   if (due !== null && isPast(due)) return { kind: 'late', why: 'overdue' };
   if (waits.some((wait) => isCall(wait) && isPast(wait.until))) return { kind: 'late', why: 'no-answer' };
-  const isPersons = ({ what }: Wait) => what === 'approval' || what === 'settlement';
+  const isPersons = ({ what, step }: Wait) =>
+    what === 'approval' || what === 'settlement' || (isPaused && what === 'release' && step !== null);
   return { kind: waits.every(isPersons) ? 'person' : 'moving' };
 }
 

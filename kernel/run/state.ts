@@ -48,6 +48,8 @@ export type Run = {
   readonly approvals: Readonly<Record<ApprovalId, Approval>>;
   /** How it will end, from the moment at which it begins to undo what it did. */
   readonly undo: Ending | null;
+  /** Absent: it is not paused. After its end: it ended under it, and what it had started is held until the resume. */
+  readonly paused?: Pause;
   readonly ended: (Ending & { readonly at: UnixMs; readonly seq: number; readonly output: JsonObject | null }) | null;
   /** An analyst has looked at how it ended (S 13.3). */
   readonly closed: {
@@ -61,6 +63,8 @@ export type Run = {
 export type Parent = { readonly run: RunId; readonly step: StepRunId; readonly depth: number };
 /** A run that has ended, and why a person has it run again. */
 export type Again = { readonly run: RunId; readonly reason: string };
+/** Who has it send nothing more until the resume, since when, and why. */
+export type Pause = { readonly by: PrincipalId; readonly at: UnixMs; readonly reason: string };
 /** `failure`: of the step that ended it, where one did; absent also in records from before it was kept. */
 export type Ending = { readonly state: Terminal; readonly reason: string; readonly failure?: Failure };
 /** What a step that failed says of it: the beginning, as it fits beside the state of a run. */
@@ -105,8 +109,8 @@ export type TryOp = 'plan' | 'execute' | 'check';
 export type StepState =
   | { readonly state: 'ready'; readonly waitsFor: 'plan' }
   | { readonly state: 'ready'; readonly waitsFor: 'retry'; readonly op: TryOp; readonly retryAt: UnixMs }
-  /** Nothing may be sent at present (the stop switch); it goes on when that is over. */
-  | { readonly state: 'ready'; readonly waitsFor: 'release'; readonly op: TryOp }
+  /** Nothing may be sent at present (the stop switch, or a pause); it goes on when that is over. */
+  | { readonly state: 'ready'; readonly waitsFor: 'release'; readonly op: TryOp; readonly pause?: true }
   | { readonly state: 'held' }
   /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
   | { readonly state: 'intended'; readonly mayHaveActed: boolean }

@@ -7,7 +7,7 @@ import { bindAt, failDefined } from './bind.ts';
 import type { Input } from './decision.ts';
 import { childIdOf } from './scope.ts';
 import type { Run } from './state.ts';
-import { fail, goOn, type Step, type Turn } from './turn.ts';
+import { fail, goOn, park, type Step, type Turn } from './turn.ts';
 
 /** A step that starts a run of another playbook, of the version that was pinned when the outermost run began. */
 export function reachSubPlaybook(turn: Turn, step: SubPlaybookStep, items: readonly number[]): Step {
@@ -19,11 +19,7 @@ export function reachSubPlaybook(turn: Turn, step: SubPlaybookStep, items: reado
     return failDefined(turn, step, at, `runs that start runs are at most ${LIMITS.subRunDepth.value} deep`);
   const inputs = bindAt(turn, step, items, step.with);
   if (typeof inputs === 'string') return failDefined(turn, step, at, inputs);
-  if (turn.facts.stopped) {
-    turn.emit({ kind: 'step-parked', step: at, parameters: inputs, op: 'execute' });
-    return undefined;
-  }
-  return startChild(turn, step, at, inputs);
+  return turn.maySend() ? startChild(turn, step, at, inputs) : park(turn, at, inputs, 'execute');
 }
 
 export function startChild(turn: Turn, step: SubPlaybookStep, at: StepRunId, inputs: JsonObject): Step {

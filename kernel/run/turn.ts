@@ -1,6 +1,7 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { invariant } from '../base/assert.ts';
 import type { StepId, StepRunId } from '../base/id.ts';
+import type { JsonObject } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { printable } from '../base/printable.ts';
 import type { Step as GraphStep } from '../playbook/graph.ts';
@@ -9,7 +10,7 @@ import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
 import { afterTurn, evolve } from './evolve.ts';
 import { withOwnSteps } from './fold.ts';
-import type { Ending, Failure, Run, StepError, Terminal } from './state.ts';
+import type { Ending, Failure, Run, StepError, Terminal, TryOp } from './state.ts';
 
 /**
  * A turn in the making: emits events and folds each at once, so that the next rule sees the run as it will be stored.
@@ -22,6 +23,8 @@ export type Turn = {
   ask(effect: Effect): void;
   /** The timer may come later than the instant it is for; nothing sets out in between. */
   isOverdue(): boolean;
+  /** Whether anything may be sent at present: no stop, no pause. What may not is parked. */
+  maySend(): boolean;
   /** Whether the run may have one more step run. */
   mayReachMore(): boolean;
   /** Whether this turn may take up one more thing that is due. It has to be told again of the rest. */
@@ -78,6 +81,11 @@ export const fail = (step: GraphStep, at: StepRunId, error: StepError, reason: s
   reason,
 });
 
+/** Nothing may be sent at present: the step goes on from here when that is over. */
+export function park(turn: Turn, step: StepRunId, parameters: JsonObject, op: TryOp): undefined {
+  turn.emit({ kind: 'step-parked', step, parameters, op, ...(!turn.facts.stopped && { pause: true }) });
+}
+
 /** So that one turn stays short, however many items there are. */
 const LANES_PER_TURN = 8;
 const EVENTS_PER_TURN = 128;
@@ -104,6 +112,7 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     },
     ask: (effect) => void effects.push(effect),
     isOverdue: () => facts.now >= now().deadlineAt,
+    maySend: () => !facts.stopped && !facts.paused && !now().paused,
     mayReachMore: () => Object.keys(now().steps).length < LIMITS.stepRunsPerRun.value,
     mayTakeUpMore: () => events.length < EVENTS_PER_TURN,
     mayStartLane: () => events.length < EVENTS_PER_TURN && lanes < LANES_PER_TURN,

@@ -48,7 +48,7 @@ function sendUndo(turn: Turn, step: ActionStep, run: Undoable['run']): Step {
   const action = turn.facts.action(step.plugin, step.action);
   if (!action?.rollsBack)
     return giveUp(turn, run.id, { class: 'not_found', message: 'the action cannot be undone any more' });
-  if (turn.facts.stopped) {
+  if (!turn.maySend()) {
     turn.emit({ kind: 'undo-parked', step: run.id });
     return undefined;
   }
@@ -115,7 +115,15 @@ export function decideUndoCutOff(turn: Turn, step: ActionStep, run: StepRun, why
   return undoLater(turn, run, backoff({ ...policy, most: UNDO_TIME }, (undo?.cutOffs ?? 0) + 1, spread), true);
 }
 
-/** A try that was due, or that had to wait for the stop switch. */
+/** It was not sent, for a pause: its try is over, and is none that the retry budget counts. */
+export function decideUndoNotSent(turn: Turn, run: StepRun, error: StepError): Step {
+  const attempt = run.undo?.attempts.length ?? 1;
+  turn.emit({ kind: 'undo-tried', step: run.id, attempt, end: 'failed', error });
+  turn.emit({ kind: 'undo-retry', step: run.id, attempt: attempt + 1, retryAt: turn.facts.now, cutOff: true });
+  return undoAgain(turn, run.id);
+}
+
+/** A try that was due, or that had to wait for the end of a stop or of a pause. */
 export function undoAgain(turn: Turn, at: StepRunId): Step {
   const next = undoable(turn).find(({ run }) => run.id === at);
   return next ? sendUndo(turn, next.step, next.run) : undefined;

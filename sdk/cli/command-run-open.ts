@@ -39,6 +39,8 @@ async function listOpen(options: Options): Promise<Ending> {
   else if (rows.value.length === 0) say('no open runs');
   else say(table(['RUN', 'PLAYBOOK', 'STANDS', 'WAITS FOR', 'SINCE', 'UNTIL'], rows.value.flatMap(rowsOf)));
   await noteStop(session.value);
+  if (!options.json && rows.value.some(({ paused }) => paused))
+    note(typed('`interlock run show` says who paused a run and why; a run goes on after: interlock run resume <id>'));
   const stuck = rows.value.filter(({ standing }) => standing === 'stuck').length;
   if (stuck > 0)
     note(typed`${stuck} stuck: only their deadline will end them, or interlock run cancel; please report it`);
@@ -46,14 +48,15 @@ async function listOpen(options: Options): Promise<Ending> {
 }
 
 /** One row for each thing that the run waits for. */
-function rowsOf({ run, playbook, standing, why, waits, startedAt, deadlineAt }: OpenRun): string[][] {
-  const stands = why === null ? state(standing) : `${state(standing)}: ${clean(why, 40)}`;
-  const rows = waits.map((wait) => [textOf(wait), when(wait.since), when(wait.until)]);
+function rowsOf({ run, playbook, standing, why, waits, startedAt, deadlineAt, paused }: OpenRun): string[][] {
+  const isPaused = paused != null;
+  const stands = `${state(standing)}${why === null ? '' : `: ${clean(why, 40)}`}${isPaused ? ', paused' : ''}`;
+  const rows = waits.map((wait) => [textOf(wait, isPaused), when(wait.since), when(wait.until)]);
   if (rows.length === 0) rows.push(['nothing', when(startedAt), deadlineAt === null ? '-' : when(deadlineAt)]);
   return rows.map((row, at) => [...(at === 0 ? [run, playbook, stands] : ['', '', '']), ...row]);
 }
 
-function textOf({ what, step: at, approval, role, child }: OpenRun['waits'][number]): string {
+function textOf({ what, step: at, approval, role, child }: OpenRun['waits'][number], isPaused: boolean): string {
   const step = clean(at ?? 'the run', 90);
   switch (what) {
     case 'plan':
@@ -73,7 +76,8 @@ function textOf({ what, step: at, approval, role, child }: OpenRun['waits'][numb
     case 'event':
       return `an event, for ${step}`;
     case 'release':
-      return at === null ? 'its turn' : `the end of the stop, for ${step}`;
+      if (at === null) return 'its turn';
+      return `${isPaused ? 'the resume' : 'the end of the stop'}, for ${step}`;
     case 'approval':
       return `an ${clean(role ?? '', 40)}: ${step}, ${clean(approval ?? '', 40)}`;
     case 'settlement':

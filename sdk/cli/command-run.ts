@@ -3,16 +3,17 @@ import type { RunFilter, RunSummary } from '../client/client.ts';
 import { RUN_STATES } from '../contract/api-run.ts';
 import { act, withExamples } from './act.ts';
 import { addRunOpen } from './command-run-open.ts';
+import { addRunPause } from './command-run-pause.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, fine, ok, type Result } from './ending.ts';
+import { cannot, type Ending, fine, ok } from './ending.ts';
 import { exitOfRuns, followRun, noteStillGoing, waitMsOf } from './follow.ts';
-import { isApprovalOrRunId } from './form.ts';
 import { type Drawing, draw, withFormat } from './graph.ts';
 import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { note, say, sayJson, table } from './print.ts';
+import { openRunSession } from './run-session.ts';
 import { runRow, sayChanged, sayRun } from './run-text.ts';
-import { type Globals, openSession, type Session } from './session.ts';
+import { type Globals, openSession } from './session.ts';
 import { noteStop, stopText } from './stopped.ts';
 import { typed } from './typed.ts';
 
@@ -22,7 +23,9 @@ const CLOSURES: readonly RunSummary['closure'][] = ['open', 'closed', 'needs_rev
 
 /** `interlock run`: what came of an event, and what a person may do about it. */
 export function addRun(program: Command): void {
-  const run = program.command('run').description('see runs, stop them, have them run again, settle what nobody knows');
+  const run = program
+    .command('run')
+    .description('see runs, pause or cancel them, have them run again, settle what nobody knows');
   withExamples(run, ['interlock run list --state waiting', 'interlock run show run_0123... --wait 5m']);
 
   withExamples(
@@ -86,6 +89,8 @@ export function addRun(program: Command): void {
       'Whoever asks has no vote in the new run, nor has whoever caused the old one. While the new run is under\n' +
       'way, asking again shows it and starts nothing.',
   ).action((id: string, _options, command: Command) => act(runAgain(id, command.optsWithGlobals())));
+
+  addRunPause(run);
 
   withExamples(
     run
@@ -228,9 +233,4 @@ async function closeRun(id: string, options: Globals & { readonly note: string }
   if (!answer.ok) return complain(answer.error, session.value, 'run');
   sayChanged(answer.value, options);
   return fine;
-}
-
-async function openRunSession(id: string, options: Globals): Promise<Result<Session>> {
-  if (isApprovalOrRunId('run', id)) return openSession(options);
-  return cannot(typed('a run is named by run_ and 32 hex digits; `interlock run list` shows them.'));
 }

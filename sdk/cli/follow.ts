@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, ClientFault } from '../client/answer.ts';
 import type { Run } from '../client/client.ts';
+import { pauseText } from './command-run-pause.ts';
 import { cannot, EXIT, type Exit, ok, type Result } from './ending.ts';
 import { durationMs } from './form.ts';
 import { clean, note, state, when } from './print.ts';
@@ -38,6 +39,8 @@ export async function followRun(session: Session, id: string, until: number): Pr
       const progress = progressOf(run);
       if (progress !== said && run.endedAt === null) {
         note(progress);
+        const pause = pauseText(run);
+        if (pause !== undefined) note(`  paused ${pause}`);
         if (isParked(run)) await noteStop(session);
       }
       said = progress;
@@ -74,7 +77,7 @@ export function isPassing(fault: ClientFault): boolean {
 export const isTooManyWaits = (fault: ClientFault): boolean =>
   fault.kind === 'problem' && fault.problem.type === 'urn:interlock:problem:too-many-waits';
 
-/** Something of it waits for the release of a stop. */
+/** Something of it waits for the end of a stop or of a pause. */
 const isParked = ({ steps }: Run): boolean =>
   steps.some(({ waitsFor, undo }) => waitsFor === 'release' || undo?.state === 'parked');
 

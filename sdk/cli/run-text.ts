@@ -1,4 +1,5 @@
 import type { Run, RunSummary } from '../client/client.ts';
+import { pauseText } from './command-run-pause.ts';
 import { endOf, extentOf } from './follow.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
 import type { Globals } from './session.ts';
@@ -21,10 +22,17 @@ const tookIn = ({ events, last, at }: NonNullable<Run['absorbed']>): string =>
 /** It was made and has not begun. */
 const isQueued = ({ state }: RunSummary): boolean => state === 'pending';
 
+const pausedIn = ({ run, paused, endedAt }: RunSummary): string => {
+  if (!paused) return '';
+  const whose = paused.run === run ? '' : ` with ${clean(paused.run, 40)}`;
+  return `${endedAt === null ? 'paused' : 'ended while paused'}${whose} by ${clean(paused.by)}: ${clean(paused.reason, 120)}`;
+};
+
 const remarks = (row: RunSummary): string => {
   const { closure, reason, failure, state: end, startedAt } = row;
   return [
     isQueued(row) ? `queued since ${when(startedAt)}` : '',
+    pausedIn(row),
     extentOf(row),
     closure === 'needs_review' ? 'needs review' : '',
     reason === end ? '' : clean(reason ?? '', 120),
@@ -96,6 +104,7 @@ export function sayRun(run: Run, stop?: string): void {
       run.endedAt === null
         ? ['ends by', when(run.deadlineAt)]
         : ['ended', `${when(run.endedAt)} by ${clean(run.endedBy ?? 'nobody known')}`],
+      ['paused', pauseText(run)],
       ['stop', stop],
       ['reason', run.reason === null || run.reason === run.state ? undefined : clean(run.reason)],
       ['failure', failureText(run)],

@@ -42,6 +42,8 @@ import {
   type CancelForm,
   type CloseForm,
   OpenRun as OpenRunSchema,
+  type PauseForm,
+  RunPaused as RunPausedSchema,
   Run as RunSchema,
   RunSummary as RunSummarySchema,
   type SettleForm,
@@ -115,6 +117,7 @@ export type TriggerOutcome = Receipt['triggers'][number];
 export type Run = v.InferInput<typeof RunSchema>;
 export type StoredEvent = v.InferInput<typeof StoredEventSchema>;
 export type EventSummary = v.InferInput<typeof EventSummarySchema>;
+export type RunPaused = v.InferInput<typeof RunPausedSchema>;
 export type RunSummary = v.InferInput<typeof RunSummarySchema>;
 export type OpenRun = v.InferInput<typeof OpenRunSchema>;
 export type Approval = v.InferInput<typeof ApprovalSchema>;
@@ -218,6 +221,9 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
       askText(target, { method: 'GET', path: within('runs', id, 'graph'), query: { format } }, GRAPH_MEDIA[format]),
     openWork: (filter: OpenWorkFilter, paging: Paging = {}) => list('open-work', OpenRunSchema, filter, paging),
     runAgain: (id: string, form: v.InferInput<typeof AgainForm>) => post(within('runs', id, 'again'), form, RunSchema),
+    pauseRun: (id: string, form: v.InferInput<typeof PauseForm>) =>
+      post(within('runs', id, 'pause'), form, RunPausedSchema),
+    resumeRun: (id: string) => call({ method: 'POST', path: within('runs', id, 'resume') }, RunPausedSchema),
     cancelRun: (id: string, form: v.InferInput<typeof CancelForm>) =>
       post(within('runs', id, 'cancel'), form, RunSchema),
     closeRun: (id: string, form: v.InferInput<typeof CloseForm>) => post(within('runs', id, 'close'), form, RunSchema),

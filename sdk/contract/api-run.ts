@@ -40,6 +40,20 @@ const ROLES = ['source', 'author', 'approver', 'operator', 'auditor', 'admin'] a
 export const Role = v.picklist(ROLES);
 const Decision = v.picklist(['approve', 'reject']);
 
+/** Of a run that is a part of another, `run` may be one above it. */
+const Paused = v.object({
+  run: says(RunId, 'Whose pause it is: the run itself, or one that it is a part of. Its resume ends it.'),
+  by: Principal,
+  at: Instant,
+  reason: v.string(),
+});
+/** Older servers do not say. */
+const paused = says(
+  v.optional(v.nullable(Paused)),
+  'A person has it send nothing more: what is under way ends, and what would be sent waits for the resume, or for its ' +
+    'deadline. Of a run that has ended: it ended like that. Null: it is not paused.',
+);
+
 const summary = {
   run: RunId,
   org: Name,
@@ -72,6 +86,7 @@ const summary = {
     'The failure of a step that ended it, with the beginning of what the step says of it. Null where none did, and for ' +
       'runs that ended before this was kept.',
   ),
+  paused,
 };
 export const RunSummary = v.object(summary);
 export type RunSummary = v.InferOutput<typeof RunSummary>;
@@ -139,7 +154,7 @@ export const Step = v.object({
   by: says(v.nullable(Actor), 'Who made the latest change.'),
   waitsFor: says(
     v.nullable(v.picklist(['plan', 'retry', 'release', 'lanes', 'time', 'event', 'run', 'person', 'check'])),
-    'While `ready`: the plan it has asked for, the time of its next attempt, or the end of a stop. While `open`: its ' +
+    'While `ready`: the plan it has asked for, the time of its next attempt, or the end of a stop or of a pause. While `open`: its ' +
       'lanes, a time, an event, a run that it started, or a person who does by hand what failed. While ' +
       '`indeterminate`: the action, which is being asked.',
   ),
@@ -247,12 +262,14 @@ export const Run = v.object({
   approvals: v.array(RunApproval),
 });
 export type Run = v.InferOutput<typeof Run>;
+/** After a pause or a resume. `changed` says whether the request did it; false: it was so already. */
+export const RunPaused = v.object({ ...Run.entries, changed: v.boolean() });
 
 export const STANDINGS = ['moving', 'person', 'late', 'stuck'] as const;
 
 /**
  * What a run waits for: the answer to a call of an action, a run that it started, a time, an event, its turn or the end
- * of a stop, or a person.
+ * of a stop or of a pause, or a person.
  */
 export const Wait = v.object({
   what: v.picklist([
@@ -294,6 +311,7 @@ export const OpenRun = v.object({
   standing: v.picklist(STANDINGS),
   /** Of a run that is late or stuck. */
   why: v.nullable(v.picklist(['overdue', 'no-answer', 'no-wait', 'no-timer', 'wait-lost', 'unreadable'])),
+  paused,
 });
 export type OpenRun = v.InferOutput<typeof OpenRun>;
 
@@ -331,6 +349,7 @@ export const VoteForm = v.strictObject({
   subject: Digest,
 });
 export const AgainForm = v.strictObject({ reason: Sentence });
+export const PauseForm = v.strictObject({ reason: Sentence });
 export const CancelForm = v.strictObject({ reason: Sentence });
 export const CloseForm = v.strictObject({ note: Sentence });
 export const SettleForm = v.strictObject({

@@ -67,6 +67,8 @@ export const AUDIT_KINDS = {
       'holds the reason, or was `under_way` already.',
   ),
   'run.cancel': kind(['run'], 'An operator asked for the run to stop.'),
+  'run.paused': kind(['run'], 'A person had the run, and the runs that it starts, send nothing more until the resume.'),
+  'run.resumed': kind(['run'], 'A person ended the pause of the run: by a resume, or because the run was cancelled.'),
   'run.undoing': kind(
     ['run', 'outcome'],
     'The run will end as `outcome` says; what it did, and can undo, is undone first.',

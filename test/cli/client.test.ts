@@ -56,6 +56,14 @@ describe('each function asks its route and gives what was said', () => {
       { reason: 'x' },
     ],
     [
+      'pauseRun',
+      (c) => c.pauseRun(RUN_ID, { reason: 'x' }),
+      `POST ${ORG}/runs/${RUN_ID}/pause`,
+      samples.pausedRun,
+      { reason: 'x' },
+    ],
+    ['resumeRun', (c) => c.resumeRun(RUN_ID), `POST ${ORG}/runs/${RUN_ID}/resume`, samples.resumedRun, ''],
+    [
       'cancelRun',
       (c) => c.cancelRun(RUN_ID, { reason: 'x' }),
       `POST ${ORG}/runs/${RUN_ID}/cancel`,

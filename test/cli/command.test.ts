@@ -303,6 +303,51 @@ const rows: Readonly<Record<string, Row>> = {
     says: [`ran again  as ${samples.AGAIN_ID}\n`],
     json: { ...samples.failedRun, ranAgainAs: samples.AGAIN_ID },
   },
+  'run pause': {
+    args: ['run', 'pause', RUN_ID, '--reason', 'is that host ours?'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/pause`]: data(samples.pausedRun) },
+    sent: { reason: 'is that host ours?' },
+    says: [`run ${RUN_ID} is paused\n`],
+    json: samples.pausedRun,
+  },
+  'run pause, of one that is paused': {
+    args: ['run', 'pause', RUN_ID, '--reason', 'another'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/pause`]: data({ ...samples.pausedRun, changed: false }) },
+    says: [`run ${RUN_ID} was paused before; the first reason stays\n`],
+    json: { ...samples.pausedRun, changed: false },
+  },
+  'run resume': {
+    args: ['run', 'resume', RUN_ID],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/resume`]: data(samples.resumedRun) },
+    says: [`run ${RUN_ID} is resumed\n`],
+    json: samples.resumedRun,
+  },
+  'run resume, of one that is not paused': {
+    args: ['run', 'resume', RUN_ID],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/resume`]: data({ ...samples.resumedRun, changed: false }) },
+    says: [`run ${RUN_ID} was not paused\n`],
+    json: { ...samples.resumedRun, changed: false },
+  },
+  'run show, of one that is paused': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.pausedRun) },
+    says: [
+      `paused     by ann since 2026-11-23 14:33:40Z: is that host ours?; go on with: interlock run resume ${RUN_ID}\n`,
+    ],
+    json: samples.pausedRun,
+  },
+  'run list, of one that is held': {
+    args: ['run', 'list'],
+    answers: { [`GET ${ORG}/runs`]: data([samples.heldSummary], null) },
+    says: [`-      paused with ${samples.AGAIN_ID} by ann: is that host ours?\n`],
+    json: [samples.heldSummary],
+  },
+  'run open, of one that is paused': {
+    args: ['run', 'open'],
+    answers: { [`GET ${ORG}/open-work`]: data([samples.pausedOpenRun], null) },
+    says: [`${RUN_ID}  contain-c2  person, paused  the resume, for ban  2026-11-23 14:33:40Z`],
+    json: [samples.pausedOpenRun],
+  },
   'run cancel': {
     args: ['run', 'cancel', RUN_ID, '--reason', 'false positive'],
     answers: { [`POST ${ORG}/runs/${RUN_ID}/cancel`]: data(samples.failedRun) },

@@ -47,6 +47,8 @@ const rows: Readonly<Record<string, Row>> = {
   'run show': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}`, wrong: ['run_1'] },
   'run graph': { args: [RUN_ID], route: `GET ${ORG}/runs/${RUN_ID}/graph`, wrong: [RUN_ID, '--format', 'png'] },
   'run again': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/again`, wrong: [RUN_ID] },
+  'run pause': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/pause`, wrong: [RUN_ID] },
+  'run resume': { args: [RUN_ID], route: `POST ${ORG}/runs/${RUN_ID}/resume`, wrong: ['run_1'] },
   'run cancel': { args: [RUN_ID, '--reason', 'x'], route: `POST ${ORG}/runs/${RUN_ID}/cancel`, wrong: [RUN_ID] },
   'run settle': {
     args: [RUN_ID, '--step', 'ban', '--outcome', 'failed', '--note', 'x'],

@@ -18,6 +18,7 @@ import type {
   Receipt,
   Replay,
   Run,
+  RunPaused,
   RunSummary,
   SchemaSummary,
   StopState,
@@ -177,6 +178,17 @@ export const waitingRun: Run = runOf(summary, [
   { ...step, step: 'ban', state: 'held', attempts: [], approval: APPROVAL_ID },
   { ...step, step: 'ticket', type: 'open_ticket', uses: 'tracker/create', state: 'pending', attempts: [] },
 ]);
+
+const paused = { run: RUN_ID, by: 'ann', at: AT, reason: 'is that host ours?' };
+export const pausedRun: RunPaused = { ...waitingRun, paused, changed: true };
+export const resumedRun: RunPaused = { ...waitingRun, paused: null, changed: true };
+/** One that it is a part of is paused. */
+export const heldSummary: RunSummary = { ...summary, paused: { ...paused, run: AGAIN_ID } };
+export const pausedOpenRun: OpenRun = {
+  ...openRun,
+  paused,
+  waits: openRun.waits.map((wait) => ({ ...wait, what: 'release', approval: null, role: null })),
+};
 
 export const againRun: Run = {
   ...waitingRun,

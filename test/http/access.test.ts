@@ -60,6 +60,8 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     ...READS,
     'publishEvents',
     'runAgain',
+    'pauseRun',
+    'resumeRun',
     'cancelRun',
     'settleStep',
     'closeRun',
@@ -72,6 +74,8 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
   admin: [
     ...READS,
     'runAgain',
+    'pauseRun',
+    'resumeRun',
     'cancelRun',
     'settleStep',
     'closeRun',

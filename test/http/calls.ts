@@ -53,6 +53,8 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   { operation: 'listOpenWork', method: 'GET', path: '/v1/orgs/{org}/open-work' },
   { operation: 'readRun', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}` },
   { operation: 'readRunGraph', method: 'GET', path: `/v1/orgs/{org}/runs/${ids.run}/graph` },
+  { operation: 'pauseRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/pause`, body: { reason: 'probe' } },
+  { operation: 'resumeRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/resume` },
   { operation: 'cancelRun', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/cancel`, body: { reason: 'probe' } },
   { operation: 'runAgain', method: 'POST', path: `/v1/orgs/{org}/runs/${ids.run}/again`, body: { reason: 'probe' } },
   {

@@ -14,7 +14,7 @@ const BREAK = 'type: fail, message: "cannot reach {{ inputs.host }}"';
 const answer = (trigger: string, { name = 'answer', step = 'type: enrich, uses: probe/look', more = '' } = {}) =>
   playbook(name, step, more)
     .replace(/- \{ id: seen.*\}/, `- { id: ended, on: run, ${trigger} }`)
-    .replace('inputs: { host: /host }', 'inputs: { run: /run, host: /inputs/host, step: /failed/0/step }');
+    .replace('inputs: { host: /host }', 'inputs: { run: /run, host: /inputs/host, step: /failure/step }');
 
 const read = async (run: string) =>
   (await house.ask('operator@acme', 'GET', `/v1/orgs/acme/runs/${run}?wait=10s`)).data;
@@ -68,7 +68,7 @@ describe('the end of a run', () => {
     expect(stored).toMatchObject({
       ...{ run: failed.run, playbook: 'break', trigger: 'seen', event: failed.event, state: 'failed' },
       ...{ partial: false, closure: 'closed', startedAt: failed.startedAt, endedAt: failed.endedAt, chain: 1 },
-      failed: [{ step: 'act', class: 'conflict', message: 'cannot reach h1' }],
+      failure: { step: 'act', class: 'conflict', message: 'cannot reach h1' },
       inputs: { host: 'h1' },
     });
   });
@@ -81,7 +81,7 @@ describe('the end of a run', () => {
     ['cancelled', 'ends: [cancelled]', 1],
     ['timed_out', 'ends: [failed, timed_out]', 1],
     ['failed', 'ends: [failed], where: { fact: event, path: /reason, operator: equal, value: x }', 0],
-    ['failed', 'ends: [failed], where: { fact: event, path: /failed/0/class, operator: equal, value: conflict }', 1],
+    ['failed', 'ends: [failed], where: { fact: event, path: /failure/class, operator: equal, value: conflict }', 1],
     ['failed', 'ends: [failed], requires: [/incident]', 0],
   ])('as %s, with %s, starts %i', async (state, trigger, count) => {
     await house.activate(answer(trigger));

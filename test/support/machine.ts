@@ -38,6 +38,8 @@ export type MachineOptions = {
   /** Place of the path that holds, from 0. */
   readonly branch?: (step: StepRunId) => Choice;
   readonly stopped?: () => boolean;
+  /** A run above it is paused. */
+  readonly paused?: () => boolean;
   readonly playbooks?: Readonly<Record<string, Digest>>;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly start?: Partial<Extract<Input, { kind: 'start' }>>;
@@ -98,6 +100,7 @@ export function machine(options: MachineOptions) {
         verdicts,
         branches,
         stopped: options.stopped?.() ?? false,
+        paused: options.paused?.() ?? false,
       };
       const decision = decide(run, input, facts);
       if (decision.kind !== 'needs') return decision;
@@ -183,6 +186,7 @@ export const calls = (turn: { effects: readonly Effect[] }): string =>
   turn.effects
     .map((effect) => {
       if (effect.kind === 'call') return `${effect.op} ${effect.step} #${effect.attempt}`;
-      return effect.kind === 'stop-run' ? 'stop-run' : `${effect.kind} ${effect.step}`;
+      if (effect.kind === 'stop-run' || effect.kind === 'resume-runs') return effect.kind;
+      return `${effect.kind} ${effect.step}`;
     })
     .join(', ');

@@ -1,23 +1,27 @@
 import * as v from 'valibot';
 import { envelope, listOf } from '../../../sdk/contract/api.ts';
+import type * as Api from '../../../sdk/contract/api-run.ts';
 import {
   AgainForm,
   CancelForm,
   CLOSURES,
   CloseForm,
+  PauseForm,
   RUN_STATES,
   Run,
+  RunPaused,
   RunSummary,
   SettleForm,
 } from '../../../sdk/contract/api-run.ts';
 import { IncidentId, Name, Principal } from '../../../sdk/contract/api-word.ts';
 import { type OrgId, toRunId, toStepRunId } from '../../base/id.ts';
 import type { Kernel } from '../../flow/kernel.ts';
+import { summaryOf } from '../../flow/project.ts';
 import type { Run as RunValue } from '../../run/state.ts';
 import { diagramOf } from '../../view/diagram-of.ts';
 import { data, problem } from '../answer.ts';
 import { form } from '../body.ts';
-import { AGAIN_PROBLEMS, againAnswer, controlAnswer } from '../control.ts';
+import { AGAIN_PROBLEMS, againAnswer, controlAnswer, pauseAnswer } from '../control.ts';
 import { GRAPH_ANSWER, GraphQuery, graphAnswer } from '../graph.ts';
 import { Bound, instantOf, listPage, paging } from '../paging.ts';
 import { type Route, route } from '../route.ts';
@@ -60,12 +64,15 @@ const ReadQuery = v.strictObject({
 
 export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Route[] {
   const waits = openWaits();
-  const show = (run: RunValue): Response => {
+  const viewOf = (run: RunValue): Api.Run => {
     const graph = kernel.playbooks.graph(run.org, run.playbook.name, run.playbook.digest);
     const trail = kernel.query.trail(run.org, run.id);
     const absorbed = kernel.query.absorbed(run.org, run.id);
-    return data(runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed, kernel.query.ranAgainAs(run)));
+    const paused = kernel.query.pauseOf(summaryOf(run));
+    const again = kernel.query.ranAgainAs(run);
+    return runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed, again, paused);
   };
+  const show = (run: RunValue): Response => data(viewOf(run));
   const read = (org: OrgId, name: string | undefined, asked: string | undefined): Response | Promise<Response> => {
     const id = toRunId(name ?? '');
     if (!id) return problem('not-found');
@@ -104,7 +111,7 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
         };
         return listPage(list, { limit, cursor }, (most, after) => {
           const { items, next } = kernel.query.runs(by.org, asked, most, after);
-          return { items: items.map(summaryView), next };
+          return { items: items.map((one) => summaryView(one, kernel.query.pauseOf(one))), next };
         });
       },
     }),
@@ -133,7 +140,9 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
         const graph = run && kernel.playbooks.graph(by.org, run.playbook.name, run.playbook.digest);
         if (!run || !graph) return problem('not-found');
         const { name, digest } = run.playbook;
-        const diagram = diagramOf(`${name} · ${run.id}`, graph, { run, trail: kernel.query.trail(by.org, run.id) });
+        const isPaused = !run.ended && kernel.query.pauseOf(summaryOf(run)) !== null;
+        const title = `${name} · ${run.id}${isPaused ? ' · paused' : ''}`;
+        const diagram = diagramOf(title, graph, { run, trail: kernel.query.trail(by.org, run.id) });
         return graphAnswer({ name, digest, run }, diagram, query.format, context.req.header('accept'));
       },
     }),
@@ -154,6 +163,36 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
         const id = toRunId(context.req.param('run') ?? '');
         if (!id) return problem('not-found');
         return againAnswer(await kernel.runAgain(by, id, body.reason), show);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/runs/{run}/pause',
+      operation: 'pauseRun',
+      summary:
+        'Send nothing more of a run, and of the runs that it starts. What is under way ends; its deadline stands',
+      access: 'run.pause',
+      body: form(PauseForm),
+      problems: ['run-ended'],
+      answer: { status: 200, description: 'The run, paused now or before.', schema: envelope(RunPaused) },
+      async handle({ by, context, body }) {
+        const id = toRunId(context.req.param('run') ?? '');
+        if (!id) return problem('not-found');
+        return pauseAnswer(await kernel.control.pause(by, id, body.reason), viewOf);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/runs/{run}/resume',
+      operation: 'resumeRun',
+      summary: 'End the pause of a run: what waited for it goes on',
+      access: 'run.pause',
+      problems: ['run-ended'],
+      answer: { status: 200, description: 'The run, which is not paused any more.', schema: envelope(RunPaused) },
+      async handle({ by, context }) {
+        const id = toRunId(context.req.param('run') ?? '');
+        if (!id) return problem('not-found');
+        return pauseAnswer(await kernel.control.resume(by, id), viewOf);
       },
     }),
     route({

@@ -2,9 +2,10 @@ import type * as Api from '../../../sdk/contract/api-run.ts';
 import { iso } from '../../base/time.ts';
 import type { OpenRun } from '../../flow/open-work.ts';
 import type { Wait } from '../../run/standing.ts';
+import { pauseView } from './run.ts';
 
 /** Shows a run that has not ended, with what it waits for. */
-export function openRunView({ summary, deadlineAt, waits, standing }: OpenRun): Api.OpenRun {
+export function openRunView({ summary, deadlineAt, waits, standing, paused }: OpenRun): Api.OpenRun {
   const { run, org, playbook, state, startedAt } = summary;
   return {
     run,
@@ -16,6 +17,7 @@ export function openRunView({ summary, deadlineAt, waits, standing }: OpenRun): 
     waits: waits.map(waitView),
     standing: standing.kind,
     why: 'why' in standing ? standing.why : null,
+    paused: pauseView(paused),
   };
 }
 

@@ -1,6 +1,7 @@
 import type * as Api from '../../../sdk/contract/api-run.ts';
 import { partsOfStepRun, type RunId } from '../../base/id.ts';
 import { iso } from '../../base/time.ts';
+import type { Held } from '../../flow/pause.ts';
 import type { RunSummary } from '../../flow/project.ts';
 import { summaryOf } from '../../flow/project.ts';
 import type { VerdictOf } from '../../flow/query.ts';
@@ -11,7 +12,7 @@ import type { Trail } from '../../run/trail.ts';
 import { approvalOf } from './approval.ts';
 
 /** Shows runs: dates as text, nothing left out, nothing judged. Steps come in the order of the playbook. */
-export function summaryView(summary: RunSummary): Api.RunSummary {
+export function summaryView(summary: RunSummary, paused: Held | null): Api.RunSummary {
   const { run, org, playbook, digest, state, partial, closure, trigger, event, requester, reason, failure } = summary;
   return {
     ...{ run, org, playbook, digest, state, partial, undone: summary.undone ?? false, closure },
@@ -19,8 +20,12 @@ export function summaryView(summary: RunSummary): Api.RunSummary {
     endedAt: summary.endedAt === null ? null : iso(summary.endedAt),
     reason,
     failure: failure ?? null,
+    paused: pauseView(paused),
   };
 }
+
+export const pauseView = (paused: Held | null): NonNullable<Api.RunSummary['paused']> | null =>
+  paused && { run: paused.run, by: paused.by, at: iso(paused.at), reason: paused.reason };
 
 /**
  * @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown.
@@ -34,6 +39,7 @@ export function runView(
   verdictOf: VerdictOf,
   absorbed?: Absorbed,
   ranAgainAs: RunId | null = null,
+  paused: Held | null = null,
 ): Api.Run {
   const show = (id: string, step: Step | undefined, state: StepRun | undefined) =>
     stepView(id, step, state, trail, verdictOf(id));
@@ -48,7 +54,7 @@ export function runView(
     : Object.values(run.steps).map((step) => show(step.id, undefined, step));
   const { policy, plugins, playbooks } = run;
   return {
-    ...summaryView(summaryOf(run)),
+    ...summaryView(summaryOf(run), paused),
     pins: { playbook: run.playbook.digest, policy, plugins, playbooks, kernel: trail.kernel },
     parent: run.parent && { run: run.parent.run, step: run.parent.step },
     again: run.again ? { ...run.again, by: run.requester } : null,
