@@ -49,6 +49,12 @@ export const LIMITS = {
   repeatRounds: limit(256, 'rounds', 'one run must not become a crawl', '422 on lint; the step fails after the last'),
   stepRunsPerRun: limit(1_024, 'step runs', 'a run is folded again at every turn', 'the run fails'),
   subRunDepth: limit(4, 'levels', 'a run that starts runs without end', '422 on activate; the step fails'),
+  keptRuns: limit(
+    16,
+    'runs',
+    'that keep what the one before has done: a step looks through all of them',
+    '409; it runs again without that',
+  ),
   playbooksPerOrg: limit(1_000, 'names', 'bounds the list of an org and what a start reads', '422 on put'),
   versionsPerPlaybook: limit(
     1_000,

@@ -11,6 +11,7 @@ import { auditOf } from '../run/audit.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
+import type { EarlierOf } from './earlier.ts';
 import type { Judges } from './judges.ts';
 import type { Ledger } from './ledger.ts';
 import { turnRows } from './project.ts';
@@ -72,10 +73,11 @@ export function openDriver(deps: {
   ledger: Ledger;
   registry: Registry;
   judges: Judges;
+  earlierOf: EarlierOf;
   clock: Clock;
   isStopped: (org: OrgId) => boolean;
 }): Driver {
-  const { store, ledger, registry, judges, clock, isStopped } = deps;
+  const { store, ledger, registry, judges, earlierOf, clock, isStopped } = deps;
   /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
@@ -103,6 +105,7 @@ export function openDriver(deps: {
       action: (plugin, action) => judges.actionFacts(own(run.plugins, plugin), action),
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
+      earlier: earlierOf(run),
       stopped: isStopped(run.org),
     };
   };

@@ -37,6 +37,7 @@ export type MachineOptions = {
   /** Place of the path that holds, from 0. */
   readonly branch?: (step: StepRunId) => number | 'fault';
   readonly stopped?: () => boolean;
+  readonly earlier?: Facts['earlier'];
   readonly playbooks?: Readonly<Record<string, Digest>>;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly start?: Partial<Extract<Input, { kind: 'start' }>>;
@@ -96,6 +97,7 @@ export function machine(options: MachineOptions) {
         grant: options.grant ?? (() => DIGEST),
         verdicts,
         branches,
+        earlier: options.earlier ?? (() => undefined),
         stopped: options.stopped?.() ?? false,
       };
       const decision = decide(run, input, facts);
