@@ -1,7 +1,8 @@
-import type { StepRunId } from '../base/id.ts';
+import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import type { Store } from '../port/store.ts';
 import { type Earlier, earlierIn } from '../run/keep.ts';
 import type { Run } from '../run/state.ts';
+import { KEYS } from './keys.ts';
 import type { Registry } from './registry.ts';
 import { readRun } from './stored-run.ts';
 
@@ -14,7 +15,10 @@ export type EarlierOf = (run: Pick<Run, 'org' | 'keeps'>) => (step: StepRunId) =
 /** Ended runs that are kept in memory, each bounded by the steps of a run; one more is read again when needed. */
 const RUNS = 64;
 
-export function openEarlier(deps: { store: Pick<Store, 'range'>; registry: Pick<Registry, 'graph'> }): EarlierOf {
+export function openEarlier(deps: {
+  store: Pick<Store, 'range' | 'get'>;
+  registry: Pick<Registry, 'graph'>;
+}): EarlierOf {
   const { store, registry } = deps;
   const runs = new Map<string, Run>();
 
@@ -30,11 +34,15 @@ export function openEarlier(deps: { store: Pick<Store, 'range'>; registry: Pick<
     return known;
   };
 
+  /** Whether the run that the step asked for ever began. */
+  const hasBegun = (org: OrgId, child: RunId | undefined): boolean =>
+    child === undefined || store.get(KEYS.run(org, child)) !== undefined;
+
   return (run) => (step) => {
     for (let old = load(run); old; old = load(old)) {
       const graph = registry.graph(old.org, old.playbook.name, old.playbook.digest);
       const earlier = graph && earlierIn(old, graph, step);
-      if (earlier) return earlier;
+      if (earlier && (earlier.done || hasBegun(old.org, earlier.child))) return earlier;
     }
     return undefined;
   };

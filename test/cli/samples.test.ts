@@ -21,6 +21,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a decided approval', apiRun.Approval, samples.voted('reject')],
   ['a waiting run', apiRun.Run, samples.waitingRun],
   ['a run that runs again', apiRun.Run, samples.againRun],
+  ['a run that keeps what was done', apiRun.Run, samples.keepingRun],
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
   ['a graph', Graph, samples.graph],

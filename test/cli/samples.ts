@@ -187,6 +187,13 @@ export const againRun: Run = {
   again: { run: RUN_ID, by: 'ann', reason: 'the firewall answers again' },
 };
 
+/** It goes on from what the old run has done. */
+export const keepingRun: Run = {
+  ...againRun,
+  keeps: RUN_ID,
+  steps: [{ ...step, step: 'block', state: 'succeeded', verdict: null, kept: RUN_ID, attempts: [] }, ...againRun.steps],
+};
+
 const WAIT_UNTIL = '2026-11-23T15:00:00.000Z';
 /** Steps that wait, and one that has. */
 const waits = { ...step, type: 'wait', uses: null, tier: null, state: 'open', until: WAIT_UNTIL } as const;
