@@ -55,6 +55,12 @@ export const LIMITS = {
     'that start one another by their ends: two playbooks must not answer each other for ever',
     'suppressed, reason `chain`',
   ),
+  keptRuns: limit(
+    16,
+    'runs',
+    'that keep what the one before has done: a step looks through all of them',
+    '409; it runs again without that',
+  ),
   playbooksPerOrg: limit(1_000, 'names', 'bounds the list of an org and what a start reads', '422 on put'),
   versionsPerPlaybook: limit(
     1_000,

@@ -33,6 +33,7 @@ export type AgainFault =
   | 'sub_run'
   | 'not_ended'
   | 'unsettled'
+  | 'not_last'
   | 'event_gone'
   | 'no_trigger'
   | 'stopped'
@@ -40,7 +41,8 @@ export type AgainFault =
   | 'playbook_busy'
   | 'impossible';
 
-export type RunAgain = (by: Principal, run: RunId, reason: string) => Promise<Result<Run, AgainFault>>;
+/** @param keep what the old run has done is not done again (run/keep.ts). */
+export type RunAgain = (by: Principal, run: RunId, reason: string, keep?: boolean) => Promise<Result<Run, AgainFault>>;
 
 type Active = Pick<ActiveSchedule, 'playbook' | 'digest'> & { readonly trigger: Trigger };
 type Found =
@@ -53,6 +55,8 @@ type Found =
       readonly stored: StoredEvent;
       readonly active: Active;
     };
+
+type Free = Extract<Found, { kind: 'free' }>;
 
 export function openRunAgain(deps: {
   ledger: Pick<Ledger, 'read' | 'stage' | 'nextSeq'>;
@@ -102,7 +106,7 @@ export function openRunAgain(deps: {
    * What stands in the way of a new run in what old runs, and those that descend from them, have done. Once all of them
    * have ended only settling changes it, which takes it away. One after the other: there may be many.
    */
-  const remains = async ({ old, last }: Extract<Found, { kind: 'free' }>): Promise<AgainFault | undefined> => {
+  const remains = async ({ old, last }: Free): Promise<AgainFault | undefined> => {
     const left = new Set([old.id, ...(last ? [last.id] : [])]);
     let fault: AgainFault | undefined;
     for (const id of left) {
@@ -117,11 +121,25 @@ export function openRunAgain(deps: {
     return fault;
   };
 
-  const startFor = (by: Principal, { old, stored, active }: Extract<Found, { kind: 'free' }>, reason: string) => {
+  /** Each run looks at what all those before it have kept. */
+  const isTooDeep = (old: Run): boolean => {
+    let depth = 1;
+    for (let at: Run | null = old; at?.keeps !== undefined; at = driver.load(at.org, at.keeps)) depth++;
+    return depth > LIMITS.keptRuns.value;
+  };
+
+  const startFor = (by: Principal, { old, stored, active }: Free, reason: string, keep: boolean) => {
     const run = `run_${entropy.id()}` as RunId;
     const start = startOf({ registry, entropy }, by, old.event, stored.event, active, run);
     const senders = sendersOf(old, by.id);
-    return start && { ...start, ...(senders.length > 0 && { senders }), again: { run: old.id, reason } };
+    return (
+      start && {
+        ...start,
+        ...(senders.length > 0 && { senders }),
+        again: { run: old.id, reason },
+        ...(keep && { keeps: old.id }),
+      }
+    );
   };
 
   /** It is under way already. Who asked goes on record, behind the start of the run that is shown for it. */
@@ -130,14 +148,17 @@ export function openRunAgain(deps: {
     return ok(run);
   };
 
-  return async (by, id, reason) => {
+  return async (by, id, reason, keep = false) => {
     for (;;) {
       const found = look(by.org, id);
       if (!found.ok) return found;
       if (found.value.kind === 'under_way') return tell(by, found.value.old, found.value.run);
-      const fault = await remains(found.value);
+      const { last } = found.value;
+      // What a run in between has done anew, or undone, the old one knows nothing of.
+      if (keep && last && last.id !== id) return err('not_last');
+      const fault = (await remains(found.value)) ?? (keep && isTooDeep(found.value.old) ? 'impossible' : undefined);
       if (fault) return err(fault);
-      const start: Start | undefined = startFor(by, found.value, reason);
+      const start: Start | undefined = startFor(by, found.value, reason, keep);
       if (!start) return err('impossible');
       const judgements = await driver.prefetchStart(start);
 
@@ -145,7 +166,7 @@ export function openRunAgain(deps: {
       const now = look(by.org, id);
       if (!now.ok) return now;
       if (now.value.kind === 'under_way' || now.value.active.digest !== found.value.active.digest) continue;
-      if (now.value.last?.id !== found.value.last?.id) continue;
+      if (now.value.last?.id !== last?.id) continue;
       const { old } = now.value;
       const seq = ledger.nextSeq();
       const prepared = driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1);

@@ -61,6 +61,7 @@ export function openChildren(deps: {
       ...(incident !== undefined && { incident }),
       parent: { run: parent.id, step: effect.step, depth },
       until: deadlineAt,
+      ...(effect.keeps !== undefined && { keeps: effect.keeps }),
     };
     // Lists of lists of runs that start runs would be millions: the bound of the org holds for these too.
     const isFull = runsInFlight(org) >= LIMITS.runsInFlightPerOrg.value;

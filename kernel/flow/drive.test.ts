@@ -20,7 +20,15 @@ test('others have their turn while a long chain of branches is judged', async ()
   const registry = { graph: () => graph, policy: () => ({ matrix: {} }) } as unknown as Registry;
   const judges = { branch: async () => 0 } as unknown as Judges;
   const ledger = openLedger({ store, clock, entropy: openSeededEntropy('drive') });
-  const driver = openDriver({ store, ledger, registry, judges, clock, isStopped: () => false });
+  const driver = openDriver({
+    store,
+    ledger,
+    registry,
+    judges,
+    earlierOf: () => () => undefined,
+    clock,
+    isStopped: () => false,
+  });
   let turns = 0;
   const tick = () => {
     turns++;

@@ -11,6 +11,7 @@ import type { Store, Write } from '../port/store.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
+import type { EarlierOf } from './earlier.ts';
 import type { Judges } from './judges.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -75,11 +76,12 @@ export function openDriver(deps: {
   ledger: Ledger;
   registry: Registry;
   judges: Judges;
+  earlierOf: EarlierOf;
   clock: Clock;
   isStopped: (org: OrgId) => boolean;
   scheduler?: Pick<Scheduler, 'soon'>;
 }): Driver {
-  const { store, ledger, registry, judges, clock, isStopped, scheduler = processScheduler } = deps;
+  const { store, ledger, registry, judges, earlierOf, clock, isStopped, scheduler = processScheduler } = deps;
   /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
@@ -107,6 +109,7 @@ export function openDriver(deps: {
       action: (plugin, action) => judges.actionFacts(own(run.plugins, plugin), action),
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
+      earlier: earlierOf(run),
       stopped: isStopped(run.org),
       paused: pauseAbove(ledger.read, { org: run.org, parent: run.parent ?? null }) !== null,
     };

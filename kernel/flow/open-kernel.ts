@@ -10,6 +10,7 @@ import { openChildren } from './children.ts';
 import { openConnectors } from './connectors.ts';
 import { openControl } from './control.ts';
 import { type Driver, openDriver } from './drive.ts';
+import { openEarlier } from './earlier.ts';
 import { openExplain } from './explain.ts';
 import { openExport } from './export.ts';
 import { openFeed } from './feed.ts';
@@ -60,7 +61,8 @@ export function openKernel(ports: Ports): Kernel {
   const { machineStop = async () => undefined, onRefusal, onBreaker, onStop } = ports;
   const stops = openStops({ ledger, registry, store, clock, machine: machineStop, ...(onStop && { tell: onStop }) });
   const { isStopped, stopOf } = stops;
-  const driver: Driver = openDriver({ store, ledger, registry, judges, clock, isStopped, scheduler });
+  const earlierOf = openEarlier({ store, registry });
+  const driver: Driver = openDriver({ store, ledger, registry, judges, earlierOf, clock, isStopped, scheduler });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });

@@ -46,6 +46,7 @@ const AGAIN: Readonly<Record<AgainFault, ProblemKind>> = {
   sub_run: 'sub-run',
   not_ended: 'run-not-ended',
   unsettled: 'run-not-settled',
+  not_last: 'run-not-last',
   event_gone: 'event-not-kept',
   no_trigger: 'trigger-not-active',
   stopped: 'start-stopped',

@@ -107,6 +107,18 @@ const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
   'step-by-hand': [
     row('step.settled', [{ kind: 'step-by-hand', step, by, outcome: 'failed', note: 'not-told' }], [STARTED, INTENDED]),
   ],
+  'step-kept': [
+    row('step.kept', [
+      {
+        kind: 'step-kept',
+        step,
+        parameters: {},
+        from: `run_${'0'.repeat(32)}` as RunId,
+        output: 'not-told',
+        changed: true,
+      },
+    ]),
+  ],
   'run-undoing': [row('run.undoing', [UNDOING], DONE)],
   'undo-intended': [row('', [UNDO], [...DONE, UNDOING])],
   'undo-tried': [row('', [{ kind: 'undo-tried', step, attempt: 1, end: 'failed', error }], [...DONE, UNDOING, UNDO])],

@@ -83,6 +83,8 @@ function lifecycleOfEvent(run: Run, event: RunEvent, seq: number, later: readonl
       const { step, attempt } = event;
       return [{ type: 'interlock.step.succeeded', subject, data: { ...of, step, attempt } }];
     }
+    case 'step-kept':
+      return [{ type: 'interlock.step.kept', subject, data: { ...of, step: event.step, from: event.from } }];
     case 'step-failed': {
       const { step, attempt, error } = event;
       const again = isTriedAgain(step, later);

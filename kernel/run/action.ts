@@ -8,10 +8,11 @@ import { own } from '../base/own.ts';
 import { after, unixMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
+import { keepDone } from './keep.ts';
 import { mayRepeat } from './retry.ts';
 import { idAt, keyOf } from './scope.ts';
 import type { StepError } from './state.ts';
-import { park, type Step, stop, type Turn } from './turn.ts';
+import { goOn, park, type Step, stop, type Turn } from './turn.ts';
 
 /** An action is reached, planned, judged, held for approval, sent. */
 export function reachAction(turn: Turn, step: ActionStep, items: readonly number[]): Step {
@@ -25,6 +26,7 @@ export function reachAction(turn: Turn, step: ActionStep, items: readonly number
   if (typeof parameters === 'string') return failDefined(turn, step, at, parameters);
   const fault = action.checkInput(parameters);
   if (fault) return failDefined(turn, step, at, fault);
+  if (keepDone(turn, at, `${step.plugin}/${step.action}`, parameters)) return goOn(step, items, step.next);
   return action.plans ? askPlan(turn, at, parameters) : judge(turn, step, at, parameters, null);
 }
 

@@ -103,6 +103,8 @@ export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
       return { ...engine, kind: 'step.leaving', step: event.step, attempt: event.attempt, cause: stepSeq };
     case 'step-succeeded':
       return { ...engine, kind: 'step.succeeded', step: event.step, ...tried(event.attempt), cause: stepSeq };
+    case 'step-kept':
+      return { ...engine, kind: 'step.kept', step: event.step, ref: event.from, cause: stepSeq };
     case 'step-failed':
       return {
         ...engine,

@@ -9,6 +9,7 @@ import type { Choice } from '../playbook/choose.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { ActionType } from '../playbook/step.ts';
 import type { RunEvent } from './event.ts';
+import type { Earlier } from './keep.ts';
 import type { Again, Parent, Run, StepError } from './state.ts';
 
 /** Everything that can happen to a run. */
@@ -40,6 +41,8 @@ export type Input =
       readonly incident?: string;
       /** Of a run that somebody asked for: the requester. */
       readonly again?: Again;
+      /** The ended run of which what is done is not done again. */
+      readonly keeps?: RunId;
     }
   /** A queued run's turn has come. */
   | { readonly kind: 'release' }
@@ -153,6 +156,7 @@ export type Effect =
       readonly child: RunId;
       readonly playbook: { readonly name: string; readonly digest: Digest };
       readonly inputs: JsonObject;
+      readonly keeps?: RunId;
     }
   | { readonly kind: 'stop-run'; readonly child: RunId };
 
@@ -187,6 +191,8 @@ export type Facts = {
   readonly verdicts: ReadonlyMap<StepRunId, Verdict>;
   /** Place of the first path that holds, as many as there are where none does; a predicate may be beyond judgement. */
   readonly branches: ReadonlyMap<StepRunId, Choice>;
+  /** What the ended runs that this one keeps say of a step; undefined where it keeps none, or they never came to it. */
+  readonly earlier: (step: StepRunId) => Earlier | undefined;
   /** The stop switch is on: nothing is sent. */
   readonly stopped: boolean;
   /** A run that this one is a part of is paused: nothing of this one is sent either. Its own pause is in the run. */

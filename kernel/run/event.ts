@@ -38,6 +38,8 @@ export type RunEvent =
       readonly kernel?: string;
       /** Of a run that somebody asked for: the requester. */
       readonly again?: Again;
+      /** The ended run of which what is done is not done again. */
+      readonly keeps?: RunId;
     }
   | { readonly kind: 'run-released' }
   /** The step was reached, its parameters are bound, and its plan has been asked for. */
@@ -122,6 +124,18 @@ export type RunEvent =
       readonly senders?: readonly PrincipalId[];
       /** The event that woke it, where it waited for one. Not in records from before it was kept. */
       readonly event?: EventId;
+    }
+  /** An ended run (`from`) has done the same, so it is not done again. */
+  | {
+      readonly kind: 'step-kept';
+      readonly step: StepRunId;
+      readonly parameters: JsonObject;
+      readonly from: RunId;
+      readonly output: Json;
+      /** It has changed something outside, by an action of its own. */
+      readonly changed: boolean;
+      /** The run that was started for it. */
+      readonly child?: RunId;
     }
   | {
       readonly kind: 'step-failed';

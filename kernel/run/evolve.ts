@@ -30,6 +30,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       requester: event.requester,
       ...(event.senders && { senders: event.senders }),
       ...(event.again && { again: event.again }),
+      ...(event.keeps && { keeps: event.keeps }),
       parent: event.parent ?? null,
       trace: event.trace,
       inputs: event.inputs,
@@ -138,6 +139,17 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         ...(event.event !== undefined && { event: event.event }),
         attempts: endAttempt(step.attempts, 'succeeded', seq, null),
       }));
+    case 'step-kept': {
+      const { parameters, output, from, changed, child } = event;
+      return onStep(run, event.step, seq, at, (step) => ({
+        ...step,
+        state: 'succeeded',
+        parameters,
+        output,
+        kept: { run: from, changed },
+        ...(child !== undefined && { child }),
+      }));
+    }
     case 'step-failed':
       return onStep(withSenders(run, event.senders), event.step, seq, at, (step) => ({
         ...step,

@@ -94,9 +94,12 @@ const isUnknown = (attempt: Attempt) => attempt.effect === 'write' && attempt.en
 export const isPartial = (run: Run): boolean =>
   run.ended !== null &&
   run.state !== 'completed' &&
-  Object.values(run.steps).some((step) =>
-    step.attempts.some((attempt) => attempt.effect === 'write' && attempt.end === 'succeeded'),
+  Object.values(run.steps).some(
+    (step) => hasKeptChange(step) || step.attempts.some(({ effect, end }) => effect === 'write' && end === 'succeeded'),
   );
+
+/** What an ended run has changed is what this one stands on, and is not undone with it. */
+const hasKeptChange = (step: StepRun): boolean => step.state === 'succeeded' && step.kept?.changed === true;
 
 /**
  * All that a partial run changed outside was undone after. Not where something is unknown or a person did it by hand; and
@@ -106,6 +109,7 @@ export const isUndone = (run: Run): boolean =>
   isPartial(run) && Object.keys(run.playbooks).length === 0 && !Object.values(run.steps).some(mayHaveLeft);
 
 /** What it did, or may have done, still stands. */
-const mayHaveLeft = ({ state, attempts }: StepRun): boolean =>
-  state !== 'rolled_back' &&
-  attempts.some(({ effect, end }) => effect === 'write' && (state === 'succeeded' || end !== 'failed'));
+const mayHaveLeft = (step: StepRun): boolean =>
+  hasKeptChange(step) ||
+  (step.state !== 'rolled_back' &&
+    step.attempts.some(({ effect, end }) => effect === 'write' && (step.state === 'succeeded' || end !== 'failed')));

@@ -33,6 +33,8 @@ export type Run = {
   readonly senders?: readonly PrincipalId[];
   /** The ended run that its requester has run again. */
   readonly again?: Again;
+  /** The ended run of which what is done is not done again. */
+  readonly keeps?: RunId;
   /** The step that started it, for a run that is a step of another. */
   readonly parent: Parent | null;
   /** W3C trace id, 32 hex digits. */
@@ -115,8 +117,8 @@ export type StepState =
   /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
   | { readonly state: 'intended'; readonly mayHaveActed: boolean }
   | ({ readonly state: 'open' } & Open)
-  /** `event`: the one that woke it, where it waited for one. */
-  | { readonly state: 'succeeded'; readonly output: Json; readonly event?: EventId }
+  /** `event`: the one that woke it, where it waited for one. `kept`: it was not carried out here, an ended run has done it. */
+  | { readonly state: 'succeeded'; readonly output: Json; readonly event?: EventId; readonly kept?: Kept }
   | { readonly state: 'failed'; readonly error: StepError }
   /** `checking`: the action is being asked whether it happened. */
   | { readonly state: 'indeterminate'; readonly reason: string; readonly checking: boolean }
@@ -136,11 +138,15 @@ export type Open =
   | { readonly waitsFor: 'time'; readonly until: UnixMs }
   /** `key` names what must arrive: playbook, step, fields and values. */
   | { readonly waitsFor: 'event'; readonly key: Digest; readonly until: UnixMs }
-  | { readonly waitsFor: 'run'; readonly child: RunId }
+  /** `keeps`: of what that one is to keep. */
+  | { readonly waitsFor: 'run'; readonly child: RunId; readonly keeps?: RunId }
   /** A person does by hand what failed, and says what came of it. */
   | { readonly waitsFor: 'person'; readonly error: StepError };
 
 export type LaneState = 'waiting' | 'open' | 'succeeded' | 'failed' | 'stopped';
+
+/** The run that did it, and whether that has changed something outside. */
+export type Kept = { readonly run: RunId; readonly changed: boolean };
 
 export type StepError = { readonly class: ErrorClass; readonly message: string };
 

@@ -5,6 +5,7 @@ import { own } from '../base/own.ts';
 import type { SubPlaybookStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
 import type { Input } from './decision.ts';
+import { childToKeep, keepDone } from './keep.ts';
 import { childIdOf } from './scope.ts';
 import type { Run } from './state.ts';
 import { fail, goOn, park, type Step, type Turn } from './turn.ts';
@@ -19,12 +20,15 @@ export function reachSubPlaybook(turn: Turn, step: SubPlaybookStep, items: reado
     return failDefined(turn, step, at, `runs that start runs are at most ${LIMITS.subRunDepth.value} deep`);
   const inputs = bindAt(turn, step, items, step.with);
   if (typeof inputs === 'string') return failDefined(turn, step, at, inputs);
+  if (keepDone(turn, at, step.playbook, inputs)) return goOn(step, items, step.next);
   return turn.maySend() ? startChild(turn, step, at, inputs) : park(turn, at, inputs, 'execute');
 }
 
 export function startChild(turn: Turn, step: SubPlaybookStep, at: StepRunId, inputs: JsonObject): Step {
   const child = childIdOf(turn.run(), at, turn.facts.now);
-  turn.emit({ kind: 'step-opened', step: at, parameters: inputs, open: { waitsFor: 'run', child } });
+  const keeps = childToKeep(turn, at, step.playbook);
+  const open = { waitsFor: 'run', child, ...(keeps !== undefined && { keeps }) } as const;
+  turn.emit({ kind: 'step-opened', step: at, parameters: inputs, open });
   const effect = startRunOf(turn.run(), step, at);
   if (effect) turn.ask(effect);
   return undefined;
@@ -35,8 +39,9 @@ export function startRunOf(run: Run, { playbook: name }: Pick<SubPlaybookStep, '
   const step = own(run.steps, at);
   const digest = own(run.playbooks, name);
   if (step?.state !== 'open' || step.waitsFor !== 'run' || !digest) return undefined;
-  const { child, parameters } = step;
-  return { kind: 'start-run', step: at, child, playbook: { name, digest }, inputs: parameters } as const;
+  const { child, parameters: inputs, keeps } = step;
+  const of = { child, playbook: { name, digest }, inputs, ...(keeps !== undefined && { keeps }) };
+  return { kind: 'start-run', step: at, ...of } as const;
 }
 
 export function endChild(

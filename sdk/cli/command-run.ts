@@ -83,9 +83,14 @@ export function addRun(program: Command): void {
       .command('again')
       .description('start a new run of the event of a run that has ended, with the versions that are active now')
       .argument('<id>', 'of the run that has ended: run_ and 32 hex digits')
-      .requiredOption('--reason <text>', 'why; it goes into the history of the new run'),
-    ['interlock run again run_0123... --reason "the firewall answers again, see case 4711"'],
-    'What the run has carried out is done again: look at it first with `interlock run show`.\n' +
+      .requiredOption('--reason <text>', 'why; it goes into the history of the new run')
+      .option('--keep', 'go on from what is done: a step that the run has done in the same way is not done again'),
+    [
+      'interlock run again run_0123... --reason "the firewall answers again, see case 4711"',
+      'interlock run again run_0123... --keep --reason "only the ticket was missing"',
+    ],
+    'Without --keep what the run has carried out is done again: look at it first with `interlock run show`.\n' +
+      'With it a step that succeeded and was not undone is kept, with its output, if action and parameters are the same.\n' +
       'Whoever asks has no vote in the new run, nor has whoever caused the old one. While the new run is under\n' +
       'way, asking again shows it and starts nothing.',
   ).action((id: string, _options, command: Command) => act(runAgain(id, command.optsWithGlobals())));
@@ -190,12 +195,16 @@ async function graph(id: string, options: Drawing): Promise<Ending> {
   });
 }
 
-async function runAgain(id: string, options: Globals & { readonly reason: string }): Promise<Ending> {
+type AgainOptions = Globals & { readonly reason: string; readonly keep?: true };
+
+async function runAgain(id: string, options: AgainOptions): Promise<Ending> {
   const session = await openRunSession(id, options);
   if (!session.ok) return session;
-  const answer = await session.value.client.runAgain(id, { reason: options.reason });
+  const { reason, keep } = options;
+  const answer = await session.value.client.runAgain(id, { reason, ...(keep && { keep }) });
   if (!answer.ok) return complain(answer.error, session.value, 'run');
-  note(`what ${id} has carried out is done again: each step of the new run has an idempotency key of its own`);
+  if (answer.value.keeps === null)
+    note(`what ${id} has carried out is done again: each step of the new run has an idempotency key of its own`);
   sayChanged(answer.value, options);
   note(`follow it with: interlock run show ${answer.value.run} --wait 10m`);
   return fine;

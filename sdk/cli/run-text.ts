@@ -98,6 +98,7 @@ export function sayRun(run: Run, stop?: string): void {
         'again',
         run.again ? `${run.again.run}, asked for by ${clean(run.again.by)}: ${clean(run.again.reason)}` : undefined,
       ],
+      ['keeps', run.keeps === null ? undefined : `what ${run.keeps} has done`],
       ['ran again', run.ranAgainAs === null ? undefined : `as ${run.ranAgainAs}`],
       ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
       isQueued(run) ? ['queued', `since ${when(run.startedAt)}; it has not begun`] : ['started', when(run.startedAt)],
@@ -182,6 +183,7 @@ function stepRow(
     parameters,
     event,
     undo,
+    kept,
   }: Run['steps'][number],
   denial: string | undefined,
 ): string[] {
@@ -197,6 +199,7 @@ function stepRow(
     until === null
       ? ''
       : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,
+    kept === null ? '' : `kept from ${kept}`,
     event === null ? '' : `woken by ${clean(event, 64)}`,
   ];
   return [

@@ -174,6 +174,10 @@ export const Step = v.object({
   approval: v.nullable(ApprovalId),
   attempts: v.array(Attempt),
   event: says(v.nullable(EventId), 'The event that woke it, of a step that waited for one; null before it was kept.'),
+  kept: says(
+    v.nullable(RunId),
+    'The ended run that has done the same, of a step that therefore did not act; else null.',
+  ),
   output: says(Anything, 'Of a step that succeeded; else null.'),
   error: v.nullable(StepError),
   note: says(v.nullable(v.string()), 'What a person said who settled it, or did it by hand.'),
@@ -232,6 +236,7 @@ export const Run = v.object({
     v.nullable(RunId),
     'The last run that somebody asked for in the place of this one; null: nobody did.',
   ),
+  keeps: says(v.nullable(RunId), 'The ended run of which what is done is not done again; null: there is none.'),
   trace: says(v.string(), 'W3C trace id.'),
   inputs: Fields,
   deadlineAt: says(Instant, 'The run ends here at the latest.'),
@@ -348,7 +353,11 @@ export const VoteForm = v.strictObject({
   /** The subject of the approval as it was shown. */
   subject: Digest,
 });
-export const AgainForm = v.strictObject({ reason: Sentence });
+export const AgainForm = v.strictObject({
+  reason: Sentence,
+  /** What the run has done is not done again. */
+  keep: v.optional(v.boolean()),
+});
 export const PauseForm = v.strictObject({ reason: Sentence });
 export const CancelForm = v.strictObject({ reason: Sentence });
 export const CloseForm = v.strictObject({ note: Sentence });

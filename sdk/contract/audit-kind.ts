@@ -40,6 +40,7 @@ export const AUDIT_KINDS = {
     'The first request that may change something is about to leave, of an action that may not be repeated.',
   ),
   'step.succeeded': kind(['run', 'step'], 'The effect happened.'),
+  'step.kept': kind(['run', 'step', 'ref'], 'An ended run (`ref`) has done the same, so the step did not act.'),
   'step.failed': kind(['run', 'step'], 'The step failed; `outcome` is the error class.'),
   'step.retry': kind(['run', 'step', 'attempt'], 'Another try is due; `attempt` is its number.'),
   'step.indeterminate': kind(['run', 'step', 'attempt'], 'Nobody knows whether the effect happened.'),

@@ -59,6 +59,7 @@ export const LIFECYCLE = {
     ...step,
     attempt: Count,
   }),
+  'interlock.step.kept': kind('A step did not act: an ended run (`from`) has done the same.', { ...step, from: RunId }),
   'interlock.step.failed': kind('A step failed, or a try of it; `again`: another follows.', {
     ...step,
     attempt: Count,

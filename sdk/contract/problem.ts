@@ -67,6 +67,11 @@ export const PROBLEMS = {
     'Of a step of the run, or of a run that it started, nobody knows whether it happened',
     'Settle it first (interlock run settle): what may have happened would be done beside it.',
   ),
+  'run-not-last': kind(
+    409,
+    'The run has run again since, and another knows what is done',
+    'Ask for the last one, which ranAgainAs of the run names.',
+  ),
   'sub-run': kind(409, 'The run is a step of another run', 'Have its parent run again.'),
   'event-not-kept': kind(
     409,
@@ -86,7 +91,7 @@ export const PROBLEMS = {
   'start-impossible': kind(
     409,
     'The run cannot start by the versions that are active now',
-    'Its inputs may be too large; look at the playbook. Nothing was changed.',
+    'Its inputs may be too large, or too many runs keep what one has done; nothing was changed.',
   ),
   'subject-changed': kind(
     409,

@@ -290,6 +290,19 @@ const rows: Readonly<Record<string, Row>> = {
     says: [`run ${samples.AGAIN_ID} is waiting\n`],
     json: samples.againRun,
   },
+  'run again --keep': {
+    args: ['run', 'again', RUN_ID, '--keep', '--reason', 'the ticket was missing'],
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/again`]: data(samples.keepingRun) },
+    sent: { reason: 'the ticket was missing', keep: true },
+    says: [`run ${samples.AGAIN_ID} is waiting\n`],
+    json: samples.keepingRun,
+  },
+  'run show, of one that keeps what was done': {
+    args: ['run', 'show', samples.AGAIN_ID],
+    answers: { [`GET ${ORG}/runs/${samples.AGAIN_ID}`]: data(samples.keepingRun) },
+    says: [`keeps      what ${RUN_ID} has done\n`, `kept from ${RUN_ID}\n`],
+    json: samples.keepingRun,
+  },
   'run show, of one that runs again': {
     args: ['run', 'show', samples.AGAIN_ID],
     answers: { [`GET ${ORG}/runs/${samples.AGAIN_ID}`]: data(samples.againRun) },

@@ -25,6 +25,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a resumed run', apiRun.RunPaused, samples.resumedRun],
   ['a summary of a run that is held', apiRun.RunSummary, samples.heldSummary],
   ['an open run that is paused', apiRun.OpenRun, samples.pausedOpenRun],
+  ['a run that keeps what was done', apiRun.Run, samples.keepingRun],
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
   ['a run that the egress policy ended', apiRun.Run, samples.uncoveredRun],

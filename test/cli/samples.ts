@@ -148,6 +148,7 @@ const step = {
   approval: null,
   attempts: [],
   event: null,
+  kept: null,
   output: null,
   error: null,
   reason: null,
@@ -161,6 +162,7 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   output: null,
   again: null,
   ranAgainAs: null,
+  keeps: null,
   cancel: null,
   closed: null,
   trace: '4bf92f3577b34da6a3ce929d0e0e4736',
@@ -195,6 +197,13 @@ export const againRun: Run = {
   run: AGAIN_ID,
   requester: 'ann',
   again: { run: RUN_ID, by: 'ann', reason: 'the firewall answers again' },
+};
+
+/** It goes on from what the old run has done. */
+export const keepingRun: Run = {
+  ...againRun,
+  keeps: RUN_ID,
+  steps: [{ ...step, step: 'block', state: 'succeeded', verdict: null, kept: RUN_ID, attempts: [] }, ...againRun.steps],
 };
 
 const WAIT_UNTIL = '2026-11-23T15:00:00.000Z';

@@ -119,7 +119,7 @@ const WORDS = [
   ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'undone', 'closure', 'timer'],
   ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
   ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],
-  'again',
+  ...['again', 'kept'],
   ...['cell', 'broker', 'egress', 'grant', 'lease', 'scrub', 'audit record', 'chain', 'leaf hash', 'head', 'export'],
 ];
 

@@ -1,3 +1,4 @@
+import type { RunId } from '../../kernel/base/id.ts';
 import type { Row } from '../../kernel/port/store.ts';
 import type { Run } from '../../kernel/run/state.ts';
 import {
@@ -30,6 +31,8 @@ type Life = {
   /** Ends the kernel as a crash does, and starts one on what it left. */
   readonly restart: () => Promise<void>;
   readonly vote: (decision: 'approve' | 'reject') => Promise<void>;
+  /** From now on it is about this run, whose history is kept. */
+  readonly follow: (run: RunId) => void;
 };
 type Scenario = {
   readonly playbook?: string;
@@ -138,6 +141,19 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     async live({ until, kernel }) {
       await until(held);
       kernel().clock.advance(31 * MINUTE);
+      await until(ended);
+    },
+  },
+  'kept-from-the-run-before': {
+    async live({ until, vote, run, kernel, follow }) {
+      await until(held);
+      await vote('reject');
+      await until(ended);
+      const again = await kernel().kernel.runAgain(OPERATOR, run().id, 'it was no mistake', true);
+      if (!again.ok) throw new Error(again.error);
+      follow(again.value.id);
+      await until(held);
+      await vote('approve');
       await until(ended);
     },
   },
@@ -376,10 +392,10 @@ export async function liveThrough({
   };
   await before?.({ target: setTarget, kernel: () => kernel });
   const taken = await kernel.kernel.ingest(SENDER, { ...EVENT, data: { kind: 'c2', ip } });
-  const id = taken.ok ? taken.value.triggers[0]?.run : undefined;
+  let id = taken.ok ? taken.value.triggers[0]?.run : undefined;
   if (!id) throw new Error('no run was started');
   const run = () => {
-    const found = kernel.run(id);
+    const found = id && kernel.run(id);
     if (!found) throw new Error('no run');
     return found;
   };
@@ -394,6 +410,9 @@ export async function liveThrough({
       }
     },
     target: setTarget,
+    follow(other) {
+      id = other;
+    },
     async restart() {
       const rows: readonly Row[] = record.rows();
       await kernel.kernel.stop();

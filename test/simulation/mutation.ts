@@ -68,6 +68,20 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['R4'],
   },
   {
+    name: 'a step with other parameters is kept',
+    file: 'kernel/run/keep.ts',
+    replace: ' || !isSame(earlier.done.parameters, parameters)',
+    by: '',
+    breaks: ['keep'],
+  },
+  {
+    name: 'what is done is done again',
+    file: 'kernel/run/action.ts',
+    replace: 'if (keepDone(turn, at, ',
+    by: 'if (step.within && keepDone(turn, at, ',
+    breaks: ['keep'],
+  },
+  {
     name: 'a run that was asked for is forgotten',
     file: 'kernel/flow/again.ts',
     replace: ', { key: keyOf(old), value: JSON.stringify(row) }',

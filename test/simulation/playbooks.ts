@@ -330,3 +330,11 @@ export function makePlaybook(
 /** Other steps; the trigger and its window stay, because they say what is a repeat. */
 export const otherVersion = (text: string, random: Random, subs: readonly string[] = []): string =>
   JSON.stringify({ ...JSON.parse(text), steps: makeSteps(random, subs) });
+
+/** The same steps; each action is told something else than before. */
+export const withWord = (text: string, word: number): string =>
+  JSON.stringify(
+    JSON.parse(text, (_, value) =>
+      typeof value?.uses === 'string' && value.uses.includes('/') ? { ...value, with: { ...value.with, word } } : value,
+    ),
+  );

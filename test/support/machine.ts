@@ -40,6 +40,7 @@ export type MachineOptions = {
   readonly stopped?: () => boolean;
   /** A run above it is paused. */
   readonly paused?: () => boolean;
+  readonly earlier?: Facts['earlier'];
   readonly playbooks?: Readonly<Record<string, Digest>>;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly start?: Partial<Extract<Input, { kind: 'start' }>>;
@@ -99,6 +100,7 @@ export function machine(options: MachineOptions) {
         grant: options.grant ?? (() => DIGEST),
         verdicts,
         branches,
+        earlier: options.earlier ?? (() => undefined),
         stopped: options.stopped?.() ?? false,
         paused: options.paused?.() ?? false,
       };

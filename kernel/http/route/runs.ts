@@ -150,7 +150,8 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       method: 'POST',
       path: '/v1/orgs/{org}/runs/{run}/again',
       operation: 'runAgain',
-      summary: 'Start a new run of the event of a run that has ended. What was carried out is done again',
+      summary:
+        'Start a new run of the event of a run that has ended. What was carried out is done again, unless it is kept',
       access: 'run.again',
       body: form(AgainForm),
       problems: AGAIN_PROBLEMS.filter((kind) => kind !== 'not-found'),
@@ -162,7 +163,7 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
       async handle({ by, context, body }) {
         const id = toRunId(context.req.param('run') ?? '');
         if (!id) return problem('not-found');
-        return againAnswer(await kernel.runAgain(by, id, body.reason), show);
+        return againAnswer(await kernel.runAgain(by, id, body.reason, body.keep), show);
       },
     }),
     route({
