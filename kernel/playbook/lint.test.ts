@@ -154,6 +154,24 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
     ]),
     ['no steps', minimal('  []'), /\/steps/],
     ['a bad duration', minimal(GET, 'timeout: soon'), /\/timeout:\d+ .*whole number and a unit/],
+    ['a number for a duration', minimal(GET, 'timeout: 30'), /\/timeout:\d+ use a whole number and a unit, e\.g\. 30m/],
+    [
+      'a number for the pause of a repeat',
+      minimal(
+        `- { id: r, type: repeat, pause: 1, until: { fact: inputs, path: /ip, operator: equal, value: x }, steps: [${GET.slice(2)}] }`,
+      ),
+      /\/steps\/0\/pause:\d+ use a whole number and a unit, e\.g\. 30m/,
+    ],
+    [
+      'a number for the timeout of a call',
+      minimal(GET.replace(', with', ', timeout: 5, with')),
+      /\/steps\/0\/timeout:\d+ use a whole number and a unit, e\.g\. 5s/,
+    ],
+    [
+      'a number for a window',
+      minimal(GET).replace('value: 1 } }', 'value: 1 }, dedup: { key: [/x], window: 5 } }'),
+      /\/triggers\/0\/dedup\/window:\d+ expected a duration up to 30d, such as 30m/,
+    ],
     ['an unknown plugin', minimal('- { id: a, type: notify, uses: pager/send }'), /pager is not installed/],
     [
       'an unknown action',

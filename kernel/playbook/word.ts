@@ -11,19 +11,16 @@ export const name = v.pipe(
 export const target = v.union([v.literal('end'), name]);
 const isTry = (text: string) => isDurationUpTo(text, LONGEST_TRY);
 /** Of a run, or of a step that waits: how long it may last, whatever it waits for. */
-export const waitLength = v.pipe(
-  v.string(),
-  v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'use a whole number and a unit, e.g. 30m or 4h, up to 30d'),
+export const waitLength = textThat(
+  (text) => isDurationUpTo(text, LONGEST_WAIT),
+  'use a whole number and a unit, e.g. 30m or 4h, up to 30d',
 );
 /** Of one call. */
-export const tryLength = v.pipe(v.string(), v.check(isTry, 'use a whole number and a unit, e.g. 5s or 30m, up to 24h'));
-export const backoff = v.pipe(
-  v.string(),
-  v.check((text) => {
-    const parts = text.split('..');
-    return parts.length === 2 && parts.every(isTry);
-  }, 'use first..most, e.g. 1s..30s, each up to 24h'),
-);
+export const tryLength = textThat(isTry, 'use a whole number and a unit, e.g. 5s or 30m, up to 24h');
+export const backoff = textThat((text) => {
+  const parts = text.split('..');
+  return parts.length === 2 && parts.every(isTry);
+}, 'use first..most, e.g. 1s..30s, each up to 24h');
 export const pointer = v.pipe(
   v.string(),
   v.regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'use a JSON Pointer, e.g. /device/hostname'),
@@ -36,3 +33,8 @@ export const oneReference = v.pipe(
   v.maxLength(512),
   v.regex(/^\{\{[^{}]+\}\}$/, 'use one reference, e.g. "{{ inputs.hosts }}"'),
 );
+
+/** What it looks like is said of a number too: whoever writes `pause: 1` wants to know the unit. */
+function textThat(fits: (text: string) => boolean, how: string) {
+  return v.pipe(v.string(how), v.check(fits, how));
+}

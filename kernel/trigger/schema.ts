@@ -9,7 +9,7 @@ import type { Rule } from '../../sdk/contract/rule.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { POINTER_PATTERN } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
-import { durationMs, isDurationUpTo, LONGEST_WAIT } from '../base/time.ts';
+import { type DurationMs, durationMs, isDurationUpTo, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
 import { isCron, isZone } from './cron.ts';
 import type { NormalEvent } from './event.ts';
@@ -33,10 +33,13 @@ const uniqueItems = (items: string[]) => new Set(items).size === items.length;
 /** Fields that together name the thing an event is about. */
 const key = v.pipe(v.array(keyPointer), v.minLength(1), v.maxLength(8), v.check(uniqueItems, 'each pointer once'));
 
-const span = v.pipe(
-  v.string(),
-  v.check((text) => isDurationUpTo(text, LONGEST_WAIT), 'a duration up to 30d, such as 30m or 4h'),
-);
+/** What it looks like is said of a number, too. */
+const durationUpTo = (most: DurationMs, how: string, least = durationMs(0)) =>
+  v.pipe(
+    v.string(how),
+    v.check((text) => isDurationUpTo(text, most) && (parseDuration(text) ?? 0) >= least, how),
+  );
+const span = durationUpTo(LONGEST_WAIT, 'a duration up to 30d, such as 30m or 4h');
 
 const rate = v.pipe(
   v.string(),
@@ -130,26 +133,13 @@ const ScheduleTrigger = v.pipe(
       v.pipe(v.string(), v.check(isCron, 'five fields of cron that some day fits, such as 0 6 * * 1-5')),
     ),
     /** From one time to the next. */
-    every: v.optional(
-      v.pipe(
-        v.string(),
-        v.check(
-          (text) => isDurationUpTo(text, LONGEST_WAIT) && !isDurationUpTo(text, durationMs(59_999)),
-          'a duration from 1m up to 30d, such as 90m',
-        ),
-      ),
-    ),
+    every: v.optional(durationUpTo(LONGEST_WAIT, 'a duration from 1m up to 30d, such as 90m', durationMs(60_000))),
     /** Of `cron`; without it: UTC. */
     zone: v.optional(v.pipe(v.string(), v.check(isZone, 'a time zone such as Europe/Vienna or UTC'))),
     /** What becomes of times at which the kernel was not running; without it they are passed over. */
     missed: v.optional(v.picklist(['skip', 'once', 'all'])),
     /** Spread over so long after the time, so that not everything begins at once. */
-    jitter: v.optional(
-      v.pipe(
-        v.string(),
-        v.check((text) => isDurationUpTo(text, durationMs(3_600_000)), 'a duration up to 1h, such as 30s'),
-      ),
-    ),
+    jitter: v.optional(durationUpTo(durationMs(3_600_000), 'a duration up to 1h, such as 30s')),
   }),
   v.check(
     ({ cron, every, zone }) =>

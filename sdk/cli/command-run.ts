@@ -206,7 +206,7 @@ async function runAgain(id: string, options: AgainOptions): Promise<Ending> {
   if (answer.value.keeps === null)
     note(`what ${id} has carried out is done again: each step of the new run has an idempotency key of its own`);
   sayChanged(answer.value, options);
-  note(`follow it with: interlock run show ${answer.value.run} --wait 10m`);
+  note(typed`follow it with: interlock run show ${answer.value.run} --wait 10m`);
   return fine;
 }
 

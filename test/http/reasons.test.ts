@@ -69,17 +69,20 @@ test('a run that completed has no failure', async () => {
   expect(await listed()).toMatchObject({ failure: null });
 });
 
-test('a request that no rule covers is refused with its host, and nothing of its path', async () => {
-  await house.setUp(ACME, {}, false);
-  const run = await runOf(playbook('why', 'type: notify, uses: probe/push'));
-  const message = "E_NOT_ALLOWED: no rule of the plugin's grant is for the host ban.example";
-  expect(run).toMatchObject({
-    state: 'aborted',
-    reason: 'refused-by-policy',
-    failure: { step: 'act', class: 'refused_by_policy', message },
-  });
-  expect(stepOf(run, 'act')).toMatchObject({ error: { class: 'refused_by_policy', message } });
-});
+test.each(['', ', onFailure: continue', ', onFailure: manual'])(
+  'a request that no rule covers is refused%s: with its host, and nothing of its path',
+  async (onFailure) => {
+    await house.setUp(ACME, {}, false);
+    const run = await runOf(playbook('why', `type: notify, uses: probe/push${onFailure}`));
+    const message = "E_NOT_ALLOWED: no rule of the plugin's grant is for the host ban.example";
+    expect(run).toMatchObject({
+      state: 'aborted',
+      reason: 'refused-by-policy',
+      failure: { step: 'act', class: 'refused_by_policy', message },
+    });
+    expect(stepOf(run, 'act')).toMatchObject({ error: { class: 'refused_by_policy', message } });
+  },
+);
 
 test('lint warns of a URL that the grant does not cover', async () => {
   const body = playbook('why', 'type: notify, uses: probe/push, with: { url: "https://other.example/x" }');

@@ -1,0 +1,139 @@
+import { ORG, openCommand } from './command.ts';
+import { data } from './double.ts';
+import * as samples from './samples.ts';
+
+/** Incidents, lifecycle events, connectors and the stop switch on the command line. */
+const { table } = openCommand();
+const { RUN_ID } = samples;
+
+table({
+  'incident show': {
+    args: ['incident', 'show', 'INC-4711'],
+    answers: { [`GET ${ORG}/incidents/INC-4711`]: data(samples.incident) },
+    says: [
+      'INC-4711  contained\n',
+      'confidence  82\n',
+      `2026-11-23 14:33:40Z  updated contained  system:engine  note ${RUN_ID}  17     blocked at the edge\n`,
+    ],
+    json: samples.incident,
+  },
+  'incident show, newest first': {
+    args: ['incident', 'show', 'INC-4711'],
+    answers: {
+      [`GET ${ORG}/incidents/INC-4711`]: data({
+        ...samples.incident,
+        timeline: [
+          { ...samples.incident.timeline[0], seq: 17 },
+          { ...samples.incident.timeline[0], seq: 18 },
+        ],
+      }),
+    },
+    says: ['  18     blocked at the edge\n2026-11-23 14:33:40Z  updated contained  system:engine  note '],
+    json: {
+      ...samples.incident,
+      timeline: [
+        { ...samples.incident.timeline[0], seq: 17 },
+        { ...samples.incident.timeline[0], seq: 18 },
+      ],
+    },
+  },
+  'incident list': {
+    args: ['incident', 'list', '--severity', 'high', '--limit', '1'],
+    answers: { [`GET ${ORG}/incidents`]: data([samples.incidentRow], null) },
+    says: ['INC-4711  contained  high      2026-11-23 14:33:40Z  2026-11-23 14:33:40Z  Outbound connection to C2\n'],
+    json: [samples.incidentRow],
+  },
+  'incident timeline': {
+    args: ['incident', 'timeline', 'INC-4711'],
+    answers: { [`GET ${ORG}/incidents/INC-4711/timeline`]: data(samples.incident.timeline, null) },
+    says: ['updated contained  system:engine'],
+    json: samples.incident.timeline,
+  },
+  'incident note': {
+    args: ['incident', 'note', 'INC-4711', '--state', 'contained', '--note', 'blocked'],
+    answers: { [`POST ${ORG}/incidents/INC-4711/notes`]: data(samples.incident) },
+    sent: { state: 'contained', note: 'blocked' },
+    says: ['INC-4711  contained\n'],
+    json: samples.incident,
+  },
+  'lifecycle list': {
+    args: ['lifecycle', 'list', '--type', 'interlock.run.*'],
+    answers: { [`GET ${ORG}/lifecycle`]: data([samples.lifecycleEvent], 'next-place') },
+    says: [`2026-11-23 14:33:40Z  interlock.run.ended  ${RUN_ID}  playbook=contain-c2  state=completed  `],
+    json: { data: [samples.lifecycleEvent], page: { next: 'next-place' } },
+  },
+  'lifecycle follow': {
+    args: ['lifecycle', 'follow', '--for', '1ms'],
+    answers: { [`GET ${ORG}/lifecycle`]: data([samples.lifecycleEvent], 'next-place') },
+    says: [`interlock.run.ended  ${RUN_ID}  playbook=contain-c2`],
+    json: samples.lifecycleEvent,
+  },
+  'lifecycle webhooks': {
+    args: ['lifecycle', 'webhooks'],
+    answers: { [`GET ${ORG}/lifecycle/webhooks`]: data([samples.lifecycleWebhook], null) },
+    says: ['siem     siem.example  41         0        3 times: http.503  2026-11-23 14:33:40Z\n'],
+    json: [samples.lifecycleWebhook],
+  },
+  'connector list': {
+    args: ['connector', 'list'],
+    answers: { [`GET ${ORG}/connectors`]: data(samples.connectors, null) },
+    says: [
+      'edge-firewall  open    2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  0         0 of 32    7\n',
+      'http-json      closed  -                     -                     2         1 of 8     0\n',
+    ],
+    json: samples.connectors,
+  },
+  'connector reset': {
+    args: ['connector', 'reset', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/reset`]: data({ ...samples.connectors[1], changed: true }) },
+    says: ['connector http-json of acme was open and is closed now: its next calls are made\n'],
+    json: { ...samples.connectors[1], changed: true },
+  },
+  'connector reset (closed)': {
+    args: ['connector', 'reset', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/reset`]: data({ ...samples.connectors[1], changed: false }) },
+    says: ['connector http-json of acme was closed already: its next calls are made\n'],
+    json: { ...samples.connectors[1], changed: false },
+  },
+  'connector reset (by a server that does not say)': {
+    args: ['connector', 'reset', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/reset`]: data(samples.connectors[1]) },
+    says: ['connector http-json of acme is closed: its next calls are made\n'],
+    json: samples.connectors[1],
+  },
+  stop: {
+    args: ['stop', '--reason', 'it bans our own'],
+    answers: { [`POST ${ORG}/stop`]: data(samples.stopped) },
+    sent: { reason: 'it bans our own' },
+    says: [
+      'acme is stopped: nothing is sent any more\n',
+      'since   2026-11-23 14:33:40Z\n',
+      'reason  it bans our own\n',
+    ],
+    json: samples.stopped,
+  },
+  'stop (again)': {
+    args: ['stop', '--reason', 'another reason'],
+    answers: { [`POST ${ORG}/stop`]: data({ ...samples.stopped, changed: false }) },
+    says: ['acme was stopped before; the first reason stays\n', 'reason  it bans our own\n'],
+    json: { ...samples.stopped, changed: false },
+  },
+  'stop release (again)': {
+    args: ['stop', 'release'],
+    answers: { [`DELETE ${ORG}/stop`]: data({ ...samples.released, changed: false }) },
+    says: ['acme was not stopped\n'],
+    json: { ...samples.released, changed: false },
+  },
+  'stop show (of the machine)': {
+    args: ['stop', 'show'],
+    answers: { [`GET ${ORG}/stop`]: data({ ...samples.released, stopped: true, machine: samples.stopped.org }) },
+    says: ['acme is stopped\n', 'switch  machine\n'],
+    json: { ...samples.released, stopped: true, machine: samples.stopped.org },
+  },
+  'stop release': {
+    args: ['stop', 'release'],
+    answers: { [`DELETE ${ORG}/stop`]: data(samples.released) },
+    says: ['acme is released\n'],
+    json: samples.released,
+  },
+});
