@@ -60,7 +60,7 @@ type Free = Extract<Found, { kind: 'free' }>;
 
 export function openRunAgain(deps: {
   ledger: Pick<Ledger, 'read' | 'stage' | 'nextSeq'>;
-  driver: Pick<Driver, 'load' | 'isActive' | 'prefetchStart' | 'prepareStart' | 'keep' | 'adopt'>;
+  driver: Pick<Driver, 'load' | 'isActive' | 'prefetchStart' | 'lacks' | 'prepareStart' | 'keep' | 'adopt'>;
   registry: Registry;
   pending: Pick<Pending, 'seat' | 'staged'>;
   entropy: Entropy;
@@ -166,7 +166,7 @@ export function openRunAgain(deps: {
       const now = look(by.org, id);
       if (!now.ok) return now;
       if (now.value.kind === 'under_way' || now.value.active.digest !== found.value.active.digest) continue;
-      if (now.value.last?.id !== last?.id) continue;
+      if (now.value.last?.id !== last?.id || driver.lacks(start, judgements)) continue;
       const { old } = now.value;
       const seq = ledger.nextSeq();
       const prepared = driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1);

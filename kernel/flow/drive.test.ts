@@ -26,6 +26,7 @@ test('others have their turn while a long chain of branches is judged', async ()
     registry,
     judges,
     earlierOf: () => () => undefined,
+    ended: () => null,
     clock,
     isStopped: () => false,
   });

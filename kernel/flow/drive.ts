@@ -11,7 +11,9 @@ import type { Store, Write } from '../port/store.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
+import { claimRows, openClaimsOf } from './claims.ts';
 import type { EarlierOf } from './earlier.ts';
+import type { EndedRuns } from './ended-runs.ts';
 import type { Judges } from './judges.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -43,6 +45,8 @@ export type Driver = {
    * @param read what is there after the rows that are staged with it; absent: what is staged.
    */
   prepareStart(start: Start, judgements: Judgements, seq: number, read?: Ledger['read']): Prepared | undefined;
+  /** What a step does once has moved since: the start needs another judgement, so all has to be got anew. */
+  lacks(start: Start, judgements: Judgements): boolean;
   /** Starts a run by itself: judged, decided and committed. Undefined where its pins are not there. */
   start(start: Start): Promise<Run | undefined>;
   /** With the staging of a prepared start: other inputs may reach the run from now on. */
@@ -77,11 +81,12 @@ export function openDriver(deps: {
   registry: Registry;
   judges: Judges;
   earlierOf: EarlierOf;
+  ended: EndedRuns;
   clock: Clock;
   isStopped: (org: OrgId) => boolean;
   scheduler?: Pick<Scheduler, 'soon'>;
 }): Driver {
-  const { store, ledger, registry, judges, earlierOf, clock, isStopped, scheduler = processScheduler } = deps;
+  const { store, ledger, registry, judges, earlierOf, ended, clock, isStopped, scheduler = processScheduler } = deps;
   /** Runs that are under way, by id, as last staged. Dropped once their end is on disk, so this is bounded. */
   const active = new Map<RunId, Run>();
   const queues = new Map<RunId, Promise<unknown>>();
@@ -97,7 +102,15 @@ export function openDriver(deps: {
     return run;
   };
 
-  const factsFor = (run: Run | Start, judgements: Judgements, seq: number, now: UnixMs): Facts | undefined => {
+  const claimsOf = openClaimsOf({ load, ended, registry });
+
+  const factsFor = (
+    run: Run | Start,
+    judgements: Judgements,
+    seq: number,
+    now: UnixMs,
+    read: Ledger['read'],
+  ): Facts | undefined => {
     const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
     const policy = registry.policy(run.org, run.policy);
     if (!graph || !policy) return undefined;
@@ -110,6 +123,7 @@ export function openDriver(deps: {
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
       earlier: earlierOf(run),
+      claim: claimsOf({ org: run.org, run: 'kind' in run ? run.run : run.id }, read, now),
       stopped: isStopped(run.org),
       paused: pauseAbove(ledger.read, { org: run.org, parent: run.parent ?? null }) !== null,
     };
@@ -122,9 +136,16 @@ export function openDriver(deps: {
     else judgements.verdicts.set(need.step, await judges.verdict(need.run, need.step, need.parameters, need.plan));
   };
 
-  const decideNow = (run: Run | null, input: Input, judgements: Judgements, seq: number, now: UnixMs): Decision => {
+  const decideNow = (
+    run: Run | null,
+    input: Input,
+    judgements: Judgements,
+    seq: number,
+    now: UnixMs,
+    read = ledger.read,
+  ): Decision => {
     const pins = input.kind === 'start' ? input : run;
-    const facts = pins && factsFor(pins, judgements, seq, now);
+    const facts = pins && factsFor(pins, judgements, seq, now, read);
     return facts ? decide(run, input, facts) : { kind: 'refused', refusal: { kind: 'stale' } };
   };
 
@@ -152,7 +173,8 @@ export function openDriver(deps: {
     const { ended } = run;
     const isAsked = ended && !before?.ended && !run.parent && registry.asksAboutEnd(run, ended.state);
     const end: Write[] = isAsked ? [{ key: KEYS.end(run.org, run.id), value: '' }] : [];
-    return { run, rows: [...rows, ...told, ...end], audit, effects };
+    const claims = claimRows(store, read, run, events, at);
+    return { run, rows: [...rows, ...told, ...end, ...claims], audit, effects };
   };
 
   const adopt = ({ run, effects }: Prepared) => {
@@ -200,9 +222,15 @@ export function openDriver(deps: {
     return judgements;
   };
 
+  const lacks: Driver['lacks'] = (start, judgements) => {
+    const graph = registry.graph(start.org, start.playbook.name, start.playbook.digest);
+    if (!graph?.claims) return false;
+    return decideNow(null, start, judgements, ledger.nextSeq(), clock.now()).kind === 'needs';
+  };
+
   const prepareStart: Driver['prepareStart'] = (start, judgements, seq, read = ledger.read) => {
     const now = clock.now();
-    const decision = decideNow(null, start, judgements, seq, now);
+    const decision = decideNow(null, start, judgements, seq, now, read);
     if (decision.kind !== 'turn') return undefined;
     return prepare(null, decision, seq, now, read);
   };
@@ -222,12 +250,14 @@ export function openDriver(deps: {
 
   return {
     prefetchStart,
+    lacks,
     prepareStart,
     start: (first) =>
       inTurn(first.run, async () => {
         const known = load(first.org, first.run);
         if (known) return known;
-        const judgements = await prefetchStart(first);
+        let judgements = await prefetchStart(first);
+        while (lacks(first, judgements)) judgements = await prefetchStart(first);
         const prepared = prepareStart(first, judgements, ledger.nextSeq());
         if (!prepared) return undefined;
         keep(prepared.run);

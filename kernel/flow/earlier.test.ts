@@ -3,6 +3,7 @@ import { machine, person, step } from '../../test/support/machine.ts';
 import { openMemoryStore } from '../adapter/memory/store.ts';
 import type { Digest, OrgId, RunId } from '../base/id.ts';
 import { openEarlier } from './earlier.ts';
+import { openEndedRuns } from './ended-runs.ts';
 import { KEYS } from './keys.ts';
 
 const ORG = 'acme' as OrgId;
@@ -32,7 +33,11 @@ async function openLine(begun: readonly number[]) {
       ...(child && begun.includes(n) ? [{ key: KEYS.run(ORG, child), value: '{}' }] : []),
     ]);
   }
-  const earlierOf = openEarlier({ store, registry: { graph: (_: OrgId, name: string) => graphs.get(name) } as never });
+  const earlierOf = openEarlier({
+    store,
+    ended: openEndedRuns(store),
+    registry: { graph: (_: OrgId, name: string) => graphs.get(name) } as never,
+  });
   return { earlierOf, children };
 }
 

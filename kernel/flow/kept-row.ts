@@ -1,14 +1,14 @@
-import type { OrgId, RunId } from '../base/id.ts';
+import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Store, Write } from '../port/store.ts';
 import { KEYS } from './keys.ts';
 
 /**
- * Rows that are good until an instant: what was started for a key, and which things are above their threshold. Each has
+ * Rows that are good until an instant: what was started, or claimed, for a key, and which things are above their threshold. Each has
  * a second row that sorts by that instant, so that what is too old is found without a search. Old rows are removed in
  * commits that write new ones, a few more than are written, so that there are never many that nobody needs.
  */
-export type KeptRow = { readonly until: UnixMs; readonly run?: RunId };
+export type KeptRow = { readonly until: UnixMs; readonly run?: RunId; readonly step?: StepRunId };
 type Read = (key: string) => string | undefined;
 
 export function readKept(read: Read, key: string): KeptRow | undefined {

@@ -37,6 +37,7 @@ export const KEYS = {
   /** Rows by the digest of what they are about, each good until an instant. */
   dedup: (org: OrgId, key: string) => `${org}/dedup/${key.slice(7)}`,
   cooldown: (org: OrgId, key: string) => `${org}/cooldown/${key.slice(7)}`,
+  claim: (org: OrgId, key: string) => `${org}/claim/${key.slice(7)}`,
   above: (org: OrgId, key: string) => `${org}/above/${key.slice(7)}`,
   forget: (org: OrgId, until: UnixMs, row: string) => `${org}/forget/${padded(until)}/${row.slice(org.length + 1)}`,
   forgetUntil: (org: OrgId, now: UnixMs) => `${org}/forget/${padded(now + 1)}`,

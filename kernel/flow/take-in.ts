@@ -154,7 +154,8 @@ export function openTakeIn(deps: {
     const seq = ledger.nextSeq();
     const isUnforeseen = (match: Match) =>
       match.start && !match.judgements && admissionOf(taking, match, now, seq).kind === 'start';
-    if (matches.some(isUnforeseen)) return undefined;
+    const isLacking = ({ start, judgements }: Match) => start && judgements && driver.lacks(start, judgements);
+    if (matches.some(isUnforeseen) || matches.some(isLacking)) return undefined;
     const mayStart = matches.some(({ judgements }) => judgements);
     if (mayStart && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)
       return Promise.resolve(err({ kind: 'too_many_runs' }));

@@ -107,6 +107,18 @@ const ROWS: Readonly<Record<RunEvent['kind'], readonly Row[]>> = {
   'step-by-hand': [
     row('step.settled', [{ kind: 'step-by-hand', step, by, outcome: 'failed', note: 'not-told' }], [STARTED, INTENDED]),
   ],
+  'step-claimed': [row('', [{ kind: 'step-claimed', step, key: digest('4'), until: unixMs(AT + 5) }])],
+  'step-deferred': [
+    row('run.waiting', [
+      {
+        kind: 'step-deferred',
+        step,
+        parameters: { ip: 'not-told' },
+        behind: `run_${'b'.repeat(32)}` as RunId,
+        retryAt: unixMs(AT + 5),
+      },
+    ]),
+  ],
   'step-kept': [
     row('step.kept', [
       {

@@ -32,6 +32,7 @@ export function toGraph(playbook: Pick<Playbook, 'steps' | 'timeout' | 'inputs' 
     timeout: lengthOf(playbook.timeout, LONGEST_WAIT) ?? durationMs(1_800_000),
     inputs: playbook.inputs,
     outputs: playbook.outputs ?? {},
+    claims: [...steps.values()].some((step) => step.kind === 'action' && step.dedup),
     ...(playbook.incident !== undefined && { incident: playbook.incident }),
   };
 }
@@ -115,6 +116,9 @@ function compile(step: PlaybookStep, common: Place & { readonly id: StepId; read
           on: step.retry.on,
         },
         rollback: step.rollback === true,
+        ...(step.dedup && {
+          dedup: { key: step.dedup.key, window: lengthOf(step.dedup.window, LONGEST_WAIT) ?? durationMs(0) },
+        }),
         onFailure: failureOf(step.onFailure),
       };
     }

@@ -16,6 +16,8 @@ export type Graph = {
   readonly timeout: DurationMs;
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: Readonly<Record<string, string>>;
+  /** A step of it has `dedup`. */
+  readonly claims: boolean;
   /** Text that names the incident of a run, with references to inputs. */
   readonly incident?: string;
 };
@@ -75,6 +77,8 @@ export type ActionStep = Common &
     readonly retry: RetryRule | undefined;
     /** Undone by the action's own `rollback` when the run does not complete. */
     readonly rollback: boolean;
+    /** Acts once for the same key within the window, over all runs of the playbook. */
+    readonly dedup?: { readonly key: readonly string[]; readonly window: DurationMs };
   };
 export type UpdateStep = Common &
   Next & {

@@ -193,7 +193,7 @@ function textsOf(step: PlaybookStep): unknown {
     case 'wait':
       return { until: step.until, event: { match: step.event?.match } };
     default:
-      return { with: step.with };
+      return { with: step.with, ...('dedup' in step && step.dedup && { dedup: { key: step.dedup.key } }) };
   }
 }
 

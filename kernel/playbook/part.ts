@@ -87,6 +87,7 @@ const ASIDE = [
   'retry',
   'tier',
   'rollback',
+  'dedup',
   'expires',
   'limit',
   'concurrency',

@@ -56,6 +56,10 @@ const ActionStep = closedObject({
   tier: v.optional(v.picklist(TIERS)),
   /** Undone, by the action's own `rollback`, when the run does not complete. */
   rollback: v.optional(v.literal(true)),
+  /** Done once for what the key names, within the window, over all runs of the playbook. */
+  dedup: v.optional(
+    closedObject({ key: v.pipe(v.array(template(512)), v.minLength(1), v.maxLength(8)), window: waitLength }),
+  ),
   onFailure,
   next,
 });

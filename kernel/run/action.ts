@@ -8,6 +8,7 @@ import { own } from '../base/own.ts';
 import { after, unixMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
+import { actOnce } from './dedup.ts';
 import { keepDone } from './keep.ts';
 import { mayRepeat } from './retry.ts';
 import { idAt, keyOf } from './scope.ts';
@@ -27,8 +28,16 @@ export function reachAction(turn: Turn, step: ActionStep, items: readonly number
   const fault = action.checkInput(parameters);
   if (fault) return failDefined(turn, step, at, fault);
   if (keepDone(turn, at, `${step.plugin}/${step.action}`, parameters)) return goOn(step, items, step.next);
-  return action.plans ? askPlan(turn, at, parameters) : judge(turn, step, at, parameters, null);
+  return begin(turn, step, at, parameters);
 }
+
+/** A step that is bound begins, or waits for one that does the same. */
+export const begin = (turn: Turn, step: ActionStep, at: StepRunId, parameters: JsonObject): Step =>
+  actOnce(turn, step, at, parameters, () =>
+    turn.facts.action(step.plugin, step.action)?.plans
+      ? askPlan(turn, at, parameters)
+      : judge(turn, step, at, parameters, null),
+  );
 
 /** A plan changes nothing, so it needs no verdict, no approval and no intent, and may be asked for again. */
 export function askPlan(turn: Turn, at: StepRunId, parameters: JsonObject): Step {

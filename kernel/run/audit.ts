@@ -50,6 +50,10 @@ export function auditOf(before: Run | null, event: RunEvent): AuditDraft {
       return { ...engine, kind: 'run.released', cause: run.startedSeq };
     case 'step-parked':
       return { ...engine, kind: 'step.parked', step: event.step, cause: stepSeq };
+    case 'step-claimed':
+      return { ...engine, kind: 'step.claimed', step: event.step, cause: run.startedSeq };
+    case 'step-deferred':
+      return { ...engine, kind: 'step.deferred', step: event.step, ref: event.behind, cause: stepSeq };
     case 'step-opened':
       return { ...engine, kind: 'step.opened', step: event.step, outcome: event.open.waitsFor, cause: stepSeq };
     case 'lane-started':

@@ -139,7 +139,11 @@ export function decideChecked(turn: Turn, step: ActionStep, run: StepRun, result
 }
 
 /** A try that was due, or that had to wait for the end of a stop or of a pause. */
-export function tryAgain(turn: Turn, step: ActionStep, run: Extract<StepRun, { state: 'ready' }>): Step {
+export function tryAgain(
+  turn: Turn,
+  step: ActionStep,
+  run: Exclude<Extract<StepRun, { state: 'ready' }>, { waitsFor: 'claim' }>,
+): Step {
   return tryNow(turn, step, run, run.waitsFor === 'plan' ? 'plan' : run.op);
 }
 

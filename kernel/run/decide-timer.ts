@@ -1,5 +1,6 @@
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
+import { begin } from './action.ts';
 import { advance } from './advance.ts';
 import { tryAgain } from './decide-outcome.ts';
 import { denyHeld } from './decide-person.ts';
@@ -50,6 +51,11 @@ function fire(turn: Turn, due: Exclude<Due, { kind: 'deadline' }>): Step {
       const open = own(turn.run().steps, id);
       if (step?.kind !== 'wait' || open?.state !== 'open') return stop('failed', 'step-failed');
       return open.waitsFor === 'time' ? pass(turn, step, id, {}) : expire(turn, step, id);
+    }
+    case 'claim': {
+      const ready = own(turn.run().steps, id);
+      if (step?.kind !== 'action' || ready?.state !== 'ready') return stop('failed', 'step-failed');
+      return begin(turn, step, id, ready.parameters);
     }
     case 'retry': {
       const ready = own(turn.run().steps, id);

@@ -8,6 +8,7 @@ import type { UnixMs } from '../base/time.ts';
 import type { Choice } from '../playbook/choose.ts';
 import type { Graph } from '../playbook/graph.ts';
 import type { ActionType } from '../playbook/step.ts';
+import type { Claim } from './claim.ts';
 import type { RunEvent } from './event.ts';
 import type { Earlier } from './keep.ts';
 import type { Again, Parent, Run, StepError } from './state.ts';
@@ -195,6 +196,8 @@ export type Facts = {
   readonly earlier: (step: StepRunId) => Earlier | undefined;
   /** The stop switch is on: nothing is sent. */
   readonly stopped: boolean;
+  /** Who has last claimed what a step with `dedup` does once; undefined: nobody, or nothing came of it. */
+  readonly claim: (step: StepRunId, key: Digest) => Claim | undefined;
   /** A run that this one is a part of is paused: nothing of this one is sent either. Its own pause is in the run. */
   readonly paused: boolean;
 };

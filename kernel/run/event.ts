@@ -43,6 +43,16 @@ export type RunEvent =
     }
   | { readonly kind: 'run-released' }
   /** The step was reached, its parameters are bound, and its plan has been asked for. */
+  /** What the step does once is its to do; `until` is when that is to be forgotten at the latest. */
+  | { readonly kind: 'step-claimed'; readonly step: StepRunId; readonly key: Digest; readonly until: UnixMs }
+  /** The run `behind` is about to do the same: it is looked at again. */
+  | {
+      readonly kind: 'step-deferred';
+      readonly step: StepRunId;
+      readonly parameters: JsonObject;
+      readonly behind: RunId;
+      readonly retryAt: UnixMs;
+    }
   | { readonly kind: 'step-ready'; readonly step: StepRunId; readonly parameters: JsonObject }
   /** Nothing may be sent at present: what was about to be asked for waits until that is over. */
   | {

@@ -65,6 +65,15 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         ...(event.pause && { pause: event.pause }),
         parameters: event.parameters,
       }));
+    case 'step-deferred':
+      return onStep(run, event.step, seq, at, (step) => ({
+        ...step,
+        state: 'ready',
+        waitsFor: 'claim',
+        behind: event.behind,
+        retryAt: event.retryAt,
+        parameters: event.parameters,
+      }));
     case 'step-planned':
       return onStep(run, event.step, seq, at, (step) => ({
         ...step,
@@ -195,6 +204,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         return { ...step, attempts, state: 'failed', error: { class: 'upstream_error', message } };
       });
     case 'guardrail-blocked':
+    case 'step-claimed':
       return run;
     case 'branch-taken':
       return onStep(run, event.step, seq, at, (step) => ({ ...step, state: 'succeeded', output: event.matched }));

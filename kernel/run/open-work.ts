@@ -39,7 +39,11 @@ export const isParked = (run: Run): boolean =>
 
 /** Something that is due at an instant. */
 export type Due =
-  | { readonly kind: 'approval' | 'retry' | 'wait' | 'undo' | 'lanes'; readonly at: UnixMs; readonly step: StepRunId }
+  | {
+      readonly kind: 'approval' | 'retry' | 'claim' | 'wait' | 'undo' | 'lanes';
+      readonly at: UnixMs;
+      readonly step: StepRunId;
+    }
   | { readonly kind: 'deadline'; readonly at: UnixMs };
 
 /** What is due first, down to the run's own deadline (R8: never none). */
@@ -52,8 +56,8 @@ export function firstDue(run: Run): Due | null {
   for (const approval of Object.values(run.approvals))
     if (approval.state === 'pending') consider({ kind: 'approval', at: approval.expiresAt, step: approval.step });
   for (const step of Object.values(run.steps)) {
-    if (step.state === 'ready' && step.waitsFor === 'retry' && !run.undo)
-      consider({ kind: 'retry', at: step.retryAt, step: step.id });
+    if (step.state === 'ready' && (step.waitsFor === 'retry' || step.waitsFor === 'claim') && !run.undo)
+      consider({ kind: step.waitsFor, at: step.retryAt, step: step.id });
     if (step.state === 'open' && (step.waitsFor === 'time' || step.waitsFor === 'event'))
       consider({ kind: 'wait', at: step.until, step: step.id });
     // Lanes that may begin: a turn begins a few, and the next goes on.

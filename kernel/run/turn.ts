@@ -1,11 +1,12 @@
 import type { AuditDraft } from '../audit/record.ts';
 import { invariant } from '../base/assert.ts';
-import type { StepId, StepRunId } from '../base/id.ts';
+import type { Digest, StepId, StepRunId } from '../base/id.ts';
 import type { JsonObject } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { printable } from '../base/printable.ts';
 import type { Step as GraphStep } from '../playbook/graph.ts';
 import { auditOf } from './audit.ts';
+import { type Claim, openClaims } from './claim.ts';
 import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
 import { afterTurn, evolve } from './evolve.ts';
@@ -25,6 +26,8 @@ export type Turn = {
   isOverdue(): boolean;
   /** Whether anything may be sent at present: no stop, no pause. What may not is parked. */
   maySend(): boolean;
+  /** Who has claimed what a step does once, in this turn or before. */
+  claim(step: StepRunId, key: Digest): Claim | undefined;
   /** Whether the run may have one more step run. */
   mayReachMore(): boolean;
   /** Whether this turn may take up one more thing that is due. It has to be told again of the rest. */
@@ -94,6 +97,7 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
   const events: RunEvent[] = [];
   const audit: AuditDraft[] = [];
   const effects: Effect[] = [];
+  const claims = openClaims(facts.claim);
   let folded = run;
   let lanes = 0;
   const now = () => {
@@ -109,10 +113,12 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
       folded = evolve(folded, event, facts.seq + events.length, facts.now);
       events.push(event);
       if (event.kind === 'lane-started') lanes++;
+      if (event.kind === 'step-claimed') claims.claimed(event.step, event.key);
     },
     ask: (effect) => void effects.push(effect),
     isOverdue: () => facts.now >= now().deadlineAt,
     maySend: () => !facts.stopped && !facts.paused && !now().paused,
+    claim: (step, key) => claims.of(step, key, now().id, facts.now),
     mayReachMore: () => Object.keys(now().steps).length < LIMITS.stepRunsPerRun.value,
     mayTakeUpMore: () => events.length < EVENTS_PER_TURN,
     mayStartLane: () => events.length < EVENTS_PER_TURN && lanes < LANES_PER_TURN,

@@ -184,6 +184,7 @@ function stepRow(
     event,
     undo,
     kept,
+    behind,
   }: Run['steps'][number],
   denial: string | undefined,
 ): string[] {
@@ -192,8 +193,9 @@ function stepRow(
     clean(reason ?? ''),
     said === null ? '' : `settled: ${clean(said)}`,
     at === 'held' && approval !== null ? `waits for ${approval}` : '',
-    at === 'ready' ? lastTryText(attempts.at(-1)) : '',
-    retryAt === null ? '' : `next try at ${when(retryAt)}`,
+    at === 'ready' && behind === null ? lastTryText(attempts.at(-1)) : '',
+    behind === null ? '' : `waits for ${behind}, which is about to do the same`,
+    retryAt === null ? '' : `${behind === null ? 'next try' : 'next look'} at ${when(retryAt)}`,
     waitsFor === 'release' ? 'waits for the end of the stop' : '',
     undo?.state === 'parked' ? 'to undo it waits for the end of the stop' : '',
     until === null

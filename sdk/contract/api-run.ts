@@ -153,8 +153,8 @@ export const Step = v.object({
   at: says(v.nullable(Instant), 'When the latest change was.'),
   by: says(v.nullable(Actor), 'Who made the latest change.'),
   waitsFor: says(
-    v.nullable(v.picklist(['plan', 'retry', 'release', 'lanes', 'time', 'event', 'run', 'person', 'check'])),
-    'While `ready`: the plan it has asked for, the time of its next attempt, or the end of a stop or of a pause. While `open`: its ' +
+    v.nullable(v.picklist(['plan', 'retry', 'claim', 'release', 'lanes', 'time', 'event', 'run', 'person', 'check'])),
+    'While `ready`: the plan it has asked for, the time of its next attempt, a run that is about to do what is done once (`behind`), or the end of a stop or of a pause. While `open`: its ' +
       'lanes, a time, an event, a run that it started, or a person who does by hand what failed. While ' +
       '`indeterminate`: the action, which is being asked.',
   ),
@@ -174,10 +174,8 @@ export const Step = v.object({
   approval: v.nullable(ApprovalId),
   attempts: v.array(Attempt),
   event: says(v.nullable(EventId), 'The event that woke it, of a step that waited for one; null before it was kept.'),
-  kept: says(
-    v.nullable(RunId),
-    'The ended run that has done the same, of a step that therefore did not act; else null.',
-  ),
+  kept: says(v.nullable(RunId), 'The run that has done the same, of a step that therefore did not act; else null.'),
+  behind: says(v.nullable(RunId), 'Of a step that waits for a `claim`: the run that is about to do the same.'),
   output: says(Anything, 'Of a step that succeeded; else null.'),
   error: v.nullable(StepError),
   note: says(v.nullable(v.string()), 'What a person said who settled it, or did it by hand.'),

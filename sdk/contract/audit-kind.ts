@@ -27,6 +27,11 @@ export const AUDIT_KINDS = {
   'step.ready': kind(['run', 'step'], 'A step was reached: its parameters are bound and its plan is asked for.'),
   'step.planned': kind(['run', 'step'], 'An action said what it would touch; `act` is the digest of the plan.'),
   'step.parked': kind(['run', 'step'], 'Nothing may be sent at present: the step waits until that is over.'),
+  'step.claimed': kind(['run', 'step'], 'What a step with `dedup` does once is its to do.'),
+  'step.deferred': kind(
+    ['run', 'step', 'ref'],
+    'Another step is about to do what is done once; `ref` is its run. It is looked at again.',
+  ),
   'step.opened': kind(
     ['run', 'step', 'outcome'],
     'A step that calls no action is under way; `outcome` is what it waits for: lanes, time, an event, a run, a person.',

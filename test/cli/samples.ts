@@ -149,6 +149,7 @@ const step = {
   attempts: [],
   event: null,
   kept: null,
+  behind: null,
   output: null,
   error: null,
   reason: null,

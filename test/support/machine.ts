@@ -41,6 +41,7 @@ export type MachineOptions = {
   /** A run above it is paused. */
   readonly paused?: () => boolean;
   readonly earlier?: Facts['earlier'];
+  readonly claim?: Facts['claim'];
   readonly playbooks?: Readonly<Record<string, Digest>>;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly start?: Partial<Extract<Input, { kind: 'start' }>>;
@@ -101,6 +102,7 @@ export function machine(options: MachineOptions) {
         verdicts,
         branches,
         earlier: options.earlier ?? (() => undefined),
+        claim: options.claim ?? (() => undefined),
         stopped: options.stopped?.() ?? false,
         paused: options.paused?.() ?? false,
       };

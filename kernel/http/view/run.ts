@@ -98,6 +98,7 @@ function stepView(
     approval: state?.approval ?? null,
     attempts: state?.attempts.map((attempt) => attemptView(attempt, trail)) ?? [],
     event: (state?.state === 'succeeded' && state.event) || null,
+    behind: (state?.state === 'ready' && state.waitsFor === 'claim' && state.behind) || null,
     kept: (state?.state === 'succeeded' && state.kept?.run) || null,
     output: state?.state === 'succeeded' || state?.state === 'rolled_back' ? state.output : null,
     error: state?.state === 'failed' || (state?.state === 'open' && state.waitsFor === 'person') ? state.error : null,
@@ -128,7 +129,7 @@ function waitOf(state: StepRun | undefined): Pick<Api.Step, 'waitsFor' | 'retryA
   const none = { waitsFor: null, retryAt: null, until: null, lanes: null };
   if (state?.state === 'indeterminate') return { ...none, waitsFor: state.checking ? 'check' : null };
   if (state?.state === 'ready')
-    return { ...none, waitsFor: state.waitsFor, retryAt: state.waitsFor === 'retry' ? iso(state.retryAt) : null };
+    return { ...none, waitsFor: state.waitsFor, retryAt: 'retryAt' in state ? iso(state.retryAt) : null };
   if (state?.state !== 'open') return none;
   const open = { ...none, waitsFor: state.waitsFor };
   switch (state.waitsFor) {

@@ -1,0 +1,64 @@
+import { type Digest, partsOfStepRun, type StepRunId } from '../base/id.ts';
+import { own } from '../base/own.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { Write } from '../port/store.ts';
+import type { Claim } from '../run/claim.ts';
+import type { RunEvent } from '../run/event.ts';
+import { isOpenToSettle } from '../run/open-work.ts';
+import type { Run } from '../run/state.ts';
+import type { Driver } from './drive.ts';
+import type { EndedRuns } from './ended-runs.ts';
+import { forgetRows, type KeptRow, keepRow, readKept } from './kept-row.ts';
+import { KEYS } from './keys.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * Which step has last claimed a key, in a row, and what became of it, as its run says. The row alone decides nothing.
+ */
+type Read = (key: string) => string | undefined;
+export type ClaimsOf = (run: Pick<Run, 'org'> & { readonly run: Run['id'] }, read: Read, now: UnixMs) => ClaimOf;
+type ClaimOf = (step: StepRunId, key: Digest) => Claim | undefined;
+
+export const openClaimsOf =
+  (deps: { load: Driver['load']; ended: EndedRuns; registry: Pick<Registry, 'graph'> }): ClaimsOf =>
+  ({ org, run: id }, read, now) =>
+  (step, key) => {
+    const row = readKept(read, KEYS.claim(org, key));
+    if (row?.run === undefined || row.step === undefined) return undefined;
+    if (row.run === id && row.step === step) return { kind: 'own' };
+    const run = deps.ended(org, row.run) ?? deps.load(org, row.run);
+    // Its start is part of the very commit that is being made.
+    if (!run) return { kind: 'under_way', run: row.run, since: now };
+    const state = own(run.steps, row.step);
+    if (!state) return undefined;
+    const isUndoing = state.undo !== null && state.undo.state !== 'failed' && state.undo.state !== 'done';
+    if (state.state === 'succeeded' && !isUndoing) {
+      const of = deps.registry
+        .graph(org, run.playbook.name, run.playbook.digest)
+        ?.steps.get(partsOfStepRun(row.step).step);
+      const uses = of?.kind === 'action' ? `${of.plugin}/${of.action}` : '';
+      return { kind: 'done', run: run.id, at: state.at, uses, output: state.output };
+    }
+    const isOver = state.state === 'failed' || state.state === 'skipped' || state.state === 'rolled_back';
+    if (isOver && !isOpenToSettle(run, state)) return undefined;
+    return { kind: 'under_way', run: run.id, since: state.at };
+  };
+
+/** Removed beyond twice the rows that are written, as with events (take-in.ts). */
+const FORGOTTEN = 8;
+
+/** The rows of what a turn claims, and as many that are old. */
+export function claimRows(
+  store: Parameters<typeof forgetRows>[0],
+  read: Read,
+  { org, id }: Run,
+  events: readonly RunEvent[],
+  now: UnixMs,
+): Write[] {
+  const rows = events.flatMap((event): Write[] => {
+    if (event.kind !== 'step-claimed') return [];
+    const row: KeptRow = { until: event.until, run: id, step: event.step };
+    return keepRow(read, org, KEYS.claim(org, event.key), row);
+  });
+  return rows.length === 0 ? [] : [...forgetRows(store, read, org, now, rows.length + FORGOTTEN), ...rows];
+}

@@ -1,0 +1,45 @@
+import { digestOfJson } from '../base/digest.ts';
+import { partsOfStepRun, type StepRunId } from '../base/id.ts';
+import type { Json, JsonObject } from '../base/json.ts';
+import { after, durationMs } from '../base/time.ts';
+import type { ActionStep } from '../playbook/graph.ts';
+import { bindAt, failDefined } from './bind.ts';
+import { goOn, type Step, type Turn } from './turn.ts';
+
+/** Between two looks at a step that is under way elsewhere: half as long as that has lasted. */
+const SHORTEST_MS = 1_000;
+const LONGEST_MS = 300_000;
+
+/**
+ * A step with `dedup` does what it does, unless a step of the same key has, or is about to.
+ * @param act what it does.
+ */
+export function actOnce(turn: Turn, step: ActionStep, at: StepRunId, parameters: JsonObject, act: () => Step): Step {
+  const { dedup } = step;
+  if (!dedup) return act();
+  const { items } = partsOfStepRun(at);
+  const bound = bindAt(turn, step, items, { key: dedup.key });
+  if (typeof bound === 'string') return failDefined(turn, step, at, bound);
+  // Things without an identity are no repeats of each other.
+  if ((bound.key as readonly Json[]).includes(null))
+    return failDefined(turn, step, at, 'a part of its dedup key is null in this run');
+  const { now } = turn.facts;
+  const run = turn.run();
+  const key = digestOfJson('step-dedup', { playbook: run.playbook.name, step: step.id, ...bound });
+  const claim = turn.claim(at, key);
+  const uses = `${step.plugin}/${step.action}`;
+  if (claim?.kind === 'own') return act();
+  if (claim?.kind === 'done' && claim.uses === uses && now < after(claim.at, dedup.window)) {
+    const { run: from, output } = claim;
+    turn.emit({ kind: 'step-kept', step: at, parameters, from, output, changed: false });
+    return goOn(step, items, step.next);
+  }
+  if (claim?.kind === 'under_way') {
+    const waitMs = Math.min(Math.max((now - claim.since) / 2, SHORTEST_MS), LONGEST_MS);
+    const retryAt = after(now, durationMs(Math.ceil(waitMs)));
+    turn.emit({ kind: 'step-deferred', step: at, parameters, behind: claim.run, retryAt });
+    return undefined;
+  }
+  turn.emit({ kind: 'step-claimed', step: at, key, until: after(run.deadlineAt, dedup.window) });
+  return act();
+}
