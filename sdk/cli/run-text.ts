@@ -184,6 +184,7 @@ function stepRow(
     event,
     undo,
     kept,
+    child,
   }: Run['steps'][number],
   denial: string | undefined,
 ): string[] {
@@ -199,6 +200,7 @@ function stepRow(
     until === null
       ? ''
       : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,
+    kept !== null || child === null ? '' : `started ${clean(child, 40)}`,
     kept === null ? '' : `kept from ${kept}`,
     event === null ? '' : `woken by ${clean(event, 64)}`,
   ];
