@@ -185,6 +185,7 @@ function stepRow(
     undo,
     kept,
     behind,
+    child,
   }: Run['steps'][number],
   denial: string | undefined,
 ): string[] {
@@ -201,6 +202,7 @@ function stepRow(
     until === null
       ? ''
       : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,
+    kept !== null || child === null ? '' : `started ${clean(child, 40)}`,
     kept === null ? '' : `kept from ${kept}`,
     event === null ? '' : `woken by ${clean(event, 64)}`,
   ];

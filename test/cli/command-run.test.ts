@@ -166,7 +166,7 @@ table({
   'run show, of one that keeps what was done': {
     args: ['run', 'show', samples.AGAIN_ID],
     answers: { [`GET ${ORG}/runs/${samples.AGAIN_ID}`]: data(samples.keepingRun) },
-    says: [`keeps      what ${RUN_ID} has done\n`, `kept from ${RUN_ID}\n`],
+    says: [`keeps      what ${RUN_ID} has done\n`, `kept from ${RUN_ID}\n`, `started ${samples.CHILD_ID}\n`],
     json: samples.keepingRun,
   },
   'run show, of one that runs again': {

@@ -29,6 +29,7 @@ import type {
 
 /** Answers of the API as they look; `samples.test.ts` holds them against the contract, so that they cannot drift. */
 export const RUN_ID = `run_${'a1'.repeat(16)}`;
+export const CHILD_ID = `run_${'c3'.repeat(16)}`;
 export const AGAIN_ID = `run_${'a2'.repeat(16)}`;
 export const APPROVAL_ID = `apr_${'b2'.repeat(16)}`;
 export const EVENT_ID = `evt_${'c3'.repeat(16)}`;
@@ -204,7 +205,21 @@ export const againRun: Run = {
 export const keepingRun: Run = {
   ...againRun,
   keeps: RUN_ID,
-  steps: [{ ...step, step: 'block', state: 'succeeded', verdict: null, kept: RUN_ID, attempts: [] }, ...againRun.steps],
+  steps: [
+    { ...step, step: 'block', state: 'succeeded', verdict: null, kept: RUN_ID, attempts: [] },
+    {
+      ...step,
+      step: 'tell',
+      type: 'playbook',
+      uses: 'tell-people',
+      tier: null,
+      state: 'open',
+      waitsFor: 'run',
+      child: CHILD_ID,
+      attempts: [],
+    },
+    ...againRun.steps,
+  ],
 };
 
 const WAIT_UNTIL = '2026-11-23T15:00:00.000Z';

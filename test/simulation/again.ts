@@ -95,11 +95,14 @@ export function openAgain(world: World): void {
     const isSame = done !== undefined && isDeepStrictEqual(done.parameters, parameters);
     return isOf && done?.state === 'succeeded' && isSame && usesOf(old, id) === usesOf(run, id);
   };
+  /** For all that anybody knows. */
+  const isUndone = (old: Run | undefined, id: StepRunId) =>
+    own(old?.steps ?? {}, id)?.undo?.attempts.some(({ end }) => end !== 'failed') ?? false;
   watch.listen((run, event) => {
     const old = run.keeps && watch.run(run.keeps);
     if (event.kind === 'step-kept') {
       const from = watch.run(event.from);
-      if (!old || !isDone(from, run, event.step, event.parameters) || own(from?.steps ?? {}, event.step)?.undo)
+      if (!old || !isDone(from, run, event.step, event.parameters) || isUndone(from, event.step))
         fail('keep', `${trace.name(run.id)} keeps ${event.step}, which ${trace.name(event.from)} has not done`);
     }
     if (!old || event.kind !== 'step-intended' || event.effect !== 'write') return;
