@@ -7,6 +7,7 @@ import { type Ending, fine } from './ending.ts';
 import { clean, note, say, sayJson, when } from './print.ts';
 import { openRunSession } from './run-session.ts';
 import type { Globals, Session } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock run pause` and `resume`: to have one run wait while somebody looks, and let it go on. */
 export function addRunPause(run: Command): void {
@@ -63,5 +64,5 @@ export function pauseText({ run, paused, endedAt }: Pick<Run, 'run' | 'paused' |
   if (!paused) return undefined;
   const whose = paused.run === run ? '' : `with ${clean(paused.run, 40)}, which it is a part of, `;
   const why = `${whose}by ${clean(paused.by)} since ${when(paused.at)}: ${clean(paused.reason)}`;
-  return endedAt === null ? `${why}; go on with: interlock run resume ${clean(paused.run, 40)}` : why;
+  return endedAt === null ? typed`${why}; go on with: interlock run resume ${clean(paused.run, 40)}` : why;
 }

@@ -126,7 +126,7 @@ export function sayRun(run: Run, stop?: string): void {
   say(
     table(
       ['STEP', 'STATE', 'ACTION', 'TRIES', 'AUDIT', 'REMARKS'],
-      run.steps.map((step) => stepRow(step, denialOf(step, run))),
+      run.steps.map((step) => stepRow(step, run)),
     ),
   );
   for (const line of run.steps.flatMap((step) => policyLine(step, run))) say(line);
@@ -166,39 +166,20 @@ function lastTryText(attempt: Run['steps'][number]['attempts'][number] | undefin
   return attempt?.end === 'failed' ? `last try: ${errorText(attempt.error)}` : '';
 }
 
-function stepRow(
-  {
-    step,
-    state: at,
-    uses,
-    type,
-    attempts,
-    error,
-    reason,
-    approval,
-    retryAt,
-    note: said,
-    waitsFor,
-    until,
-    parameters,
-    event,
-    undo,
-    kept,
-    behind,
-    child,
-  }: Run['steps'][number],
-  denial: string | undefined,
-): string[] {
+function stepRow(of: Run['steps'][number], run: Run): string[] {
+  const { step, state: at, uses, type, attempts, error, reason, approval, retryAt, note: said } = of;
+  const { waitsFor, until, parameters, event, undo, kept, behind, child } = of;
+  const release = run.paused ? 'the resume' : 'the end of the stop';
   const parts = [
-    denial ?? (error === null ? '' : errorText(error)),
+    denialOf(of, run) ?? (error === null ? '' : errorText(error)),
     clean(reason ?? ''),
     said === null ? '' : `settled: ${clean(said)}`,
     at === 'held' && approval !== null ? `waits for ${approval}` : '',
     at === 'ready' && behind === null ? lastTryText(attempts.at(-1)) : '',
     behind === null ? '' : `waits for ${behind}, which is about to do the same`,
     retryAt === null ? '' : `${behind === null ? 'next try' : 'next look'} at ${when(retryAt)}`,
-    waitsFor === 'release' ? 'waits for the end of the stop' : '',
-    undo?.state === 'parked' ? 'to undo it waits for the end of the stop' : '',
+    waitsFor === 'release' ? `waits for ${release}` : '',
+    undo?.state === 'parked' ? `to undo it waits for ${release}` : '',
     until === null
       ? ''
       : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,

@@ -109,6 +109,12 @@ table({
     ],
     json: samples.cutOffRun,
   },
+  'run show, of a run that a pause holds up': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.cutOffRun, paused: samples.pausedRun.paused }) },
+    says: ['last try: nobody knows whether it happened; waits for the resume\n'],
+    json: { ...samples.cutOffRun, paused: samples.pausedRun.paused },
+  },
   'run list, of all that has not ended': {
     args: ['run', 'list', '--state', 'open', '--playbook', 'contain-c2'],
     answers: { [`GET ${ORG}/runs`]: data([samples.summary], null) },
