@@ -69,7 +69,7 @@ export type Judgements = {
 /** More judgements than steps can be lacking only when something loops. */
 const JUDGEMENTS_PER_TURN = 256;
 /** Judgements that are got before others have their turn: with each, all is decided anew. */
-const JUDGEMENTS_AT_ONCE = 8;
+const JUDGEMENTS_AT_ONCE = 2;
 
 export function openDriver(deps: {
   store: Store;
