@@ -138,8 +138,8 @@ export function openDriver(deps: {
     const { run, events, effects } = decision;
     const texts = events.map((event) => JSON.stringify(event));
     const audit = decision.audit.map((record, index) => ({ ...record, act: digestOf(texts[index] ?? '') }));
+    const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
     const actionOf = (step: StepRunId) => {
-      const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
       const found = graph?.steps.get(partsOfStepRun(step).step);
       return found?.kind === 'action' ? found : undefined;
     };
