@@ -19,6 +19,7 @@ export const CONTRACT = {
   memory: ['memory.idle_mb', 'memory.loaded_mb'],
   cell: ['cell.calls_per_s'],
   history: ['history.page_ms', 'history.rare_filter_ms'],
+  loop: ['loop.lanes_ms', 'loop.rounds_ms'],
 } as const;
 export type StageName = keyof typeof CONTRACT;
 export const STAGES = Object.keys(CONTRACT) as readonly StageName[];
@@ -29,6 +30,8 @@ export const GOALS: Readonly<Record<string, { readonly least?: number; readonly 
   'W1.p99_ms_at_500': { most: 25 },
   'W2.triggers_10000_ms': { most: 1 },
   'W5.noisy_neighbour_ratio': { most: 2 },
+  'loop.lanes_ms': { most: 20 },
+  'loop.rounds_ms': { most: 20 },
 };
 
 /** @param rounds What each round gave; the figure is their median. */

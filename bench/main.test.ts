@@ -33,6 +33,7 @@ describe.concurrent('npm run bench', () => {
     ['W2', '0.1'],
     ['W5', '0.1'],
     ['history', '0.1'],
+    ['loop', '0.1'],
   ])('%s gives its figures', { timeout: 120_000 }, async (stage, scale) => {
     const file = join(folder, `${stage}.json`);
     const { code, out, err } = await bench('--only', stage, '--quick', '--scale', scale, '--json', file);

@@ -7,6 +7,7 @@ import { killChildren, startStubProcess } from './child.ts';
 import { benchContain } from './contain.ts';
 import { type Figure, faultsOf, type StageName } from './figure.ts';
 import { benchHistory } from './history.ts';
+import { benchLoop } from './loop.ts';
 import { benchMemory } from './memory.ts';
 import { benchNeighbour } from './neighbour.ts';
 import { benchNonMatching } from './non-matching.ts';
@@ -28,6 +29,7 @@ const STAGE: Readonly<Record<StageName, (bench: Bench) => Promise<Figure[]>>> = 
   memory: benchMemory,
   cell: cellStage,
   history: benchHistory,
+  loop: benchLoop,
 };
 
 async function cellStage({ plan, say: tell }: Bench): Promise<Figure[]> {

@@ -34,6 +34,7 @@ Stages (all by default):
   memory  of the kernel and its cells, idle and under W1
   cell    calls of one cell, without the kernel around it
   history pages of the runs of an org that has a million (100,000 with --quick)
+  loop    how long a run that is as large as a run may be holds the event loop
 
 Options:
   --only STAGE     one stage; may be repeated

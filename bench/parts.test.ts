@@ -121,7 +121,7 @@ test.each([
 });
 
 test.each([
-  [['--only', 'W3'], /the stages are W1, W2, W5, start, memory, cell, history/],
+  [['--only', 'W3'], /the stages are W1, W2, W5, start, memory, cell, history, loop/],
   [['--fast'], /Unknown option '--fast'/],
   [['--scale', 'x'], /a number from 0.01 to 10/],
   [['--fault', 'none'], /one of stub-500/],
@@ -131,7 +131,7 @@ test.each([
 
 test('without options every stage is measured', () => {
   expect(readOptions([])).toMatchObject({
-    stages: ['W1', 'W2', 'W5', 'start', 'memory', 'cell', 'history'],
+    stages: ['W1', 'W2', 'W5', 'start', 'memory', 'cell', 'history', 'loop'],
     quick: false,
     scale: 1,
   });

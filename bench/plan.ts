@@ -15,6 +15,7 @@ export type Plan = {
   readonly memory: { readonly rounds: number; readonly idleMs: number; readonly loadedMs: number };
   readonly cell: { readonly rounds: number; readonly roundMs: number };
   readonly history: { readonly runs: number; readonly rounds: number };
+  readonly loop: { readonly rounds: number };
 };
 export type Rounds = { readonly rounds: number; readonly roundMs: number };
 
@@ -32,6 +33,7 @@ const FULL: Plan = {
   memory: { rounds: 3, idleMs: 3_000, loadedMs: 6_000 },
   cell: { rounds: 5, roundMs: 1_500 },
   history: { runs: 1_000_000, rounds: 5 },
+  loop: { rounds: 5 },
 };
 
 const QUICK: Plan = {
@@ -48,6 +50,7 @@ const QUICK: Plan = {
   memory: { rounds: 2, idleMs: 1_500, loadedMs: 3_000 },
   cell: { rounds: 3, roundMs: 700 },
   history: { runs: 100_000, rounds: 3 },
+  loop: { rounds: 3 },
 };
 
 /**
@@ -75,6 +78,7 @@ export function planOf(quick: boolean, scale: number): Plan {
       loadedMs: times(plan.memory.loadedMs),
     },
     cell: scaled(plan.cell),
+    loop: plan.loop,
     // Enough for a page of each kind.
     history: { ...plan.history, runs: Math.max(4_000, Math.round(plan.history.runs * Math.min(1, scale))) },
   };

@@ -125,6 +125,12 @@ export async function setUpSites(folder: string, tenants: readonly Tenant[]): Pr
   }
 }
 
+/** As shipped. */
+export const policyFiles = {
+  guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
+  approvals: join(ROOT, 'policies/approval/matrix.json'),
+};
+
 async function filesOf(folder: string, { org, post, stubPort }: Tenant) {
   const { plugin } = POSTS[post];
   const egress = {
@@ -148,14 +154,13 @@ async function filesOf(folder: string, { org, post, stubPort }: Tenant) {
   await writeFile(join(folder, `egress-${org}.json`), JSON.stringify(egress));
   return {
     id: org,
-    guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
-    approvals: join(ROOT, 'policies/approval/matrix.json'),
+    ...policyFiles,
     egress: `./egress-${org}.json`,
     plugins: [join(ROOT, 'bench/plugins/transform'), join(ROOT, 'plugins', plugin)],
   };
 }
 
-const as = (org: string, name: string, roles: readonly Role[]): Principal => ({
+export const as = (org: string, name: string, roles: readonly Role[]): Principal => ({
   org: org as OrgId,
   id: name as PrincipalId,
   roles,

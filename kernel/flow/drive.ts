@@ -73,7 +73,7 @@ export type Judgements = {
 /** More judgements than steps can be lacking only when something loops. */
 const JUDGEMENTS_PER_TURN = 256;
 /** Judgements that are got before others have their turn: with each, all is decided anew. */
-const JUDGEMENTS_AT_ONCE = 8;
+const JUDGEMENTS_AT_ONCE = 2;
 
 export function openDriver(deps: {
   store: Store;
@@ -159,8 +159,8 @@ export function openDriver(deps: {
     const { run, events, effects } = decision;
     const texts = events.map((event) => JSON.stringify(event));
     const audit = decision.audit.map((record, index) => ({ ...record, act: digestOf(texts[index] ?? '') }));
+    const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
     const actionOf = (step: StepRunId) => {
-      const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
       const found = graph?.steps.get(partsOfStepRun(step).step);
       return found?.kind === 'action' ? found : undefined;
     };

@@ -5,13 +5,13 @@ import type { UnixMs } from '../base/time.ts';
 import type { RunEvent, StoredTurn } from './event.ts';
 import { evolveFork } from './evolve-fork.ts';
 import { evolveUndo } from './evolve-undo.ts';
-import { endAttempt, onStep, openAttempt, settleLast, withOwnSteps } from './fold.ts';
+import { endAttempt, onStep, openAttempt, ownCopy, settleLast, withApproval } from './fold.ts';
 import type { Run, RunState, StepRun } from './state.ts';
 
 /**
  * (run, event) -> run. Total over the events of a run; the live path and recovery both fold with this and with nothing
  * else, so a stored run is the run (R3).
- * @param run its steps are written to, so they are the fold's own (`withOwnSteps`).
+ * @param run the fold's own (`ownCopy`): what it holds is written to.
  */
 export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs): Run {
   if (event.kind === 'run-started') {
@@ -109,22 +109,18 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         parameters: event.parameters,
         approval: id,
       }));
-      return { ...held, approvals: { ...held.approvals, [id]: approval } };
+      return withApproval(held, approval);
     }
     case 'approval-voted': {
       const approval = own(run.approvals, event.approval);
       invariant(approval, 'a vote names an open approval');
       const vote = { by: event.by, decision: event.decision, rationale: event.rationale, at };
-      return {
-        ...run,
-        approvals: { ...run.approvals, [approval.id]: { ...approval, votes: [...approval.votes, vote] } },
-      };
+      return withApproval(run, { ...approval, votes: [...approval.votes, vote] });
     }
     case 'approval-decided': {
       const approval = own(run.approvals, event.approval);
       invariant(approval, 'a decision names an open approval');
-      const decided = { ...approval, state: event.state, decidedSeq: seq };
-      return { ...run, approvals: { ...run.approvals, [approval.id]: decided } };
+      return withApproval(run, { ...approval, state: event.state, decidedSeq: seq });
     }
     case 'step-intended':
       return onStep(run, event.step, seq, at, (step) => ({
@@ -264,7 +260,7 @@ function foldTurn(own: Run | null, turn: StoredTurn): Run {
 
 /** Folds one stored turn; a turn is what moves the version. */
 export const evolveTurn = (run: Run | null, turn: StoredTurn): Run =>
-  afterTurn(foldTurn(run && withOwnSteps(run), turn), run);
+  afterTurn(foldTurn(run && ownCopy(run), turn), run);
 
 /** What a turn as a whole makes of a run: its version, and the state that follows from its steps. */
 export const afterTurn = (folded: Run, before: Run | null): Run => ({

@@ -1,3 +1,4 @@
+import type { Approval } from '../approval/approval.ts';
 import type { StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
@@ -13,13 +14,17 @@ function commonOf(id: StepRunId, step: StepRun | undefined): StepCommon {
   return child === undefined ? common : { ...common, child };
 }
 
-/** What the folds of a turn begin with: they write into its steps, and nobody else holds those. */
-export const withOwnSteps = (run: Run): Run => ({ ...run, steps: { ...run.steps } });
-
 /**
- * Writes into the steps of the run: a copy of a thousand of them for each event is what a large run would cost most.
- * @param change gets what the step takes along, and the step as it was, if it was reached.
+ * What the fold of a turn begins with: a run whose steps and approvals nobody else holds. They are written to, since a copy
+ * of a thousand of them for each event is what a large run would cost most.
  */
+export const ownCopy = (run: Run): Run => ({ ...run, steps: { ...run.steps }, approvals: { ...run.approvals } });
+
+/** Defined and not assigned: a name may be one that every object knows. */
+const put = <K extends string, T>(map: Readonly<Record<K, T>>, key: K, value: T): void =>
+  void Object.defineProperty(map, key, { value, writable: true, enumerable: true, configurable: true });
+
+/** @param change gets what the step takes along, and the step as it was, if it was reached. */
 export function onStep(
   run: Run,
   id: StepRunId,
@@ -29,8 +34,12 @@ export function onStep(
 ): Run {
   const old = own(run.steps, id);
   const after: StepRun = { ...change(commonOf(id, old), old), seq, at };
-  // Defined and not assigned: a name may be one that every object knows.
-  Object.defineProperty(run.steps, id, { value: after, writable: true, enumerable: true, configurable: true });
+  put(run.steps, id, after);
+  return run;
+}
+
+export function withApproval(run: Run, approval: Approval): Run {
+  put(run.approvals, approval.id, approval);
   return run;
 }
 

@@ -96,7 +96,15 @@ function endRound(turn: Turn, step: RepeatStep, { fork, lane }: LanePlace, outco
 const isUnknown = (turn: Turn, { fork, lane }: LanePlace): boolean =>
   Object.values(turn.run().steps).some(({ id, state }) => state === 'indeterminate' && isWithin(turn, id, fork, lane));
 
-const isTooLarge = (output: Json) => JSON.stringify(output).length > LIMITS.stepOutputBytes.value;
+/** Counted result by result, up to the limit: what all lanes give may be hundreds of times as large. */
+function isTooLarge({ results, ...rest }: { readonly results?: readonly Json[] } & JsonObject): boolean {
+  let left = LIMITS.stepOutputBytes.value - JSON.stringify(results ? { ...rest, results: [] } : rest).length;
+  for (const [place, result] of (results ?? []).entries()) {
+    left -= JSON.stringify(result).length + (place > 0 ? 1 : 0);
+    if (left < 0) return true;
+  }
+  return left < 0;
+}
 const TOO_LARGE = `what is collected is larger than ${LIMITS.stepOutputBytes.value} bytes`;
 
 /** The step of the graph that holds lanes and runs as this. */
@@ -168,7 +176,7 @@ function lanesAt(run: Run, at: StepRunId) {
   return open?.state === 'open' && open.waitsFor === 'lanes' ? open : undefined;
 }
 
-function outputOf(run: Run, at: StepRunId, step: Exclude<ForkStep, RepeatStep>, succeeded: number): Json {
+function outputOf(run: Run, at: StepRunId, step: Exclude<ForkStep, RepeatStep>, succeeded: number) {
   const { lanes, values } = lanesAt(run, at) ?? { lanes: [], values: [] };
   const counts = { succeeded, failed: lanes.filter((lane) => lane === 'failed').length, lanes: lanes.length };
   if (step.kind === 'parallel')

@@ -10,7 +10,7 @@ import { type Claim, openClaims } from './claim.ts';
 import type { Decision, Effect, Facts, Need } from './decision.ts';
 import type { RunEvent } from './event.ts';
 import { afterTurn, evolve } from './evolve.ts';
-import { withOwnSteps } from './fold.ts';
+import { ownCopy } from './fold.ts';
 import type { Ending, Failure, Run, StepError, Terminal, TryOp } from './state.ts';
 
 /**
@@ -108,7 +108,7 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     facts,
     run: now,
     emit(event) {
-      if (events.length === 0 && folded) folded = withOwnSteps(folded);
+      if (events.length === 0 && folded) folded = ownCopy(folded);
       audit.push(auditOf(folded, event));
       folded = evolve(folded, event, facts.seq + events.length, facts.now);
       events.push(event);
