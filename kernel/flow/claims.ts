@@ -1,4 +1,4 @@
-import { type Digest, partsOfStepRun, type StepRunId } from '../base/id.ts';
+import type { Digest, StepRunId } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
@@ -10,7 +10,6 @@ import type { Driver } from './drive.ts';
 import type { EndedRuns } from './ended-runs.ts';
 import { forgetRows, type KeptRow, keepRow, readKept } from './kept-row.ts';
 import { KEYS } from './keys.ts';
-import type { Registry } from './registry.ts';
 
 /**
  * Which step has last claimed a key, in a row, and what became of it, as its run says. The row alone decides nothing.
@@ -20,7 +19,7 @@ export type ClaimsOf = (run: Pick<Run, 'org'> & { readonly run: Run['id'] }, rea
 type ClaimOf = (step: StepRunId, key: Digest) => Claim | undefined;
 
 export const openClaimsOf =
-  (deps: { load: Driver['load']; ended: EndedRuns; registry: Pick<Registry, 'graph'> }): ClaimsOf =>
+  (deps: { load: Driver['load']; ended: EndedRuns }): ClaimsOf =>
   ({ org, run: id }, read, now) =>
   (step, key) => {
     const row = readKept(read, KEYS.claim(org, key));
@@ -32,13 +31,8 @@ export const openClaimsOf =
     const state = own(run.steps, row.step);
     if (!state) return undefined;
     const isUndoing = state.undo !== null && state.undo.state !== 'failed' && state.undo.state !== 'done';
-    if (state.state === 'succeeded' && !isUndoing) {
-      const of = deps.registry
-        .graph(org, run.playbook.name, run.playbook.digest)
-        ?.steps.get(partsOfStepRun(row.step).step);
-      const uses = of?.kind === 'action' ? `${of.plugin}/${of.action}` : '';
-      return { kind: 'done', run: run.id, at: state.at, uses, output: state.output };
-    }
+    if (state.state === 'succeeded' && !isUndoing)
+      return { kind: 'done', run: run.id, at: state.at, output: state.output };
     const isOver = state.state === 'failed' || state.state === 'skipped' || state.state === 'rolled_back';
     if (isOver && !isOpenToSettle(run, state)) return undefined;
     return { kind: 'under_way', run: run.id, since: state.at };

@@ -102,7 +102,7 @@ export function openDriver(deps: {
     return run;
   };
 
-  const claimsOf = openClaimsOf({ load, ended, registry });
+  const claimsOf = openClaimsOf({ load, ended });
 
   const factsFor = (
     run: Run | Start,

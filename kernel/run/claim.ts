@@ -16,8 +16,6 @@ export type Claim =
       readonly kind: 'done';
       readonly run: RunId;
       readonly at: UnixMs;
-      /** plugin/action. */
-      readonly uses: string;
       readonly output: Json;
     };
 

@@ -25,11 +25,11 @@ export function actOnce(turn: Turn, step: ActionStep, at: StepRunId, parameters:
     return failDefined(turn, step, at, 'a part of its dedup key is null in this run');
   const { now } = turn.facts;
   const run = turn.run();
-  const key = digestOfJson('step-dedup', { playbook: run.playbook.name, step: step.id, ...bound });
-  const claim = turn.claim(at, key);
   const uses = `${step.plugin}/${step.action}`;
+  const key = digestOfJson('step-dedup', { playbook: run.playbook.name, step: step.id, uses, ...bound });
+  const claim = turn.claim(at, key);
   if (claim?.kind === 'own') return act();
-  if (claim?.kind === 'done' && claim.uses === uses && now < after(claim.at, dedup.window)) {
+  if (claim?.kind === 'done' && now < after(claim.at, dedup.window)) {
     const { run: from, output } = claim;
     turn.emit({ kind: 'step-kept', step: at, parameters, from, output, changed: false });
     return goOn(step, items, step.next);

@@ -99,6 +99,9 @@ const UNDOING = of(`
   - { id: ban, type: contain, uses: target/ban, with: { ip: "{{ inputs.ip }}" }, rollback: true }
   - { id: pause, type: wait, for: 10m }
   - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }, retry: { attempts: 1 } }`);
+const ONCE = of(`
+  - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }, dedup: { key: ["{{ inputs.ip }}"], window: 1h } }
+  - { id: pause, type: wait, for: 10m }`);
 const CLAIMING = of(`
   - { id: claim, type: webhook, uses: target/claim, with: { ip: "{{ inputs.ip }}" } }`);
 

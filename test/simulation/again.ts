@@ -95,12 +95,17 @@ export function openAgain(world: World): void {
     const isSame = done !== undefined && isDeepStrictEqual(done.parameters, parameters);
     return isOf && done?.state === 'succeeded' && isSame && usesOf(old, id) === usesOf(run, id);
   };
+  /** Another run may have done it as well (claims.ts). */
+  const isOnce = (run: Run, id: StepRunId): boolean => {
+    const step = watch.graphOf(run).steps.get(partsOfStepRun(id).step);
+    return step?.kind === 'action' && step.dedup !== undefined;
+  };
   /** For all that anybody knows. */
   const isUndone = (old: Run | undefined, id: StepRunId) =>
     own(old?.steps ?? {}, id)?.undo?.attempts.some(({ end }) => end !== 'failed') ?? false;
   watch.listen((run, event) => {
     const old = run.keeps && watch.run(run.keeps);
-    if (event.kind === 'step-kept') {
+    if (event.kind === 'step-kept' && !isOnce(run, event.step)) {
       const from = watch.run(event.from);
       if (!old || !isDone(from, run, event.step, event.parameters) || isUndone(from, event.step))
         fail('keep', `${trace.name(run.id)} keeps ${event.step}, which ${trace.name(event.from)} has not done`);

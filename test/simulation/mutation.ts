@@ -396,4 +396,25 @@ export const MUTATIONS: readonly Mutation[] = [
     by: '',
     breaks: ['end'],
   },
+  {
+    name: 'nobody waits for a step that does the same',
+    file: 'kernel/run/dedup.ts',
+    replace: "if (claim?.kind === 'under_way') {",
+    by: "if (claim?.kind === 'under_way' && claim.run === run.id) {",
+    breaks: ['once-only'],
+  },
+  {
+    name: 'what was undone is taken for done',
+    file: 'kernel/flow/claims.ts',
+    replace: "if (state.state === 'succeeded' && !isUndoing)",
+    by: "if (state.state === 'succeeded' || state.state === 'rolled_back')",
+    breaks: ['once-only'],
+  },
+  {
+    name: 'a start is not looked at again when what it does once has moved',
+    file: 'kernel/flow/take-in.ts',
+    replace: ' || matches.some(isLacking)',
+    by: '',
+    breaks: ['events', 'end'],
+  },
 ];

@@ -1,4 +1,5 @@
 import type { Terminal } from '../../kernel/run/state.ts';
+import { ONCE_KEY } from './claims.ts';
 import { HIGH } from './crossings.ts';
 import { type ActionName, BEHAVIOURS, MANIFEST } from './orgs.ts';
 import type { Random } from './random.ts';
@@ -50,6 +51,7 @@ function actionStep(place: Place): Step {
   const floor = { enrich: 'low', notify: 'low', open_ticket: 'low', webhook: 'moderate', contain: 'high' }[type];
   const tiers = ['low', 'moderate', 'high', 'critical'];
   const higher = tiers.slice(tiers.indexOf(floor));
+  const once = random.fork(`once ${id}`);
   return {
     id,
     type,
@@ -67,6 +69,7 @@ function actionStep(place: Place): Step {
         ...(random.chance(0.2) && { on: random.pick([['timeout'], ['unavailable', 'conflict'], ['internal']]) }),
       },
     }),
+    ...(once.chance(0.12) && { dedup: { key: [ONCE_KEY], window: once.pick(['10s', '10m', '2h']) } }),
     ...(MANIFEST.actions[action]?.rollback && random.chance(0.7) && { rollback: true }),
     ...onFailure(place),
   };

@@ -1,4 +1,5 @@
 import { openAgain } from './again.ts';
+import { openClaimRules } from './claims.ts';
 import { openCrossingRules } from './crossings.ts';
 import { checkEnd } from './end.ts';
 import { openLives } from './lives.ts';
@@ -42,6 +43,7 @@ export async function simulate(seed: string): Promise<Simulated> {
   openRules(world);
   openWaitRules(world);
   openCrossingRules(world);
+  openClaimRules(world);
   const checkTold = openTold(world);
   const checkEnds = openRunEndRules(world);
   const checkSchedules = openScheduleRules(world);

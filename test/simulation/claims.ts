@@ -1,0 +1,62 @@
+import { isDeepStrictEqual } from 'node:util';
+import { partsOfStepRun, type StepRunId } from '../../kernel/base/id.ts';
+import { own } from '../../kernel/base/own.ts';
+import type { ActionStep } from '../../kernel/playbook/graph.ts';
+import type { Run, StepRun } from '../../kernel/run/state.ts';
+import type { World } from './world.ts';
+
+/**
+ * Steps that are done once: none acts while another of the same key may still act, is unknown, or has acted within the
+ * window; and what is kept was done by one of the same key.
+ */
+export const ONCE_KEY = '{{ inputs.finding }}';
+
+export function openClaimRules({ fail, trace, watch }: World): void {
+  const onceOf = (run: Run, id: StepRunId): ActionStep | undefined => {
+    const step = watch.graphOf(run).steps.get(partsOfStepRun(id).step);
+    return step?.kind === 'action' && step.dedup ? step : undefined;
+  };
+  const isSame = (a: ActionStep, b: ActionStep | undefined) =>
+    b !== undefined &&
+    a.id === b.id &&
+    a.plugin === b.plugin &&
+    a.action === b.action &&
+    isDeepStrictEqual(a.dedup, b.dedup);
+
+  /** Other step runs of the same key. */
+  const othersOf = (run: Run, id: StepRunId, step: ActionStep): { readonly run: Run; readonly state: StepRun }[] =>
+    watch
+      .runs()
+      .filter((one) => one.org === run.org && one.playbook.name === run.playbook.name)
+      .filter(({ inputs }) => inputs.finding === run.inputs.finding)
+      .flatMap((one) => Object.values(one.steps).map((state) => ({ run: one, state })))
+      .filter((one) => (one.run.id !== run.id || one.state.id !== id) && isSame(step, onceOf(one.run, one.state.id)));
+
+  watch.listen((run, event, _, at) => {
+    if (event.kind !== 'step-intended' && event.kind !== 'step-kept') return;
+    const step = onceOf(run, event.step);
+    if (!step) return;
+    const name = `${trace.name(run.id)} ${event.step}`;
+    const windowMs = step.dedup?.window ?? 0;
+    const isLately = (state: StepRun) =>
+      state.state === 'succeeded' && !state.kept && state.undo === null && at - state.at < windowMs;
+    if (event.kind === 'step-kept') {
+      const isDone = (one: { readonly run: Run; readonly state: StepRun }) =>
+        one.run.id === event.from && one.state.state === 'succeeded';
+      // Or it goes on from what a run before it has done at this place.
+      const before = run.keeps === undefined ? undefined : own(watch.run(event.from)?.steps ?? {}, event.step);
+      if (!othersOf(run, event.step, step).some(isDone) && before?.state !== 'succeeded')
+        fail('once-only', `${name} keeps what ${trace.name(event.from)} has not done`);
+      return;
+    }
+    for (const { run: other, state } of othersOf(run, event.step, step)) {
+      const isUnderWay =
+        state.state === 'intended' ||
+        state.state === 'held' ||
+        state.state === 'indeterminate' ||
+        (state.state === 'ready' && state.waitsFor !== 'claim');
+      if (isUnderWay || isLately(state))
+        fail('once-only', `${name} acts, and ${trace.name(other.id)} ${state.id} is ${state.state}`);
+    }
+  });
+}
