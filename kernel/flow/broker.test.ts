@@ -391,6 +391,47 @@ describe('a step whose leaving is recorded', () => {
   });
 });
 
+describe('while its run is paused, a call', () => {
+  const held = { denied: 'the run is paused' };
+  const fine = { ok: true };
+  it.each<[string, HttpRequest[], number, unknown[], boolean]>([
+    ['begins nothing', [get(), post()], 0, [held, held], true],
+    ['that has read may read on', [get(), get()], 1, [fine, fine], false],
+    ['that has read changes nothing', [get(), post(), get()], 1, [fine, held, held], true],
+    ['that has begun to change something ends', [post(), post(), get()], 1, [fine, fine, fine], false],
+  ])('%s', async (_, requests, from, answers, isHeldBack) => {
+    let asked = 0;
+    const { broker, sent, refused } = worldOf();
+    const step = broker.forStep(scopeOf({ isPaused: () => asked > from }));
+    const got: unknown[] = [];
+    for (const request of requests) {
+      asked += 1;
+      got.push(await step.handle(request));
+    }
+    expect(got).toMatchObject(answers);
+    expect(sent).toHaveLength(answers.filter((one) => one === fine).length);
+    expect(await step.close()).toMatchObject({ isHeldBack });
+    // It is no refusal that an operator could mend.
+    expect(refused).toEqual([]);
+  });
+
+  it('does not leave when it is paused while its leaving, or its secret, is on the way to the disk', async () => {
+    for (const answer of ['leaves', 'paused'] as const) {
+      let isPaused = false;
+      const { broker, sent } = worldOf();
+      const asked = Promise.withResolvers<Leave>();
+      const step = broker.forStep(scopeOf({ isPaused: () => isPaused, leaving: () => asked.promise }));
+      const pending = step.handle(post(atVault));
+      await new Promise(setImmediate);
+      // One that was told to wait is held back, also where the pause is over by now: nobody has taken back what it was told.
+      isPaused = answer === 'leaves';
+      asked.resolve(answer);
+      expect(await pending).toEqual(held);
+      expect([sent, (await step.close()).isHeldBack]).toEqual([[], true]);
+    }
+  });
+});
+
 describe('a secret', () => {
   it('rides only with the rule that carries it, is leased once, and is given back', async () => {
     const { broker, sent, leases } = worldOf();

@@ -243,6 +243,24 @@ describe.each(Object.entries(ROWS))('%s', (_, rows) => {
   });
 });
 
+test.each<[string, RunEvent, string]>([
+  ['a stop', { kind: 'step-parked', step, parameters: {}, op: 'execute' }, 'stop'],
+  ['a pause', { kind: 'step-parked', step, parameters: {}, op: 'execute', pause: true }, 'pause'],
+])('a run that waits for the end of %s says so', (_, event, what) => {
+  const from = fold(null, [STARTED], 10);
+  const drafts = lifecycleOfTurn(from, fold(from, [event], 20) as Run, { seq: 20, events: [event] });
+  expect(drafts).toMatchObject([{ type: 'interlock.run.waiting', data: { for: what } }]);
+});
+
+test('a try that was not sent for a pause is told as one that is made again', () => {
+  const failed: RunEvent = { kind: 'step-failed', step, attempt: 1, error };
+  const events: RunEvent[] = [failed, { kind: 'step-parked', step, parameters: {}, op: 'execute', pause: true }];
+  const from = fold(null, [STARTED, INTENDED], 10);
+  const run = fold(from, events, 20) as Run;
+  const [told] = lifecycleOfTurn(from, run, { seq: 20, events });
+  expect(told).toMatchObject({ type: 'interlock.step.failed', data: { again: true } });
+});
+
 test('a filter names a type or a group, and nothing by accident', () => {
   const chosen = (filter: string) => LIFECYCLE_TYPES.filter((type) => matchesType(filter, type)).length;
   expect(chosen('interlock.*')).toBe(Object.keys(LIFECYCLE).length);

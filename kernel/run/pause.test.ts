@@ -5,6 +5,7 @@ import { TRIGGER } from '../org/principal.ts';
 import type { Input, Outcome } from './decision.ts';
 import { replay } from './evolve.ts';
 import { isParked, nextDue, openCalls } from './open-work.ts';
+import { isTriedAgain } from './retry.ts';
 
 const done: Outcome = { kind: 'succeeded', output: { id: 7 } };
 const no: Outcome = { kind: 'failed', error: { class: 'invalid_input', message: 'no' } };
@@ -194,6 +195,8 @@ describe('a pause of a run', () => {
     const turn = notSent(m, op);
     expect([kinds(turn), calls(turn)]).toEqual([parks, '']);
     expect(kinds(notSent(m, op))).toBe('refused: stale');
+    // So the timeline of an incident does not say that a containment failed.
+    expect(isTriedAgain('a', turn.events)).toBe(true);
     expect(m.run().steps[step('a')]?.spent).toBe(spent);
     expect(calls(resume(m))).toBe(`resume-runs, ${goesOn}`);
     expect(replay(m.turns())).toEqual(m.run());

@@ -74,7 +74,7 @@ export const AUDIT_KINDS = {
   ),
   'run.cancel': kind(['run'], 'An operator asked for the run to stop.'),
   'run.paused': kind(['run'], 'A person had the run, and the runs that it starts, send nothing more until the resume.'),
-  'run.resumed': kind(['run'], 'A person ended the pause of the run: by a resume, or because the run was cancelled.'),
+  'run.resumed': kind(['run'], 'A person ended the pause of the run: by a resume, or by cancelling it.'),
   'run.undoing': kind(
     ['run', 'outcome'],
     'The run will end as `outcome` says; what it did, and can undo, is undone first.',

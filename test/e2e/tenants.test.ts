@@ -195,6 +195,8 @@ describe('with the real ids of the other org', () => {
     };
     const real: Readonly<Record<string, Partial<Call>>> = {
       cancelRun: { path: `/v1/orgs/{org}/runs/${cancelled.run}/cancel` },
+      pauseRun: { path: `/v1/orgs/{org}/runs/${unknown.run}/pause` },
+      resumeRun: { path: `/v1/orgs/{org}/runs/${unknown.run}/resume` },
       closeRun: { path: `/v1/orgs/{org}/runs/${doubtful.run}/close` },
       settleStep: { path: `/v1/orgs/{org}/runs/${unknown.run}/settle` },
       runAgain: { path: `/v1/orgs/{org}/runs/${noted.run}/again` },

@@ -41,6 +41,15 @@ const MANIFEST = v.parse(PluginManifestSchema, {
     look: { title: 'Look', effect: 'read', input: object, output: {} },
     post: { title: 'Post', types: ['webhook'], effect: 'write', idempotent: 'no', input: object, output: {} },
     claim: { title: 'Claim', types: ['webhook'], effect: 'write', idempotent: 'check', input: object, output: {} },
+    deliver: {
+      title: 'Deliver',
+      types: ['webhook'],
+      effect: 'write',
+      idempotent: 'key',
+      rollback: true,
+      input: object,
+      output: {},
+    },
     ban: { title: 'Ban', effect: 'write', idempotent: 'key', plan: true, rollback: true, input: object, output: {} },
   },
 });

@@ -314,6 +314,19 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await until(ended);
     },
   },
+  'paused-and-resumed': {
+    async live({ until, vote, run, kernel }) {
+      await until(held);
+      const { control } = kernel().kernel;
+      await control.pause(OPERATOR, run().id, 'is that host ours?');
+      await vote('approve');
+      await until(({ steps }) =>
+        Object.values(steps).some((step) => step.state === 'ready' && step.waitsFor === 'release'),
+      );
+      await control.resume(OPERATOR, run().id);
+      await until(ended);
+    },
+  },
   'checked-at-the-second-try': {
     playbook: CLAIMING,
     before: ({ target }) => target('does not answer'),

@@ -21,6 +21,8 @@ const GIVES: Readonly<Record<string, string>> = {
   listRuns: 'run-summary',
   readRun: 'run',
   runAgain: 'run',
+  pauseRun: 'run',
+  resumeRun: 'run',
   cancelRun: 'run',
   settleStep: 'run',
   readApproval: 'approval',

@@ -313,6 +313,39 @@ test('a run is cancelled now; what was under way and changes nothing has failed,
   expect(list).toMatchObject([{ run: id, state: 'cancelled', partial: false, closure: 'closed' }]);
 });
 
+test('a run is paused and resumed; what is under way ends, and nothing follows meanwhile', async () => {
+  const id = started(await house.publish('wait.seen'));
+  await house.until(() => (house.cells.stats().busy > 0 ? true : undefined));
+  const ask = (what: string, body?: object, who = 'operator@acme') =>
+    house.ask(who, 'POST', `/v1/orgs/acme/runs/${id}/${what}`, { body });
+  expect((await ask('pause', {})).json.type).toBe('urn:interlock:problem:invalid-body');
+  const paused = { run: id, by: 'operator@acme', reason: 'is that host ours?' };
+  expect((await ask('pause', { reason: paused.reason })).data).toMatchObject({
+    state: 'running',
+    paused,
+    changed: true,
+  });
+  expect((await ask('pause', { reason: 'another' }, 'admin@acme')).data).toMatchObject({ paused, changed: false });
+  const { data: rows } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/runs?state=running&playbook=wait');
+  expect(rows).toMatchObject([{ run: id, paused }]);
+  const { data: open } = await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/open-work');
+  expect(open.find((one: { run: string }) => one.run === id)).toMatchObject({ standing: 'moving', paused });
+  const picture = await house.ask('auditor@acme', 'GET', `/v1/orgs/acme/runs/${id}/graph?format=svg`);
+  expect(picture.text).toContain(`${id} · paused`);
+  expect((await ask('resume')).data).toMatchObject({ paused: null, changed: true });
+  expect((await ask('resume')).data).toMatchObject({ paused: null, changed: false });
+  const records = house.records(ACME).filter((one) => one.run === id && /^run.(paused|resumed)$/.test(one.kind));
+  expect(records.map(({ kind, actor }) => `${kind} ${actor}`)).toEqual([
+    'run.paused principal:operator@acme',
+    'run.resumed principal:operator@acme',
+  ]);
+  await ask('cancel', { reason: 'seen' });
+  for (const what of ['pause', 'resume'])
+    expect((await ask(what, what === 'pause' ? { reason: 'x' } : undefined)).json.type).toBe(
+      'urn:interlock:problem:run-ended',
+    );
+});
+
 test('a run that has ended runs again, when a person asks for it', async () => {
   const id = started(await house.publish('look.seen'));
   await runOf(id);

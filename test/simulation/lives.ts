@@ -35,6 +35,7 @@ export function openLives(world: World, present: Present) {
     life = mine;
     watch.acknowledged();
     world.stops.began();
+    world.pauses.began();
     mine.say('starts');
     const kernel: Kernel = openKernel({
       store: storeOf({

@@ -147,7 +147,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an ended run takes inputs',
     file: 'kernel/run/decide.ts',
-    replace: "if (isEnded(run) && input.kind !== 'settle' && input.kind !== 'close')",
+    replace: 'if (isEnded(run) && !isForEnded(run, input))',
     by: "if (isEnded(run) && input.kind === 'timer')",
     breaks: ['R6'],
   },
@@ -248,6 +248,34 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'call.stop ??= stop;\n        call.abort.abort();',
     by: '',
     breaks: ['stop'],
+  },
+  {
+    name: 'a run does not ask whether one above it is paused',
+    file: 'kernel/flow/drive.ts',
+    replace: 'paused: pauseAbove(ledger.read, { org: run.org, parent: run.parent ?? null }) !== null,',
+    by: 'paused: false,',
+    breaks: ['pause'],
+  },
+  {
+    name: 'a call that waited for its cell leaves although its run is paused',
+    file: 'kernel/flow/caller.ts',
+    replace: 'isPaused: () => isPaused(run),',
+    by: '',
+    breaks: ['pause'],
+  },
+  {
+    name: 'what is due again does not ask for the pause',
+    file: 'kernel/run/turn.ts',
+    replace: '!facts.stopped && !facts.paused && !now().paused,',
+    by: '!facts.stopped && !facts.paused,',
+    breaks: ['pause'],
+  },
+  {
+    name: 'nobody tells the runs below of a resume',
+    file: 'kernel/flow/open-kernel.ts',
+    replace: "else if (effect.kind === 'resume-runs') void resumeAll(run.org);",
+    by: "else if (effect.kind === 'resume-runs') return;",
+    breaks: ['stop', 'pause', 'sub'],
   },
   {
     name: 'a round begins before the pause is over',

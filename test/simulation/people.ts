@@ -144,7 +144,9 @@ export function openPeople(world: World): void {
   };
 
   const cancel = async (kernel: Kernel, person: Person, run: Run) => {
+    const answered = world.pauses.lifting(run);
     const done = await world.answer(kernel, kernel.control.cancel(person, run.id, 'because'));
+    if (done) answered();
     trace.say(
       `person: ${person.id} of ${person.org} cancels ${trace.name(run.id)}: ${done ? (done.ok ? 'done' : done.error.kind) : 'no answer'}`,
     );

@@ -1,6 +1,7 @@
 import type { Stop } from '../../kernel/flow/stop.ts';
 import type { StoredEvent } from '../../kernel/flow/stored-event.ts';
 import type { WorldOrg } from './orgs.ts';
+import type { Pauses } from './pauses.ts';
 import type { Random } from './random.ts';
 import type { Bare } from './world.ts';
 
@@ -24,7 +25,7 @@ const PATIENCE_MS = 10_000;
 /** What is about to be sent when it is on the disk. */
 const INTENTS: readonly string[] = ['step-ready', 'step-intended', 'step-checking', 'undo-intended'];
 
-export function openStops(world: Bare): Stops {
+export function openStops(world: Bare, pauses: Pick<Pauses, 'overSince'>): Stops {
   const { fail, trace, time, watch } = world;
   const random = world.random.fork('stops');
   /** Orgs that are stopped on the disk. */
@@ -94,10 +95,11 @@ export function openStops(world: Bare): Stops {
     const its = parked.get(run.id) ?? new Map<string, number>();
     parked.set(run.id, its);
     const goOn = (step: string) => {
-      const since = Math.max(its.get(step) ?? Infinity, releasedAt.get(run.org) ?? Infinity);
+      const over = pauses.overSince(run);
+      const since = Math.max(its.get(step) ?? Infinity, releasedAt.get(run.org) ?? (over > 0 ? 0 : Infinity), over);
       its.delete(step);
       if (!stopped.has(run.org) && time.elapsed() > since + LATE_MS)
-        fail('stop', `${name} ${step} stays parked although ${run.org} was released long ago`);
+        fail('stop', `${name} ${step} stays parked although nothing has kept it for long`);
     };
     if (event.kind === 'run-ended') for (const step of [...its.keys()]) goOn(step);
     if (!('step' in event)) return;

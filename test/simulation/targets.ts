@@ -78,6 +78,7 @@ export function egressOf(world: World, life: Life): EgressClient {
       if (request.signal?.aborted) return failed('unavailable', false);
       const key = request.headers['idempotency-key'] ?? '';
       world.leaving(message, unsafe ? key : null);
+      world.pauses.leaving(message, unsafe);
       const answered = world.stops.leaving(org, what, request.signal);
       const fate = fateOf();
       const { arrives, answer: told } = fate;

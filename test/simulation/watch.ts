@@ -67,7 +67,7 @@ const owesAnswer = (step: StepRun): boolean =>
 /** States of a step in an ended run: each of its lanes has ended. */
 const FINAL: readonly string[] = ['succeeded', 'failed', 'indeterminate', 'skipped', 'rolled_back'];
 /** What may still be said of a run that has ended, by a person. */
-const AFTERWARDS: readonly string[] = ['step-settled', 'run-closed'];
+const AFTERWARDS: readonly string[] = ['step-settled', 'run-closed', 'run-resumed'];
 
 type Fail = (rule: string, text: string) => void;
 

@@ -8,6 +8,7 @@ import { type Disk, openDisk } from './disk.ts';
 import { type Faults, openFaults } from './faults.ts';
 import { checkLeaving } from './leaving.ts';
 import { makeOrg, type WorldOrg } from './orgs.ts';
+import { openPauses, type Pauses } from './pauses.ts';
 import { type MadePlaybook, makePlaybook } from './playbooks.ts';
 import { openRandom, type Random } from './random.ts';
 import { openStops, type Stops } from './stops.ts';
@@ -25,6 +26,7 @@ export type World = {
   readonly disk: Disk;
   readonly watch: Watch;
   readonly stops: Stops;
+  readonly pauses: Pauses;
   readonly deeds: Deeds;
   readonly orgs: readonly WorldOrg[];
   /** The same in every org. */
@@ -55,7 +57,7 @@ export type World = {
 };
 
 /** The world before anyone is in it. */
-export type Bare = Omit<World, 'stops'>;
+export type Bare = Omit<World, 'stops' | 'pauses'>;
 
 /** What the lives of the kernel tell the world. */
 export type Present = { kernel: Kernel | undefined; readonly egress: Map<string, EgressPolicy> };
@@ -154,5 +156,7 @@ export function openWorld(seed: string, spanMs: number, present: Present): World
         fail('R3', `${trace.name(run.id)} is another run in the kernel than on the disk, at turn ${run.version}`);
     },
   };
-  return { ...world, stops: openStops(world) };
+  // Pauses first: whether a stop leaves something parked depends on them.
+  const pauses = openPauses(world);
+  return { ...world, pauses, stops: openStops(world, pauses) };
 }
