@@ -35,7 +35,7 @@ export const openClaimsOf =
       return { kind: 'done', run: run.id, at: state.at, output: state.output };
     const isOver = state.state === 'failed' || state.state === 'skipped' || state.state === 'rolled_back';
     if (isOver && !isOpenToSettle(run, state)) return undefined;
-    return { kind: 'under_way', run: run.id, since: state.at };
+    return { kind: 'under_way', run: run.id, since: state.at, ...(run.ended && { ended: run.ended.at }) };
   };
 
 /** Removed beyond twice the rows that are written, as with events (take-in.ts). */

@@ -11,7 +11,13 @@ export type Claim =
   /** By this very step. */
   | { readonly kind: 'own' }
   /** It may still act, or nobody knows whether it has. */
-  | { readonly kind: 'under_way'; readonly run: RunId; readonly since: UnixMs }
+  | {
+      readonly kind: 'under_way';
+      readonly run: RunId;
+      readonly since: UnixMs;
+      /** When its run ended, and it may have acted until then. */
+      readonly ended?: UnixMs;
+    }
   | {
       readonly kind: 'done';
       readonly run: RunId;

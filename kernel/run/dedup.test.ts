@@ -40,6 +40,9 @@ const claimed =
     at: unixMs(now - agoMs),
     output: { id: 3 },
   });
+const unknown =
+  (agoMs: number) =>
+  (now: number): Claim => ({ ...busy(now), ended: unixMs(now - agoMs) });
 const busy = (now: number): Claim => ({ kind: 'under_way', run: OTHER, since: unixMs(now) });
 
 describe('a step that is done once', () => {
@@ -53,6 +56,8 @@ describe('a step that is done once', () => {
     ],
     ['acts where that was longer ago', claimed('done', 4 * HOUR), 'run-started step-claimed step-intended'],
     ['waits where it is under way', busy, 'run-started step-deferred'],
+    ['waits where it is unknown of a run that has just ended', unknown(4 * HOUR - 1), 'run-started step-deferred'],
+    ['acts where that ended longer ago', unknown(4 * HOUR), 'run-started step-claimed step-intended'],
   ])('%s', (_, known, expected) => {
     expect(kinds(open(known).start)).toBe(expected);
   });

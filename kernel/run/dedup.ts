@@ -34,7 +34,8 @@ export function actOnce(turn: Turn, step: ActionStep, at: StepRunId, parameters:
     turn.emit({ kind: 'step-kept', step: at, parameters, from, output, changed: false });
     return goOn(step, items, step.next);
   }
-  if (claim?.kind === 'under_way') {
+  // Of an unknown outcome nobody has to hear, once even what was done last would be too long ago.
+  if (claim?.kind === 'under_way' && !(claim.ended !== undefined && now >= after(claim.ended, dedup.window))) {
     const waitMs = Math.min(Math.max((now - claim.since) / 2, SHORTEST_MS), LONGEST_MS);
     const retryAt = after(now, durationMs(Math.ceil(waitMs)));
     turn.emit({ kind: 'step-deferred', step: at, parameters, behind: claim.run, retryAt });

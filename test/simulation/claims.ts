@@ -33,7 +33,7 @@ export function openClaimRules({ fail, trace, watch }: World): void {
       .filter((one) => (one.run.id !== run.id || one.state.id !== id) && isSame(step, onceOf(one.run, one.state.id)));
 
   watch.listen((run, event, _, at) => {
-    if (event.kind !== 'step-intended' && event.kind !== 'step-kept') return;
+    if (event.kind !== 'step-intended' && event.kind !== 'step-kept' && event.kind !== 'step-claimed') return;
     const step = onceOf(run, event.step);
     if (!step) return;
     const name = `${trace.name(run.id)} ${event.step}`;
@@ -50,12 +50,14 @@ export function openClaimRules({ fail, trace, watch }: World): void {
       return;
     }
     for (const { run: other, state } of othersOf(run, event.step, step)) {
+      // What nobody knows of a run that has ended is over once that was too long ago.
+      const isLongOver = other.ended !== null && at - other.ended.at >= windowMs;
       const isUnderWay =
         state.state === 'intended' ||
         state.state === 'held' ||
         state.state === 'indeterminate' ||
         (state.state === 'ready' && state.waitsFor !== 'claim');
-      if (isUnderWay || isLately(state))
+      if ((isUnderWay && !isLongOver) || (event.kind === 'step-claimed' && isLately(state)))
         fail('once-only', `${name} acts, and ${trace.name(other.id)} ${state.id} is ${state.state}`);
     }
   });

@@ -427,8 +427,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'nobody waits for a step that does the same',
     file: 'kernel/run/dedup.ts',
-    replace: "if (claim?.kind === 'under_way') {",
-    by: "if (claim?.kind === 'under_way' && claim.run === run.id) {",
+    replace: "if (claim?.kind === 'under_way' &&",
+    by: "if (claim?.kind === 'under_way' && claim.run === run.id &&",
     breaks: ['once-only'],
   },
   {
