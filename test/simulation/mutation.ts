@@ -154,8 +154,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an event of a run has no record',
     file: 'kernel/flow/drive.ts',
-    replace: 'return { run, rows: [...rows, ...told], audit, effects };',
-    by: 'return { run, rows: [...rows, ...told], audit: audit.length > 3 ? audit.slice(0, -1) : audit, effects };',
+    replace: '], audit, effects };',
+    by: '], audit: audit.length > 3 ? audit.slice(0, -1) : audit, effects };',
     breaks: ['R5'],
   },
   {
