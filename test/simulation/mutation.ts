@@ -208,6 +208,27 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['sub'],
   },
   {
+    name: 'a run that nobody waits for is told of before it is there',
+    file: 'kernel/flow/children.ts',
+    replace: '    starting.add(effect.child);\n',
+    by: '    if (effect.detached) tellStarted(parent, effect).catch(report);\n    starting.add(effect.child);\n',
+    breaks: ['detached'],
+  },
+  {
+    name: 'a run that nobody waits for is a part of the one that started it',
+    file: 'kernel/flow/children.ts',
+    replace: '...(effect.detached ? { startedBy: origin }',
+    by: '...(effect.detached ? { startedBy: origin, parent: origin }',
+    breaks: ['detached'],
+  },
+  {
+    name: 'nobody says that a detached run has begun',
+    file: 'kernel/flow/children.ts',
+    replace: 'if (!child || effect.detached) await',
+    by: 'if (!child) await',
+    breaks: ['R8'],
+  },
+  {
     name: 'a check that says no is taken for a yes',
     file: 'kernel/flow/outcome.ts',
     replace: "if (!said.output.done) return { kind: 'not-done' };",
