@@ -222,13 +222,6 @@ export const MUTATIONS: readonly Mutation[] = [
     breaks: ['detached'],
   },
   {
-    name: 'nobody says that a detached run has begun',
-    file: 'kernel/flow/children.ts',
-    replace: 'if (!child || effect.detached) await',
-    by: 'if (!child) await',
-    breaks: ['R8'],
-  },
-  {
     name: 'a check that says no is taken for a yes',
     file: 'kernel/flow/outcome.ts',
     replace: "if (!said.output.done) return { kind: 'not-done' };",

@@ -73,6 +73,11 @@ export function openRules(world: World): void {
       succeeded.set(key, (succeeded.get(key) ?? 0) + 1);
     }
     if (event.kind === 'step-succeeded') onSucceeded(run, event.step);
+    if (event.kind === 'step-succeeded' && fork?.kind === 'playbook' && fork.detached) {
+      const child = run.steps[event.step]?.child ?? '';
+      if (watch.run(child)?.startedBy?.run !== run.id)
+        fail('detached', `${trace.name(run.id)} ${event.step} succeeds, and the run that it started is not there`);
+    }
     if (event.kind === 'step-checked') onChecked(run, event);
   });
 }
