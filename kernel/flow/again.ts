@@ -81,7 +81,8 @@ export function openRunAgain(deps: {
   const look = (org: OrgId, id: RunId): Result<Found, AgainFault> => {
     const old = driver.load(org, id);
     if (!old) return err('not_found');
-    if (old.parent) return err('sub_run');
+    // Its inputs are those that the step gave it, and no trigger has them.
+    if (old.parent || old.startedBy) return err('sub_run');
     // Until its end is on the disk nobody has been told of it, and what its last turns ask for has not begun.
     if (!old.ended || driver.isActive(org, id)) return err('not_ended');
     const last = ledger.read(keyOf(old));

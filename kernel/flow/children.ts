@@ -6,7 +6,7 @@ import { KERNEL_VERSION } from '../base/version.ts';
 import { incidentOfRun } from '../incident/of-run.ts';
 import type { Effect } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
-import { startRunOf } from '../run/sub.ts';
+import { depthOf, startRunOf } from '../run/sub.ts';
 import type { Driver, Start } from './drive.ts';
 import type { Registry } from './registry.ts';
 
@@ -28,7 +28,10 @@ export function openChildren(deps: {
   const starting = new Set<RunId>();
 
   const start = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
-    if (driver.load(parent.org, effect.child)) return;
+    if (driver.load(parent.org, effect.child)) {
+      if (effect.detached) await tellStarted(parent, effect);
+      return;
+    }
     starting.add(effect.child);
     try {
       await begin(parent, effect);
@@ -39,7 +42,7 @@ export function openChildren(deps: {
 
   const begin = async (parent: Run, effect: Extract<Effect, { kind: 'start-run' }>): Promise<void> => {
     const { org, policy, plugins, playbooks, event, requester, senders, trace, startedSeq, deadlineAt } = parent;
-    const depth = (parent.parent?.depth ?? 0) + 1;
+    const origin = { run: parent.id, step: effect.step, depth: depthOf(parent) + 1 };
     const graph = registry.graph(org, effect.playbook.name, effect.playbook.digest);
     const incident = incidentOfRun(graph?.incident, effect.inputs, parent.incident);
     const first: Start = {
@@ -59,8 +62,8 @@ export function openChildren(deps: {
       trace,
       inputs: effect.inputs,
       ...(incident !== undefined && { incident }),
-      parent: { run: parent.id, step: effect.step, depth },
-      until: deadlineAt,
+      // One that is on its own is a part of no run: what stops, holds or undoes this one passes it over.
+      ...(effect.detached ? { startedBy: origin } : { parent: origin, until: deadlineAt }),
       ...(effect.keeps !== undefined && { keeps: effect.keeps }),
     };
     // Lists of lists of runs that start runs would be millions: the bound of the org holds for these too.
@@ -68,7 +71,12 @@ export function openChildren(deps: {
     const started = isFull ? undefined : await driver.start(first);
     // It cannot begin: the org is full, or its pinned version is not there any more.
     if (!started) await tell(parent.org, parent.id, effect.step, effect.child, undefined);
+    else if (effect.detached) await tellStarted(parent, effect);
   };
+
+  /** To a step that waits for no more. What is told here is staged behind the start, so it is never on the disk alone. */
+  const tellStarted = ({ org, id }: Run, { step, child }: Extract<Effect, { kind: 'start-run' }>) =>
+    driver.submit(org, id, { kind: 'child-started', step, child });
 
   const tell = (org: OrgId, parent: RunId, step: StepRunId, child: RunId, ended: Run | undefined) =>
     driver.submit(org, parent, {
@@ -119,7 +127,7 @@ export function openChildren(deps: {
       const effect = run && graph?.kind === 'playbook' ? startRunOf(run, graph, step) : undefined;
       if (!run || !effect) return;
       const child = driver.load(org, effect.child);
-      if (!child) await start(run, effect);
+      if (!child || effect.detached) await start(run, effect);
       else if (child.ended) await tell(org, parent, step, child.id, child);
     },
 

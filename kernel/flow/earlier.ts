@@ -22,14 +22,14 @@ export function openEarlier(deps: {
     keeps === undefined ? null : ended(org, keeps);
 
   /** Whether the run that the step asked for ever began. */
-  const hasBegun = (org: OrgId, child: RunId | undefined): boolean =>
-    child === undefined || store.get(KEYS.run(org, child)) !== undefined;
+  const hasBegun = (org: OrgId, child: RunId): boolean => store.get(KEYS.run(org, child)) !== undefined;
 
   return (run) => (step) => {
     for (let old = load(run); old; old = load(old)) {
       const graph = registry.graph(old.org, old.playbook.name, old.playbook.digest);
-      const earlier = graph && earlierIn(old, graph, step);
-      if (earlier && (earlier.done || hasBegun(old.org, earlier.child))) return earlier;
+      const { org } = old;
+      const earlier = graph && earlierIn(old, graph, step, (child) => hasBegun(org, child));
+      if (earlier) return earlier;
     }
     return undefined;
   };

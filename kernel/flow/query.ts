@@ -140,8 +140,8 @@ export function openQuery(store: Store) {
     runSummary: (org: OrgId, id: RunId) => read<RunSummary>(KEYS.run(org, id)),
     absorbed: (org: OrgId, id: RunId) => read<Absorbed>(KEYS.absorbed(org, id)),
     /** The last run that somebody asked for, of those that its event has started by its trigger; null: not after it. */
-    ranAgainAs({ org, id, event, playbook, trigger, parent }: Run): RunId | null {
-      const last = parent ? undefined : read<AgainRow>(KEYS.again(org, event, playbook.name, trigger));
+    ranAgainAs({ org, id, event, playbook, trigger, parent, startedBy }: Run): RunId | null {
+      const last = parent || startedBy ? undefined : read<AgainRow>(KEYS.again(org, event, playbook.name, trigger));
       return last && last.run !== id ? last.run : null;
     },
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),

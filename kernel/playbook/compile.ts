@@ -81,6 +81,7 @@ function compile(step: PlaybookStep, common: Place & { readonly id: StepId; read
         kind: 'playbook',
         playbook: step.uses,
         with: step.with as JsonObject,
+        detached: step.detached ?? false,
         onFailure: failureOf(step.onFailure),
       };
     case 'fail':

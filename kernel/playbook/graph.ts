@@ -123,7 +123,13 @@ export type ApprovalStep = Common &
   };
 export type SubPlaybookStep = Common &
   Next &
-  Fallible & { readonly kind: 'playbook'; readonly playbook: string; readonly with: JsonObject };
+  Fallible & {
+    readonly kind: 'playbook';
+    readonly playbook: string;
+    readonly with: JsonObject;
+    /** Done once the run that it starts is on record: that one is on its own. */
+    readonly detached: boolean;
+  };
 
 /** Its block fails here: the author's own word. */
 export type FailStep = Common & { readonly kind: 'fail'; readonly message: string };

@@ -279,6 +279,14 @@ describe('a playbook that is not fine says where, and how to mend it', () => {
       /^\/steps\/1\/set\/note:\d+ steps\.w has no verdikt: its output has event, verdict$/,
     ],
     [
+      'a field of a run that nobody waits for',
+      minimal(
+        `- { id: s, type: playbook, uses: other, detached: true }
+- { id: n, type: update_state, incident: "i", set: { state: new, note: "{{ steps.s.run }} {{ steps.s.score }}" } }`,
+      ),
+      /\n\/steps\/1\/set\/note:\d+ steps\.s has no score: its output has run$/,
+    ],
+    [
       'a field that an action does not give, by its manifest',
       minimal(
         `- { id: c, type: contain, uses: edge-firewall/ban, with: { ip: x, for: 4h } }

@@ -150,6 +150,8 @@ const SubPlaybookStep = closedObject({
   uses: name,
   /** Its inputs, by name. */
   with: parameters,
+  /** It does not wait for the run that it starts. */
+  detached: v.optional(v.boolean()),
   onFailure,
   next,
 });

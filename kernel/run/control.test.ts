@@ -377,6 +377,71 @@ describe('a playbook as a step', () => {
   });
 });
 
+describe('a playbook as a step that does not wait', () => {
+  const from = (options: Partial<Parameters<typeof machine>[0]> = {}) => {
+    const m = machine({
+      steps: `- { id: sub, type: playbook, uses: other, detached: true, with: { host: "{{ inputs.ip }}" } }
+- { id: after, type: notify, uses: p/say, with: { text: "{{ steps.sub.run }}" } }`,
+      actions: ACTIONS,
+      playbooks: { other: DIGEST },
+      ...options,
+    });
+    const start = m.start();
+    const child = (m.run().steps[step('sub')]?.child ?? '') as RunId;
+    return { m, start, child, told: (run = child) => m.give({ kind: 'child-started', step: step('sub'), child: run }) };
+  };
+
+  test('has succeeded once its run is on record, with the id of it', () => {
+    const { m, start, child, told } = from();
+    expect([kinds(start), calls(start)]).toEqual(['run-started step-opened', 'start-run sub']);
+    expect(start.effects).toMatchObject([{ detached: true, inputs: { host: '203.0.113.7' } }]);
+    expect(openCalls(m.run())).toEqual([{ step: 'sub', op: 'run', attempt: 1 }]);
+    expect(kinds(told(`run_${'8'.repeat(32)}` as RunId))).toBe('refused: stale');
+    expect(calls(told())).toBe('execute after #1');
+    expect(m.run().steps[step('sub')]).toMatchObject({ state: 'succeeded', output: { run: child }, child });
+    expect(m.run().steps[step('after')]?.parameters).toEqual({ text: child });
+    expect([kinds(told()), openCalls(m.run())]).toEqual([
+      'refused: stale',
+      [expect.objectContaining({ step: 'after' })],
+    ]);
+    expect(replay(m.turns())).toEqual(m.run());
+  });
+  test('a step that waits for its run does not go on because it has begun', () => {
+    const { told } = from({ steps: '- { id: sub, type: playbook, uses: other }' });
+    expect(kinds(told())).toBe('refused: stale');
+  });
+  test.each([
+    ['has been told', true],
+    ['is still to be told', false],
+  ])('its run is not stopped with the run that started it, which %s', (_, isTold) => {
+    const { m, told } = from({
+      steps: `- { id: sub, type: playbook, uses: other, detached: true }\n- { id: w, type: wait, for: 1h }`,
+    });
+    if (isTold) told();
+    expect(m.give({ kind: 'cancel', by: person('op'), reason: 'x' }).effects).toEqual([]);
+    expect([m.run().state, kinds(told())]).toEqual(['cancelled', 'refused: ended']);
+  });
+  test('a run that cannot begin fails the step', () => {
+    const { m, child } = from();
+    const none = { completed: false, reason: 'could-not-start', output: {} } as const;
+    expect(kinds(m.give({ kind: 'child-ended', step: step('sub'), child, ...none }))).toBe(
+      'step-failed steps-skipped run-ended',
+    );
+  });
+  test('it is not started while nothing may be sent', () => {
+    let isStopped = true;
+    const { m, start } = from({ stopped: () => isStopped });
+    expect([kinds(start), start.effects]).toEqual(['run-started step-parked', []]);
+    isStopped = false;
+    expect(m.give({ kind: 'resume' }).effects).toMatchObject([{ kind: 'start-run', detached: true }]);
+  });
+  test('what was started by one that was started, and so on, starts none', () => {
+    const startedBy = { run: `run_${'7'.repeat(32)}` as RunId, step: step('x'), depth: 4 };
+    expect(from({ start: { startedBy } }).start.effects).toEqual([]);
+    expect(from({ start: { startedBy: { ...startedBy, depth: 3 } } }).start.effects).toHaveLength(1);
+  });
+});
+
 describe('a run that is queued', () => {
   const queued = () =>
     machine({ steps: '- { id: a, type: webhook, uses: p/do }', actions: ACTIONS, start: { queued: true } });

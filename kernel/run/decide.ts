@@ -14,7 +14,7 @@ import type { Decision, Facts, Input, Need, Refusal } from './decision.ts';
 import { decideNotSent, endPause } from './pause.ts';
 import { isLive } from './scope.ts';
 import { isEnded, type Run, type StepRun } from './state.ts';
-import { endChild, startChild } from './sub.ts';
+import { endChild, leaveChild, startChild } from './sub.ts';
 import { beginTurn, type Step, stop, type Turn } from './turn.ts';
 import { abandonUndo, decideUndoCutOff, decideUndone, undoAgain } from './undo.ts';
 import { arrive } from './wait.ts';
@@ -90,11 +90,14 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
       if (found?.kind !== 'wait') return STALE;
       return arrive(turn, found, input);
     }
+    case 'child-started':
     case 'child-ended': {
       const found = waiting(run, facts, input.step, 'run');
       const state = own(run.steps, input.step);
       const isMine = state?.state === 'open' && state.waitsFor === 'run' && state.child === input.child;
-      return found?.kind === 'playbook' && isMine ? endChild(turn, found, input) : STALE;
+      if (found?.kind !== 'playbook' || !isMine) return STALE;
+      if (input.kind === 'child-ended') return endChild(turn, found, input);
+      return state.detached ? leaveChild(turn, found, input) : STALE;
     }
     case 'recovered':
     case 'not-sent':

@@ -31,6 +31,7 @@ export type Input =
       /** Versions of the playbooks that its steps may start, at any depth. */
       readonly playbooks?: Readonly<Record<string, Digest>>;
       readonly parent?: Parent;
+      readonly startedBy?: Parent;
       readonly senders?: readonly PrincipalId[];
       /** Its deadline at the latest, whatever its playbook says. */
       readonly until?: UnixMs;
@@ -57,7 +58,9 @@ export type Input =
       readonly by: PrincipalId;
       readonly taken: JsonObject;
     }
-  /** The run that a step started has ended. */
+  /** The run that a detached step started is on record. */
+  | { readonly kind: 'child-started'; readonly step: StepRunId; readonly child: RunId }
+  /** The run that a step started has ended, or could not begin. */
   | {
       readonly kind: 'child-ended';
       readonly step: StepRunId;
@@ -158,6 +161,7 @@ export type Effect =
       readonly playbook: { readonly name: string; readonly digest: Digest };
       readonly inputs: JsonObject;
       readonly keeps?: RunId;
+      readonly detached?: true;
     }
   | { readonly kind: 'stop-run'; readonly child: RunId };
 

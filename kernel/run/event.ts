@@ -30,6 +30,8 @@ export type RunEvent =
       /** Not in records from before there were sub-runs and queues. */
       readonly playbooks?: Readonly<Record<string, Digest>>;
       readonly parent?: Parent;
+      /** The step that started it, which does not wait for it. */
+      readonly startedBy?: Parent;
       /** Of the run that started it. */
       readonly senders?: readonly PrincipalId[];
       /** It does nothing before `run-released`. */

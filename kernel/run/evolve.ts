@@ -32,6 +32,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       ...(event.again && { again: event.again }),
       ...(event.keeps && { keeps: event.keeps }),
       parent: event.parent ?? null,
+      ...(event.startedBy && { startedBy: event.startedBy }),
       trace: event.trace,
       inputs: event.inputs,
       ...(event.incident !== undefined && { incident: event.incident }),

@@ -17,9 +17,9 @@ const open = (steps: string, more: Partial<MachineOptions> = {}) => {
   return { m, start: m.start() };
 };
 /** A run that goes on from what another has done. */
-const goOn = (old: M, steps: string, more: Partial<MachineOptions> = {}) =>
+const goOn = (old: M, steps: string, more: Partial<MachineOptions> = {}, hasBegun = () => true) =>
   open(steps, {
-    earlier: (at) => earlierIn(old.run(), old.graph, at),
+    earlier: (at) => earlierIn(old.run(), old.graph, at, hasBegun),
     start: { run: `run_${'4'.repeat(32)}` as RunId, keeps: old.run().id },
     ...more,
   });
@@ -117,7 +117,9 @@ describe('what counts as done', () => {
     const { m: old } = open(`${steps}\n- { id: gate, type: approval, ask: so }`, once);
     live(old);
     if (!old.run().ended) old.give({ kind: 'cancel', by: person('ann'), reason: 'x' });
-    expect(earlierIn(old.run(), old.graph, step('a'))?.done ?? null).toEqual(isDone ? expect.anything() : null);
+    expect(earlierIn(old.run(), old.graph, step('a'), () => true)?.done ?? null).toEqual(
+      isDone ? expect.anything() : null,
+    );
     expect(kinds(goOn(old, steps, once).start).split(' ')[1]).toBe(isDone ? 'step-kept' : 'step-intended');
   });
 
@@ -189,6 +191,48 @@ describe('a run that is a step', () => {
     expect(effect).toMatchObject({ kind: 'start-run', child: expect.not.stringMatching(child) });
     expect(effect && 'keeps' in effect ? effect.keeps : undefined).toBe(keeps && child);
     // It can be asked for again after a crash.
+    expect(replay(m.turns())).toEqual(m.run());
+  });
+});
+
+describe('a run that nobody waits for', () => {
+  const DIGEST = `sha256:${'0'.repeat(64)}` as Digest;
+  const playbooks = { inner: DIGEST };
+  const WAITED = '- { id: sub, type: playbook, uses: inner, with: { ip: "{{ inputs.ip }}" } }';
+  const SUB = WAITED.replace('with:', 'detached: true, with:');
+  const answers = {
+    told: (m: M, child: RunId) => m.give({ kind: 'child-started', step: step('sub'), child }),
+    'not told, and its run begun': () => undefined,
+    'not told': () => undefined,
+    'of no use': (m: M, child: RunId) =>
+      m.give({
+        kind: 'child-ended',
+        step: step('sub'),
+        child,
+        completed: false,
+        reason: 'could-not-start',
+        output: {},
+      }),
+  };
+  const rows: [keyof typeof answers, boolean, string, boolean][] = [
+    ['told', true, SUB, true],
+    ['not told, and its run begun', true, SUB, true],
+    ['not told', false, SUB, false],
+    ['of no use', false, SUB, false],
+    ['told', true, SUB.replace('inputs.ip', 'inputs.other'), false],
+    ['told', true, WAITED, false],
+  ];
+  test.each(rows)('is not started again where the step was %s (%s): %s', (answer, hasBegun, steps, isKept) => {
+    const { m: old } = open(`${SUB}\n- { id: gate, type: approval, ask: so }`, { playbooks });
+    const child = old.run().steps[step('sub')]?.child as RunId;
+    answers[answer](old, child);
+    if (!old.run().ended) old.give({ kind: 'cancel', by: person('ann'), reason: 'x' });
+    const more = { playbooks, inputs: { ip: '203.0.113.7', other: 'x' } };
+    const { m, start } = goOn(old, steps, more, () => hasBegun);
+    expect(kinds(start)).toBe(isKept ? 'run-started step-kept run-ended' : 'run-started step-opened');
+    // What it does now is its own, so none keeps from it.
+    expect(start.effects).toEqual(isKept ? [] : [expect.not.objectContaining({ keeps: expect.anything() })]);
+    if (isKept) expect(m.run().steps[step('sub')]).toMatchObject({ output: { run: child }, child });
     expect(replay(m.turns())).toEqual(m.run());
   });
 });

@@ -2,7 +2,7 @@ import { digestOfJson } from '../base/digest.ts';
 import { partsOfStepRun, type RunId, type StepRunId, stepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
 import { own } from '../base/own.ts';
-import type { Graph, Step } from '../playbook/graph.ts';
+import type { Graph, Step, SubPlaybookStep } from '../playbook/graph.ts';
 import type { Run, StepRun } from './state.ts';
 import type { Turn } from './turn.ts';
 
@@ -11,7 +11,7 @@ import type { Turn } from './turn.ts';
  * ended run never changes, so what it says of a step is a fact and no judgement, the same before and after a restart.
  */
 export type Earlier = {
-  /** plugin/action, or the name of a playbook. */
+  /** plugin/action, or the playbook and whether the step waits for its run. */
   readonly uses: string;
   /** Null: it was not done, was undone, or may have been. */
   readonly done: {
@@ -28,12 +28,20 @@ export type Earlier = {
 
 type Succeeded = Extract<StepRun, { state: 'succeeded' }>;
 
-/** What an ended run says of a step; undefined where it never came to act, so that the run before it may have. */
-export function earlierIn(old: Run, graph: Graph, at: StepRunId): Earlier | undefined {
+/**
+ * What an ended run says of a step; undefined where it never came to act, so that the run before it may have.
+ * @param hasBegun whether a run that a step asked for is on record.
+ */
+export function earlierIn(
+  old: Run,
+  graph: Graph,
+  at: StepRunId,
+  hasBegun: (child: RunId) => boolean,
+): Earlier | undefined {
   const run = own(old.steps, at);
   const step = graph.steps.get(partsOfStepRun(at).step);
   if (!run || (step?.kind !== 'action' && step?.kind !== 'playbook')) return undefined;
-  const uses = step.kind === 'action' ? `${step.plugin}/${step.action}` : step.playbook;
+  const uses = step.kind === 'action' ? `${step.plugin}/${step.action}` : usesOfSub(step);
   const child = run.child !== undefined && { child: run.child };
   if (run.state === 'succeeded') {
     const isLeft = !mayBeUndone(run) && !isAskedAnew(old, graph, step, run);
@@ -41,8 +49,23 @@ export function earlierIn(old: Run, graph: Graph, at: StepRunId): Earlier | unde
     const done = { from: kept?.run ?? old.id, parameters, output, changed: hasChanged(run) };
     return { uses, done: isLeft ? done : null, ...child };
   }
-  return run.state === 'rolled_back' || child ? { uses, done: null, ...child } : undefined;
+  if (run.state === 'rolled_back') return { uses, done: null };
+  if (!child || !hasBegun(child.child)) return undefined;
+  const isDetached = step.kind === 'playbook' && step.detached;
+  return { uses, done: isDetached ? leftBy(old, run, child.child) : null, ...child };
 }
+
+/** A detached step whose run has begun is done, also where its own run ended before it was told so. */
+const leftBy = ({ id: from }: Run, { parameters }: StepRun, child: RunId): Earlier['done'] => ({
+  from,
+  parameters,
+  output: { run: child },
+  changed: false,
+});
+
+/** A step that waits for its run and one that does not have done something else. */
+export const usesOfSub = ({ playbook, detached }: Pick<SubPlaybookStep, 'playbook' | 'detached'>): string =>
+  detached ? `${playbook} (detached)` : playbook;
 
 const hasChanged = ({ attempts, kept }: Succeeded): boolean =>
   kept?.changed === true || attempts.some(({ effect }) => effect === 'write');
@@ -71,10 +94,10 @@ export function keepDone(turn: Turn, at: StepRunId, uses: string, parameters: Js
   return true;
 }
 
-/** The run of the same playbook that the step has started before, whose steps the new one is to keep. */
-export function childToKeep(turn: Turn, at: StepRunId, playbook: string): RunId | undefined {
+/** The run of the same playbook that the step has started before, whose steps the new one is to keep; never one that was on its own. */
+export function childToKeep(turn: Turn, at: StepRunId, step: SubPlaybookStep): RunId | undefined {
   const earlier = turn.facts.earlier(at);
-  return earlier?.uses === playbook ? earlier.child : undefined;
+  return earlier?.uses === step.playbook && !step.detached ? earlier.child : undefined;
 }
 
 const isSame = (a: JsonObject, b: JsonObject): boolean =>

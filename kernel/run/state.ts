@@ -37,6 +37,8 @@ export type Run = {
   readonly keeps?: RunId;
   /** The step that started it, for a run that is a step of another. */
   readonly parent: Parent | null;
+  /** The detached step that started it: it is a part of no run, and knows where it comes from. Absent: none did. */
+  readonly startedBy?: Parent;
   /** W3C trace id, 32 hex digits. */
   readonly trace: string;
   readonly inputs: JsonObject;
@@ -140,8 +142,8 @@ export type Open =
   | { readonly waitsFor: 'time'; readonly until: UnixMs }
   /** `key` names what must arrive: playbook, step, fields and values. */
   | { readonly waitsFor: 'event'; readonly key: Digest; readonly until: UnixMs }
-  /** `keeps`: of what that one is to keep. */
-  | { readonly waitsFor: 'run'; readonly child: RunId; readonly keeps?: RunId }
+  /** `keeps`: of what that one is to keep. `detached`: it waits only until that one is on record. */
+  | { readonly waitsFor: 'run'; readonly child: RunId; readonly keeps?: RunId; readonly detached?: true }
   /** A person does by hand what failed, and says what came of it. */
   | { readonly waitsFor: 'person'; readonly error: StepError };
 

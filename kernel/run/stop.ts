@@ -55,7 +55,8 @@ function stopStep(turn: Turn, step: StepRun, reason: string): boolean {
       withdraw(turn, step);
       return true;
     case 'open':
-      if (step.waitsFor === 'run') turn.ask({ kind: 'stop-run', child: step.child });
+      // What a detached step has asked for is on its own, whether it is there already or about to be.
+      if (step.waitsFor === 'run' && !step.detached) turn.ask({ kind: 'stop-run', child: step.child });
       return true;
     default:
       return false;

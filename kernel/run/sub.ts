@@ -5,7 +5,7 @@ import { own } from '../base/own.ts';
 import type { SubPlaybookStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
 import type { Input } from './decision.ts';
-import { childToKeep, keepDone } from './keep.ts';
+import { childToKeep, keepDone, usesOfSub } from './keep.ts';
 import { childIdOf } from './scope.ts';
 import type { Run } from './state.ts';
 import { fail, goOn, park, type Step, type Turn } from './turn.ts';
@@ -16,18 +16,23 @@ export function reachSubPlaybook(turn: Turn, step: SubPlaybookStep, items: reado
   const run = turn.run();
   const digest = own(run.playbooks, step.playbook);
   if (!digest) return failDefined(turn, step, at, `the playbook ${step.playbook} was not active when the run began`);
-  if ((run.parent?.depth ?? 0) >= LIMITS.subRunDepth.value)
+  if (depthOf(run) >= LIMITS.subRunDepth.value)
     return failDefined(turn, step, at, `runs that start runs are at most ${LIMITS.subRunDepth.value} deep`);
   const inputs = bindAt(turn, step, items, step.with);
   if (typeof inputs === 'string') return failDefined(turn, step, at, inputs);
-  if (keepDone(turn, at, step.playbook, inputs)) return goOn(step, items, step.next);
+  if (keepDone(turn, at, usesOfSub(step), inputs)) return goOn(step, items, step.next);
   return turn.maySend() ? startChild(turn, step, at, inputs) : park(turn, at, inputs, 'execute');
 }
 
 export function startChild(turn: Turn, step: SubPlaybookStep, at: StepRunId, inputs: JsonObject): Step {
   const child = childIdOf(turn.run(), at, turn.facts.now);
-  const keeps = childToKeep(turn, at, step.playbook);
-  const open = { waitsFor: 'run', child, ...(keeps !== undefined && { keeps }) } as const;
+  const keeps = childToKeep(turn, at, step);
+  const open = {
+    waitsFor: 'run',
+    child,
+    ...(keeps !== undefined && { keeps }),
+    ...(step.detached && ({ detached: true } as const)),
+  } as const;
   turn.emit({ kind: 'step-opened', step: at, parameters: inputs, open });
   const effect = startRunOf(turn.run(), step, at);
   if (effect) turn.ask(effect);
@@ -39,9 +44,23 @@ export function startRunOf(run: Run, { playbook: name }: Pick<SubPlaybookStep, '
   const step = own(run.steps, at);
   const digest = own(run.playbooks, name);
   if (step?.state !== 'open' || step.waitsFor !== 'run' || !digest) return undefined;
-  const { child, parameters: inputs, keeps } = step;
+  const { child, parameters: inputs, keeps, detached } = step;
   const of = { child, playbook: { name, digest }, inputs, ...(keeps !== undefined && { keeps }) };
-  return { kind: 'start-run', step: at, ...of } as const;
+  return { kind: 'start-run', step: at, ...of, ...(detached && { detached }) } as const;
+}
+
+/** How many runs have started one another by their steps, waited for or not, down to this one. */
+export const depthOf = ({ parent, startedBy }: Pick<Run, 'parent' | 'startedBy'>): number =>
+  (parent ?? startedBy)?.depth ?? 0;
+
+/** The run of a detached step is on record: that is all that the step is for. */
+export function leaveChild(
+  turn: Turn,
+  step: SubPlaybookStep,
+  { step: at, child }: Extract<Input, { kind: 'child-started' }>,
+): Step {
+  turn.emit({ kind: 'step-succeeded', step: at, attempt: 0, output: { run: child } });
+  return goOn(step, partsOfStepRun(at).items, step.next);
 }
 
 export function endChild(

@@ -109,7 +109,7 @@ function shapeOf(step: Step, runs: readonly StepRun[]): Pick<DiagramNode, 'kind'
     case 'approval':
       return { kind: 'step', detail: `approval: tier ${step.tier}` };
     case 'playbook':
-      return { kind: 'step', detail: `playbook: ${step.playbook}` };
+      return { kind: 'step', detail: `playbook: ${step.playbook}${step.detached ? ', not waited for' : ''}` };
     case 'parallel':
       return { kind: 'group', detail: `in parallel, ${joinOf(step.join, 'lane')}` };
     case 'fail':

@@ -85,6 +85,8 @@ function noteRefusal({ org, run, steps }: Run): void {
       );
 }
 
+const originText = ({ run, step }: NonNullable<Run['parent']>): string => `${run}, step ${clean(step, 80)}`;
+
 /** @param stop why nothing of it is sent at present. */
 export function sayRun(run: Run, stop?: string): void {
   say(`${paint('strong', run.run)}  ${endOf(run)}`);
@@ -94,6 +96,8 @@ export function sayRun(run: Run, stop?: string): void {
       ['playbook', `${run.playbook}  ${run.digest}`],
       ['trigger', `${run.trigger}, event ${run.event}`],
       ['requester', clean(run.requester)],
+      ['part of', run.parent ? originText(run.parent) : undefined],
+      ['started by', run.startedBy ? originText(run.startedBy) : undefined],
       [
         'again',
         run.again ? `${run.again.run}, asked for by ${clean(run.again.by)}: ${clean(run.again.reason)}` : undefined,

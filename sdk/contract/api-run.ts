@@ -167,7 +167,7 @@ export const Step = v.object({
     v.nullable(v.record(v.string(), v.pipe(v.number(), v.integer()))),
     'How many lanes are in which state, while it waits for them.',
   ),
-  child: says(v.nullable(RunId), 'The run that it started.'),
+  child: says(v.nullable(RunId), 'The run that it started, or was about to, of a step that starts a playbook.'),
   parameters: says(Fields, 'Bound when the step was reached; they never change after.'),
   plan: says(v.nullable(PlanSchema), 'What the action said that it would touch.'),
   verdict: Verdict,
@@ -224,7 +224,11 @@ export const Run = v.object({
   ),
   parent: says(
     v.nullable(v.object({ run: RunId, step: StepRunName })),
-    'The run and the step that started it; null for a run that an event started.',
+    'The run and the step that it is a part of; null for a run that an event started, and for one that is on its own.',
+  ),
+  startedBy: says(
+    v.nullable(v.object({ run: RunId, step: StepRunName })),
+    'The run and the detached step that started it; null: none did. It is on its own and a part of no run.',
   ),
   again: says(
     v.nullable(v.object({ run: RunId, by: Principal, reason: v.string() })),

@@ -72,7 +72,7 @@ export const PROBLEMS = {
     'The run has run again since, and another knows what is done',
     'Ask for the last one, which ranAgainAs of the run names.',
   ),
-  'sub-run': kind(409, 'The run is a step of another run', 'Have its parent run again.'),
+  'sub-run': kind(409, 'A step of another run has started the run', 'Have the run that started it run again.'),
   'event-not-kept': kind(
     409,
     'The event that started the run is not kept any more',

@@ -160,6 +160,7 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   ...head,
   pins: { playbook: DIGEST, policy: DIGEST, plugins: { 'edge-firewall': DIGEST }, playbooks: {}, kernel: '0.1.0' },
   parent: null,
+  startedBy: null,
   undoing: null,
   output: null,
   again: null,

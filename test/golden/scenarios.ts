@@ -36,6 +36,8 @@ type Life = {
 };
 type Scenario = {
   readonly playbook?: string;
+  /** One that is active before it. */
+  readonly other?: string;
   readonly ip?: string;
   /** Before the event comes. */
   readonly before?: (life: Pick<Life, 'target' | 'kernel'>) => unknown;
@@ -91,6 +93,10 @@ const LISTENING = of(`
 const GATE = of(`
   - { id: gate, type: approval, ask: "Go on with {{ inputs.ip }}?" }
   - { id: note, type: update_state, incident: "inc-4", set: { state: triaged } }`);
+const LEAVING = of(`
+  - { id: other, type: playbook, uses: other, detached: true, with: { ip: "{{ inputs.ip }}" } }
+  - { id: note, type: update_state, incident: "inc-7", set: { state: triaged, note: "{{ steps.other.run }}" } }`);
+const LEFT = GATE.replace(/^name: .*$/m, 'name: other').replace('value: c2', 'value: none');
 const BY_HAND = of(`
   - { id: look, type: enrich, uses: target/look, with: { ip: "{{ inputs.ip }}" }, retry: { attempts: 1 }, onFailure: manual }
   - { id: note, type: update_state, incident: "inc-5", set: { state: triaged } }`);
@@ -356,6 +362,20 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await until(ended);
     },
   },
+  'left-to-another-run': { playbook: LEAVING, other: LEFT, live: ({ until }) => until(ended) },
+  'started-by-a-detached-step': {
+    playbook: LEAVING,
+    other: LEFT,
+    async live({ until, vote, follow }) {
+      const { steps } = await until(ended);
+      const child = Object.values(steps).find((step) => step.child)?.child;
+      if (!child) throw new Error('nothing was started');
+      follow(child);
+      await until(held);
+      await vote('approve');
+      await until(ended);
+    },
+  },
   'cut-off-by-a-restart': {
     async live({ until, vote, kernel, restart }) {
       await until(held);
@@ -386,6 +406,7 @@ function indeterminate(outcome: 'succeeded' | 'failed'): Scenario {
 /** @returns the turns of the run as they are stored, one text each. */
 export async function liveThrough({
   playbook = PLAYBOOK,
+  other,
   ip = '203.0.113.7',
   before,
   live,
@@ -399,10 +420,11 @@ export async function liveThrough({
     arrived,
     effects,
   };
+  const playbooks = other === undefined ? [playbook] : [other, playbook];
   let lives = 0;
   let record = await openRecord();
   let kernel = await openStandIn(record.store, target);
-  await setUp(kernel, [playbook]);
+  await setUp(kernel, playbooks);
   const setTarget = (now: Target['does']) => {
     does = now;
   };
@@ -434,7 +456,7 @@ export async function liveThrough({
       await kernel.kernel.stop();
       record = await openRecord(rows);
       kernel = await openStandIn(record.store, target, ++lives);
-      await setUp(kernel, [playbook]);
+      await setUp(kernel, playbooks);
     },
     async vote(decision) {
       const approval = Object.values(run().approvals).find(({ state }) => state === 'pending');

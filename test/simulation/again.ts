@@ -4,7 +4,7 @@ import type { JsonObject } from '../../kernel/base/json.ts';
 import { own } from '../../kernel/base/own.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import { isOpenToSettle } from '../../kernel/run/open-work.ts';
-import type { Run } from '../../kernel/run/state.ts';
+import type { Parent, Run } from '../../kernel/run/state.ts';
 import type { Person } from './orgs.ts';
 import { withWord } from './playbooks.ts';
 import type { World } from './world.ts';
@@ -49,6 +49,7 @@ export function openAgain(world: World): void {
   const isOfSame = (run: Run) => (other: Run) =>
     other.id !== run.id &&
     other.parent === null &&
+    !other.startedBy &&
     other.org === run.org &&
     other.event === run.event &&
     other.playbook.name === run.playbook.name &&
@@ -56,8 +57,11 @@ export function openAgain(world: World): void {
 
   /** It is this run, or one that a step of it has started, at any depth. */
   const comesFrom = (run: Run, old: Run): boolean => {
-    for (let at: Run | undefined = run; at; at = at.parent ? watch.run(at.parent.run) : undefined)
+    for (let at: Run | undefined = run; at; ) {
       if (at.id === old.id) return true;
+      const origin: Parent | null | undefined = at.parent ?? at.startedBy;
+      at = origin ? watch.run(origin.run) : undefined;
+    }
     return false;
   };
 
@@ -86,14 +90,15 @@ export function openAgain(world: World): void {
   const usesOf = (run: Run, id: StepRunId): string => {
     const step = watch.graphOf(run).steps.get(partsOfStepRun(id).step);
     if (step?.kind === 'action') return `${step.plugin}/${step.action}`;
-    return step?.kind === 'playbook' ? step.playbook : '';
+    return step?.kind === 'playbook' ? `${step.playbook} ${step.detached}` : '';
   };
   /** The old run has done at this step what the new one is about to do there, or says is done. */
   const isDone = (old: Run | undefined, run: Run, id: StepRunId, parameters: JsonObject): boolean => {
     const done = old && own(old.steps, id);
+    const isLeft = watch.runs().some(({ startedBy }) => startedBy?.run === old?.id && startedBy?.step === id);
     const isOf = old?.org === run.org && old.event === run.event && old.ended !== null;
     const isSame = done !== undefined && isDeepStrictEqual(done.parameters, parameters);
-    return isOf && done?.state === 'succeeded' && isSame && usesOf(old, id) === usesOf(run, id);
+    return isOf && (done?.state === 'succeeded' || isLeft) && isSame && usesOf(old, id) === usesOf(run, id);
   };
   /** Another run may have done it as well (claims.ts). */
   const isOnce = (run: Run, id: StepRunId): boolean => {

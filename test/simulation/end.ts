@@ -1,3 +1,4 @@
+import { partsOfStepRun } from '../../kernel/base/id.ts';
 import { openExport } from '../../kernel/flow/export.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import { closureOf } from '../../kernel/run/open-work.ts';
@@ -24,6 +25,7 @@ export function checkEnd(world: World, kernel: Kernel | undefined, checkSenders:
   checkSenders();
   for (const run of watch.runs()) checkUndone(world, run);
   for (const run of watch.runs()) checkParent(world, run);
+  for (const run of watch.runs()) checkDetached(world, run);
   for (const { org, message, done, wasDenied } of deeds.values()) {
     const run = watch.run(message.run);
     const step = run?.steps[message.step as never];
@@ -66,6 +68,24 @@ function checkUndone({ fail, trace, deeds, watch }: World, run: Run): void {
 
 /** Longer than any kernel is away, in elapsed time. */
 const LATE_MS = 600_000;
+
+/** A detached step that has succeeded has started one run, and one that has not has started no more. */
+function checkDetached({ fail, trace, watch }: World, run: Run): void {
+  const begun = Map.groupBy(
+    watch.runs().filter(({ startedBy }) => startedBy?.run === run.id),
+    ({ startedBy }) => startedBy?.step,
+  );
+  for (const step of Object.values(run.steps)) {
+    const known = watch.graphOf(run).steps.get(partsOfStepRun(step.id).step);
+    const own = begun.get(step.id) ?? [];
+    const name = `${trace.name(run.id)} ${step.id}`;
+    if (own.length > 1) fail('detached', `${name} has started ${own.length} runs`);
+    if (own.some(({ id }) => id !== step.child)) fail('detached', `${name} has started a run that it does not know`);
+    const hasStarted = step.state === 'succeeded' && !step.kept && !watch.isSettled(run.id, step.id);
+    if (known?.kind === 'playbook' && known.detached && hasStarted && own.length === 0)
+      fail('detached', `${name} has succeeded, and the run that it started is not there`);
+  }
+}
 
 /** The end of a run that is a step of another reaches that step, unless the other has ended before. */
 function checkParent({ fail, trace, watch }: World, child: Run): void {

@@ -56,7 +56,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'whoever caused a run votes when it runs again',
     file: 'kernel/flow/again.ts',
-    replace: '...(senders.length > 0 && { senders }), ',
+    replace: '...(senders.length > 0 && { senders }),',
     by: '',
     breaks: ['R2'],
   },
@@ -119,8 +119,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a request leaves before its leaving is on the disk',
     file: 'kernel/flow/broker.ts',
-    replace: 'key === undefined || mayLeave(),',
-    by: 'key === undefined || (void mayLeave(), true),',
+    replace: "key === undefined ? 'leaves' : mayLeave(),",
+    by: "key === undefined ? 'leaves' : (void mayLeave(), 'leaves'),",
     breaks: ['R1'],
   },
   {
@@ -168,8 +168,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'events are matched by triggers that are not in force any more',
     file: 'kernel/flow/ingest.ts',
-    replace: 'org.triggers.revision() !== revision || incidents',
-    by: 'incidents',
+    replace: 'org.triggers.revision() !== revision ||',
+    by: '',
     breaks: ['R9'],
   },
   {
@@ -206,6 +206,20 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (!parent || !run.ended) return;',
     by: 'if (!parent || !run.ended || run.steps) return;',
     breaks: ['sub'],
+  },
+  {
+    name: 'a run that nobody waits for is told of before it is there',
+    file: 'kernel/flow/children.ts',
+    replace: '    starting.add(effect.child);\n',
+    by: '    if (effect.detached) tellStarted(parent, effect).catch(report);\n    starting.add(effect.child);\n',
+    breaks: ['detached'],
+  },
+  {
+    name: 'a run that nobody waits for is a part of the one that started it',
+    file: 'kernel/flow/children.ts',
+    replace: '...(effect.detached ? { startedBy: origin }',
+    by: '...(effect.detached ? { startedBy: origin, parent: origin }',
+    breaks: ['detached'],
   },
   {
     name: 'a check that says no is taken for a yes',

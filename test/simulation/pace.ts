@@ -74,7 +74,7 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
 
   watch.listen((run, event) => {
     const made = settings.get(run.playbook.name);
-    if (!made || run.parent) return;
+    if (!made || run.parent || run.startedBy) return;
     if (event.kind === 'run-started') onStart(run, made, event.queued === true);
     if (event.kind === 'run-released') {
       const { after } = pending.get(run.id) ?? {};

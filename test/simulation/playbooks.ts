@@ -132,7 +132,9 @@ function playbookStep(place: Place): Step {
   const { random, id, subs } = place;
   if (subs.length === 0) return actionStep(place);
   const given = { ip: ipOf(place), finding: '{{ inputs.finding }}' };
-  return { id, type: 'playbook', uses: random.pick(subs), with: given, ...onFailure(place) };
+  const isDetached = random.fork(`detached ${id}`).chance(0.3);
+  const detached = isDetached && { detached: true };
+  return { id, type: 'playbook', uses: random.pick(subs), with: given, ...detached, ...onFailure(place) };
 }
 
 const joinOf = (random: Random, most: number) => ({

@@ -44,7 +44,23 @@ export function openRules(world: World): void {
       );
   };
 
+  /** A run that nobody waits for: whoever caused it is known, its time is its own, and the kernel does not stop it. */
+  const onDetached = (run: Run, event: RunEvent, at: number) => {
+    const by = run.startedBy && watch.run(run.startedBy.run);
+    if (!run.startedBy) return;
+    if (event.kind === 'run-started') {
+      const isOfSame = by?.org === run.org && by.requester === run.requester && by.event === run.event;
+      if (!isOfSame || run.parent || !(by.senders ?? []).every((one) => run.senders?.includes(one)))
+        fail('detached', `${trace.name(run.id)} does not come from the run that started it`);
+      if (event.deadlineAt !== at + watch.graphOf(run).timeout)
+        fail('detached', `${trace.name(run.id)} has not the time that its playbook gives it`);
+    }
+    if (event.kind === 'run-cancel' && event.by === null)
+      fail('detached', `${trace.name(run.id)} is stopped, and it was on its own`);
+  };
+
   watch.listen((run, event, _, at) => {
+    onDetached(run, event, at);
     const fork = 'step' in event ? watch.graphOf(run).steps.get(partsOfStepRun(event.step).step) : undefined;
     if (fork?.kind === 'repeat' && event.kind === 'lane-started') {
       onRound(run, event, at);
@@ -57,6 +73,11 @@ export function openRules(world: World): void {
       succeeded.set(key, (succeeded.get(key) ?? 0) + 1);
     }
     if (event.kind === 'step-succeeded') onSucceeded(run, event.step);
+    if (event.kind === 'step-succeeded' && fork?.kind === 'playbook' && fork.detached) {
+      const child = run.steps[event.step]?.child ?? '';
+      if (watch.run(child)?.startedBy?.run !== run.id)
+        fail('detached', `${trace.name(run.id)} ${event.step} succeeds, and the run that it started is not there`);
+    }
     if (event.kind === 'step-checked') onChecked(run, event);
   });
 }

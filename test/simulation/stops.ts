@@ -90,7 +90,8 @@ export function openStops(world: Bare, pauses: Pick<Pauses, 'overSince'>): Stops
     const name = trace.name(run.id);
     if (stopped.has(run.org)) {
       if (INTENTS.includes(event.kind)) fail('stop', `${name} ${event.kind} while ${run.org} is stopped`);
-      if (event.kind === 'run-started' && !run.parent) fail('stop', `${name} is started while ${run.org} is stopped`);
+      if (event.kind === 'run-started' && !run.parent && !run.startedBy)
+        fail('stop', `${name} is started while ${run.org} is stopped`);
     }
     const its = parked.get(run.id) ?? new Map<string, number>();
     parked.set(run.id, its);

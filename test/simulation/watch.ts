@@ -140,9 +140,10 @@ export function openWatch(deps: {
 
   const onStart = (run: Run, at: number) => {
     if (!disk.get(`${run.org}/event/${run.event}`)) fail('R5', `${trace.name(run.id)} has no event that started it`);
-    if (run.parent) {
-      const parent = runs.get(run.parent.run);
-      if (parent?.org !== run.org) fail('R7', `${trace.name(run.id)} is a step of a run of another org`);
+    const origin = run.parent ?? run.startedBy;
+    if (origin) {
+      const parent = runs.get(origin.run);
+      if (parent?.org !== run.org) fail('R7', `${trace.name(run.id)} is started by a run of another org`);
       if (parent?.playbooks[run.playbook.name] !== run.playbook.digest)
         fail('R9', `${trace.name(run.id)} is started by a version that the run which started it has not pinned`);
       return;

@@ -57,6 +57,7 @@ export function runView(
     ...summaryView(summaryOf(run), paused),
     pins: { playbook: run.playbook.digest, policy, plugins, playbooks, kernel: trail.kernel },
     parent: run.parent && { run: run.parent.run, step: run.parent.step },
+    startedBy: run.startedBy ? { run: run.startedBy.run, step: run.startedBy.step } : null,
     again: run.again ? { ...run.again, by: run.requester } : null,
     ranAgainAs,
     keeps: run.keeps ?? null,
