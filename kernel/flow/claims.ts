@@ -23,7 +23,8 @@ export const openClaimsOf =
   ({ org, run: id }, read, now) =>
   (step, key) => {
     const row = readKept(read, KEYS.claim(org, key));
-    if (row?.run === undefined || row.step === undefined) return undefined;
+    // From then on even what its run did last is too long ago: nothing leaves after the deadline of a run.
+    if (row?.run === undefined || row.step === undefined || now >= row.until) return undefined;
     if (row.run === id && row.step === step) return { kind: 'own' };
     const run = deps.ended(org, row.run) ?? deps.load(org, row.run);
     // Its start is part of the very commit that is being made.

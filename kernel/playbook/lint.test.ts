@@ -649,3 +649,29 @@ describe('references', () => {
     });
   });
 });
+
+describe('what is done once', () => {
+  const once = (dedup: string) =>
+    issuesOf(
+      minimal(
+        `- { id: tell, type: notify, uses: webhook/post, with: { url: "http://x/", payload: {} }, dedup: ${dedup} }`,
+      ),
+    );
+  test.each<[string, string, string]>([
+    ['has a key and a window', '{ key: ["{{ inputs.ip }}"], window: 7d }', ''],
+    ['may have a key of words', '{ key: [daily], window: 1d }', ''],
+    ['needs a window', '{ key: ["{{ inputs.ip }}"] }', 'window'],
+    ['needs a key', '{ window: 7d }', 'key'],
+    ['needs a part of the key', '{ key: [], window: 7d }', 'key'],
+    ['has no window of 31 days', '{ key: ["{{ inputs.ip }}"], window: 31d }', 'window'],
+    ['is keyed by what there is', '{ key: ["{{ inputs.host }}"], window: 7d }', 'inputs.host is not declared'],
+    ['is not keyed by what comes later', '{ key: ["{{ steps.tell.id }}"], window: 7d }', 'steps.tell has not run'],
+  ])('%s', (_, dedup, says) => {
+    expect(once(dedup).join('; ')).toMatch(says === '' ? /^$/ : says);
+  });
+
+  test('is not a wait', () => {
+    const wait = minimal('- { id: w, type: wait, for: 1m, dedup: { key: [x], window: 7d } }');
+    expect(issuesOf(wait).join()).toMatch('dedup:');
+  });
+});

@@ -42,7 +42,12 @@ const claimed =
   });
 const unknown =
   (agoMs: number) =>
-  (now: number): Claim => ({ ...busy(now), ended: unixMs(now - agoMs) });
+  (now: number): Claim => ({
+    kind: 'under_way',
+    run: OTHER,
+    since: unixMs(now),
+    ended: unixMs(now - agoMs),
+  });
 const busy = (now: number): Claim => ({ kind: 'under_way', run: OTHER, since: unixMs(now) });
 
 describe('a step that is done once', () => {

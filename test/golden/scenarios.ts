@@ -166,6 +166,37 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await until(ended);
     },
   },
+  'done-by-the-run-before': {
+    playbook: ONCE,
+    async live({ until, run, kernel, follow }) {
+      await until((now) => now.state === 'waiting');
+      kernel().clock.advance(11 * MINUTE);
+      await until(ended);
+      const again = await kernel().kernel.runAgain(OPERATOR, run().id, 'nothing is asked twice', false);
+      if (!again.ok) throw new Error(again.error);
+      follow(again.value.id);
+      await until((now) => now.state === 'waiting');
+      kernel().clock.advance(11 * MINUTE);
+      await until(ended);
+    },
+  },
+  'waited-for-the-one-that-does-it': {
+    playbook: ONCE.replace('type: enrich, uses: target/look', 'type: contain, uses: target/ban'),
+    async live({ until, run, kernel, follow }) {
+      await until(held);
+      const first = run().id;
+      const sent = await kernel().kernel.ingest(SENDER, { ...EVENT, sourceId: 'another' });
+      const other = sent.ok ? sent.value.triggers[0]?.run : undefined;
+      if (!other) throw new Error('the second event starts a run');
+      follow(other);
+      await until((now) => Object.values(now.steps).some((step) => 'behind' in step));
+      await kernel().kernel.control.cancel(OPERATOR, first, 'the other may');
+      kernel().clock.advance(MINUTE);
+      await until(held);
+      await kernel().kernel.control.cancel(OPERATOR, other, 'seen enough');
+      await until(ended);
+    },
+  },
   'cancelled-while-held': {
     async live({ until, run, kernel }) {
       await until(held);

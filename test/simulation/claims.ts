@@ -11,7 +11,7 @@ import type { World } from './world.ts';
  */
 export const ONCE_KEY = '{{ inputs.finding }}';
 
-export function openClaimRules({ fail, trace, watch }: World): void {
+export function openClaimRules({ fail, trace, time, watch }: World): void {
   const onceOf = (run: Run, id: StepRunId): ActionStep | undefined => {
     const step = watch.graphOf(run).steps.get(partsOfStepRun(id).step);
     return step?.kind === 'action' && step.dedup ? step : undefined;
@@ -32,14 +32,21 @@ export function openClaimRules({ fail, trace, watch }: World): void {
       .flatMap((one) => Object.values(one.steps).map((state) => ({ run: one, state })))
       .filter((one) => (one.run.id !== run.id || one.state.id !== id) && isSame(step, onceOf(one.run, one.state.id)));
 
+  /** Nothing leaves later, whatever the run waits for then. */
+  const deadlines = new Map<string, number>();
   watch.listen((run, event, _, at) => {
+    if (event.kind === 'run-started') deadlines.set(run.id, event.deadlineAt);
     if (event.kind !== 'step-intended' && event.kind !== 'step-kept' && event.kind !== 'step-claimed') return;
     const step = onceOf(run, event.step);
     if (!step) return;
     const name = `${trace.name(run.id)} ${event.step}`;
     const windowMs = step.dedup?.window ?? 0;
-    const isLately = (state: StepRun) =>
-      state.state === 'succeeded' && !state.kept && state.undo === null && at - state.at < windowMs;
+    const isLately = (state: StepRun, elapsedAt: number) =>
+      state.state === 'succeeded' &&
+      !state.kept &&
+      state.undo === null &&
+      at - state.at < windowMs &&
+      time.elapsed() - elapsedAt < windowMs;
     if (event.kind === 'step-kept') {
       const isDone = (one: { readonly run: Run; readonly state: StepRun }) =>
         one.run.id === event.from && one.state.state === 'succeeded';
@@ -51,13 +58,17 @@ export function openClaimRules({ fail, trace, watch }: World): void {
     }
     for (const { run: other, state } of othersOf(run, event.step, step)) {
       // What nobody knows of a run that has ended is over once that was too long ago.
-      const isLongOver = other.ended !== null && at - other.ended.at >= windowMs;
+      const last = Math.min(other.ended?.at ?? Infinity, deadlines.get(other.id) ?? Infinity);
+      const isLongOver = at - last >= windowMs;
       const isUnderWay =
         state.state === 'intended' ||
         state.state === 'held' ||
         state.state === 'indeterminate' ||
         (state.state === 'ready' && state.waitsFor !== 'claim');
-      if ((isUnderWay && !isLongOver) || (event.kind === 'step-claimed' && isLately(state)))
+      if (
+        (isUnderWay && !isLongOver) ||
+        (event.kind === 'step-claimed' && isLately(state, watch.answeredAt(other.id, state.id) ?? 0))
+      )
         fail('once-only', `${name} acts, and ${trace.name(other.id)} ${state.id} is ${state.state}`);
     }
   });
