@@ -200,6 +200,13 @@ describe('a run that nobody waits for', () => {
   const playbooks = { inner: DIGEST };
   const WAITED = '- { id: sub, type: playbook, uses: inner, with: { ip: "{{ inputs.ip }}" } }';
   const SUB = WAITED.replace('with:', 'detached: true, with:');
+  test('keeps nothing of one that was waited for', () => {
+    const { m: old } = open(WAITED, { playbooks });
+    old.give({ kind: 'cancel', by: person('ann'), reason: 'x' });
+    const { start } = goOn(old, SUB, { playbooks });
+    expect(start.effects).toEqual([expect.not.objectContaining({ keeps: expect.anything() })]);
+  });
+
   const answers = {
     told: (m: M, child: RunId) => m.give({ kind: 'child-started', step: step('sub'), child }),
     'not told, and its run begun': () => undefined,

@@ -6,6 +6,7 @@ import * as samples from './samples.ts';
 /** Runs on the command line: what is asked, what is printed where, and how it ends. */
 const { run, server, table } = openCommand();
 const { RUN_ID, APPROVAL_ID, EVENT_ID } = samples;
+const ORIGIN = { run: samples.CHILD_ID, step: 'hunt[2]' };
 
 const { state, reason, failure } = samples.endedByFail;
 const FAILED = { state, reason, failure };
@@ -174,6 +175,18 @@ table({
     answers: { [`GET ${ORG}/runs/${samples.AGAIN_ID}`]: data(samples.keepingRun) },
     says: [`keeps      what ${RUN_ID} has done\n`, `kept from ${RUN_ID}\n`, `started ${samples.CHILD_ID}\n`],
     json: samples.keepingRun,
+  },
+  'run show, of a sub-run': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.completedRun, parent: ORIGIN }) },
+    says: [`part of    ${samples.CHILD_ID}, step hunt[2]\n`],
+    json: { ...samples.completedRun, parent: ORIGIN },
+  },
+  'run show, of one that a detached step has started': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.completedRun, startedBy: ORIGIN }) },
+    says: [`started by ${samples.CHILD_ID}, step hunt[2]\n`],
+    json: { ...samples.completedRun, startedBy: ORIGIN },
   },
   'run show, of one that runs again': {
     args: ['run', 'show', samples.AGAIN_ID],

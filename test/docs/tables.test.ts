@@ -113,7 +113,7 @@ const WORDS = [
   ],
   ...['tier', 'approval gate', 'approval', 'approval matrix', 'ballot', 'vote', 'quorum', 'subject', 'requester'],
   ...['four eyes', 'guardrail', 'verdict', 'hold', 'plan', 'target', 'blast radius', 'idempotency', 'idempotency key'],
-  ...['block', 'lane', 'join', 'sub-run', 'check', 'by hand', 'stop switch', 'pause', 'parked'],
+  ...['block', 'lane', 'join', 'sub-run', 'detached', 'check', 'by hand', 'stop switch', 'pause', 'parked'],
   ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
   ...['leaving', 'cut off', 'connector', 'circuit breaker'],
   ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'undone', 'closure', 'timer'],
