@@ -185,7 +185,7 @@ table({
   'run show, of one that a detached step has started': {
     args: ['run', 'show', RUN_ID],
     answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.completedRun, startedBy: ORIGIN }) },
-    says: [`started by ${samples.CHILD_ID}, step hunt[2]\n`],
+    says: [`started by  ${samples.CHILD_ID}, step hunt[2]\n`],
     json: { ...samples.completedRun, startedBy: ORIGIN },
   },
   'run show, of one that runs again': {

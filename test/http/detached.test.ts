@@ -115,7 +115,7 @@ test('what it has done is not undone with the run that started it', async () => 
 });
 
 test('a pause of the run that started it does not hold it, and keeps the step from starting one', async () => {
-  const outer = await open('', GATE);
+  const outer = await open('', GATE, '  - { id: look, type: enrich, uses: probe/look }\n');
   await ended(outer);
   await house.activate(playbook('outer', GATE, `  - { id: leave, ${LEAVE} }\n${LATER}`));
   const next = started(await house.publish('outer.seen'));
