@@ -30,8 +30,8 @@ const playbookOf = (name: string) =>
     steps: [{ id: 'note', type: 'update_state', incident: 'inc-1', set: { state: 'triaged' } }],
   });
 
-/** Three playbooks match; the one named `bad` is broken in the given place. */
-async function ingestOf(broken: 'prefetch' | 'prepare') {
+/** Three playbooks match; the one named `bad` is broken in the given place, or lacks a judgement the first time. */
+async function ingestOf(broken: 'prefetch' | 'prepare' | 'lacks' | 'moves') {
   const store = openMemoryStore();
   const clock = openManualClock(1_000);
   const entropy = openSeededEntropy('ingest');
@@ -55,12 +55,22 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
   const fail = (start: Start, place: typeof broken) => {
     if (broken === place && start.playbook.name === 'bad') throw new Error('a defect');
   };
+  let lacking = broken === 'moves';
+  const judged: string[] = [];
   const driver = {
     async prefetchStart(start: Start) {
+      judged.push(start.playbook.name);
       fail(start, 'prefetch');
       return { verdicts: new Map(), branches: new Map() };
     },
+    lacks(start: Start) {
+      fail(start, 'lacks');
+      const isLacking = lacking && start.playbook.name === 'bad';
+      lacking &&= !isLacking;
+      return isLacking;
+    },
     prepareStart(start: Start) {
+      fail(start, 'lacks');
       fail(start, 'prepare');
       return { run: { id: start.playbook.name, org: ORG, playbook: start.playbook }, rows: [], audit: [], effects: [] };
     },
@@ -85,11 +95,11 @@ async function ingestOf(broken: 'prefetch' | 'prepare') {
     report,
   });
   const { take } = openIngest({ ledger, registry, arrivals, takeIn, clock });
-  return { ingest: take, reported, adopted };
+  return { ingest: take, reported, adopted, judged };
 }
 
 describe('a playbook that cannot start keeps neither the event nor other playbooks from it', () => {
-  test.each(['prefetch', 'prepare'] as const)('broken in its %s', async (broken) => {
+  test.each(['prefetch', 'prepare', 'lacks'] as const)('broken in its %s', async (broken) => {
     const { ingest, reported, adopted } = await ingestOf(broken);
     const by = personOf(ORG, 'pipeline', ['source']);
     const receipt = await ingest(by, EVENT);
@@ -100,4 +110,13 @@ describe('a playbook that cannot start keeps neither the event nor other playboo
     // The event is on the record, so that it is known when it comes again.
     expect(await ingest(by, EVENT)).toMatchObject({ ok: true, value: { repeat: true } });
   });
+});
+
+test('what a step does once has moved since it was judged: all is judged anew, and no run is lost', async () => {
+  const { ingest, reported, adopted, judged } = await ingestOf('moves');
+  const receipt = await ingest(personOf(ORG, 'pipeline', ['source']), EVENT);
+  expect(receipt.ok && receipt.value.triggers.map(({ outcome }) => outcome)).toEqual(['matched', 'matched', 'matched']);
+  expect(adopted).toEqual(['after', 'bad', 'calm']);
+  expect(judged).toEqual(['after', 'bad', 'calm', 'after', 'bad', 'calm']);
+  expect(reported).toEqual([]);
 });

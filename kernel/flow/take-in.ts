@@ -154,7 +154,14 @@ export function openTakeIn(deps: {
     const seq = ledger.nextSeq();
     const isUnforeseen = (match: Match) =>
       match.start && !match.judgements && admissionOf(taking, match, now, seq).kind === 'start';
-    const isLacking = ({ start, judgements }: Match) => start && judgements && driver.lacks(start, judgements);
+    const isLacking = ({ start, judgements }: Match) => {
+      try {
+        return start && judgements && driver.lacks(start, judgements);
+      } catch {
+        // Told when it is made.
+        return false;
+      }
+    };
     if (matches.some(isUnforeseen) || matches.some(isLacking)) return undefined;
     const mayStart = matches.some(({ judgements }) => judgements);
     if (mayStart && runsInFlight(by.org) >= LIMITS.runsInFlightPerOrg.value)

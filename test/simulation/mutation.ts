@@ -452,11 +452,4 @@ export const MUTATIONS: readonly Mutation[] = [
     by: "if (state.state === 'succeeded' || state.state === 'rolled_back')",
     breaks: ['once-only'],
   },
-  {
-    name: 'a start is not looked at again when what it does once has moved',
-    file: 'kernel/flow/take-in.ts',
-    replace: ' || matches.some(isLacking)',
-    by: '',
-    breaks: ['events', 'end'],
-  },
 ];

@@ -104,12 +104,12 @@ export function openPauses(world: Bare): Pauses {
 
   // Few runs start others; where one does, the pause is of one above.
   const below = world.random.fork('pauses below');
-  let isDueBelow = below.chance(0.6);
+  let isDueBelow = below.chance(0.9);
   watch.listen((run, event) => {
     const parent = event.kind === 'run-started' && run.parent ? watch.run(run.parent.run) : undefined;
     if (!parent || !isDueBelow) return;
     isDueBelow = false;
-    time.after(below.below(below.pick([20, 2_000, 60_000])), () => pauseFor(oneOf(parent)));
+    time.after(below.below(below.pick([5, 20, 2_000])), () => pauseFor(oneOf(parent)));
   });
 
   return {

@@ -262,7 +262,7 @@ export function makePlaybook(
     : null;
   const isAnswer = about === 'ends';
   const ends = isAnswer ? random.fork('ends').pick(ENDS) : null;
-  const schedule: Schedule | null = paced.chance(isAnswer ? 0 : 0.2)
+  const schedule: Schedule | null = paced.chance(isAnswer ? 0 : 0.3)
     ? {
         minutes: paced.pick([
           [1, 2],

@@ -50,6 +50,11 @@ export async function simulate(seed: string): Promise<Simulated> {
   for (let i = chance.below(4); i > 0; i--)
     time.after(world.instant(chance), () => void lives.current().crash('is killed'));
   for (let i = chance.below(3); i > 0; i--) time.after(world.instant(chance), () => void lives.stop());
+  // At an instant of its own an end would seldom meet a time of a schedule.
+  const missing = openRandom(`${seed} missing`);
+  const minutes = world.playbooks.flatMap(({ schedule }) => schedule?.minutes ?? []);
+  if (minutes.length > 0 && missing.chance(0.5))
+    time.after(missing.pick(minutes) * 60_000 - missing.below(5_000), () => void lives.current().crash('is killed'));
   for (let i = chance.below(3); i > 0; i--) {
     const byMs = chance.pick([1, 999, 60_000, 7_200_000]) * chance.pick([1, -1]);
     time.after(world.instant(chance), () => world.clock.set(byMs));

@@ -102,8 +102,8 @@ export function openStops(world: Bare, pauses: Pick<Pauses, 'overSince'>): Stops
       if (!stopped.has(run.org) && time.elapsed() > since + LATE_MS)
         fail('stop', `${name} ${step} stays parked although nothing has kept it for long`);
     };
-    // A join needs it no more.
-    if (event.kind === 'steps-skipped') for (const step of event.steps) its.delete(step);
+    if (event.kind === 'steps-skipped' && event.reason.startsWith('join-'))
+      for (const step of event.steps) its.delete(step);
     if (event.kind === 'run-ended') for (const step of [...its.keys()]) goOn(step);
     if (!('step' in event)) return;
     goOn(event.step);

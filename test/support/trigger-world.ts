@@ -99,6 +99,7 @@ export async function openTriggerWorld(
       await work();
       return { verdicts: new Map(), branches: new Map() };
     },
+    lacks: () => false,
     prepareStart(start: Start & { readonly queued?: boolean }): Prepared {
       const standing: Standing = start.queued ? 'pending' : 'running';
       const kept: Kept = { id: start.run, playbook: start.playbook.name, standing, reason: null };
