@@ -6,6 +6,7 @@ import type { Claim } from '../run/claim.ts';
 import type { RunEvent } from '../run/event.ts';
 import { isOpenToSettle } from '../run/open-work.ts';
 import type { Run } from '../run/state.ts';
+import { sendersOf } from './again.ts';
 import type { Driver } from './drive.ts';
 import type { EndedRuns } from './ended-runs.ts';
 import { forgetRows, type KeptRow, keepRow, readKept } from './kept-row.ts';
@@ -15,25 +16,29 @@ import { KEYS } from './keys.ts';
  * Which step has last claimed a key, in a row, and what became of it, as its run says. The row alone decides nothing.
  */
 type Read = (key: string) => string | undefined;
-export type ClaimsOf = (run: Pick<Run, 'org'> & { readonly run: Run['id'] }, read: Read, now: UnixMs) => ClaimOf;
+export type ClaimsOf = (
+  asks: Pick<Run, 'org' | 'requester'> & { readonly run: Run['id'] },
+  read: Read,
+  now: UnixMs,
+) => ClaimOf;
 type ClaimOf = (step: StepRunId, key: Digest) => Claim | undefined;
 
 export const openClaimsOf =
-  (deps: { load: Driver['load']; ended: EndedRuns }): ClaimsOf =>
-  ({ org, run: id }, read, now) =>
+  (driver: Pick<Driver, 'isActive' | 'load'>, ended: EndedRuns): ClaimsOf =>
+  ({ org, run: id, requester }, read, now) =>
   (step, key) => {
     const row = readKept(read, KEYS.claim(org, key));
     // From then on even what its run did last is too long ago: nothing leaves after the deadline of a run.
     if (row?.run === undefined || row.step === undefined || now >= row.until) return undefined;
     if (row.run === id && row.step === step) return { kind: 'own' };
-    const run = deps.ended(org, row.run) ?? deps.load(org, row.run);
+    const run = driver.isActive(org, row.run) ? driver.load(org, row.run) : ended.read(org, row.run);
     // Its start is part of the very commit that is being made.
     if (!run) return { kind: 'under_way', run: row.run, since: now };
     const state = own(run.steps, row.step);
     if (!state) return undefined;
     const isUndoing = state.undo !== null && state.undo.state !== 'failed' && state.undo.state !== 'done';
     if (state.state === 'succeeded' && !isUndoing)
-      return { kind: 'done', run: run.id, at: state.at, output: state.output };
+      return { kind: 'done', run: run.id, at: state.at, senders: sendersOf(run, requester), output: state.output };
     const isOver = state.state === 'failed' || state.state === 'skipped' || state.state === 'rolled_back';
     if (isOver && !isOpenToSettle(run, state)) return undefined;
     return { kind: 'under_way', run: run.id, since: state.at, ...(run.ended && { ended: run.ended.at }) };

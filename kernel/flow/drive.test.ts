@@ -42,7 +42,7 @@ test('others have their turn while a long chain of branches is judged', async ()
     registry,
     judges,
     earlierOf: () => () => undefined,
-    ended: () => null,
+    ended: { read: () => null, moved: () => undefined },
     clock,
     isStopped: () => false,
     scheduler,

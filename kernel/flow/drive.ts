@@ -102,7 +102,8 @@ export function openDriver(deps: {
     return run;
   };
 
-  const claimsOf = openClaimsOf({ load, ended });
+  const isActive = (org: OrgId, id: RunId) => active.get(id)?.org === org;
+  const claimsOf = openClaimsOf({ isActive, load }, ended);
 
   const factsFor = (
     run: Run | Start,
@@ -123,7 +124,7 @@ export function openDriver(deps: {
       grant: (plugin) => registry.grantDigest(run.org, plugin),
       ...judgements,
       earlier: earlierOf(run),
-      claim: claimsOf({ org: run.org, run: 'kind' in run ? run.run : run.id }, read, now),
+      claim: claimsOf({ org: run.org, requester: run.requester, run: 'kind' in run ? run.run : run.id }, read, now),
       stopped: isStopped(run.org),
       paused: pauseAbove(ledger.read, { org: run.org, parent: run.parent ?? null }) !== null,
     };
@@ -179,7 +180,10 @@ export function openDriver(deps: {
 
   const adopt = ({ run, effects }: Prepared) => {
     // Not before its end is on disk: whoever loads the run until then must not get what the disk still shows.
-    if (run.ended) active.delete(run.id);
+    if (run.ended) {
+      active.delete(run.id);
+      ended.moved(run);
+    }
     for (const effect of effects) act(run, effect);
     turned(run);
   };
@@ -269,7 +273,7 @@ export function openDriver(deps: {
     adopt,
     submit: (org, id, input) => inTurn(id, () => turn(org, id, input)),
     load,
-    isActive: (org, id) => active.get(id)?.org === org,
+    isActive,
     onStaged(handler) {
       staged = handler;
     },

@@ -19,7 +19,7 @@ export function openEarlier(deps: {
 }): EarlierOf {
   const { store, ended, registry } = deps;
   const load = ({ org, keeps }: Pick<Run, 'org' | 'keeps'>): Run | null =>
-    keeps === undefined ? null : ended(org, keeps);
+    keeps === undefined ? null : ended.read(org, keeps);
 
   /** Whether the run that the step asked for ever began. */
   const hasBegun = (org: OrgId, child: RunId): boolean => store.get(KEYS.run(org, child)) !== undefined;

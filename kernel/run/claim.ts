@@ -1,4 +1,4 @@
-import type { Digest, RunId, StepRunId } from '../base/id.ts';
+import type { Digest, PrincipalId, RunId, StepRunId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 
@@ -22,6 +22,8 @@ export type Claim =
       readonly kind: 'done';
       readonly run: RunId;
       readonly at: UnixMs;
+      /** Whose words its output may hold. */
+      readonly senders: readonly PrincipalId[];
       readonly output: Json;
     };
 

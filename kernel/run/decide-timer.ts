@@ -34,7 +34,7 @@ export function decideTimer(turn: Turn): { readonly refusal: { readonly kind: 's
   return done === 0 ? { refusal: { kind: 'stale' } } : undefined;
 }
 
-const endAtDeadline = (turn: Turn): Step =>
+export const endAtDeadline = (turn: Turn): Step =>
   turn.run().undo ? abandonUndo(turn, 'undo-timeout') : stop('timed_out', 'run-timeout');
 
 function fire(turn: Turn, due: Exclude<Due, { kind: 'deadline' }>): Step {

@@ -9,7 +9,7 @@ import { advance } from './advance.ts';
 import { type CutOffBy, cutOffText } from './cut-off.ts';
 import { decideChecked, decideCutOff, decideOutcome, decidePlanned, tryAgain } from './decide-outcome.ts';
 import { decideByHand, decideClose, decideSettle, decideVote } from './decide-person.ts';
-import { decideTimer } from './decide-timer.ts';
+import { decideTimer, endAtDeadline } from './decide-timer.ts';
 import type { Decision, Facts, Input, Need, Refusal } from './decision.ts';
 import { decideNotSent, endPause } from './pause.ts';
 import { isLive } from './scope.ts';
@@ -110,7 +110,11 @@ function decideInput(turn: Turn, run: Run, input: Exclude<Input, { kind: 'start'
       // The kernel stops what nobody waits for any more, and may ask for that again: undoing is what comes of it.
       if (run.undo && !isPerson(input.by)) return STALE;
       turn.emit({ kind: 'run-cancel', by: input.by, reason: input.reason });
-      if (run.paused && input.by !== null && isPerson(input.by)) endPause(turn, input.by);
+      if (run.paused && input.by !== null && isPerson(input.by)) {
+        endPause(turn, input.by);
+        // What it did is to be undone, which the pause has held up.
+        if (run.undo) return goOnWithParked(turn);
+      }
       // One that is told to stop while it is undoing does not go on with it: whoever says so wants an end.
       return run.undo ? abandonUndo(turn, 'undo-cancelled') : stop('cancelled', 'cancelled');
     case 'pause':
@@ -227,6 +231,8 @@ function resume(turn: Turn, run: Run): Answer {
 /** What was parked goes on where it stood, some of it in each turn. */
 function goOnWithParked(turn: Turn): Need | undefined {
   if (!turn.maySend()) return undefined;
+  // Whatever is looked at first: from its deadline on it sends nothing.
+  if (turn.isOverdue()) return advance(turn, endAtDeadline(turn));
   for (const { id, undo } of Object.values(turn.run().steps)) {
     if (undo?.state === 'parked') advance(turn, undoAgain(turn, id));
     const now = own(turn.run().steps, id);

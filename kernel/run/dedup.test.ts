@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { calls, kinds, type MachineOptions, machine, START, step } from '../../test/support/machine.ts';
+import { calls, kinds, type MachineOptions, machine, person, START, step } from '../../test/support/machine.ts';
 import type { Digest, RunId } from '../base/id.ts';
 import { unixMs } from '../base/time.ts';
 import type { Claim } from './claim.ts';
@@ -38,6 +38,7 @@ const claimed =
     kind,
     run: OTHER,
     at: unixMs(now - agoMs),
+    senders: [person('mallory')],
     output: { id: 3 },
   });
 const unknown =
@@ -73,6 +74,8 @@ describe('a step that is done once', () => {
     expect(start.effects).toMatchObject([{ parameters: { id: 3 } }]);
     m.outcome('after', done);
     expect(m.run()).toMatchObject({ state: 'completed', steps: { tell: { kept: { run: OTHER, changed: false } } } });
+    // Whoever had a say in that has none here.
+    expect(m.run().senders).toEqual(['mallory']);
     expect(replay(m.turns())).toEqual(m.run());
   });
 

@@ -30,8 +30,9 @@ export function actOnce(turn: Turn, step: ActionStep, at: StepRunId, parameters:
   const claim = turn.claim(at, key);
   if (claim?.kind === 'own') return act();
   if (claim?.kind === 'done' && now < after(claim.at, dedup.window)) {
-    const { run: from, output } = claim;
-    turn.emit({ kind: 'step-kept', step: at, parameters, from, output, changed: false });
+    const { run: from, output, senders } = claim;
+    const heard = senders.length > 0 && { senders };
+    turn.emit({ kind: 'step-kept', step: at, parameters, from, output, changed: false, ...heard });
     return goOn(step, items, step.next);
   }
   // Of an unknown outcome nobody has to hear, once even what was done last would be too long ago.

@@ -146,6 +146,8 @@ export type RunEvent =
       readonly output: Json;
       /** It has changed something outside, by an action of its own. */
       readonly changed: boolean;
+      /** Of what another run has done for another event: whose words that may hold. */
+      readonly senders?: readonly PrincipalId[];
       /** The run that was started for it. */
       readonly child?: RunId;
     }

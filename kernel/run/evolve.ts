@@ -147,7 +147,7 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
       }));
     case 'step-kept': {
       const { parameters, output, from, changed, child } = event;
-      return onStep(run, event.step, seq, at, (step) => ({
+      return onStep(withSenders(run, event.senders), event.step, seq, at, (step) => ({
         ...step,
         state: 'succeeded',
         parameters,

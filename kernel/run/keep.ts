@@ -43,6 +43,8 @@ export function earlierIn(
   if (!run || (step?.kind !== 'action' && step?.kind !== 'playbook')) return undefined;
   const uses = step.kind === 'action' ? `${step.plugin}/${step.action}` : usesOfSub(step);
   const child = run.child !== undefined && { child: run.child };
+  // Whether that still holds is for whoever did it to say (dedup.ts).
+  if (run.state === 'succeeded' && run.kept && step.kind === 'action' && step.dedup) return undefined;
   if (run.state === 'succeeded') {
     const isLeft = !mayBeUndone(run) && !isAskedAnew(old, graph, step, run);
     const { parameters, output, kept } = run;

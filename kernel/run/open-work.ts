@@ -89,7 +89,7 @@ export function closureOf(run: Run): Closure {
 export const isOpenToSettle = (run: Run, step: StepRun): boolean =>
   (step.state === 'indeterminate' && !step.checking) ||
   (step.state === 'open' && step.waitsFor === 'person') ||
-  (run.ended !== null && step.state === 'failed' && step.attempts.slice(-1).some(isUnknown));
+  (run.ended !== null && step.state === 'failed' && step.attempts.some(isUnknown));
 
 /** A try that may have changed something, and nobody has said whether it did. */
 const isUnknown = (attempt: Attempt) => attempt.effect === 'write' && attempt.end === 'indeterminate';

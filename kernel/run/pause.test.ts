@@ -4,7 +4,7 @@ import type { RunId } from '../base/id.ts';
 import { TRIGGER } from '../org/principal.ts';
 import type { Input, Outcome } from './decision.ts';
 import { replay } from './evolve.ts';
-import { isParked, nextDue, openCalls } from './open-work.ts';
+import { closureOf, isOpenToSettle, isParked, nextDue, openCalls } from './open-work.ts';
 import { isTriedAgain } from './retry.ts';
 
 const done: Outcome = { kind: 'succeeded', output: { id: 7 } };
@@ -354,4 +354,75 @@ test('a run that ended while it was paused says so, and lets go what it had star
   expect([kinds(resumed), calls(resumed)]).toEqual(['run-resumed', 'resume-runs']);
   expect([m.run().state, m.run().paused, kinds(resume(m))]).toEqual(['timed_out', undefined, 'refused: ended']);
   expect(stateOf(m, 'w')).toBe('skipped');
+});
+
+describe('what nobody knows', () => {
+  const unknown: Outcome = { kind: 'indeterminate', reason: 'no answer came' };
+  const circuit: Outcome = { kind: 'failed', error: { class: 'unavailable', message: 'circuit' } };
+  test.each<[string, (m: Machine) => unknown]>([
+    [
+      'was held back by a pause, and cancelled',
+      (m) => {
+        m.timer(10_000);
+        pause(m);
+        notSent(m, 'execute', 'a', 2);
+        m.give({ kind: 'cancel', by: person('op'), reason: 'x' });
+      },
+    ],
+    [
+      'never left, because the circuit was open',
+      (m) => {
+        m.timer(10_000);
+        m.outcome('a', circuit);
+        m.timer(60_000);
+        m.outcome('a', circuit);
+      },
+    ],
+  ])('stays open to settle when the try after it %s', (_, later) => {
+    const m = open();
+    m.outcome('a', unknown);
+    later(m);
+    const run = m.run();
+    const a = run.steps[step('a')];
+    expect([a?.state, a && isOpenToSettle(run, a), closureOf(run)]).toEqual(['failed', true, 'needs_review']);
+    expect(
+      kinds(m.give({ kind: 'settle', step: step('a'), by: person('op'), outcome: 'succeeded', note: 'seen' })),
+    ).toBe('step-settled');
+  });
+});
+
+describe('what comes late', () => {
+  const UNDO = '- { id: a, type: webhook, uses: p/do, rollback: true }\n- { id: b, type: wait, for: 1h }';
+  test('cancelling a paused run that has timed out meanwhile has it undone; cancelling it again ends that', () => {
+    const m = open({ steps: UNDO });
+    m.outcome('a', done);
+    pause(m);
+    m.timer(31 * 60_000);
+    expect([m.run().state, waitOf(m, 'a')]).toEqual(['undoing', 'parked']);
+    const cancelled = m.give({ kind: 'cancel', by: person('op'), reason: 'enough' });
+    expect([kinds(cancelled), calls(cancelled)]).toEqual([
+      'run-cancel run-resumed undo-intended',
+      'resume-runs, rollback a #1',
+    ]);
+    expect(kinds(m.give({ kind: 'cancel', by: person('op'), reason: 'now' }))).toContain('run-ended');
+  });
+  test('a resume after the time for undoing sends no rollback', () => {
+    const m = open({ steps: UNDO });
+    m.outcome('a', done);
+    pause(m);
+    m.timer(31 * 60_000);
+    m.wait(31 * 60_000);
+    const late = resume(m);
+    expect(calls(late)).not.toContain('rollback');
+    expect(m.run().ended).not.toBeNull();
+  });
+  test('a release after the deadline starts and sends nothing', () => {
+    let stopped = true;
+    const m = open({ stopped: () => stopped });
+    stopped = false;
+    m.wait(31 * 60_000);
+    const late = m.give({ kind: 'resume' });
+    expect([kinds(late), calls(late)]).toEqual(['steps-skipped run-ended', '']);
+    expect(m.run().state).toBe('timed_out');
+  });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ACME, event, type House, openHouse, playbook, started } from './kit.ts';
+import { ACME, event, GLOBEX, type House, openHouse, playbook, started } from './kit.ts';
 
 /** A step with `dedup`: what it does once, over runs, items and restarts, and when it does it again. */
 let house: House;
@@ -14,6 +14,16 @@ const read = async (run: string, wait = '') =>
 const ended = (run: string) => read(run, '?wait=10s');
 const cancel = (run: string) =>
   house.ask('operator@acme', 'POST', `${at}/runs/${run}/cancel`, { body: { reason: 'seen' } });
+const pendingOf = (run: string) =>
+  house.until(async () =>
+    (await read(run)).approvals.find(({ state }: { readonly state: string }) => state === 'pending'),
+  );
+const decide = async (run: string, decision: 'approve' | 'reject', { isAwaited = true } = {}) => {
+  const { approval, subject } = await pendingOf(run);
+  const body = { decision, rationale: 'as agreed', subject };
+  await house.ask('approver@acme', 'POST', `${at}/approvals/${approval}/votes`, { body });
+  return isAwaited ? ended(run) : undefined;
+};
 const ONCE = 'dedup: { key: ["{{ inputs.host }}"], window: 1h }';
 const put = (more = '') => `type: notify, uses: probe/place, with: { text: a }, ${ONCE}${more}`;
 const hold = `type: contain, uses: probe/ban, with: { ip: 1.2.3.4 }, tier: high, ${ONCE}`;
@@ -27,9 +37,10 @@ const send = async (name: string, host = 'h1') => {
 const intents = () => house.records().filter(({ kind }) => kind === 'step.intent');
 const stepOf = async (run: string) => (await read(run)).steps[0];
 const until = (run: string, what: string) =>
-  house.until(async () =>
-    (await stepOf(run)).waitsFor === what || (await stepOf(run)).state === what ? true : undefined,
-  );
+  house.until(async () => {
+    const { state, steps } = await read(run);
+    return [state, steps[0].state, steps[0].waitsFor].includes(what) || undefined;
+  });
 
 describe('what is done once', () => {
   test('is done by the first run; the next have its output and say whose it is, also after a restart', async () => {
@@ -89,8 +100,8 @@ describe('what is done once', () => {
     for (const name of ['tell', 'say']) await house.activate(playbook(name, put()));
     for (const name of ['tell', 'say', 'tell']) await ended(await send(name));
     expect(intents()).toHaveLength(2);
-    await house.activate(playbook('tell', put()), 'globex' as typeof ACME);
-    const run = started(await house.publish('tell.seen', 'globex' as typeof ACME));
+    await house.activate(playbook('tell', put()), GLOBEX);
+    const run = started(await house.publish('tell.seen', GLOBEX));
     const shown = await house.ask('operator@globex', 'GET', `/v1/orgs/globex/runs/${run}?wait=10s`);
     expect(shown.data.steps).toMatchObject([{ kept: null, attempts: [{ end: 'succeeded' }] }]);
   });
@@ -105,5 +116,40 @@ describe('what is done once', () => {
     await house.ask('operator@acme', 'POST', `${at}/runs/${lost}/settle`, { body: settle });
     await until(next, 'indeterminate');
     expect(intents().map(({ run }) => run)).toEqual([lost, next]);
+  });
+
+  test('and was undone since is done again by whoever goes on from a run that had kept it', async () => {
+    const gate = '  - { id: gate, type: approval, ask: is it so }\n';
+    await house.activate(playbook('play', put(', rollback: true'), gate));
+    const first = await send('play');
+    await pendingOf(first);
+    const second = await send('play');
+    await decide(first, 'reject', { isAwaited: false });
+    await until(first, 'undoing');
+    house.cells.release();
+    await ended(first);
+    await decide(second, 'reject');
+    const body = { reason: 'it is wanted after all', keep: true };
+    const third = (await house.ask('operator@acme', 'POST', `${at}/runs/${second}/again`, { body })).data.run;
+    await pendingOf(third);
+    expect(await stepOf(second)).toMatchObject({ kept: first });
+    expect(await stepOf(third)).toMatchObject({ state: 'succeeded', kept: null, attempts: [{ end: 'succeeded' }] });
+  });
+
+  test('brings the sender of what was done: they have no vote in what stands on it', async () => {
+    await house.tokenOf(ACME, 'sender@acme', ['source', 'approver']);
+    const gate = '  - { id: gate, type: approval, ask: is it so }\n';
+    await house.activate(playbook('play', put(), gate));
+    const reply = await house.ask('sender@acme', 'POST', `${at}/events`, {
+      body: event('play.seen'),
+      type: 'application/cloudevents+json',
+    });
+    await pendingOf(started(reply.data.events[0]));
+    const second = await send('play');
+    const { approval, subject } = await pendingOf(second);
+    const vote = await house.ask('sender@acme', 'POST', `${at}/approvals/${approval}/votes`, {
+      body: { decision: 'approve', rationale: 'mine', subject },
+    });
+    expect(vote.json.type).toBe('urn:interlock:problem:vote-by-requester');
   });
 });
