@@ -7,13 +7,13 @@ import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { StopOf } from '../run/decision.ts';
 import type { TriggerEvaluation } from '../trigger/evaluate.ts';
+import { chainOf } from '../trigger/event.ts';
 import { begin, heldBack, meet, suppress } from '../trigger/pace.ts';
 import type { Trigger } from '../trigger/schema.ts';
 import { type Fate, note } from '../trigger/tally.ts';
 import { tellBurst } from './burst.ts';
 import type { Concurrency, Pending, PendingRow } from './pending.ts';
 import { absorbedRows, cooling, type Matched, repeatedRun, startedRows } from './repeat.ts';
-import { chainOf } from './run-end.ts';
 import type { TriggerOutcome } from './stored-event.ts';
 import { readState, refOf, stateRows, type TriggerName, type TriggerState } from './trigger-state.ts';
 import { watch } from './watch.ts';
@@ -105,7 +105,7 @@ export function admit(read: (key: string) => string | undefined, pending: Seatin
   // The widest that keeps it: who ends only the stop of the trigger would find that it starts nothing still.
   const stop = ask.stop ?? (before.stopped ? 'trigger' : undefined);
   if (stop) return { ...held('stopped', null), stop };
-  if (trigger.on === 'run' && chainOf(ask.data) >= LIMITS.runsInChain.value) return held('chain', null);
+  if (trigger.on === 'run' && chainOf(ask.data).length >= LIMITS.runsInChain.value) return held('chain', null);
   const matched: Matched | undefined = judged && {
     org,
     name,

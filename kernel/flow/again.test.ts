@@ -15,6 +15,7 @@ const OLD = {
 
 const openWith = (runs: readonly Run[], more: object = {}) =>
   openRunAgain({
+    clock: { now: () => 0 } as never,
     ledger: { read: (key: string) => (key === KEYS.event(ORG, EVENT) ? '{}' : undefined) } as never,
     driver: {
       load: (_: OrgId, id: RunId) => runs.find((run) => run.id === id) ?? null,

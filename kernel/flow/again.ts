@@ -5,7 +5,7 @@ import { resolvePointer } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { actorOf, isPerson, type Principal } from '../org/principal.ts';
-import type { Entropy } from '../port/clock.ts';
+import type { Clock, Entropy } from '../port/clock.ts';
 import { isOpenToSettle } from '../run/open-work.ts';
 import type { Run } from '../run/state.ts';
 import type { Trigger } from '../trigger/schema.ts';
@@ -63,13 +63,14 @@ export function openRunAgain(deps: {
   driver: Pick<Driver, 'load' | 'isActive' | 'prefetchStart' | 'lacks' | 'prepareStart' | 'keep' | 'adopt'>;
   registry: Registry;
   pending: Pick<Pending, 'seat' | 'staged'>;
+  clock: Clock;
   entropy: Entropy;
   runsInFlight: (org: OrgId) => number;
   isStopped: (org: OrgId) => boolean;
   /** Whether a run that a step has asked for is about to begin. */
   isStarting: (run: RunId) => boolean;
 }): RunAgain {
-  const { ledger, driver, registry, pending, entropy, runsInFlight, isStopped, isStarting } = deps;
+  const { ledger, driver, registry, pending, clock, entropy, runsInFlight, isStopped, isStarting } = deps;
 
   const activeOf = (org: OrgId, { playbook, trigger }: Run): Active | undefined => {
     const judged = registry.org(org)?.triggers.of(playbook.name) ?? [];
@@ -167,10 +168,11 @@ export function openRunAgain(deps: {
       const now = look(by.org, id);
       if (!now.ok) return now;
       if (now.value.kind === 'under_way' || now.value.active.digest !== found.value.active.digest) continue;
-      if (now.value.last?.id !== last?.id || driver.lacks(start, judgements)) continue;
+      const at = clock.now();
+      if (now.value.last?.id !== last?.id || driver.lacks(start, judgements, at)) continue;
       const { old } = now.value;
       const seq = ledger.nextSeq();
-      const prepared = driver.prepareStart({ ...start, eventSeq: seq }, judgements, seq + 1);
+      const prepared = driver.prepareStart({ ...start, eventSeq: seq }, judgements, { seq: seq + 1, now: at });
       if (!prepared) return err('impossible');
       const row: AgainRow = { run: start.run };
       const durable = ledger.stage({

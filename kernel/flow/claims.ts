@@ -4,7 +4,8 @@ import type { UnixMs } from '../base/time.ts';
 import type { Write } from '../port/store.ts';
 import type { Claim } from '../run/claim.ts';
 import type { RunEvent } from '../run/event.ts';
-import { isOpenToSettle } from '../run/open-work.ts';
+import { mayBeUndone } from '../run/keep.ts';
+import { isUnknown } from '../run/open-work.ts';
 import type { Run } from '../run/state.ts';
 import { sendersOf } from './again.ts';
 import type { Driver } from './drive.ts';
@@ -33,15 +34,24 @@ export const openClaimsOf =
     if (row.run === id && row.step === step) return { kind: 'own' };
     const run = driver.isActive(org, row.run) ? driver.load(org, row.run) : ended.read(org, row.run);
     // Its start is part of the very commit that is being made.
-    if (!run) return { kind: 'under_way', run: row.run, since: now };
+    if (!run) return { kind: 'under_way', run: row.run };
     const state = own(run.steps, row.step);
     if (!state) return undefined;
-    const isUndoing = state.undo !== null && state.undo.state !== 'failed' && state.undo.state !== 'done';
-    if (state.state === 'succeeded' && !isUndoing)
-      return { kind: 'done', run: run.id, at: state.at, senders: sendersOf(run, requester), output: state.output };
-    const isOver = state.state === 'failed' || state.state === 'skipped' || state.state === 'rolled_back';
-    if (isOver && !isOpenToSettle(run, state)) return undefined;
-    return { kind: 'under_way', run: run.id, since: state.at, ...(run.ended && { ended: run.ended.at }) };
+    // While its run undoes what it did, that is no more done than what may not have happened. A run that undoes waits for
+    // nobody, so that no two can wait for each other.
+    const isUndoing = run.undo !== null && run.ended === null;
+    if (state.state === 'succeeded' && !isUndoing && !mayBeUndone(state)) {
+      const { at, parameters, output } = state;
+      const senders = sendersOf(run, requester);
+      return { kind: 'done', run: run.id, at, senders, parameters, output };
+    }
+    const isOver =
+      state.state === 'failed' ||
+      state.state === 'skipped' ||
+      state.state === 'rolled_back' ||
+      (state.state === 'succeeded' && run.ended !== null);
+    if (isOver && !state.attempts.some(isUnknown)) return undefined;
+    return { kind: 'under_way', run: run.id, ...(run.ended && { ended: run.ended.at }) };
   };
 
 /** Removed beyond twice the rows that are written, as with events (take-in.ts). */

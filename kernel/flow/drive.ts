@@ -44,9 +44,13 @@ export type Driver = {
    * Decides a start now. Stage the result before anything else can run; undefined when a judgement is lacking.
    * @param read what is there after the rows that are staged with it; absent: what is staged.
    */
-  prepareStart(start: Start, judgements: Judgements, seq: number, read?: Ledger['read']): Prepared | undefined;
+  prepareStart(
+    start: Start,
+    judgements: Judgements,
+    at: { readonly seq: number; readonly now: UnixMs; readonly read?: Ledger['read'] },
+  ): Prepared | undefined;
   /** What a step does once has moved since: the start needs another judgement, so all has to be got anew. */
-  lacks(start: Start, judgements: Judgements): boolean;
+  lacks(start: Start, judgements: Judgements, now: UnixMs): boolean;
   /** Starts a run by itself: judged, decided and committed. Undefined where its pins are not there. */
   start(start: Start): Promise<Run | undefined>;
   /** With the staging of a prepared start: other inputs may reach the run from now on. */
@@ -226,14 +230,13 @@ export function openDriver(deps: {
     return judgements;
   };
 
-  const lacks: Driver['lacks'] = (start, judgements) => {
+  const lacks: Driver['lacks'] = (start, judgements, now) => {
     const graph = registry.graph(start.org, start.playbook.name, start.playbook.digest);
     if (!graph?.claims) return false;
-    return decideNow(null, start, judgements, ledger.nextSeq(), clock.now()).kind === 'needs';
+    return decideNow(null, start, judgements, ledger.nextSeq(), now).kind === 'needs';
   };
 
-  const prepareStart: Driver['prepareStart'] = (start, judgements, seq, read = ledger.read) => {
-    const now = clock.now();
+  const prepareStart: Driver['prepareStart'] = (start, judgements, { seq, now, read = ledger.read }) => {
     const decision = decideNow(null, start, judgements, seq, now, read);
     if (decision.kind !== 'turn') return undefined;
     return prepare(null, decision, seq, now, read);
@@ -261,8 +264,9 @@ export function openDriver(deps: {
         const known = load(first.org, first.run);
         if (known) return known;
         let judgements = await prefetchStart(first);
-        while (lacks(first, judgements)) judgements = await prefetchStart(first);
-        const prepared = prepareStart(first, judgements, ledger.nextSeq());
+        let now = clock.now();
+        for (; lacks(first, judgements, now); now = clock.now()) judgements = await prefetchStart(first);
+        const prepared = prepareStart(first, judgements, { seq: ledger.nextSeq(), now });
         if (!prepared) return undefined;
         keep(prepared.run);
         await ledger.stage(prepared);

@@ -1,5 +1,5 @@
 import type { AuditDraft } from '../audit/record.ts';
-import type { OrgId } from '../base/id.ts';
+import type { OrgId, PrincipalId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { actorOf, type Principal, RUN_END, SCHEDULE } from '../org/principal.ts';
 import type { Clock } from '../port/clock.ts';
@@ -30,8 +30,12 @@ export type Fire = (
   moved: Moved,
 ) => Promise<Result<Receipt, IngestFault>>;
 
-/** The end of a run, taken in as the event that it is. `row` says that it has not been, and goes with it. */
-export type TakeEnd = (ended: Run, event: NormalEvent, row: string) => Promise<Result<Receipt, IngestFault>>;
+/** The end of a run, taken in as the event that it is. `row` says that it has not been, and goes with it; `people` led to it. */
+export type TakeEnd = (
+  ended: Run,
+  event: NormalEvent,
+  of: { readonly row: string; readonly people: readonly PrincipalId[] },
+) => Promise<Result<Receipt, IngestFault>>;
 
 export function openIngest(deps: {
   ledger: Pick<Ledger, 'read' | 'stage'>;
@@ -78,8 +82,10 @@ export function openIngest(deps: {
 
   const take: Ingest = (by, event) => takeAsked(by, event);
 
-  const takeEnd: TakeEnd = (ended, event, row) =>
-    takeAsked({ org: ended.org, id: RUN_END, roles: [] }, event, { senders: sendersOf(ended, RUN_END), row });
+  const takeEnd: TakeEnd = (ended, event, { row, people }) => {
+    const senders = [...new Set([...sendersOf(ended, RUN_END), ...people])].sort();
+    return takeAsked({ org: ended.org, id: RUN_END, roles: [] }, event, { senders, row });
+  };
 
   const fire: Fire = async (org, schedule, event, moved) => {
     const by: Principal = { org, id: SCHEDULE, roles: [] };

@@ -174,6 +174,7 @@ export function openKernel(ports: Ports): Kernel {
     replay: openReplayEvents({ store, query }),
     control: openControl({ driver, ledger, query }),
     runAgain: openRunAgain({
+      clock,
       ledger,
       driver,
       registry,

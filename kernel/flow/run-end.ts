@@ -1,16 +1,17 @@
 import { toOrgId, toRunId } from '../base/id.ts';
-import type { JsonObject } from '../base/json.ts';
 import { iso } from '../base/time.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store } from '../port/store.ts';
 import { closureOf, isPartial } from '../run/open-work.ts';
+import { ledTo } from '../run/part.ts';
 import type { Run } from '../run/state.ts';
-import { type NormalEvent, OWN_SOURCES } from '../trigger/event.ts';
+import { chainOf, type NormalEvent, OWN_SOURCES } from '../trigger/event.ts';
 import type { Driver } from './drive.ts';
 import type { TakeEnd } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { StoredEvent } from './stored-event.ts';
+import { turnsOf } from './stored-run.ts';
 import { openSweep } from './sweep.ts';
 
 /**
@@ -26,32 +27,31 @@ export function openRunEnds(deps: {
   clock: Clock;
   report: (defect: unknown) => void;
 }) {
-  const { driver, takeEnd, ...rest } = deps;
+  const { store, driver, takeEnd } = deps;
   const { read } = deps.ledger;
 
-  /** The same of a run that has ended. */
-  const lengthOf = ({ org, event }: Run): number => {
+  /** The playbooks of runs that have started one another by their ends, up to one that has ended. */
+  const chainTo = ({ org, event, playbook }: Run): readonly string[] => {
     const text = read(KEYS.event(org, event));
     const before = text === undefined ? undefined : (JSON.parse(text) as StoredEvent).event;
-    return 1 + (before?.receivedFormat === 'run' ? chainOf(before.data) : 0);
+    return [...(before?.receivedFormat === 'run' ? chainOf(before.data) : []), playbook.name];
   };
 
   return openSweep({
-    ...rest,
+    ...deps,
     span: () => within('!end'),
     async tell({ key }) {
       const [, orgName = '', runName = ''] = key.split('/');
       const [org, id] = [toOrgId(orgName), toRunId(runName)];
       const run = org && id && driver.load(org, id);
-      return run?.ended ? (await takeEnd(run, eventOf(run, run.ended, lengthOf(run)), key)).ok : false;
+      if (!org || !id || !run?.ended) return false;
+      const event = eventOf(run, run.ended, chainTo(run));
+      return (await takeEnd(run, event, { row: key, people: ledTo(turnsOf(store, org, id)) })).ok;
     },
   });
 }
 
-/** How many runs have started one another by their ends, up to the one whose end this is. */
-export const chainOf = (data: JsonObject): number => (typeof data.chain === 'number' ? data.chain : 0);
-
-const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: number): NormalEvent => ({
+const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: readonly string[]): NormalEvent => ({
   source: `${OWN_SOURCES}run`,
   sourceId: run.id,
   type: 'interlock.run',
@@ -67,6 +67,7 @@ const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: number): Nor
     event: run.event,
     state: ended.state,
     reason: ended.reason,
+    why: whyOf(ended),
     partial: isPartial(run),
     closure: closureOf(run),
     startedAt: iso(run.startedAt),
@@ -78,3 +79,7 @@ const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: number): Nor
     chain,
   },
 });
+
+/** Always there, for people. */
+const whyOf = ({ state, reason, failure }: NonNullable<Run['ended']>): string =>
+  failure ? `step ${failure.step} failed (${failure.class}): ${failure.message}` : `${state}: ${reason}`;

@@ -1,6 +1,6 @@
 import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { Digest, EventId, RunId } from '../base/id.ts';
-import { type JsonObject, resolvePointer } from '../base/json.ts';
+import { type Json, type JsonObject, resolvePointer } from '../base/json.ts';
 import { KERNEL_VERSION } from '../base/version.ts';
 import { findingOf } from '../incident/finding.ts';
 import { incidentOfRun } from '../incident/of-run.ts';
@@ -29,7 +29,9 @@ export function startOf(
   const graph = org && registry.graph(by.org, active.playbook, digest);
   if (!org || !graph) return undefined;
   const found = Object.entries(graph.inputs).map(([name, at]) => [name, resolvePointer(event.data, at)] as const);
-  const inputs = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
+  const given = Object.fromEntries(found.filter(([, value]) => value !== undefined)) as JsonObject;
+  // The inputs of a run that has ended may be as large as a run's may be: what is said of it must not be lost for that.
+  const inputs = event.receivedFormat === 'run' ? within(given, INPUT_CHARS) : given;
   // Many inputs may point at the same large field; what a run carries is bounded all the same.
   if (JSON.stringify(inputs).length > INPUT_CHARS) return undefined;
   const incident = incidentOfRun(graph.incident, inputs, incidentOfEvent(org.incidents, event));
@@ -55,4 +57,16 @@ export function startOf(
 function incidentOfEvent(policy: IncidentPolicy, { receivedFormat, data }: NormalEvent): string | undefined {
   if (receivedFormat !== 'run') return findingOf(policy, data)?.incident;
   return typeof data.incident === 'string' ? data.incident : undefined;
+}
+
+/** What goes beyond is null. */
+function within(inputs: JsonObject, chars: number): JsonObject {
+  let left = chars;
+  const entries = Object.entries(inputs).map(([name, value]): [string, Json] => {
+    left -= JSON.stringify([name, value]).length;
+    if (left >= 0) return [name, value];
+    left += JSON.stringify(value).length - 'null'.length;
+    return [name, null];
+  });
+  return Object.fromEntries(entries);
 }

@@ -156,7 +156,7 @@ export function openTakeIn(deps: {
       match.start && !match.judgements && admissionOf(taking, match, now, seq).kind === 'start';
     const isLacking = ({ start, judgements }: Match) => {
       try {
-        return start && judgements && driver.lacks(start, judgements);
+        return start && judgements && driver.lacks(start, judgements, now);
       } catch {
         // Told when it is made.
         return false;
@@ -188,7 +188,7 @@ export function openTakeIn(deps: {
         results.set(match.evaluation, resultOf(admission));
         continue;
       }
-      const made = makeRun(match, admission.row, seq, audit.length, gathered.read);
+      const made = makeRun(match, admission.row, seq, audit.length, now, gathered.read);
       if (made) {
         put(made.prepared);
         begun.push(made);
@@ -263,18 +263,18 @@ export function openTakeIn(deps: {
     row: PendingRow | undefined,
     seq: number,
     before: number,
+    now: UnixMs,
     staged: Ledger['read'],
   ) {
     try {
       const prepared =
         start &&
         judgements &&
-        driver.prepareStart(
-          { ...start, eventSeq: seq, ...(row && { queued: true }) },
-          judgements,
-          seq + 1 + before,
-          staged,
-        );
+        driver.prepareStart({ ...start, eventSeq: seq, ...(row && { queued: true }) }, judgements, {
+          seq: seq + 1 + before,
+          now,
+          read: staged,
+        });
       return prepared && { prepared, row };
     } catch (defect) {
       report(defect);

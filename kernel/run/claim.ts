@@ -1,5 +1,5 @@
 import type { Digest, PrincipalId, RunId, StepRunId } from '../base/id.ts';
-import type { Json } from '../base/json.ts';
+import type { Json, JsonObject } from '../base/json.ts';
 import type { UnixMs } from '../base/time.ts';
 
 /**
@@ -14,7 +14,6 @@ export type Claim =
   | {
       readonly kind: 'under_way';
       readonly run: RunId;
-      readonly since: UnixMs;
       /** When its run ended, and it may have acted until then. */
       readonly ended?: UnixMs;
     }
@@ -24,6 +23,7 @@ export type Claim =
       readonly at: UnixMs;
       /** Whose words its output may hold. */
       readonly senders: readonly PrincipalId[];
+      readonly parameters: JsonObject;
       readonly output: Json;
     };
 
@@ -32,10 +32,10 @@ export function openClaims(known: (step: StepRunId, key: Digest) => Claim | unde
   const mine = new Map<Digest, StepRunId>();
   return {
     claimed: (step: StepRunId, key: Digest): void => void mine.set(key, step),
-    of(step: StepRunId, key: Digest, run: RunId, now: UnixMs): Claim | undefined {
+    of(step: StepRunId, key: Digest, run: RunId): Claim | undefined {
       const other = mine.get(key);
       if (other === undefined) return known(step, key);
-      return other === step ? { kind: 'own' } : { kind: 'under_way', run, since: now };
+      return other === step ? { kind: 'own' } : { kind: 'under_way', run };
     },
   };
 }

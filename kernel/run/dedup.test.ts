@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { calls, kinds, type MachineOptions, machine, person, START, step } from '../../test/support/machine.ts';
+import { calls, kinds, type MachineOptions, machine, person, step } from '../../test/support/machine.ts';
 import type { Digest, RunId } from '../base/id.ts';
 import { unixMs } from '../base/time.ts';
 import type { Claim } from './claim.ts';
@@ -39,6 +39,7 @@ const claimed =
     run: OTHER,
     at: unixMs(now - agoMs),
     senders: [person('mallory')],
+    parameters: { then: true },
     output: { id: 3 },
   });
 const unknown =
@@ -46,10 +47,9 @@ const unknown =
   (now: number): Claim => ({
     kind: 'under_way',
     run: OTHER,
-    since: unixMs(now),
     ended: unixMs(now - agoMs),
   });
-const busy = (now: number): Claim => ({ kind: 'under_way', run: OTHER, since: unixMs(now) });
+const busy = (): Claim => ({ kind: 'under_way', run: OTHER });
 
 describe('a step that is done once', () => {
   test.each<[string, ((now: number) => Claim | undefined) | undefined, string]>([
@@ -73,7 +73,10 @@ describe('a step that is done once', () => {
     expect(calls(start)).toBe('execute after #1');
     expect(start.effects).toMatchObject([{ parameters: { id: 3 } }]);
     m.outcome('after', done);
-    expect(m.run()).toMatchObject({ state: 'completed', steps: { tell: { kept: { run: OTHER, changed: false } } } });
+    expect(m.run()).toMatchObject({
+      state: 'completed',
+      steps: { tell: { kept: { run: OTHER, changed: false }, parameters: { then: true } } },
+    });
     // Whoever had a say in that has none here.
     expect(m.run().senders).toEqual(['mallory']);
     expect(replay(m.turns())).toEqual(m.run());
@@ -81,8 +84,7 @@ describe('a step that is done once', () => {
 
   test('looks again after a while, each time after a longer one, and acts when the other came to nothing', () => {
     let isOver = false;
-    const since = unixMs(START);
-    const { m } = open(() => (isOver ? undefined : { kind: 'under_way', run: OTHER, since }));
+    const { m } = open(() => (isOver ? undefined : { kind: 'under_way', run: OTHER }));
     const waits: number[] = [];
     const look = () => {
       const tell = m.run().steps[step('tell')];
@@ -90,10 +92,18 @@ describe('a step that is done once', () => {
       waits.push((tell && 'retryAt' in tell ? (tell.retryAt ?? 0) : 0) - m.now());
       return m.timer(waits.at(-1) ?? 0);
     };
-    for (let i = 0; i < 5; i++) expect(kinds(look())).toBe('step-deferred');
+    for (let i = 0; i < 9; i++) expect(kinds(look())).toBe('step-deferred');
     isOver = true;
     expect(kinds(look())).toBe('step-claimed step-intended');
-    expect(waits).toEqual([1_000, 1_000, 1_000, 1_500, 2_250, 3_375]);
+    expect(waits).toEqual([1_000, 1_000, 1_000, 1_000, 1_000, 1_250, 1_563, 1_954, 2_442, 3_053]);
+  });
+
+  test('is done again where a person has the run run again, and not where that goes on from what is done', () => {
+    const again = { run: OTHER, reason: 'once more' };
+    const start = (more: object) => kinds(open(claimed('done', HOUR), TELL, { start: { again, ...more } }).start);
+    expect(start({})).toBe('run-started step-intended');
+    expect(start({ keeps: OTHER })).toBe('run-started step-kept run-ended');
+    expect(kinds(open(busy, TELL, { start: { again } }).start)).toBe('run-started step-deferred');
   });
 
   test('ends with its run while it waits', () => {

@@ -1,14 +1,15 @@
 import { digestOfJson } from '../base/digest.ts';
 import { partsOfStepRun, type StepRunId } from '../base/id.ts';
 import type { Json, JsonObject } from '../base/json.ts';
-import { after, durationMs } from '../base/time.ts';
+import { own } from '../base/own.ts';
+import { after, durationMs, unixMs } from '../base/time.ts';
 import type { ActionStep } from '../playbook/graph.ts';
 import { bindAt, failDefined } from './bind.ts';
 import { goOn, type Step, type Turn } from './turn.ts';
+import { UNDO_TIME } from './undo-time.ts';
 
-/** Between two looks at a step that is under way elsewhere: half as long as that has lasted. */
+/** From one look at a step that is under way elsewhere to the next: a quarter of the time that the wait has lasted. */
 const SHORTEST_MS = 1_000;
-const LONGEST_MS = 300_000;
 
 /**
  * A step with `dedup` does what it does, unless a step of the same key has, or is about to.
@@ -29,19 +30,28 @@ export function actOnce(turn: Turn, step: ActionStep, at: StepRunId, parameters:
   const key = digestOfJson('step-dedup', { playbook: run.playbook.name, step: step.id, uses, ...bound });
   const claim = turn.claim(at, key);
   if (claim?.kind === 'own') return act();
-  if (claim?.kind === 'done' && now < after(claim.at, dedup.window)) {
+  const isDone = claim?.kind === 'done' && now < after(claim.at, dedup.window);
+  if (isDone) {
+    // A person who has the run run again has it done again, as with the dedup of a trigger. It claims nothing: what is
+    // done stays done, whatever becomes of this.
+    if (run.again && run.keeps === undefined) return act();
     const { run: from, output, senders } = claim;
     const heard = senders.length > 0 && { senders };
-    turn.emit({ kind: 'step-kept', step: at, parameters, from, output, changed: false, ...heard });
+    turn.emit({ kind: 'step-kept', step: at, parameters: claim.parameters, from, output, changed: false, ...heard });
     return goOn(step, items, step.next);
   }
   // Of an unknown outcome nobody has to hear, once even what was done last would be too long ago.
-  if (claim?.kind === 'under_way' && !(claim.ended !== undefined && now >= after(claim.ended, dedup.window))) {
-    const waitMs = Math.min(Math.max((now - claim.since) / 2, SHORTEST_MS), LONGEST_MS);
-    const retryAt = after(now, durationMs(Math.ceil(waitMs)));
+  const isAwaited =
+    claim?.kind === 'under_way' && !(claim.ended !== undefined && now >= after(claim.ended, dedup.window));
+  if (isAwaited) {
+    const state = own(run.steps, at);
+    const since = state?.state === 'ready' && state.waitsFor === 'claim' ? state.since : now;
+    const waitMs = Math.max(Math.ceil((now - since) / 4), SHORTEST_MS);
+    const retryAt = after(now, durationMs(waitMs));
     turn.emit({ kind: 'step-deferred', step: at, parameters, behind: claim.run, retryAt });
     return undefined;
   }
-  turn.emit({ kind: 'step-claimed', step: at, key, until: after(run.deadlineAt, dedup.window) });
+  const undoMs = step.rollback ? UNDO_TIME : 0;
+  turn.emit({ kind: 'step-claimed', step: at, key, until: after(unixMs(run.deadlineAt + undoMs), dedup.window) });
   return act();
 }

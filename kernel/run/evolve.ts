@@ -67,11 +67,12 @@ export function evolve(run: Run | null, event: RunEvent, seq: number, at: UnixMs
         parameters: event.parameters,
       }));
     case 'step-deferred':
-      return onStep(run, event.step, seq, at, (step) => ({
+      return onStep(run, event.step, seq, at, (step, old) => ({
         ...step,
         state: 'ready',
         waitsFor: 'claim',
         behind: event.behind,
+        since: old?.state === 'ready' && old.waitsFor === 'claim' ? old.since : at,
         retryAt: event.retryAt,
         parameters: event.parameters,
       }));

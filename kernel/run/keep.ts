@@ -73,7 +73,8 @@ const hasChanged = ({ attempts, kept }: Succeeded): boolean =>
   kept?.changed === true || attempts.some(({ effect }) => effect === 'write');
 
 /** Undoing it was tried, and is not known to have failed. */
-const mayBeUndone = ({ undo }: Succeeded): boolean => undo?.attempts.some(({ end }) => end !== 'failed') ?? false;
+export const mayBeUndone = ({ undo }: Succeeded): boolean =>
+  undo?.attempts.some(({ end }) => end !== 'failed') ?? false;
 
 /** A repeat that came to no end asks what it asked: with the answers of then it would come to none again. */
 function isAskedAnew(old: Run, graph: Graph, { each }: Step, run: Succeeded): boolean {

@@ -92,7 +92,7 @@ export const isOpenToSettle = (run: Run, step: StepRun): boolean =>
   (run.ended !== null && step.state === 'failed' && step.attempts.some(isUnknown));
 
 /** A try that may have changed something, and nobody has said whether it did. */
-const isUnknown = (attempt: Attempt) => attempt.effect === 'write' && attempt.end === 'indeterminate';
+export const isUnknown = (attempt: Attempt) => attempt.effect === 'write' && attempt.end === 'indeterminate';
 
 /** Something outside was changed and the run did not complete. */
 export const isPartial = (run: Run): boolean =>

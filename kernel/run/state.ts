@@ -116,7 +116,13 @@ export type StepState =
   /** Nothing may be sent at present (the stop switch, or a pause); it goes on when that is over. */
   | { readonly state: 'ready'; readonly waitsFor: 'release'; readonly op: TryOp; readonly pause?: true }
   /** Another step, `behind` which it is, is about to do what is done once; it is looked at again then. */
-  | { readonly state: 'ready'; readonly waitsFor: 'claim'; readonly behind: RunId; readonly retryAt: UnixMs }
+  | {
+      readonly state: 'ready';
+      readonly waitsFor: 'claim';
+      readonly behind: RunId;
+      readonly since: UnixMs;
+      readonly retryAt: UnixMs;
+    }
   | { readonly state: 'held' }
   /** `mayHaveActed`: what this try changes outside may have left. Once false, it has not, and asks before it does. */
   | { readonly state: 'intended'; readonly mayHaveActed: boolean }

@@ -118,7 +118,7 @@ export function beginTurn(run: Run | null, facts: Facts): Turn {
     ask: (effect) => void effects.push(effect),
     isOverdue: () => facts.now >= now().deadlineAt,
     maySend: () => !facts.stopped && !facts.paused && !now().paused,
-    claim: (step, key) => claims.of(step, key, now().id, facts.now),
+    claim: (step, key) => claims.of(step, key, now().id),
     mayReachMore: () => Object.keys(now().steps).length < LIMITS.stepRunsPerRun.value,
     mayTakeUpMore: () => events.length < EVENTS_PER_TURN,
     mayStartLane: () => events.length < EVENTS_PER_TURN && lanes < LANES_PER_TURN,

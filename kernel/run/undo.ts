@@ -8,15 +8,13 @@ import { asOnce, backoff, isRetriable, jitterOf, mayRepeat, retryPolicy } from '
 import { keyOf } from './scope.ts';
 import type { Ending, StepError, StepRun } from './state.ts';
 import type { Step, Turn } from './turn.ts';
+import { UNDO_TIME } from './undo-time.ts';
 
 /**
  * Compensation (S 13.3): what a run carried out, and declared to be undone, is undone when the run does not complete.
  * One step after the other, the last first. It is covered by the verdict and the approval of the step that it undoes:
  * whoever agreed was shown that it can be undone. A failure is on record and loud, and the others are undone all the same.
  */
-/** How long a run that is over may take to undo what it did. */
-const UNDO_TIME = durationMs(1_800_000);
-
 export function beginUndo(turn: Turn, ending: Ending): Step {
   if (undoable(turn).length === 0) return endRun(turn, ending);
   skipRest(turn, ending.reason, true);

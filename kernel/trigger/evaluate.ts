@@ -57,11 +57,12 @@ export async function evaluateActive(
   incidentOf: IncidentOf,
 ): Promise<Evaluated> {
   const size = active.size();
+  const asked = event.receivedFormat === 'run' ? active.forEnds() : size - active.forEnds();
   const found = size <= LIMITS.triggersTold.value ? active.all() : await active.candidates(factsOf(event));
   const triggers = found.filter((one) => isFor(one, event));
   const evaluations = await evaluateTriggers(triggers, event, incidentOf);
   const notMatched = evaluations.filter(({ outcome }) => outcome === 'not_matched').length;
-  return { triggers, evaluations, counts: { judged: triggers.length, notMatched, ruledOut: size - triggers.length } };
+  return { triggers, evaluations, counts: { judged: triggers.length, notMatched, ruledOut: asked - triggers.length } };
 }
 
 /**

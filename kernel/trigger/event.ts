@@ -35,6 +35,10 @@ export type NormalEvent = {
   readonly data: JsonObject;
 };
 
+/** Of the end of a run: the playbooks of the runs that have started one another by their ends, up to that one. */
+export const chainOf = ({ chain }: JsonObject): readonly string[] =>
+  Array.isArray(chain) ? chain.filter((name): name is string => typeof name === 'string') : [];
+
 /** `pointer` is made of names from our schemas and places in a batch. `text` says how to mend it. No input in either. */
 export type IntakeFault = {
   readonly kind:

@@ -35,6 +35,7 @@ export function openActiveTriggers() {
   const always = new Set<Entry>();
   const playbooks = new Map<string, readonly Entry[]>();
   let size = 0;
+  let forEnds = 0;
   let revision = 0;
 
   const add = (entry: Entry): void => {
@@ -68,8 +69,9 @@ export function openActiveTriggers() {
   }
 
   return {
-    /** How many triggers there are. */
+    /** How many triggers there are, and how many of them are for the ends of runs. */
     size: () => size,
+    forEnds: () => forEnds,
     /** Another number after every change. */
     revision: () => revision,
     /** Those of a playbook. */
@@ -89,6 +91,7 @@ export function openActiveTriggers() {
         }));
         playbooks.set(playbook, entries);
         size += entries.length - before.length;
+        forEnds += countForEnds(entries) - countForEnds(before);
         fresh.push(...entries);
       }
       // All are counted before the first is kept somewhere, so that what is popular is known from the start.
@@ -138,6 +141,9 @@ const mentionsOf = (needs: readonly Need[]): readonly Place[] =>
 /** None where the list is long. A value that stands in it twice is one. */
 const placesOf = ({ path, values }: Extract<Need, { kind: 'value' }>): readonly Place[] =>
   values.length > MOST_PLACES ? [] : [...new Set(values)].map((value) => ({ path, value }));
+
+const countForEnds = (entries: readonly Entry[]): number =>
+  entries.filter(({ active }) => active.trigger.on === 'run').length;
 
 /** As the store sorts its keys. */
 const byCode = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

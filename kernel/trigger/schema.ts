@@ -12,7 +12,7 @@ import { LIMITS } from '../base/limits.ts';
 import { type DurationMs, durationMs, isDurationUpTo, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
 import { isCron, isZone } from './cron.ts';
-import type { NormalEvent } from './event.ts';
+import { chainOf, type NormalEvent } from './event.ts';
 import { parseRate } from './rate.ts';
 
 /** Into the event's data. The whole of it is no field. */
@@ -179,13 +179,14 @@ export function ruleOf(trigger: JudgedTrigger): Rule {
 }
 
 /**
- * The end of a run is asked about by the triggers that are for it, of other playbooks than its own, and they ask about
+ * The end of a run is asked about by the triggers that are for it, of playbooks that have no run in its chain, and they ask about
  * nothing else.
  */
 export const isFor = (
   { playbook, trigger }: { readonly playbook: string; readonly trigger: JudgedTrigger },
   { receivedFormat, data }: Pick<NormalEvent, 'receivedFormat' | 'data'>,
-): boolean => (receivedFormat === 'run' ? trigger.on === 'run' && playbook !== data.playbook : trigger.on !== 'run');
+): boolean =>
+  receivedFormat === 'run' ? trigger.on === 'run' && !chainOf(data).includes(playbook) : trigger.on !== 'run';
 
 /** Fields without which it cannot be told what the event is about, or that the trigger demands. */
 export const neededBy = (trigger: JudgedTrigger): ReadonlySet<string> =>

@@ -43,6 +43,10 @@ describe('sound', () => {
     ['a log that stops in the middle', ['intent 1']],
     ['an indeterminate try that is settled', ['intent 1', 'indeterminate 1', 'settled 1']],
     ['an indeterminate try that is tried again', ['intent 1', 'indeterminate 1', 'intent 2', 'succeeded 2']],
+    [
+      'settled when the try after it has failed',
+      ['intent 1', 'indeterminate 1', 'intent 2', 'failed 2', 'ended', 'settled 2'],
+    ],
     ['settled after the run ended', ['intent 1', 'indeterminate 1', 'ended', 'settled 1']],
     ['an answer after the run ended', ['intent 1', 'ended', 'succeeded 1']],
     ['held, approved, tried twice', ['held', 'approved', 'intent 1', 'failed 1', 'intent 2', 'succeeded 2']],
@@ -68,6 +72,12 @@ describe('not sound', () => {
     ['a try before the last one ended', ['intent 1', 'intent 2'], 1, 'while the last one is open'],
     ['an undo that goes on counting', ['intent 1 ban', 'succeeded 1', 'intent 2 unban'], 2, 'where 1 belongs'],
     ['settling what is certain', ['intent 1', 'succeeded 1', 'settled 1'], 2, 'not indeterminate'],
+    [
+      'settling what a later try has made certain',
+      ['intent 1', 'indeterminate 1', 'intent 2', 'succeeded 2', 'settled 2'],
+      4,
+      'not indeterminate',
+    ],
     ['settling twice', ['intent 1', 'indeterminate 1', 'settled 1', 'settled 1'], 3, 'not indeterminate'],
     ['settling another try', ['intent 1', 'indeterminate 1', 'settled 2'], 2, 'another try'],
     ['held and not approved', ['held', 'intent 1'], 1, 'not approved'],

@@ -6,7 +6,7 @@ import type { Finding, FindingCode } from './verdict.ts';
  * What a sound log cannot tell of a run:
  *
  * S1 an end (succeeded, failed, indeterminate) of a try without the intent of that try;
- * S2 a second end of one try; an indeterminate try may be settled once;
+ * S2 a second end of one try; what an indeterminate try left unknown may be settled once, also when later tries have failed;
  * S3 an intent on a step that was held and has no approval since;
  * S4 tries of one action on a step that are not numbered 1, 2, 3..., or a try that begins before the last one ended.
  *
@@ -16,7 +16,9 @@ type Step = {
   /** The action tried last (`ref` of its intent) and the number of that try; an undo is another action. */
   action: string | undefined;
   attempt: number;
-  state: 'untried' | 'open' | 'ended' | 'indeterminate';
+  state: 'untried' | 'open' | 'ended';
+  /** A try ended indeterminate, and none has succeeded or been settled since. */
+  unknown: boolean;
   /** Waiting for an approval; `by` is the approval (`ref` of step.held). */
   held: { readonly by: string | undefined } | null;
 };
@@ -54,7 +56,7 @@ export function runStates(limit = FOLLOWED): Check {
   };
 }
 
-const untried = (): Step => ({ action: undefined, attempt: 0, state: 'untried', held: null });
+const untried = (): Step => ({ action: undefined, attempt: 0, state: 'untried', unknown: false, held: null });
 
 /** @returns what is wrong with `record` coming now, in words that follow "record n". */
 function advance(step: Step, { kind, attempt, ref }: AuditRecord): string | undefined {
@@ -68,10 +70,10 @@ function advance(step: Step, { kind, attempt, ref }: AuditRecord): string | unde
     case 'step.failed':
     case 'step.indeterminate':
     case 'step.rolled_back':
-      return finish(step, attempt, kind === 'step.indeterminate');
+      return finish(step, attempt, kind);
     case 'step.settled':
-      if (step.state !== 'indeterminate') return 'settles a try that is not indeterminate';
-      step.state = 'ended';
+      if (!step.unknown || step.state === 'open') return 'settles a try that is not indeterminate';
+      step.unknown = false;
       return attempt === undefined || attempt === step.attempt ? undefined : 'settles another try than the last';
     default:
       return undefined;
@@ -89,11 +91,13 @@ function intend(step: Step, attempt: number | undefined, action: string | undefi
   return attempt === wanted ? undefined : `is the intent of try ${attempt}, where ${wanted} belongs`;
 }
 
-function finish(step: Step, attempt: number | undefined, unknown: boolean): string | undefined {
+function finish(step: Step, attempt: number | undefined, kind: string): string | undefined {
   if (attempt === undefined) return step.state === 'open' ? 'ends a try without its number' : undefined;
   if (step.state === 'untried' || attempt > step.attempt) return 'is the end of a try that was never intended';
   if (step.state !== 'open' || attempt < step.attempt) return 'is the second end of one try';
-  step.state = unknown ? 'indeterminate' : 'ended';
+  step.state = 'ended';
+  // That a later try failed says nothing of the one before.
+  if (kind !== 'step.failed') step.unknown = kind === 'step.indeterminate';
   return undefined;
 }
 
@@ -106,6 +110,6 @@ function decide(run: Run, { outcome, ref, step: name }: AuditRecord): void {
 }
 
 const isQuiet = (run: Run): boolean => {
-  for (const step of run.steps.values()) if (step.state === 'open' || step.state === 'indeterminate') return false;
+  for (const step of run.steps.values()) if (step.state === 'open' || step.unknown) return false;
   return true;
 };

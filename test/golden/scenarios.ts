@@ -168,13 +168,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'done-by-the-run-before': {
     playbook: ONCE,
-    async live({ until, run, kernel, follow }) {
+    async live({ until, kernel, follow }) {
       await until((now) => now.state === 'waiting');
       kernel().clock.advance(11 * MINUTE);
       await until(ended);
-      const again = await kernel().kernel.runAgain(OPERATOR, run().id, 'nothing is asked twice', false);
-      if (!again.ok) throw new Error(again.error);
-      follow(again.value.id);
+      const sent = await kernel().kernel.ingest(SENDER, { ...EVENT, sourceId: 'another' });
+      const other = sent.ok ? sent.value.triggers[0]?.run : undefined;
+      if (!other) throw new Error('the second event starts a run');
+      follow(other);
       await until((now) => now.state === 'waiting');
       kernel().clock.advance(11 * MINUTE);
       await until(ended);

@@ -67,7 +67,8 @@ describe('the end of a run', () => {
     const stored = JSON.parse(house.store.get(`acme/event/${run.event}`) ?? '{}').event.data;
     expect(stored).toMatchObject({
       ...{ run: failed.run, playbook: 'break', trigger: 'seen', event: failed.event, state: 'failed' },
-      ...{ partial: false, closure: 'closed', startedAt: failed.startedAt, endedAt: failed.endedAt, chain: 1 },
+      ...{ partial: false, closure: 'closed', startedAt: failed.startedAt, endedAt: failed.endedAt, chain: ['break'] },
+      why: 'step act failed (conflict): cannot reach h1',
       failure: { step: 'act', class: 'conflict', message: 'cannot reach h1' },
       inputs: { host: 'h1' },
     });
@@ -111,7 +112,7 @@ describe('the end of a run', () => {
     );
     const receipt = await house.publish('break.seen');
     expect(receipt.triggers.map(({ trigger }: { readonly trigger: string }) => trigger)).toEqual(['seen', 'all']);
-    expect(receipt.counts).toMatchObject({ judged: 2, ruledOut: 1 });
+    expect(receipt.counts).toMatchObject({ judged: 2, ruledOut: 0 });
     const [id = ''] = await answered();
     const { triggers } = await eventOf((await read(id)).event);
     expect(triggers.map(({ trigger }: { readonly trigger: string }) => trigger)).toEqual(['ended']);
@@ -170,17 +171,72 @@ describe('what it starts', () => {
     expect(house.records().filter(({ kind }) => kind === 'trigger.suppressed')).toMatchObject([{ outcome: 'rate' }]);
   });
 
-  test('ends where runs would answer each other for ever, and never is its own answer', async () => {
-    await house.activate(answer('ends: [failed]', { name: 'ping', step: 'type: fail, message: again' }));
-    await house.activate(answer('ends: [failed]', { name: 'pong', step: 'type: fail, message: again' }));
+  test('is no answer to a run that one of its own has led to', async () => {
+    for (const name of ['ping', 'pong'])
+      await house.activate(answer('ends: [failed]', { name, step: 'type: fail, message: again' }));
     await house.activate(playbook('break', BREAK));
     await read(started(await house.publish('break.seen')));
-    const chains = () => house.records().filter(({ outcome }) => outcome === 'chain');
-    await house.until(() => chains().length === 2 || undefined);
+    await answered('ping', 2);
+    await answered('pong', 2);
     await told();
-    // The first run has two answers, each of them one of the other, and each of those one more.
-    expect([await runsOf('ping'), await runsOf('pong')].map(({ length }) => length)).toEqual([3, 3]);
-    expect(chains()).toMatchObject(['ping', 'pong'].map(() => ({ kind: 'trigger.suppressed' })));
+    // The first run has two answers, and each of them has the other.
+    expect([await runsOf('ping'), await runsOf('pong')].map(({ length }) => length)).toEqual([2, 2]);
+  });
+
+  test('ends after four in a row', async () => {
+    const names = ['one', 'two', 'three', 'four'];
+    for (const [index, name] of names.entries()) {
+      const before = ['break', ...names][index];
+      const of = `where: { fact: event, path: /playbook, operator: equal, value: ${before} }`;
+      await house.activate(answer(`ends: [failed], ${of}`, { name, step: 'type: fail, message: again' }));
+    }
+    await house.activate(playbook('break', BREAK));
+    await read(started(await house.publish('break.seen')));
+    await house.until(() => house.records().find(({ outcome }) => outcome === 'chain'));
+    await told();
+    const runs = await Promise.all(names.map((name) => runsOf(name)));
+    expect(runs.map(({ length }) => length)).toEqual([1, 1, 1, 0]);
+    expect(house.records().filter(({ outcome }) => outcome === 'chain')).toMatchObject([{ ref: 'four/ended' }]);
+  });
+
+  test.each<[string, (run: string) => Promise<unknown>]>([
+    [
+      'who cancelled',
+      (run) => house.ask('mallory@acme', 'POST', `/v1/orgs/acme/runs/${run}/cancel`, { body: { reason: 'x' } }),
+    ],
+    [
+      'who said no',
+      async (run) => {
+        const { approval, subject } = await held(run);
+        const body = { decision: 'reject', rationale: 'no', subject };
+        await house.ask('mallory@acme', 'POST', `/v1/orgs/acme/approvals/${approval}/votes`, { body });
+      },
+    ],
+  ])('gives no vote to %s', async (_, end) => {
+    await house.tokenOf(ACME, 'mallory@acme', ['operator', 'approver']);
+    await house.activate(answer('ends: [cancelled, aborted]', { step: CONTAIN }));
+    await house.activate(playbook('contain', CONTAIN));
+    const first = started(await house.publish('contain.seen'));
+    await held(first);
+    await end(first);
+    const [run = ''] = await answered();
+    const { approval, subject } = await held(run);
+    const body = { decision: 'approve', rationale: 'yes', subject };
+    const vote = await house.ask('mallory@acme', 'POST', `/v1/orgs/acme/approvals/${approval}/votes`, { body });
+    expect(vote.json.type).toBe('urn:interlock:problem:vote-by-requester');
+  });
+
+  test('is told of inputs as large as they may be: what would not fit is null', async () => {
+    await house.activate(answer('ends: [failed]'));
+    await house.activate(playbook('break', BREAK));
+    const host = 'x'.repeat(65_500);
+    const reply = await house.ask('source@acme', 'POST', '/v1/orgs/acme/events', {
+      body: event('break.seen', 'large', { host }),
+      type: 'application/cloudevents+json',
+    });
+    const failed = started(reply.data.events[0]);
+    const [run = ''] = await answered();
+    expect((await read(run)).inputs).toMatchObject({ run: failed, host: null });
   });
 
   test('is nothing while the org is stopped, and that is on record', async () => {

@@ -9,6 +9,7 @@ import type { World } from './world.ts';
  * Steps that are done once: none acts while another of the same key may still act, is unknown, or has acted within the
  * window; and what is kept was done by one of the same key.
  */
+const FAILED: readonly string[] = ['failed', 'skipped'];
 export const ONCE_KEY = '{{ inputs.finding }}';
 
 export function openClaimRules({ fail, trace, time, watch }: World): void {
@@ -34,7 +35,9 @@ export function openClaimRules({ fail, trace, time, watch }: World): void {
 
   /** Nothing leaves later, whatever the run waits for then. */
   const deadlines = new Map<string, number>();
+  const claimed = new Set<string>();
   watch.listen((run, event, _, at) => {
+    if (event.kind === 'step-claimed') claimed.add(`${run.id} ${event.step}`);
     if (event.kind === 'run-started') deadlines.set(run.id, event.deadlineAt);
     if (event.kind !== 'step-intended' && event.kind !== 'step-kept' && event.kind !== 'step-claimed') return;
     const step = onceOf(run, event.step);
@@ -56,7 +59,13 @@ export function openClaimRules({ fail, trace, time, watch }: World): void {
         fail('once-only', `${name} keeps what ${trace.name(event.from)} has not done`);
       return;
     }
+    // A person may have it done again; that claims nothing, and is nothing to others.
+    if (!claimed.has(`${run.id} ${event.step}`)) {
+      if (!run.again || run.keeps !== undefined) fail('once-only', `${name} acts without a claim`);
+      return;
+    }
     for (const { run: other, state } of othersOf(run, event.step, step)) {
+      if (!claimed.has(`${other.id} ${state.id}`)) continue;
       // What nobody knows of a run that has ended is over once that was too long ago.
       const last = Math.min(other.ended?.at ?? Infinity, deadlines.get(other.id) ?? Infinity);
       const isLongOver = at - last >= windowMs;
@@ -64,6 +73,9 @@ export function openClaimRules({ fail, trace, time, watch }: World): void {
         state.state === 'intended' ||
         state.state === 'held' ||
         state.state === 'indeterminate' ||
+        (state.state === 'succeeded' && other.undo !== null && other.ended === null) ||
+        (FAILED.includes(state.state) &&
+          state.attempts.some((one) => one.effect === 'write' && one.end === 'indeterminate')) ||
         (state.state === 'ready' && state.waitsFor !== 'claim');
       if (
         (isUnderWay && !isLongOver) ||
