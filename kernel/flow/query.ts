@@ -1,4 +1,4 @@
-import type { ApprovalId, Digest, OrgId, RunId } from '../base/id.ts';
+import { type ApprovalId, type Digest, type OrgId, type RunId, toRunId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
 import { permittedBy, type Verdict } from '../guardrail/verdict.ts';
 import type { Entry, Incident } from '../incident/incident.ts';
@@ -7,6 +7,7 @@ import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
 import { type Trail, trailOf } from '../run/trail.ts';
+import { OWN_SOURCES } from '../trigger/event.ts';
 import type { AgainRow } from './again.ts';
 import { eventAtPlace, KEYS, keyOfPlace, placeOfKey, within } from './keys.ts';
 import { areListed } from './list-build.ts';
@@ -17,7 +18,7 @@ import type { PlaybookRecord } from './playbooks.ts';
 import type { ApprovalRow, RunSummary } from './project.ts';
 import type { PolicySet, StoredVersion } from './registry.ts';
 import type { Absorbed } from './repeat.ts';
-import type { StoredEvent, TriggerOutcome } from './stored-event.ts';
+import { eventIdOf, type StoredEvent, type TriggerOutcome } from './stored-event.ts';
 import { readRun, turnsOf } from './stored-run.ts';
 
 /** Reads for answers: only what is on disk, always within one org. */
@@ -38,6 +39,9 @@ export type EventQuery = {
 export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
 export type VerdictOf = (step: string) => (Verdict & { readonly text: string }) | undefined;
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
+
+/** The source of the ends of runs. */
+const RUN_SOURCE = `${OWN_SOURCES}run`;
 
 /** Rows that one page may read; one that needs more is short and has a cursor, and is never a slow answer. */
 const READ = 2_000;
@@ -143,6 +147,18 @@ export function openQuery(store: Store) {
     ranAgainAs({ org, id, event, playbook, trigger, parent, startedBy }: Run): RunId | null {
       const last = parent || startedBy ? undefined : read<AgainRow>(KEYS.again(org, event, playbook.name, trigger));
       return last && last.run !== id ? last.run : null;
+    },
+    /** The run whose end has started this one; null: something else did. */
+    answers({ org, event, parent, startedBy }: Run): RunId | null {
+      const by = parent || startedBy ? undefined : read<StoredEvent>(KEYS.event(org, event))?.event;
+      return by?.receivedFormat === 'run' ? (toRunId(String(by.data.run)) ?? null) : null;
+    },
+    /** The runs that the end of this one has started. */
+    answeredBy({ org, id, ended }: Run): readonly RunId[] {
+      const end = ended && read<StoredEvent>(KEYS.event(org, eventIdOf(org, { source: RUN_SOURCE, sourceId: id })));
+      return (end?.triggers ?? []).flatMap(({ outcome, run }) =>
+        run !== null && (outcome === 'matched' || outcome === 'queued') ? [run] : [],
+      );
     },
     version: (org: OrgId, name: string, digest: Digest) => read<StoredVersion>(KEYS.version(org, name, digest)),
     /** As they came, newest first; a page of large events is a short one. `after` is the place of the last row of the page before. */

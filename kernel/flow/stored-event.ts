@@ -54,7 +54,7 @@ export const countsOf = ({ triggers, counts }: StoredEvent): JudgedCounts =>
   };
 
 /** An event's name in the org: from source and id, so that a second delivery finds the first. */
-export const eventIdOf = (org: OrgId, event: NormalEvent): EventId =>
+export const eventIdOf = (org: OrgId, event: Pick<NormalEvent, 'source' | 'sourceId'>): EventId =>
   `evt_${digestOf(`interlock/event-id/v1\0${org}\0${event.source}\0${event.sourceId}`).slice(7, 39)}` as EventId;
 
 /** Of what the sender says: a second delivery under the same name must say the same, in whatever order of keys. */

@@ -12,7 +12,7 @@ import { spanOf } from './instant.ts';
 import { type Listing, readList, withListOptions } from './list.ts';
 import { note, say, sayJson, table } from './print.ts';
 import { openRunSession } from './run-session.ts';
-import { runRow, sayChanged, sayRun } from './run-text.ts';
+import { runRow, sayChanged, sayClosed, sayRun } from './run-text.ts';
 import { type Globals, openSession } from './session.ts';
 import { noteStop, stopText } from './stopped.ts';
 import { typed } from './typed.ts';
@@ -240,6 +240,6 @@ async function closeRun(id: string, options: Globals & { readonly note: string }
   if (!session.ok) return session;
   const answer = await session.value.client.closeRun(id, { note: options.note });
   if (!answer.ok) return complain(answer.error, session.value, 'run');
-  sayChanged(answer.value, options);
+  sayClosed(answer.value, options);
   return fine;
 }

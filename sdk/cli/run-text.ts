@@ -47,6 +47,12 @@ export function sayChanged(run: Run, { json }: Globals): void {
   else say(`run ${run.run} is ${state(run.state)}${run.reason === null ? '' : `: ${clean(run.reason)}`}`);
 }
 
+/** How it ended stays as it was. */
+export function sayClosed(run: Run, options: Globals): void {
+  if (options.json || run.closed === null) sayChanged(run, options);
+  else say(`run ${run.run}, ${endOf(run)}, is closed by ${clean(run.closed.by)}`);
+}
+
 /** Of a run that was followed to its end: what `run show` says of why it ended, in as many words. */
 export function sayFollowed(run: Run): void {
   const { reason, state: end } = run;
@@ -87,6 +93,19 @@ function noteRefusal({ org, run, steps }: Run): void {
 
 const originText = ({ run, step }: NonNullable<Run['parent']>): string => `${run}, step ${clean(step, 80)}`;
 
+/** Runs that are named where an end has started many, and inputs of a run that are shown. */
+const TOLD = 8;
+
+const first = (all: readonly string[]): string =>
+  [...all.slice(0, TOLD), ...(all.length > TOLD ? [`and ${all.length - TOLD} more (--json)`] : [])].join(', ');
+
+function inputsText({ inputs }: Run): string | undefined {
+  const all = Object.entries(inputs).map(
+    ([name, value]) => `${clean(name, 64)} ${clean(JSON.stringify(value ?? null), 120)}`,
+  );
+  return all.length === 0 ? undefined : first(all);
+}
+
 /** @param stop why nothing of it is sent at present. */
 export function sayRun(run: Run, stop?: string): void {
   say(`${paint('strong', run.run)}  ${endOf(run)}`);
@@ -104,7 +123,10 @@ export function sayRun(run: Run, stop?: string): void {
       ],
       ['keeps', run.keeps === null ? undefined : `what ${run.keeps} has done`],
       ['ran again', run.ranAgainAs === null ? undefined : `as ${run.ranAgainAs}`],
+      ['answers', run.answers === null ? undefined : `the end of ${run.answers}`],
+      ['its end', run.answeredBy.length === 0 ? undefined : `started ${first(run.answeredBy)}`],
       ['took in', run.absorbed ? tookIn(run.absorbed) : undefined],
+      ['inputs', inputsText(run)],
       isQueued(run) ? ['queued', `since ${when(run.startedAt)}; it has not begun`] : ['started', when(run.startedAt)],
       run.endedAt === null
         ? ['ends by', when(run.deadlineAt)]
@@ -122,7 +144,10 @@ export function sayRun(run: Run, stop?: string): void {
       ],
       ['kernel', clean(run.pins.kernel ?? 'not recorded', 40)],
       ['cancelled', run.cancel ? `by ${clean(run.cancel.by)}: ${clean(run.cancel.reason)}` : undefined],
-      ['review', run.closure === 'needs_review' ? 'needed' : undefined],
+      [
+        'review',
+        run.closure === 'needs_review' ? typed`needed; then: interlock run close ${run.run} --note ...` : undefined,
+      ],
       ['closed', run.closed ? `by ${clean(run.closed.by)}: ${clean(run.closed.note)}` : undefined],
     ]),
   );

@@ -70,7 +70,7 @@ export const PROBLEMS = {
   'run-not-last': kind(
     409,
     'The run has run again since, and another knows what is done',
-    'Ask for the last one, which ranAgainAs of the run names.',
+    'Ask for the last one, ranAgainAs of the run: `interlock run show RUN` names it.',
   ),
   'sub-run': kind(409, 'A step of another run has started the run', 'Have the run that started it run again.'),
   'event-not-kept': kind(

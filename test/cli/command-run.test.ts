@@ -262,10 +262,33 @@ table({
   },
   'run close': {
     args: ['run', 'close', RUN_ID, '--note', 'looked'],
-    answers: { [`POST ${ORG}/runs/${RUN_ID}/close`]: data(samples.failedRun) },
+    answers: { [`POST ${ORG}/runs/${RUN_ID}/close`]: data(samples.closedRun) },
     sent: { note: 'looked' },
-    says: [`run ${RUN_ID} is failed: step ban failed\n`],
-    json: samples.failedRun,
+    says: [`run ${RUN_ID}, failed in part, is closed by ann\n`],
+    json: samples.closedRun,
+  },
+  'run show, of one that needs a review': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.failedRun, closure: 'needs_review' }) },
+    code: 0,
+    says: [`review     needed; then: interlock run close ${RUN_ID} --note ...\n`],
+    json: { ...samples.failedRun, closure: 'needs_review' },
+  },
+  'run show, of one that answers the end of another': {
+    args: ['run', 'show', samples.CHILD_ID],
+    answers: { [`GET ${ORG}/runs/${samples.CHILD_ID}`]: data(samples.answeringRun) },
+    says: [
+      `answers    the end of ${RUN_ID}\n`,
+      `its end    started ${samples.AGAIN_ID}\n`,
+      'inputs     host "h1\\u001b[2J", n 7, of null\n',
+    ],
+    json: samples.answeringRun,
+  },
+  'run show, of one that many answer': {
+    args: ['run', 'show', RUN_ID],
+    answers: { [`GET ${ORG}/runs/${RUN_ID}`]: data(samples.answeredRun) },
+    says: [`its end    started ${samples.AGAIN_ID}, `, `${samples.AGAIN_ID}, and 2 more (--json)\n`],
+    json: samples.answeredRun,
   },
 });
 

@@ -165,6 +165,8 @@ const runOf = (head: RunSummary, steps: Run['steps']): Run => ({
   output: null,
   again: null,
   ranAgainAs: null,
+  answers: null,
+  answeredBy: [],
   keeps: null,
   cancel: null,
   closed: null,
@@ -255,6 +257,19 @@ export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: tr
     error: { class: 'timeout', message: 'no answer' },
   },
 ]);
+
+export const closedRun: Run = { ...failedRun, closed: { by: 'ann', at: AT, note: 'looked', seq: 21 } };
+
+/** One that the end of another has started, and whose end has started one more. */
+export const answeringRun: Run = {
+  ...completedRun,
+  run: CHILD_ID,
+  requester: 'system:run',
+  answers: RUN_ID,
+  answeredBy: [AGAIN_ID],
+  inputs: { host: 'h1\u001b[2J', n: 7, of: null },
+};
+export const answeredRun: Run = { ...completedRun, answeredBy: Array.from({ length: 10 }, () => AGAIN_ID) };
 
 const UNCOVERED = {
   class: 'refused_by_policy',

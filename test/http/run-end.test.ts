@@ -53,6 +53,9 @@ describe('the end of a run', () => {
       inputs: { run: failed.run, host: 'h1', step: 'act' },
     });
     expect(run.trace).toBe(failed.trace);
+    expect([run.answers, run.answeredBy]).toEqual([failed.run, []]);
+    const now = await read(failed.run);
+    expect([now.answers, now.answeredBy]).toEqual([null, [id]]);
     const { data } = await house.ask('operator@acme', 'GET', '/v1/orgs/acme/runs?incident=INC-h1');
     expect(data.map(({ run }: { readonly run: string }) => run).sort()).toEqual([failed.run, id].sort());
     expect(await eventOf(run.event)).toMatchObject({
@@ -165,10 +168,12 @@ describe('what it starts', () => {
     await house.activate(answer('ends: [failed], limits: { rate: 1/h }'));
     await house.activate(playbook('break', BREAK));
     for (const id of ['first', 'second']) await read(started(await house.publish('break.seen', ACME, id)));
-    await answered();
+    const [id = ''] = await answered();
     await told();
     expect(await runsOf('answer')).toHaveLength(1);
     expect(house.records().filter(({ kind }) => kind === 'trigger.suppressed')).toMatchObject([{ outcome: 'rate' }]);
+    const ends = await Promise.all((await runsOf('break')).map(read));
+    expect(ends.map(({ answeredBy }) => answeredBy).sort()).toEqual([[], [id]]);
   });
 
   test('is no answer to a run that one of its own has led to', async () => {
@@ -290,6 +295,9 @@ describe('what it starts', () => {
     const body = { reason: 'once more' };
     const reply = await house.ask('operator@acme', 'POST', `/v1/orgs/acme/runs/${old}/again`, { body });
     expect(reply.data.again).toMatchObject({ run: old });
-    expect(await read(reply.data.run)).toMatchObject({ trigger: 'ended', inputs: { host: 'h1' } });
+    const next = await read(reply.data.run);
+    expect(next).toMatchObject({ trigger: 'ended', inputs: { host: 'h1' } });
+    // What was asked for after is behind the first answer, by ranAgainAs.
+    expect([next.answers, (await read(next.answers)).answeredBy]).toEqual([(await read(old)).inputs.run, [old]]);
   });
 });

@@ -69,8 +69,12 @@ export function runRoutes({ kernel }: { readonly kernel: Kernel }): readonly Rou
     const trail = kernel.query.trail(run.org, run.id);
     const absorbed = kernel.query.absorbed(run.org, run.id);
     const paused = kernel.query.pauseOf(summaryOf(run));
-    const again = kernel.query.ranAgainAs(run);
-    return runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed, again, paused);
+    const others = {
+      ranAgainAs: kernel.query.ranAgainAs(run),
+      answers: kernel.query.answers(run),
+      answeredBy: kernel.query.answeredBy(run),
+    };
+    return runView(run, graph, trail, kernel.query.verdicts(run, trail), absorbed, others, paused);
   };
   const show = (run: RunValue): Response => data(viewOf(run));
   const read = (org: OrgId, name: string | undefined, asked: string | undefined): Response | Promise<Response> => {

@@ -27,6 +27,14 @@ export function summaryView(summary: RunSummary, paused: Held | null): Api.RunSu
 export const pauseView = (paused: Held | null): NonNullable<Api.RunSummary['paused']> | null =>
   paused && { run: paused.run, by: paused.by, at: iso(paused.at), reason: paused.reason };
 
+/** Runs that come after or before one, beside those that it keeps itself. */
+type Others = {
+  readonly ranAgainAs: RunId | null;
+  readonly answers: RunId | null;
+  readonly answeredBy: readonly RunId[];
+};
+const ALONE: Others = { ranAgainAs: null, answers: null, answeredBy: [] };
+
 /**
  * @param graph of the pinned version; without it (the version is gone) only the steps that were reached are shown.
  * @param trail when each thing happened and who did it.
@@ -38,7 +46,7 @@ export function runView(
   trail: Trail,
   verdictOf: VerdictOf,
   absorbed?: Absorbed,
-  ranAgainAs: RunId | null = null,
+  others: Others = ALONE,
   paused: Held | null = null,
 ): Api.Run {
   const show = (id: string, step: Step | undefined, state: StepRun | undefined) =>
@@ -59,7 +67,9 @@ export function runView(
     parent: run.parent && { run: run.parent.run, step: run.parent.step },
     startedBy: run.startedBy ? { run: run.startedBy.run, step: run.startedBy.step } : null,
     again: run.again ? { ...run.again, by: run.requester } : null,
-    ranAgainAs,
+    ranAgainAs: others.ranAgainAs,
+    answers: others.answers,
+    answeredBy: [...others.answeredBy],
     keeps: run.keeps ?? null,
     trace: run.trace,
     inputs: run.inputs,
