@@ -205,6 +205,14 @@ export const rulesOf = (
     ? step.paths.map(({ when }, i) => ({ rule: when, key: `paths/${i}/when` }))
     : [{ rule: step.when, key: 'when' }];
 
+/** What a rule asks about the event. */
+export function eventPathsOf(rule: unknown): string[] {
+  if (typeof rule !== 'object' || rule === null) return [];
+  if ('all' in rule || 'any' in rule) return Object.values(rule).flat().flatMap(eventPathsOf);
+  if ('not' in rule) return eventPathsOf(rule.not);
+  return 'fact' in rule && rule.fact === 'event' && 'path' in rule && typeof rule.path === 'string' ? [rule.path] : [];
+}
+
 /** The facts that a rule asks about, and the first name of each path; undefined: the whole fact. */
 function factsOf(rule: unknown): { readonly fact: string; readonly field: string | undefined }[] {
   if (typeof rule !== 'object' || rule === null) return [];

@@ -12,6 +12,7 @@ import { toGraph } from './compile.ts';
 import { type PlaybookDocument, readDocument } from './document.ts';
 import type { Graph } from './graph.ts';
 import { type Issue, legibleKey, type Unplaced } from './issue.ts';
+import { endIssues } from './lint-end.ts';
 import { shapeIssues, targetIssues } from './lint-graph.ts';
 import { outputFields } from './lint-output.ts';
 import { incidentIssues, ranBefore, referenceIssues, rulesOf } from './lint-reference.ts';
@@ -58,6 +59,7 @@ export function lintPlaybook(text: string, catalog: Catalog): Result<Checked, re
   const issues = [
     ...(parsed.issues ?? []).slice(0, TOLD).map(schemaIssue),
     ...ruleIssues(parts),
+    ...endIssues(parts),
     ...targets,
     ...shape,
     ...parts.steps.flatMap(stepIssues),

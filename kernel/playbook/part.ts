@@ -17,8 +17,8 @@ export type Parts = {
   readonly steps: readonly StepPart[];
   /** Ids of all steps, also of those that do not fit. */
   readonly stepIds: ReadonlySet<string>;
-  /** Names of the inputs. */
-  readonly inputs: ReadonlySet<string>;
+  /** The inputs by name, each with where it is in the event: a JSON Pointer, where it fits. */
+  readonly inputs: ReadonlyMap<string, Json>;
   /** References that are seen from the end of the run, by JSON Pointer. */
   readonly outputs: Readonly<Record<string, unknown>>;
 };
@@ -45,7 +45,7 @@ export function partsOf(document: Json): Parts {
     triggers: listOf(triggers).map((item) => fitting(TriggerSchema, item)),
     steps: found,
     stepIds: new Set(found.flatMap(({ id }) => (id === undefined ? [] : [id]))),
-    inputs: new Set(isObject(inputs) ? Object.keys(inputs) : []),
+    inputs: new Map(isObject(inputs) ? Object.entries(inputs) : []),
     outputs: isObject(outputs) ? outputs : {},
   };
 }

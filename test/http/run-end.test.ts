@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { within } from '../../kernel/flow/keys.ts';
+import { END_FIELDS } from '../../kernel/playbook/lint-end.ts';
 import { ACME, CONTAIN, event, type House, openHouse, playbook, started } from './kit.ts';
 
 /** Triggers with `on: run`: what the end of a run starts, who decides in that, and where it ends. */
@@ -68,6 +69,9 @@ describe('the end of a run', () => {
     expect(accepted).toMatchObject([{ actor: 'system:run' }]);
     expect(accepted[0].seq).toBeGreaterThan(failed.endedSeq);
     const stored = JSON.parse(house.store.get(`acme/event/${run.event}`) ?? '{}').event.data;
+    // Lint refuses pointers to anything else.
+    expect([...END_FIELDS.keys()]).toEqual(expect.arrayContaining(Object.keys(stored)));
+    expect(END_FIELDS.get('failure')).toEqual(Object.keys(stored.failure));
     expect(stored).toMatchObject({
       ...{ run: failed.run, playbook: 'break', trigger: 'seen', event: failed.event, state: 'failed' },
       ...{ partial: false, closure: 'closed', startedAt: failed.startedAt, endedAt: failed.endedAt, chain: ['break'] },
