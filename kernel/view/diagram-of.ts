@@ -135,12 +135,15 @@ function wakerOf([only, ...more]: readonly StepRun[]): string | undefined {
 
 const joinOf = ({ need }: Join, what: string): string => `${need} ${what}${need === 1 ? '' : 's'} must succeed`;
 
+/** What was not carried out here, since it was done before, is told from what was. */
+const wordOf = (run: StepRun): string => (run.state === 'succeeded' && run.kept ? 'kept' : run.state);
+
 /** What one step run has come to; of several, how many to what. */
 function comeTo(runs: readonly StepRun[]): string {
   const [first] = runs;
   if (!first) return 'pending';
-  const counts = Map.groupBy(runs, ({ state }) => state);
-  if (counts.size === 1 && runs.length === 1) return first.state;
+  if (runs.length === 1) return wordOf(first);
+  const counts = Map.groupBy(runs, wordOf);
   return [...counts].map(([state, list]) => `${list.length} ${state}`).join(', ');
 }
 

@@ -6,6 +6,7 @@ import type { Diagram, DiagramEdge, DiagramNode } from './diagram.ts';
  */
 const CLASSES: Readonly<Record<string, string>> = {
   good: 'fill:#dafbe1,stroke:#1a7f37,color:#1f2328',
+  kept: 'fill:#e0f5f5,stroke:#0e7c86,color:#1f2328',
   bad: 'fill:#ffebe9,stroke:#cf222e,color:#1f2328',
   open: 'fill:#ddf4ff,stroke:#0969da,color:#1f2328',
   asks: 'fill:#fff8c5,stroke:#9a6700,color:#1f2328',
@@ -15,6 +16,7 @@ const CLASSES: Readonly<Record<string, string>> = {
 };
 const CLASS_OF: Readonly<Record<string, keyof typeof CLASSES>> = {
   succeeded: 'good',
+  kept: 'kept',
   failed: 'bad',
   indeterminate: 'unknown',
   held: 'asks',

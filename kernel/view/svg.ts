@@ -55,6 +55,7 @@ const COLOURS: Readonly<Record<string, readonly [bar: string, ground: string]>> 
   intended: ['#0969da', '#ddf4ff'],
   ready: ['#0969da', '#ddf4ff'],
   running: ['#0969da', '#ddf4ff'],
+  kept: ['#0e7c86', '#e0f5f5'],
   succeeded: ['#1a7f37', '#dafbe1'],
   completed: ['#1a7f37', '#dafbe1'],
 };

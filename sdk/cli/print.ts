@@ -47,6 +47,7 @@ export const paint = (style: Style, text: string, stream: NodeJS.WriteStream = p
 const STATE_STYLE: Readonly<Record<string, Style>> = {
   completed: 'good',
   succeeded: 'good',
+  kept: 'good',
   approved: 'good',
   active: 'good',
   matched: 'good',

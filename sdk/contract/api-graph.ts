@@ -10,7 +10,10 @@ export const GraphNode = v.object({
   ),
   label: v.string(),
   detail: says(v.string(), 'What it does, in a line.'),
-  state: says(v.nullable(v.string()), 'Of the step run, or of several what they have come to; null without a run.'),
+  state: says(
+    v.nullable(v.string()),
+    'Of the step run, `kept` where it did not act because a run before it has done the same; of several what they have come to; null without a run.',
+  ),
   parent: says(v.nullable(v.string()), 'The node that holds it.'),
 });
 export const GraphEdge = v.object({

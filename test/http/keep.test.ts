@@ -55,6 +55,15 @@ describe('what was done is kept', () => {
     expect(done.steps[0]).toMatchObject({ attempts: [], parameters: { text: 'a' }, output: { score: 95 } });
     expect(done.steps[2].parameters).toEqual({ score: 95 });
     expect(records('step.intent', run).map(({ step }) => step)).toEqual(['tell']);
+    const picture = (await house.ask('operator@acme', 'GET', `${at}/runs/${run}/graph`)).data;
+    expect(picture.nodes.map(({ state }: { readonly state: string }) => state).slice(1, 3)).toEqual([
+      'kept',
+      'succeeded',
+    ]);
+    const drawn = async (format: string) =>
+      (await house.ask('operator@acme', 'GET', `${at}/runs/${run}/graph?format=${format}`)).text;
+    expect(await drawn('mermaid')).toContain('  class n1 kept\n');
+    expect(await drawn('svg')).toContain('>kept</text>');
     expect(records('step.kept', run)).toMatchObject([{ step: 'act', ref: old, actor: 'system:engine' }]);
     const { data } = await house.ask('operator@acme', 'GET', `${at}/lifecycle?limit=100`);
     const told = data.filter(({ type }: { readonly type: string }) => type === 'interlock.step.kept');
