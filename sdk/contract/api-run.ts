@@ -242,7 +242,10 @@ export const Run = v.object({
     v.nullable(RunId),
     'The run whose end has started this one, where its trigger is `on: run`; else null.',
   ),
-  answeredBy: says(v.array(RunId), 'The runs that its end has started, of other playbooks.'),
+  answeredBy: says(
+    v.array(RunId),
+    'The runs that its end has started, of other playbooks. They begin a moment after it has ended.',
+  ),
   keeps: says(v.nullable(RunId), 'The ended run of which what is done is not done again; null: there is none.'),
   trace: says(v.string(), 'W3C trace id.'),
   inputs: Fields,

@@ -168,6 +168,27 @@ describe('what it starts', () => {
     expect((await vote('approver@acme')).data.state).toBe('approved');
   });
 
+  test('is named by the run that ended, also while it waits for its turn; what it starts in turn answers nothing', async () => {
+    await house.activate(playbook('inner', 'type: wait, for: 1h'));
+    const dedup = 'dedup: { key: [/playbook], window: 1h, repeat: queue }';
+    const step = 'type: playbook, uses: inner, with: { host: "{{ inputs.host }}" }';
+    await house.activate(answer(`ends: [failed], ${dedup}`, { step }));
+    await house.activate(playbook('break', BREAK));
+    const ended: string[] = [];
+    for (const id of ['first', 'second']) {
+      const { run } = await read(started(await house.publish('break.seen', ACME, id)));
+      ended.push(run);
+      await answered('answer', ended.length);
+    }
+    const [second = '', first = ''] = await runsOf('answer');
+    const shown = async (run: string) => (await house.ask('operator@acme', 'GET', `/v1/orgs/acme/runs/${run}`)).data;
+    const [one, two] = [await shown(first), await shown(second)];
+    expect([one.answers, two.answers, two.state]).toEqual([...ended, 'pending']);
+    for (const [at, run] of [first, second].entries()) expect((await shown(ended[at] ?? '')).answeredBy).toEqual([run]);
+    const inner = await house.until(async () => (await runsOf('inner'))[0]);
+    expect(await shown(inner)).toMatchObject({ event: one.event, parent: { run: first }, answers: null });
+  });
+
   test('is held back by its limits, as what any event starts', async () => {
     await house.activate(answer('ends: [failed], limits: { rate: 1/h }'));
     await house.activate(playbook('break', BREAK));
