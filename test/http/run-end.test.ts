@@ -189,6 +189,23 @@ describe('what it starts', () => {
     expect(await shown(inner)).toMatchObject({ event: one.event, parent: { run: first }, answers: null });
   });
 
+  test('answers the end that started it, not those that it takes in after', async () => {
+    await house.activate(answer('ends: [failed], dedup: { key: [/playbook], window: 1h, repeat: drop }'));
+    await house.activate(playbook('break', BREAK));
+    const ended: string[] = [];
+    for (const id of ['first', 'second']) {
+      ended.push((await read(started(await house.publish('break.seen', ACME, id)))).run);
+      await answered();
+    }
+    const taken = () => house.records().filter(({ kind }) => kind === 'event.accepted');
+    await house.until(() => taken().length === 4 || undefined);
+    await told();
+    const [id = ''] = await runsOf('answer');
+    const runs = await Promise.all(ended.map(read));
+    expect(runs.map(({ answeredBy }) => answeredBy)).toEqual([[id], []]);
+    expect((await read(id)).answers).toBe(ended[0]);
+  });
+
   test('is held back by its limits, as what any event starts', async () => {
     await house.activate(answer('ends: [failed], limits: { rate: 1/h }'));
     await house.activate(playbook('break', BREAK));
