@@ -13,7 +13,7 @@ export const END_FIELDS: ReadonlyMap<string, true | readonly string[]> = new Map
   ['failure', ['step', 'class', 'message']],
   ['inputs', true],
   ['outputs', true],
-  ['chain', []],
+  ['chain', true],
 ]);
 
 /** Pointers that lead to nothing in the end of any run: such a trigger never fires, or its runs lack an input. */
