@@ -47,6 +47,7 @@ test.each<[string, object]>([
   ['a schedule in UTC', { ...SCHEDULE, zone: undefined }],
   ['a schedule with everything', { ...SCHEDULE, missed: 'all', jitter: '30s' }],
   ['a schedule by a length of time', { id: 'often', on: 'schedule', every: '90m', missed: 'all', jitter: '30s' }],
+  ['a jitter as long as from one time to the next', { id: 'often', on: 'schedule', every: '5m', jitter: '300s' }],
   ['the end of a run', RUN],
   [
     'the end of a run, with all that holds back',
@@ -112,6 +113,7 @@ test.each<[string, object, string]>([
   ['a schedule every 31 days', { id: 'often', on: 'schedule', every: '31d' }, 'every'],
   ['another way to miss', { ...SCHEDULE, missed: 'some' }, 'missed'],
   ['a jitter of two hours', { ...SCHEDULE, jitter: '2h' }, 'jitter'],
+  ['a jitter longer than every', { id: 'often', on: 'schedule', every: '5m', jitter: '301s' }, 'jitter'],
 ])('%s is refused', (_, trigger, place) => {
   expect(placesOf(trigger)).toContain(place);
 });

@@ -146,6 +146,16 @@ const ScheduleTrigger = v.pipe(
       (cron === undefined) !== (every === undefined) && (every === undefined || zone === undefined),
     'a schedule with exactly one of cron and every; zone belongs to cron',
   ),
+  // A time is looked at once the one before it has fired: what is spread over several times passes some of them over.
+  v.forward(
+    v.partialCheck(
+      [['every'], ['jitter']],
+      ({ every, jitter }) =>
+        every === undefined || jitter === undefined || (parseDuration(jitter) ?? 0) <= (parseDuration(every) ?? 0),
+      'a duration no longer than every',
+    ),
+    ['jitter'],
+  ),
 );
 
 /** Fires on the end of another run of the org. */
