@@ -15,7 +15,7 @@ const LATE_MS = 600_000;
 export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: World): void {
   /** Runs that events started, by org and playbook, since the clock was last set. */
   const started = new Map<string, Started[]>();
-  /** Runs that have begun and not ended. */
+  /** Runs that have begun and not ended: each has a place, also where it is a step of another and waited for none. */
   const going = new Set<string>();
   /** Runs that were made and may not begin yet. */
   const pending = new Map<string, { readonly after: string | undefined; readonly at: number }>();
@@ -61,21 +61,30 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
 
   const isUnderWay = (id: string) => going.has(id) || pending.has(id);
 
-  const begin = (run: Run, made: MadePlaybook) => {
-    const now = [...going].filter((id) => {
+  const inLineOf = (run: Run) =>
+    [...going].filter((id) => {
       const other = watch.run(id);
       return other && lineOf(other) === lineOf(run);
     });
+
+  const begin = (run: Run, made: MadePlaybook) => {
+    const now = inLineOf(run);
     if (made.concurrency && now.length >= made.concurrency.limit)
       fail('pace', `${trace.name(run.id)} begins, and ${now.map(trace.name).join(', ')} are under way already`);
+    takePlace(run);
+  };
+
+  const takePlace = (run: Run) => {
     going.add(run.id);
     moved.set(lineOf(run), time.elapsed());
   };
 
   watch.listen((run, event) => {
     const made = settings.get(run.playbook.name);
-    if (!made || run.parent || run.startedBy) return;
-    if (event.kind === 'run-started') onStart(run, made, event.queued === true);
+    if (!made) return;
+    const isOfStep = run.parent !== null || run.startedBy !== undefined;
+    if (event.kind === 'run-started' && isOfStep) takePlace(run);
+    else if (event.kind === 'run-started') onStart(run, made, event.queued === true);
     if (event.kind === 'run-released') {
       const { after } = pending.get(run.id) ?? {};
       pending.delete(run.id);
@@ -85,7 +94,7 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
     }
     if (event.kind !== 'run-ended') return;
     const waited = pending.get(run.id);
-    const others = [...going].filter((id) => id !== run.id);
+    const others = inLineOf(run).filter((id) => id !== run.id);
     const since = Math.max(waited?.at ?? 0, moved.get(lineOf(run)) ?? 0);
     if (waited && event.state === 'timed_out' && others.length === 0 && time.elapsed() > since + LATE_MS)
       fail('pace', `${trace.name(run.id)} waits for its turn, and nothing was under way for long`);

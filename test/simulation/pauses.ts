@@ -30,14 +30,17 @@ const INTENTS: readonly string[] = ['step-ready', 'step-intended', 'step-checkin
 export function openPauses(world: Bare): Pauses {
   const { fail, trace, time, watch } = world;
   const random = world.random.fork('pauses');
-  const lifted = new Set<string>();
+  /** One of each that asks: several may at once. */
+  const lifted = new Set<Pick<Run, 'id'>>();
+  const isLifted = (run: Run) => [...lifted].some(({ id }) => id === run.id);
   const overAt = new Map<string, number>();
   /** Calls that have sent something: a request, or one that may change something. By run and step. */
   const begun = new Map<string, 'read' | 'write'>();
 
   const lifting = ({ id }: Run) => {
-    lifted.add(id);
-    return () => void lifted.delete(id);
+    const asks = { id };
+    lifted.add(asks);
+    return () => void lifted.delete(asks);
   };
   const withAbove = function* (run: Run): Iterable<Run> {
     for (let at: Run | undefined = run; at; at = at.parent ? watch.run(at.parent.run) : undefined) yield at;
@@ -54,7 +57,7 @@ export function openPauses(world: Bare): Pauses {
     if (!done?.ok) return;
     world.compare(done.value.run);
     const again = random.chance(0.3) ? await ask() : undefined;
-    if (again?.ok && again.value.changed && !lifted.has(run.id) && !overAt.has(run.id))
+    if (again?.ok && again.value.changed && !isLifted(run) && !overAt.has(run.id))
       fail('R4', `${trace.name(run.id)} is paused twice`);
   };
   const resume = async (run: Run) => {
@@ -124,8 +127,8 @@ export function openPauses(world: Bare): Pauses {
       const before = begun.get(key);
       if (isUnsafe || before === undefined) begun.set(key, isUnsafe ? 'write' : 'read');
       const mayGoOn = isUnsafe ? before === 'write' : before !== undefined;
-      const isLifted = run !== undefined && [...withAbove(run)].some((one) => lifted.has(one.id));
-      if (holder && !mayGoOn && !isLifted)
+      const mayBeOver = run !== undefined && [...withAbove(run)].some(isLifted);
+      if (holder && !mayGoOn && !mayBeOver)
         fail('pause', `${trace.name(id)} ${step} ${op} leaves while ${trace.name(holder.id)} is paused`);
     },
     lifting,

@@ -12,6 +12,8 @@ type Wait = {
   readonly run: Run;
   readonly step: StepRunId;
   readonly seq: number;
+  /** An event that comes later is too late, also where nobody has looked at the time yet. */
+  readonly until: number;
   woken: Woken | undefined;
 };
 type Woken = { readonly event: string; readonly at: number };
@@ -60,7 +62,8 @@ export function openWaitRules({ fail, trace, time, watch }: World): void {
       stored.woke?.some((one) => one.run === run.id && one.step === step) ?? false;
     for (const wait of open.values()) {
       // What starts a run is taken in before it, and is no event that the run waits for.
-      const isRight = wait.run.org === org && !wait.woken && stored.seq > wait.seq && isWanted(wait, stored);
+      const isInTime = stored.seq > wait.seq && stored.receivedAt < wait.until;
+      const isRight = wait.run.org === org && !wait.woken && isInTime && isWanted(wait, stored);
       if (isWoken(wait) !== isRight)
         fail(
           'wait',
@@ -80,7 +83,7 @@ export function openWaitRules({ fail, trace, time, watch }: World): void {
     if (!('step' in event)) return;
     const key = `${run.id} ${event.step}`;
     if (event.kind === 'step-opened' && event.open.waitsFor === 'event')
-      open.set(key, { run, step: event.step, seq, woken: undefined });
+      open.set(key, { run, step: event.step, seq, until: event.open.until, woken: undefined });
     else over(key, run, event);
   });
 }

@@ -3,6 +3,7 @@ import { within } from '../../kernel/flow/keys.ts';
 import type { PlaybookRecord } from '../../kernel/flow/playbooks.ts';
 import { type RunSummary, summaryOf } from '../../kernel/flow/project.ts';
 import type { StoredVersion } from '../../kernel/flow/registry.ts';
+import type { StoredEvent } from '../../kernel/flow/stored-event.ts';
 import { toGraph } from '../../kernel/playbook/compile.ts';
 import type { Graph } from '../../kernel/playbook/graph.ts';
 import type { Write } from '../../kernel/port/store.ts';
@@ -92,8 +93,8 @@ export function openWatch(deps: {
   const succeeded = new Map<string, number>();
   const ended = new Map<string, number>();
   const answered = new Map<string, number>();
-  /** Starts by what makes events repeats of each other: when the last of them was. */
-  const started = new Map<string, { readonly at: number; readonly elapsed: number }>();
+  /** Starts by what makes events repeats of each other: until when the window of the last is open, by the clock and in elapsed time. */
+  const started = new Map<string, { readonly until: number; readonly elapsed: number }>();
   const listeners: RunListener[] = [];
   const rowListeners: RowListener[] = [];
   let commits = 0;
@@ -110,6 +111,7 @@ export function openWatch(deps: {
   };
 
   const onTurn = (org: string, id: string, version: number, turn: StoredTurn, records: Map<number, AuditRecord>) => {
+    closeWindows(turn.at);
     const before = runs.get(id);
     const name = trace.name(id);
     if (version !== (before?.version ?? 0) + 1) fail('R3', `${name} turn ${version} follows turn ${before?.version}`);
@@ -157,9 +159,13 @@ export function openWatch(deps: {
     const key = `${run.org} ${run.playbook.name} ${run.trigger} ${run.inputs.finding}`;
     const last = started.get(key);
     // By the clock, and by the time that has really passed: a clock that is set back makes nothing a repeat for longer.
-    if (last && at < last.at + window && elapsed() < last.elapsed + window)
+    if (last && at < last.until && elapsed() < last.elapsed)
       fail('dedup', `${trace.name(run.id)} is started by a repeat within the window of ${window} ms`);
-    started.set(key, { at, elapsed: elapsed() });
+    started.set(key, { until: at + window, elapsed: elapsed() + window });
+  };
+  /** A commit of that time may have forgotten what was too old: set back, the clock opens no window again. */
+  const closeWindows = (at: number) => {
+    for (const [key, { until }] of started) if (until <= at) started.delete(key);
   };
 
   /** What must hold of a run between two turns. */
@@ -204,6 +210,7 @@ export function openWatch(deps: {
           fail('R5', `the event ${id} is stored without a record of its own`);
         // The rows of a commit stand in the order in which they were staged.
         for (const listener of rowListeners) listener(org, what, key.slice(org.length + what.length + 2), value);
+        if (what === 'event' && value !== null) closeWindows((JSON.parse(value) as StoredEvent).receivedAt);
         if (what === 'playbook' && value) active.set(`${org} ${id}`, (JSON.parse(value) as PlaybookRecord).active);
         if (what !== 'turn' || value === null) continue;
         const turn = JSON.parse(value) as StoredTurn;
