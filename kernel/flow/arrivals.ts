@@ -96,7 +96,7 @@ export function openArrivals(deps: {
       telling.delete(key);
     }
   };
-  const { sweep } = openSweep({ store, ledger, clock, report, span: () => within('!wake'), tell });
+  const { sweep, stop } = openSweep({ store, ledger, clock, report, scheduler, span: () => within('!wake'), tell });
 
   return {
     /** A run as it is staged, or after a restart. */
@@ -106,6 +106,7 @@ export function openArrivals(deps: {
       awaited.has(org, run, step, key) || ledger.read(KEYS.wake(org, run, step)) !== undefined,
     /** Tells runs that were not told, or did not move. Call it often. */
     sweep,
+    stop,
 
     /** What the event would be to steps that wait. Slow part, no side effect. */
     async find(org: OrgId, event: NormalEvent): Promise<Found> {

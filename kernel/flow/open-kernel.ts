@@ -79,7 +79,7 @@ export function openKernel(ports: Ports): Kernel {
   const feed = openFeed({ store, ledger, scheduler });
   const inFlight = openRunsInFlight();
   const arrivals = openArrivals({ store, ledger, driver, registry, clock, report, scheduler });
-  const timers = openTimers({ store, ledger, driver, tellRun: arrivals.tellRun, clock, report });
+  const timers = openTimers({ store, ledger, driver, tellRun: arrivals.tellRun, clock, report, scheduler });
   const openWork = openOpenWork({
     store,
     query,
@@ -249,6 +249,7 @@ export function openKernel(ports: Ports): Kernel {
     async stop() {
       stopTicking();
       isStopping = true;
+      for (const { stop } of [timers, arrivals, runEnds]) stop();
       await building;
       await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.

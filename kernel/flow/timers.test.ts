@@ -29,7 +29,7 @@ async function world(bad: number, stays: 'throws' | 'refused' | 'healed' = 'thro
   };
   const timers = openTimers({
     store,
-    ledger: { healthy: () => state.healthy },
+    ledger: { read: store.get, healthy: () => state.healthy },
     driver: { submit },
     tellRun: async () => undefined,
     clock,

@@ -4,6 +4,7 @@ import type { Store } from '../port/store.ts';
 import type { Driver } from './drive.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import type { Scheduler } from './scheduler.ts';
 import { openSweep } from './sweep.ts';
 
 /**
@@ -12,12 +13,13 @@ import { openSweep } from './sweep.ts';
  */
 export function openTimers(deps: {
   store: Store;
-  ledger: Pick<Ledger, 'healthy'>;
+  ledger: Pick<Ledger, 'read' | 'healthy'>;
   driver: Pick<Driver, 'submit'>;
   /** Tells a run what came before it was due. */
   tellRun: (org: OrgId, run: RunId) => Promise<void>;
   clock: Clock;
   report: (defect: unknown) => void;
+  scheduler?: Pick<Scheduler, 'soon'>;
 }) {
   const { driver, tellRun, ...rest } = deps;
   return openSweep({
