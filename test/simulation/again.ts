@@ -116,7 +116,10 @@ export function openAgain(world: World): void {
         fail('keep', `${trace.name(run.id)} keeps ${event.step}, which ${trace.name(event.from)} has not done`);
     }
     if (!old || event.kind !== 'step-intended' || event.effect !== 'write') return;
-    if (isDone(old, run, event.step, event.parameters) && !own(old.steps, event.step)?.undo)
+    // What another has done is asked for anew: its window may be over.
+    const before = own(old.steps, event.step);
+    const isOfOther = isOnce(run, event.step) && before?.state === 'succeeded' && before.kept !== undefined;
+    if (isDone(old, run, event.step, event.parameters) && !isOfOther && !before?.undo)
       fail('keep', `${trace.name(run.id)} does ${event.step}, which ${trace.name(old.id)} has done`);
   });
 
