@@ -73,6 +73,8 @@ export function openSweep(deps: {
       }
     },
     /** The kernel stops: what a sweep under way has not told yet stays on the record. */
-    stop: (): void => void (stopped = true),
+    stop(): void {
+      stopped = true;
+    },
   };
 }

@@ -12,6 +12,8 @@ type Started = { readonly run: string; readonly thing: string; readonly at: numb
 /** Longer than any kernel is away, in elapsed time. */
 const LATE_MS = 600_000;
 
+const isOfStep = (run: Run | undefined): boolean => Boolean(run?.parent ?? run?.startedBy);
+
 export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: World): void {
   /** Runs that events started, by org and playbook, since the clock was last set. */
   const started = new Map<string, Started[]>();
@@ -68,7 +70,8 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
     });
 
   const begin = (run: Run, made: MadePlaybook) => {
-    const now = inLineOf(run);
+    // One that a step begins in the same instant may be one too many: it asks for no place, and is seen when it is on the disk.
+    const now = inLineOf(run).filter((id) => !isOfStep(watch.run(id)));
     if (made.concurrency && now.length >= made.concurrency.limit)
       fail('pace', `${trace.name(run.id)} begins, and ${now.map(trace.name).join(', ')} are under way already`);
     takePlace(run);
@@ -82,8 +85,7 @@ export function openPaceRules({ fail, trace, time, watch, playbooks, clock }: Wo
   watch.listen((run, event) => {
     const made = settings.get(run.playbook.name);
     if (!made) return;
-    const isOfStep = run.parent !== null || run.startedBy !== undefined;
-    if (event.kind === 'run-started' && isOfStep) takePlace(run);
+    if (event.kind === 'run-started' && isOfStep(run)) takePlace(run);
     else if (event.kind === 'run-started') onStart(run, made, event.queued === true);
     if (event.kind === 'run-released') {
       const { after } = pending.get(run.id) ?? {};
