@@ -285,13 +285,13 @@ export function makePlaybook(
     crosses: { key: ['/finding'] },
   };
   const dedup = windowMs && { dedup: { key: ['/finding'], window: `${windowMs / 1_000}s`, repeat } };
+  const at = isAnswer ? '/inputs' : '';
   const limits = (cooldownMs || rate) && {
     limits: {
-      ...(cooldownMs && { cooldown: { key: ['/finding'], for: `${cooldownMs / 1_000}s` } }),
+      ...(cooldownMs && { cooldown: { key: [`${at}/finding`], for: `${cooldownMs / 1_000}s` } }),
       ...(rate && { rate: `${rate.most}/${rate.ms === 60_000 ? 'm' : 'h'}` }),
     },
   };
-  const at = isAnswer ? '/inputs' : '';
   const document = {
     apiVersion: 'interlock/v1',
     kind: 'Playbook',
