@@ -104,7 +104,7 @@ export function openKernel(ports: Ports): Kernel {
   });
   const { take, fire, takeEnd } = openIngest({ ledger, registry, arrivals, takeIn, clock });
   const schedule = openSchedule({ store, ledger, registry, fire, clock, report });
-  const runEnds = openRunEnds({ store, ledger, driver, takeEnd, clock, report });
+  const runEnds = openRunEnds({ store, ledger, driver, takeEnd, clock, scheduler, report });
   const waiting = openWaiting({ query, driver, scheduler });
   const outbox = openOutbox({
     ledger,

@@ -10,6 +10,7 @@ import type { Driver } from './drive.ts';
 import type { TakeEnd } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
 import type { Ledger } from './ledger.ts';
+import type { Scheduler } from './scheduler.ts';
 import type { StoredEvent } from './stored-event.ts';
 import { turnsOf } from './stored-run.ts';
 import { openSweep } from './sweep.ts';
@@ -25,6 +26,7 @@ export function openRunEnds(deps: {
   driver: Pick<Driver, 'load'>;
   takeEnd: TakeEnd;
   clock: Clock;
+  scheduler?: Pick<Scheduler, 'soon'>;
   report: (defect: unknown) => void;
 }) {
   const { store, driver, takeEnd } = deps;
