@@ -147,16 +147,12 @@ const ScheduleTrigger = v.pipe(
     'a schedule with exactly one of cron and every; zone belongs to cron',
   ),
   // A time is looked at once the one before it has fired: what is spread over several times passes some of them over.
-  v.forward(
-    v.partialCheck(
-      [['every'], ['jitter']],
-      ({ every, jitter }) =>
-        every === undefined || jitter === undefined || (parseDuration(jitter) ?? 0) <= (parseDuration(every) ?? 0),
-      'a duration no longer than every',
-    ),
-    ['jitter'],
+  v.check(
+    ({ every, jitter }) => every === undefined || jitter === undefined || lengthOf(jitter) <= lengthOf(every),
+    'a schedule whose jitter is no longer than every',
   ),
 );
+const lengthOf = (text: string): number => parseDuration(text) ?? 0;
 
 /** Fires on the end of another run of the org. */
 const RunTrigger = v.pipe(
