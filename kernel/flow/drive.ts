@@ -1,39 +1,28 @@
-import type { AuditDraft } from '../audit/record.ts';
 import { InvariantError } from '../base/assert.ts';
-import { digestOf } from '../base/digest.ts';
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
-import { partsOfStepRun } from '../base/id.ts';
 import { own } from '../base/own.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Choice } from '../playbook/choose.ts';
 import type { Clock } from '../port/clock.ts';
-import type { Store, Write } from '../port/store.ts';
+import type { Store } from '../port/store.ts';
 import { decide } from '../run/decide.ts';
 import type { Decision, Effect, Facts, Input, Need, Refusal, Verdict } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
-import { claimRows, openClaimsOf } from './claims.ts';
+import { openClaimsOf } from './claims.ts';
 import type { EarlierOf } from './earlier.ts';
 import type { EndedRuns } from './ended-runs.ts';
 import type { Judges } from './judges.ts';
-import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import { pauseAbove } from './pause.ts';
-import { turnRows } from './project.ts';
+import { openPrepare, type Prepared } from './prepare.ts';
 import type { Registry } from './registry.ts';
 import { othersFirst, processScheduler, type Scheduler } from './scheduler.ts';
 import { readRun } from './stored-run.ts';
-import { rowsOfTurn } from './tell.ts';
 
 /**
  * Drives runs: prefetch -> decide -> commit -> act, one input at a time for each run. The only caller of decide.
  * Effects are handed on once the turn that asks for them is on disk, never before.
  */
-export type Prepared = {
-  readonly run: Run;
-  readonly rows: readonly Write[];
-  readonly audit: readonly AuditDraft[];
-  readonly effects: readonly Effect[];
-};
 export type Start = Extract<Input, { kind: 'start' }>;
 export type Submitted = { readonly ok: true; readonly run: Run } | { readonly ok: false; readonly refusal: Refusal };
 
@@ -154,33 +143,7 @@ export function openDriver(deps: {
     return facts ? decide(run, input, facts) : { kind: 'refused', refusal: { kind: 'stale' } };
   };
 
-  const prepare = (
-    before: Run | null,
-    decision: Extract<Decision, { kind: 'turn' }>,
-    seq: number,
-    at: UnixMs,
-    read: Ledger['read'],
-  ): Prepared => {
-    const { run, events, effects } = decision;
-    const texts = events.map((event) => JSON.stringify(event));
-    const audit = decision.audit.map((record, index) => ({ ...record, act: digestOf(texts[index] ?? '') }));
-    const graph = registry.graph(run.org, run.playbook.name, run.playbook.digest);
-    const actionOf = (step: StepRunId) => {
-      const found = graph?.steps.get(partsOfStepRun(step).step);
-      return found?.kind === 'action' ? found : undefined;
-    };
-    const usesOf = (step: StepRunId) => {
-      const action = actionOf(step);
-      return action ? `${action.plugin}/${action.action}` : step;
-    };
-    const rows = turnRows(before, run, { at, seq, events, texts }, usesOf);
-    const told = rowsOfTurn(before, run, { at, seq, events }, (step) => actionOf(step)?.type, read);
-    const { ended } = run;
-    const isAsked = ended && !before?.ended && !run.parent && registry.asksAboutEnd(run, ended.state);
-    const end: Write[] = isAsked ? [{ key: KEYS.end(run.org, run.id), value: '' }] : [];
-    const claims = claimRows(store, read, run, events, at);
-    return { run, rows: [...rows, ...told, ...end, ...claims], audit, effects };
-  };
+  const prepare = openPrepare({ store, registry });
 
   const adopt = ({ run, effects }: Prepared) => {
     // Not before its end is on disk: whoever loads the run until then must not get what the disk still shows.

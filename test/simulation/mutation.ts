@@ -153,7 +153,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'an event of a run has no record',
-    file: 'kernel/flow/drive.ts',
+    file: 'kernel/flow/prepare.ts',
     replace: '], audit, effects };',
     by: '], audit: audit.length > 3 ? audit.slice(0, -1) : audit, effects };',
     breaks: ['R5'],
@@ -419,7 +419,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the end of a run is told to nobody',
-    file: 'kernel/flow/drive.ts',
+    file: 'kernel/flow/prepare.ts',
     replace: "[{ key: KEYS.end(run.org, run.id), value: '' }]",
     by: '[]',
     breaks: ['end'],
