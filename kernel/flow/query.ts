@@ -7,7 +7,7 @@ import type { TokenRecord } from '../org/principal.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
 import { type Trail, trailOf } from '../run/trail.ts';
-import { OWN_SOURCES } from '../trigger/event.ts';
+import { RUN_SOURCE } from '../trigger/event.ts';
 import type { AgainRow } from './again.ts';
 import { eventAtPlace, KEYS, keyOfPlace, placeOfKey, within } from './keys.ts';
 import { areListed } from './list-build.ts';
@@ -39,9 +39,6 @@ export type EventQuery = {
 export type IncidentFilter = { readonly state?: string | undefined; readonly severity?: string | undefined };
 export type VerdictOf = (step: string) => (Verdict & { readonly text: string }) | undefined;
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null };
-
-/** The source of the ends of runs. */
-const RUN_SOURCE = `${OWN_SOURCES}run`;
 
 /** Rows that one page may read; one that needs more is short and has a cursor, and is never a slow answer. */
 const READ = 2_000;

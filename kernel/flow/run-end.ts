@@ -5,7 +5,7 @@ import type { Store } from '../port/store.ts';
 import { closureOf, isPartial } from '../run/open-work.ts';
 import { ledTo } from '../run/part.ts';
 import type { Run } from '../run/state.ts';
-import { chainOf, type NormalEvent, OWN_SOURCES } from '../trigger/event.ts';
+import { chainOf, type NormalEvent, RUN_SOURCE } from '../trigger/event.ts';
 import type { Driver } from './drive.ts';
 import type { TakeEnd } from './ingest.ts';
 import { KEYS, within } from './keys.ts';
@@ -54,7 +54,7 @@ export function openRunEnds(deps: {
 }
 
 const eventOf = (run: Run, ended: NonNullable<Run['ended']>, chain: readonly string[]): NormalEvent => ({
-  source: `${OWN_SOURCES}run`,
+  source: RUN_SOURCE,
   sourceId: run.id,
   type: 'interlock.run',
   subject: run.id,

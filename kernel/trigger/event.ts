@@ -18,6 +18,8 @@ export type EventFormat =
 
 /** Sources that begin like this are the kernel's own; nobody else may send under them. */
 export const OWN_SOURCES = 'interlock:';
+/** Of the ends of runs: with the id of the run it names the event that its end is. */
+export const RUN_SOURCE = `${OWN_SOURCES}run`;
 
 export type NormalEvent = {
   /** Who sent it: a CloudEvents `source` (URI reference), or what the adapter makes of the sender. */
