@@ -12,6 +12,7 @@ import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import type { OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { ExecutionPolicySchema } from './call/policy.ts';
+import { faultOfSettings } from './cell/parameters.ts';
 import { type PolicyFault, parseEgressPolicy } from './egress/policy.ts';
 import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
@@ -132,6 +133,12 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     plugins.push(plugin.value);
   }
   const policy: EgressPolicy = grants.value.policy;
+  const unfit = policy.grants.flatMap(({ plugin: name, settings }, at): SchemaIssue[] => {
+    const manifest = plugins.find((one) => one.manifest.name === name)?.manifest;
+    const text = manifest && faultOfSettings(manifest, settings);
+    return text === undefined ? [] : [{ pointer: `/grants/${at}/settings`, text }];
+  });
+  if (unfit.length > 0) return err(faultText(files.egress, 'docs/plugins.md', unfit));
   return ok({
     id: files.id as OrgId,
     policy: { guardrails: rules.value, matrix: matrix.output },

@@ -16,6 +16,7 @@ import { err, ok, type Result } from './base/result.ts';
 import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
+import type { HealthChange } from './flow/health.ts';
 import type { Kernel } from './flow/kernel.ts';
 import { openKernel } from './flow/open-kernel.ts';
 import { openWorkText } from './flow/open-work.ts';
@@ -66,6 +67,7 @@ export async function startKernel(
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
     onBreaker: (change) => say(breakerText(change)),
+    onHealth: (change) => say(healthText(change)),
     onStop: (change) => say(stopText(change)),
     machineStop: () => readStopFile(join(config.data, 'STOP')),
   });
@@ -113,7 +115,7 @@ const defectText = (defect: unknown): string =>
   `defect: ${defect instanceof Error ? (defect.stack ?? defect.message) : 'unknown'}`;
 
 const refusalText = ({ org, run, step, plugin, reason, hint }: EgressRefused): string =>
-  `request refused: org ${org}, run ${run}, step ${step}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
+  `request refused: org ${org}, ${run === null ? `${step} of the health check` : `run ${run}, step ${step}`}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
 
 const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
   opened: 'failed several times in a row: its calls end at once until a trial call succeeds',
@@ -122,6 +124,12 @@ const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
 };
 const breakerText = ({ org, connector, kind }: BreakerChange): string =>
   `connector ${connector} of org ${org} ${BREAKER_TEXT[kind]}`;
+
+/** Of what it failed at, the stage and the class: its message is foreign text. */
+const healthText = ({ org, connector, health }: HealthChange): string =>
+  health.state === 'healthy'
+    ? `connector ${connector} of org ${org} is healthy`
+    : `connector ${connector} of org ${org} is unhealthy: ${health.stage} fails with ${health.error.class}`;
 
 const STOP_TEXT: Readonly<Record<StopChange['kind'], readonly [what: string, then: string]>> = {
   engaged: ['stopped', 'nothing is sent for it until the release'],

@@ -39,6 +39,36 @@ const Breaker = closedObject({
   ),
 });
 
+/** How often the connectors are asked how they are; `off`: never by themselves. */
+const every = v.union(
+  [
+    v.pipe(
+      duration,
+      v.check((ms) => ms >= 10_000, 'too often'),
+    ),
+    v.pipe(
+      v.literal('off'),
+      v.transform(() => null),
+    ),
+  ],
+  'use a duration from 10s to 24h, such as 5m, or off',
+);
+const HealthChecks = closedObject({
+  every: v.optional(every, '5m'),
+  failures: v.optional(failures, 2),
+  timeout: v.optional(duration, '10s'),
+  connectors: v.optional(
+    named(
+      closedObject({
+        every: v.exactOptional(every),
+        failures: v.exactOptional(failures),
+        timeout: v.exactOptional(duration),
+      }),
+    ),
+    {},
+  ),
+});
+
 export const ExecutionPolicySchema = closedObject({
   $schema: v.optional(v.string()),
   apiVersion: v.literal('interlock/execution/v1'),
@@ -53,6 +83,7 @@ export const ExecutionPolicySchema = closedObject({
     {},
   ),
   breaker: v.optional(Breaker, {}),
+  health: v.optional(HealthChecks, {}),
   concurrency: v.optional(
     closedObject({
       org: v.optional(count(LIMITS.callsUnderWay.value), 256),
@@ -93,3 +124,17 @@ export function breakerFor({ breaker }: ExecutionPolicy, connector: string): Bre
 /** Calls of the connector that may be under way for the org. */
 export const callsFor = ({ concurrency }: ExecutionPolicy, connector: string): number =>
   own(concurrency.connectors, connector) ?? concurrency.connector;
+
+export type HealthPolicy = {
+  /** Null: only when somebody asks. */
+  readonly everyMs: DurationMs | null;
+  /** Checks in a row that make it unhealthy. */
+  readonly failures: number;
+  /** Of one stage of a check. */
+  readonly timeoutMs: DurationMs;
+};
+
+export function healthFor({ health }: ExecutionPolicy, connector: string): HealthPolicy {
+  const { every: everyMs, failures, timeout } = { ...health, ...own(health.connectors, connector) };
+  return { everyMs, failures, timeoutMs: timeout };
+}

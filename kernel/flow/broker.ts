@@ -3,7 +3,7 @@
  * settles the step. Holds no socket and keeps no secret beyond the step. What a plugin sees of an answer: `shown-answer.ts`.
  */
 import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
-import type { HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
+import type { HealthStage, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, type Result } from '../base/result.ts';
@@ -18,7 +18,9 @@ import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.
 
 export type StepScope = {
   readonly org: OrgId;
-  readonly run: string;
+  /** Null for a health check, which belongs to no run. */
+  readonly run: string | null;
+  /** The step run, or which stage of a health check it is. */
   readonly step: string;
   readonly attempt: number;
   readonly plugin: string;
@@ -28,7 +30,7 @@ export type StepScope = {
   readonly effect: 'none' | 'read' | 'write';
   /** What the action sends by its manifest; a grant of the plugin may cover more. */
   readonly methods: readonly HttpMethod[];
-  readonly op: Operation;
+  readonly op: Operation | HealthStage;
   /** The same over all attempts of the step. */
   readonly idempotencyKey: string;
   /** W3C Trace Context, version 00; empty when there is none. */
@@ -243,7 +245,7 @@ function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number)
   }
   const judged = judgeRequest(scope.rules, request);
   if (!judged.ok) return judged;
-  const changesNothing = scope.op === 'plan' || scope.op === 'check';
+  const changesNothing = scope.op !== 'execute' && scope.op !== 'rollback';
   if (changesNothing && !isSafe(judged.value.method)) {
     const text = `${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`;
     return err({ code: 'E_OPERATION', text });

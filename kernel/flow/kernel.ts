@@ -16,6 +16,7 @@ import type { Control } from './control.ts';
 import type { Explain } from './explain.ts';
 import type { AuditExport } from './export.ts';
 import type { Feed } from './feed.ts';
+import type { HealthChange } from './health.ts';
 import type { Incidents } from './incidents.ts';
 import type { Ingest } from './ingest.ts';
 import type { Intake } from './intake.ts';
@@ -50,6 +51,8 @@ export type Ports = {
   readonly onRefusal?: (refused: EgressRefused) => void;
   /** Told when the circuit of a connector opens or closes. */
   readonly onBreaker?: (change: BreakerChange) => void;
+  /** Told when a connector becomes healthy or unhealthy. */
+  readonly onHealth?: (change: HealthChange) => void;
   /** Told when a stop begins or ends. */
   readonly onStop?: (change: StopChange) => void;
   /** The stop switch of the whole machine: the reason while it is engaged. Without it there is none. */

@@ -29,6 +29,7 @@ export const KEYS = {
 
   stop: (org: OrgId) => `${org}/stop`,
   breaker: (org: OrgId, connector: string) => `${org}/breaker/${connector}`,
+  health: (org: OrgId, connector: string) => `${org}/health/${connector}`,
   token: (org: OrgId, id: string) => `${org}/token/${id}`,
   event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
   /** Empty; for reading events in the order in which they came. */

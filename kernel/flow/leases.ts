@@ -30,7 +30,7 @@ const scrubberOf = (secrets: KnownSecrets): Scrubber =>
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
 /** For whom secrets are leased. */
-type Holder = { readonly org: OrgId; readonly run: string; readonly step: string };
+type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
 
 export function openLeases(source: SecretSource, scrubbers: ReturnType<typeof openScrubbers>, holder: Holder) {
   const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();

@@ -15,6 +15,7 @@ import { openEndedRuns } from './ended-runs.ts';
 import { openExplain } from './explain.ts';
 import { openExport } from './export.ts';
 import { openFeed } from './feed.ts';
+import { openHealthChecks } from './health.ts';
 import { openIncidents } from './incidents.ts';
 import { openIngest } from './ingest.ts';
 import { openIntake } from './intake.ts';
@@ -73,6 +74,18 @@ export function openKernel(ports: Ports): Kernel {
     return run !== null && pauseOf(ledger.read, run) !== null;
   };
   const caller = openCaller({ cells, broker, driver, registry, breakers, isPaused, clock, entropy, report });
+  const health = openHealthChecks({
+    ledger,
+    registry,
+    cells,
+    broker,
+    isStopped,
+    clock,
+    entropy,
+    scheduler,
+    report,
+    tell: ports.onHealth,
+  });
   const worker = openWorker({ caller, driver, registry, stopOf, scheduler, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
@@ -198,7 +211,7 @@ export function openKernel(ports: Ports): Kernel {
         .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    connectors: openConnectors({ registry, breakers, worker }),
+    connectors: openConnectors({ registry, breakers, worker, health }),
     stops,
     auditExport: openExport({ store, clock }),
 
@@ -236,6 +249,7 @@ export function openKernel(ports: Ports): Kernel {
         void schedule.sweep().catch(report);
         void runEnds.sweep().catch(report);
         outbox.sweep();
+        health.sweep();
         stops.followMachine().catch(report);
         void prune.sweep().catch(report);
       });
@@ -251,7 +265,7 @@ export function openKernel(ports: Ports): Kernel {
       isStopping = true;
       for (const { stop } of [timers, arrivals, runEnds]) stop();
       await building;
-      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
+      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop(), health.stop()]);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
       await ledger.idle();

@@ -166,6 +166,16 @@ export function planOf(answered: Answered): PlanResult {
 /** The end of a `rollback`: as of an `execute`, but whatever it says beside that it went well is not kept. */
 export const undoOf = (answered: Answered): Outcome => outcomeOf({ ...answered, checkOutput: () => undefined });
 
+/** The end of one stage of a health check. What kept the plugin from being asked says nothing of its target. */
+export function healthOf(answered: Answered): { readonly kind: 'well' | 'unasked' } | Failed {
+  const reply = replyOf(answered);
+  if (reply.ok) return { kind: 'well' };
+  const { kind } = answered.outcome;
+  if (kind === 'unavailable' || kind === 'aborted') return { kind: 'unasked' };
+  return { kind: 'failed', error: reply.error };
+}
+type Failed = { readonly kind: 'failed'; readonly error: StepError };
+
 const CheckReply = v.looseObject({ done: v.boolean(), output: v.optional(v.unknown()) });
 
 /** The end of a `check`: whether the last try happened, and its output where the action knows it. */

@@ -34,7 +34,7 @@ export function leasesOnRecord(source: SecretSource, ledger: Pick<Ledger, 'stage
     async lease(org, name, forWhat) {
       const { run, step } = forWhat;
       await ledger.stage({
-        audit: [{ org, kind: 'secret.leased', actor: 'system:broker', ref: name, run, step }],
+        audit: [{ org, kind: 'secret.leased', actor: 'system:broker', ref: name, ...(run !== null && { run, step }) }],
         rows: [],
       });
       return source.lease(org, name, forWhat);

@@ -22,6 +22,7 @@ export const PERMISSIONS = [
   'incident.read',
   'incident.write',
   'lifecycle.read',
+  'connector.check',
   'connector.reset',
   'stop.engage',
   'stop.release',
@@ -34,7 +35,7 @@ export type Permission = (typeof PERMISSIONS)[number];
 const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'lifecycle.read'];
 
 /** Whoever may stop may not always let go: to stop is safe. */
-const HANDS_ON: readonly Permission[] = ['connector.reset', 'stop.engage', 'stop.release'];
+const HANDS_ON: readonly Permission[] = ['connector.check', 'connector.reset', 'stop.engage', 'stop.release'];
 
 /** Note what admin lacks: to run the place is not to decide in it, so an admin does not vote (S 8.2). */
 const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {

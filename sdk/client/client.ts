@@ -21,6 +21,7 @@ import {
   Whoami,
 } from '../contract/api.ts';
 import {
+  ConnectorCheck,
   ConnectorReset,
   Connector as ConnectorSchema,
   type StopForm,
@@ -262,6 +263,8 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
 
     plugins: () => list('plugins', PluginSchema, {}, {}),
     connectors: () => list('connectors', ConnectorSchema, {}, {}),
+    checkConnector: (name: string) =>
+      call({ method: 'POST', path: within('connectors', name, 'check') }, ConnectorCheck),
     resetConnector: (name: string) =>
       call({ method: 'POST', path: within('connectors', name, 'reset') }, ConnectorReset),
 

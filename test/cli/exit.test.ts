@@ -83,6 +83,7 @@ const rows: Readonly<Record<string, Row>> = {
   'stop release': { args: [], route: `DELETE ${ORG}/stop`, wrong: ['--all'] },
   'stop show': { args: [], route: `GET ${ORG}/stop`, wrong: ['now'] },
   'connector list': { args: [], route: `GET ${ORG}/connectors`, wrong: ['edge-firewall'] },
+  'connector check': { args: ['edge'], route: `POST ${ORG}/connectors/edge/check`, wrong: ['Edge'] },
   'connector reset': { args: ['edge'], route: `POST ${ORG}/connectors/edge/reset`, wrong: ['Edge'] },
   'playbook list': { args: [], route: `GET ${ORG}/playbooks`, wrong: ['--limit', '0'] },
   'playbook lint': { args: ['@/event.json'], route: `POST ${ORG}/playbooks/lint`, wrong: ['@', '@/nothing.yaml'] },

@@ -677,6 +677,12 @@ export const connectors: readonly Connector[] = [
     inFlight: 0,
     waiting: 7,
     limit: 32,
+    health: {
+      state: 'unhealthy',
+      since: AT,
+      checkedAt: AT,
+      failure: { stage: 'auth', class: 'unauthorized', message: 'the firewall does not take the token' },
+    },
   },
   {
     connector: 'http-json',

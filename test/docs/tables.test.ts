@@ -115,7 +115,7 @@ const WORDS = [
   ...['four eyes', 'guardrail', 'verdict', 'hold', 'plan', 'target', 'blast radius', 'idempotency', 'idempotency key'],
   ...['block', 'lane', 'join', 'sub-run', 'detached', 'check', 'by hand', 'stop switch', 'pause', 'parked'],
   ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
-  ...['leaving', 'cut off', 'connector', 'circuit breaker'],
+  ...['leaving', 'cut off', 'connector', 'circuit breaker', 'health check'],
   ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'undone', 'closure', 'timer'],
   ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
   ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],

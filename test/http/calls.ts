@@ -104,6 +104,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
   })),
   { operation: 'listPlugins', method: 'GET', path: '/v1/orgs/{org}/plugins' },
   { operation: 'listConnectors', method: 'GET', path: '/v1/orgs/{org}/connectors' },
+  { operation: 'checkConnector', method: 'POST', path: '/v1/orgs/{org}/connectors/probe/check' },
   { operation: 'resetConnector', method: 'POST', path: '/v1/orgs/{org}/connectors/probe/reset' },
   { operation: 'readStop', method: 'GET', path: '/v1/orgs/{org}/stop' },
   { operation: 'engageStop', method: 'POST', path: '/v1/orgs/{org}/stop', body: { reason: 'probe' } },

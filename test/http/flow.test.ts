@@ -521,6 +521,23 @@ test('a connector is shown as it is, and closed by hand; one that is not there i
   for (const name of ['webhook', 'constructor', '%00']) expect((await reset(name)).status).toBe(404);
 });
 
+test('the health of a connector is checked when somebody asks, and shown', async () => {
+  const check = (name: string, who = 'operator@acme') =>
+    house.ask(who, 'POST', `/v1/orgs/acme/connectors/${name}/check`);
+  const of = async () => (await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/connectors')).data[0].health;
+  expect(await of()).toEqual({ state: 'unknown', since: null, checkedAt: null, failure: null });
+  expect((await check('probe')).data).toMatchObject({
+    connector: 'probe',
+    check: 'well',
+    health: { state: 'healthy' },
+  });
+  expect(await of()).toMatchObject({ state: 'healthy', since: expect.any(String), checkedAt: expect.any(String) });
+  for (const name of ['webhook', 'constructor', '%00']) expect((await check(name)).status).toBe(404);
+  await house.setUp(ACME, {}, false);
+  expect((await check('probe')).data).toMatchObject({ check: 'unasked', health: { state: 'unchecked' } });
+  await house.setUp(ACME);
+});
+
 test('while the org is stopped its events are taken in and start nothing', async () => {
   const ask = (method: string, body?: object) => house.ask('operator@acme', method, '/v1/orgs/acme/stop', { body });
   expect((await ask('POST', { reason: 'it bans our own' })).data).toMatchObject({

@@ -55,18 +55,18 @@ export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]):
         own('lifecycle'),
         JSON.stringify({ apiVersion: 'interlock/lifecycle/v1', webhooks: org.webhooks }),
       );
-    if (org.breakerFailures) {
-      const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
-      const breaker = { ...execution.breaker, failures: org.breakerFailures };
-      await writeFile(own('execution'), JSON.stringify({ ...execution, breaker }));
-    }
+    const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
+    const breaker = { ...execution.breaker, ...(org.breakerFailures && { failures: org.breakerFailures }) };
+    // Health is checked when a test asks: what it finds at a target and on the record is of its own making.
+    const health = { ...execution.health, every: 'off' };
+    await writeFile(own('execution'), JSON.stringify({ ...execution, breaker, health }));
     listed.push({
       id: org.id,
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
       approvals: own('approvals'),
       egress: own('egress'),
       ...(org.webhooks && { lifecycle: own('lifecycle') }),
-      ...(org.breakerFailures && { execution: own('execution') }),
+      execution: own('execution'),
       plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),
     });
   }
