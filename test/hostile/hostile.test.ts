@@ -8,7 +8,7 @@ import { childrenOf, peakBytes } from './processes.ts';
 
 describe('admission turns away', () => {
   it.each([
-    ['wasi-import', /without WASI/],
+    ['wasi-import', /proc_raise is not granted.*no files, sockets, sleep or signals/],
     ['extism-http', /interlock:host\/v1\.http/],
     ['imported-memory', /shares nothing/],
   ])('%s', async (name, says) => {
