@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { ADMISSION } from '../../kernel/cell/admission-policy.ts';
 import type { Config, OrgFiles } from '../../kernel/config.ts';
 import { TIERS } from '../../kernel/playbook/step.ts';
 import { OPERATOR_NAMES } from '../../sdk/contract/rule.ts';
@@ -131,4 +132,12 @@ test('docs/glossary.md has every word once, with a meaning and what others call 
   expect(rows.filter((row) => row.length !== 3 || row.some((cell) => cell === ''))).toEqual([]);
   expect(words.filter((word, at) => words.indexOf(word) !== at)).toEqual([]);
   expect([...words].sort()).toEqual([...WORDS].sort());
+});
+
+test('docs/plugins.md has every function that a module may import', () => {
+  const [, chapter = ''] = readDocument('docs/plugins.md').text.split('\n## Other languages\n');
+  const said = new Set(inlineCodeOf({ file: '', text: chapter }).map((code) => code.split(' ')[0]));
+  const granted = [...ADMISSION.imports.keys()].map((name) => name.split('.').at(-1) ?? '');
+  expect(granted.length).toBeGreaterThan(30);
+  expect(granted.filter((name) => !said.has(name))).toEqual([]);
 });
