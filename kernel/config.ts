@@ -17,6 +17,7 @@ import { type PolicyFault, parseEgressPolicy } from './egress/policy.ts';
 import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
+import { CELL_LAYER_NAMES } from './port/cell-host.ts';
 import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
 
 /**
@@ -58,6 +59,10 @@ const ConfigSchema = closedObject({
     closedObject({
       min: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
       max: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)), 8),
+      /** User and group of the cells, where the kernel is root. */
+      uid: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff_fffe))),
+      /** Layers without which the kernel does not start. */
+      require: v.optional(v.array(v.picklist(CELL_LAYER_NAMES)), []),
     }),
     {},
   ),

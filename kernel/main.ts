@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
+import { type ProbedLayers, probeLayers } from './adapter/extism/probe.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
@@ -53,7 +54,12 @@ export async function startKernel(
   const secrets = await openSecretStore({ file: join(config.data, 'secrets.json'), key: key.value });
   if (!secrets.ok) return secrets;
   const modules = await openModuleStore(join(config.data, 'modules'));
-  const cells = openCellHost({ min: config.cells.min, max: Math.max(config.cells.min, config.cells.max) });
+  const { min, max, uid, require } = config.cells;
+  const layers = await probeLayers({ uid });
+  const missing = layers.off.filter(({ layer }) => require.includes(layer));
+  if (missing.length > 0) return err(`cells.require asks for layers that are not here:\n${offText(missing)}`);
+  say(layersText(layers));
+  const cells = openCellHost({ min, max: Math.max(min, max), wrapper: layers.wrapper });
   const store = openLmdbStore(join(config.data, 'record'));
   const entropy = openSystemEntropy();
   const kernel = openKernel({
@@ -101,6 +107,16 @@ export async function startKernel(
     return err(listenText(config.listen, (error as NodeJS.ErrnoException).code));
   }
 }
+
+/** What holds the cells beside WebAssembly's own walls. docs/operate.md says what each of it stops. */
+function layersText({ on, off, uid }: ProbedLayers): string {
+  const names = on.map((layer) => (layer === 'own-user' ? `${layer} (${uid})` : layer));
+  return [`cells are held by: ${names.join(', ')}`, ...(off.length > 0 ? [`and not by:\n${offText(off)}`] : [])].join(
+    '; ',
+  );
+}
+
+const offText = (off: ProbedLayers['off']): string => off.map(({ layer, why }) => `  ${layer}: ${why}`).join('\n');
 
 function listenText({ host, port }: Config['listen'], code = 'unknown'): string {
   const at = `${host}:${port}`;

@@ -42,7 +42,12 @@ export type KernelFolder = {
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]): Promise<KernelFolder> {
+/** @param more further keys of the configuration. */
+export async function makeKernelFolder(
+  name: string,
+  orgs: readonly OrgFiles[],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<KernelFolder> {
   const path = await mkdtemp(join(tmpdir(), `interlock-${name}-`));
   const listed = [];
   for (const org of orgs) {
@@ -72,7 +77,10 @@ export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]):
   }
   const config = join(path, 'interlock.json');
   const listen = { host: '127.0.0.1', port: 0 };
-  await writeFile(config, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: listed }));
+  await writeFile(
+    config,
+    JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: listed, ...more }),
+  );
   return { path, config, data: join(path, 'data'), remove: () => rm(path, { recursive: true, force: true }) };
 }
 
