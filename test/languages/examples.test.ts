@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCellHost } from '../../kernel/adapter/extism/cell-host.ts';
@@ -133,6 +134,64 @@ describe.each(EXAMPLES)('$name $missing', (example) => {
         ).toBeUndefined();
     },
   );
+
+  test('turns any text back, and nothing else of it', async () => {
+    const unit = fc.constantFrom(
+      '[',
+      '.',
+      ']',
+      '(',
+      ')',
+      ':',
+      '/',
+      '@',
+      'hxxp',
+      '\\',
+      '"',
+      '\ud83d',
+      '\ude00',
+      'ü',
+      '\u0001',
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.string({ unit }), fc.string({ unit: 'binary' })), async (text) => {
+        const outcome = await call(refang(text));
+        const reply = outcome.kind === 'replied' ? JSON.parse(outcome.reply) : outcome;
+        const back = text.replaceAll(/hxxp|hXXp|\[(?:\.|:|:\/\/|@)\]|\(\.\)/g, (found) =>
+          found.replace(/xx/i, 'tt').replaceAll(/[[\]()]/g, ''),
+        );
+        expect(reply).toEqual(ok({ text: back.toWellFormed() }));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('is not led astray by what answers like JSON', async () => {
+    const unit = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      '"verdict"',
+      ':',
+      ',',
+      '"',
+      '\\',
+      '\\ud83d',
+      '\\u00',
+      '1',
+      ' ',
+      'x',
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit }), async (body) => {
+        const outcome = await call(evil, { broker: async () => answer(200, body) });
+        const reply = outcome.kind === 'replied' ? JSON.parse(outcome.reply) : outcome;
+        expect(reply).toEqual(reply.ok ? ok({ verdict: expect.any(String) }) : error('upstream_error'));
+      }),
+      { numRuns: 200 },
+    );
+  });
 
   test('a request that is not granted ends the call', async () => {
     expect(await call(evil)).toMatchObject({ kind: 'refused', reason: 'nothing is granted here' });

@@ -2,11 +2,17 @@ import { envelope, fail, field, get, log, quoted, reply, say, stringOf } from ".
 
 /** Turns what people write so that nobody clicks on it back into what it stands for. */
 function refang(input: string | null): i32 {
-  let text = stringOf(field(input, "text"));
+  const text = stringOf(field(input, "text"));
   if (text === null) return fail("invalid_input", "text must be a text");
   const pairs = ["hxxp", "http", "hXXp", "http", "[.]", ".", "(.)", ".", "[:]", ":", "[://]", "://", "[@]", "@"];
-  for (let i = 0; i < pairs.length; i += 2) text = text.replaceAll(pairs[i], pairs[i + 1]);
-  return reply('{"text":' + quoted(text) + "}");
+  const parts: string[] = [];
+  for (let i = 0; i < text.length; ) {
+    let pair = 0;
+    while (pair < pairs.length && !text.startsWith(pairs[pair], i)) pair += 2;
+    parts.push(pair < pairs.length ? pairs[pair + 1] : text.charAt(i));
+    i += pair < pairs.length ? pairs[pair].length : 1;
+  }
+  return reply('{"text":' + quoted(parts.join("")) + "}");
 }
 
 /** Asks the service of the org's settings what it knows. */
