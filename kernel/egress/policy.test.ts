@@ -40,6 +40,9 @@ describe('a policy that means what it says', () => {
     { ...good, addresses: ['10.0.0.0/8', 'fd00::/8'] },
     { ...good, secret: { name: 'api-key', header: 'authorization', format: 'Bearer {}' } },
     { ...good, secret: { name: 'api-key', header: 'x-api-key' } },
+    { ...good, secret: { name: 'api-key', header: 'x-api-key', for: { actions: ['ban'], playbooks: ['contain-c2'] } } },
+    { ...good, headers: ['x-region', 'prefer'], rate: '20/m' },
+    { ...good, rate: '3/12h' },
   ])('%j', (rule) => expect([faultsOf(policyOf(rule)), warningsOf(policyOf(rule))]).toEqual([[], []]));
 });
 
@@ -66,6 +69,16 @@ describe('a rule that no request could meet, or that means something else', () =
     [{ secret: { name: 'k', header: 'idempotency-key' } }, 'secret.header'],
     [{ secret: { name: 'k', header: 'x-key', format: '{}\r\nx: y' } }, 'secret.format'],
     [{ secret: { name: 'k', header: 'x-key', format: 'no place' } }, 'secret.format'],
+    [{ secret: { name: 'k', header: 'x-key', for: { actions: [] } } }, 'secret.for.actions'],
+    [{ secret: { name: 'k', header: 'x-key', for: { runs: ['r'] } } }, 'secret.for.runs'],
+    [{ headers: ['X-Region'] }, 'headers.0'],
+    [{ headers: ['x-region', 'host'] }, 'headers.1'],
+    [{ headers: ['authorization'] }, 'headers.0'],
+    [{ headers: ['x-forwarded-for'] }, 'headers.0'],
+    [{ headers: ['x-key'], secret: { name: 'k', header: 'x-key' } }, 'headers.0'],
+    [{ rate: '0/m' }, 'rate'],
+    [{ rate: '20 per minute' }, 'rate'],
+    [{ rate: '1/31d' }, 'rate'],
     [{ port: 0 }, 'port'],
     [{ methods: ['TRACE'] }, 'methods.0'],
     [{ unknown: true }, 'unknown'],

@@ -13,6 +13,7 @@ import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { openLeases, openScrubbers } from './leases.ts';
+import { openRates, type Rates } from './rates.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
 import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
@@ -24,6 +25,9 @@ export type StepScope = {
   readonly step: string;
   readonly attempt: number;
   readonly plugin: string;
+  readonly action: string;
+  /** Of the run; null where no playbook asks. */
+  readonly playbook: string | null;
   /** The plugin's rules from the org's egress policy. Empty: everything is denied. */
   readonly rules: readonly EgressRule[];
   /** What the action's manifest declares. */
@@ -70,8 +74,10 @@ export type BrokerUse = {
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
   readonly secrets: readonly { readonly name: string; readonly host: string; readonly header: string }[];
-  /** The header `Retry-After` of the last answer that asked for patience (429, 503). Foreign text. */
+  /** The header `Retry-After` of the last answer that asked for patience (429, 503), or of a rate of ours. Foreign text. */
   readonly retryAfter: string | null;
+  /** A rate of the grant kept a request back: that says nothing of its target. */
+  readonly isOverRate: boolean;
 };
 
 export type StepBroker = {
@@ -99,12 +105,16 @@ type Parts = {
 };
 
 export function createBroker(parts: Parts): Broker {
+  const { scheduler = processScheduler } = parts;
   const scrubbers = openScrubbers();
-  return { forStep: (scope) => openStep(parts, openLeases(parts.secrets, scrubbers, scope), scope) };
+  const all = { ...parts, scheduler, rates: openRates(scheduler) };
+  return { forStep: (scope) => openStep(all, openLeases(parts.secrets, scrubbers, scope), scope) };
 }
 
-function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
-  const { egress, onRefusal, isStopped, scheduler = processScheduler } = parts;
+type AllParts = Parts & { readonly scheduler: Scheduler; readonly rates: Rates };
+
+function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
+  const { egress, onRefusal, isStopped, scheduler, rates } = parts;
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
@@ -118,6 +128,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   let unsafeDone = 0;
   let denied: string | null = null;
   let retryAfter: string | null = null;
+  let isOverRate = false;
   let closing: Promise<BrokerUse> | undefined;
   let left: Promise<Leave> | undefined;
   let isHeldBack = false;
@@ -152,6 +163,13 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     const allowed = judgeStepRequest(scope, request, asked);
     if (!allowed.ok) return deny(`${allowed.error.code}: ${allowed.error.text}`, allowed.error.hint);
     const { rule, method, url } = allowed.value;
+    // Before anything is said or leased for it. What is kept back later has used its place all the same.
+    const freeInMs = rates.take(scope.org, rule);
+    if (freeInMs > 0) {
+      isOverRate = true;
+      retryAfter = `${Math.ceil(freeInMs / 1_000)}`;
+      return noAnswer('rate_limited', 'the grant of the plugin allows no more requests to this place for a while');
+    }
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
     const [carried, leave, isLegible] = await Promise.all([
@@ -212,7 +230,8 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
     const isInPart = unsafeAsked > 1 && unsafeDone > 0;
-    const use: BrokerUse = { requests, unsafe, isInPart, isHeldBack, denied, secrets: [...used.values()], retryAfter };
+    const carried = [...used.values()];
+    const use = { requests, unsafe, isInPart, isHeldBack, denied, secrets: carried, retryAfter, isOverRate };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
     await secrets.revoke();
@@ -243,7 +262,7 @@ function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number)
   if (asked > limit) {
     return err({ code: 'E_TOO_MANY', text: `a step may send ${limit} requests; divide the work into several steps` });
   }
-  const judged = judgeRequest(scope.rules, request);
+  const judged = judgeRequest(scope.rules, request, scope);
   if (!judged.ok) return judged;
   const changesNothing = scope.op !== 'execute' && scope.op !== 'rollback';
   if (changesNothing && !isSafe(judged.value.method)) {

@@ -103,6 +103,8 @@ export function openCaller(deps: {
       step: call.step,
       attempt: call.attempt,
       plugin: step.plugin,
+      action: step.action,
+      playbook: run.playbook.name,
       rules: grant?.rules ?? [],
       effect,
       methods: methodsOf(contract.action),

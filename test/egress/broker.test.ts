@@ -50,6 +50,8 @@ async function openSteps() {
     step: 'ban',
     attempt: 1,
     plugin: 'tracker',
+    action: 'create',
+    playbook: 'contain-c2',
     effect: 'write',
     methods: HTTP_METHODS,
     op: 'execute',
