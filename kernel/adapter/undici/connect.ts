@@ -9,6 +9,7 @@ import tls from 'node:tls';
 import type { buildConnector } from 'undici';
 import { type AddressRefusal, blockContains, blockOf, canonicalAddress, judgeAddress } from '../../egress/address.ts';
 import { denied, EgressError, failed, toEgressError } from './failure.ts';
+import { boundWire } from './wire.ts';
 
 /** All addresses of a name, in the order in which to try them. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -21,6 +22,8 @@ export type ConnectOptions = {
   readonly ownAddresses: () => readonly string[];
   /** Resolving, TCP and TLS together, in milliseconds. */
   readonly timeoutMs: number;
+  /** Of one answer, with all that is around its body, in bytes. */
+  readonly wireBytes: number;
   /** Certificates to trust. Made once: building one for every connection would read all roots again. */
   readonly secureContext: tls.SecureContext;
 };
@@ -43,8 +46,9 @@ export function guardedConnector(options: ConnectOptions): buildConnector.connec
       (socket) => {
         // undici would dial again for a socket that died at once, and again; this way the request fails, unsent.
         const gone = socket.destroyed || socket.errored;
-        if (gone) callback(failed('unavailable', 'the host closed the connection as soon as it was open'), null);
-        else callback(null, socket);
+        if (gone) return callback(failed('unavailable', 'the host closed the connection as soon as it was open'), null);
+        callback(null, socket);
+        boundWire(socket, options.wireBytes);
       },
       (error) => callback(toEgressError(error), null),
     );

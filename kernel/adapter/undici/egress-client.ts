@@ -5,6 +5,7 @@
 import tls from 'node:tls';
 import { type Dispatcher, Pool } from 'undici';
 import type { EgressRule } from '../../../sdk/contract/egress.ts';
+import { LIMITS } from '../../base/limits.ts';
 import type { EgressClient, OutboundAnswer, OutboundRequest } from '../../port/egress.ts';
 import { guardedConnector, type Resolve, systemAddresses, systemResolve } from './connect.ts';
 import { exchange } from './exchange.ts';
@@ -18,6 +19,8 @@ export type EgressLimits = {
   /** Between two pieces of a body, in milliseconds. */
   readonly bodyIdleMs: number;
   readonly headerBytes: number;
+  /** Of one answer on the wire. A body in chunks of one byte takes six for each. */
+  readonly wireBytes: number;
   /** Connections of one pool at a time; further requests wait for one. */
   readonly connections: number;
   /** Pools kept; the one used longest ago is closed first. */
@@ -36,6 +39,7 @@ const DEFAULT_LIMITS: EgressLimits = {
   headersMs: 60_000,
   bodyIdleMs: 15_000,
   headerBytes: 16_384,
+  wireBytes: 8 * LIMITS.httpBodyBytes.value,
   connections: 64,
   pools: 256,
   idleMs: 1_000,
@@ -88,6 +92,7 @@ export function openEgressClient(options: EgressOptions = {}): EgressClient {
         ownAddresses: options.ownAddresses ?? systemAddresses,
         allowedBlocks: rule.addresses,
         timeoutMs: limits.connectMs,
+        wireBytes: limits.wireBytes,
         secureContext,
       }),
       connections: limits.connections,
