@@ -58,6 +58,30 @@ export function judgeRequest(
   return ok({ rule, url: target.value.url, method, headers: headers.value, body: request.body });
 }
 
+/**
+ * The request that no rule covers, under a rule of its own: for a plugin in report mode. No secret rides along, and it may go
+ * to public addresses alone. Undefined where it is no request that could be granted.
+ */
+export function uncovered(
+  rules: readonly EgressRule[],
+  request: HttpRequest,
+  asker: Asker,
+): AllowedRequest | undefined {
+  const judged = judgeRequest(rules, request, asker);
+  if (judged.ok || !UNCOVERED.has(judged.error.code)) return undefined;
+  const target = readTarget(request.url);
+  if (!target.ok || !isMethod(request.method)) return undefined;
+  const { scheme, host, port, url } = target.value;
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const named = ungrantedHeaders(headers);
+  const { method, body } = request;
+  const place = { scheme, host, port, methods: [method], pathPrefix: '/', addresses: [] };
+  return { rule: { ...place, ...(named.length > 0 ? { headers: [...named] } : {}) }, url, method, headers, body };
+}
+const UNCOVERED: ReadonlySet<Refusal['code']> = new Set(['E_NOT_ALLOWED', 'E_IP_LITERAL']);
+
 function faultOfBody(body: unknown, method: HttpMethod): string | undefined {
   if (body === null) return undefined;
   if (typeof body !== 'string' || !body.isWellFormed()) return 'the body must be null or well-formed text';

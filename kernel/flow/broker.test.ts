@@ -86,6 +86,7 @@ const scopeOf = (part: Partial<StepScope> = {}): StepScope => ({
   action: 'create',
   playbook: 'contain-c2',
   rules: [plain, keyed],
+  reports: false,
   effect: 'write',
   methods: HTTP_METHODS,
   op: 'execute',

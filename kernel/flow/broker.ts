@@ -6,14 +6,15 @@ import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
 import type { HealthStage, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
-import { err, type Result } from '../base/result.ts';
-import { type AllowedRequest, isSafe, judgeRequest } from '../egress/allow.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import { type AllowedRequest, isSafe, judgeRequest, uncovered } from '../egress/allow.ts';
 import type { Refusal } from '../egress/refusal.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { openLeases, openScrubbers } from './leases.ts';
 import { openRates, type Rates } from './rates.ts';
+import type { Reports } from './reports.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
 import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
@@ -30,6 +31,8 @@ export type StepScope = {
   readonly playbook: string | null;
   /** The plugin's rules from the org's egress policy. Empty: everything is denied. */
   readonly rules: readonly EgressRule[];
+  /** The grant is in report mode. */
+  readonly reports: boolean;
   /** What the action's manifest declares. */
   readonly effect: 'none' | 'read' | 'write';
   /** What the action sends by its manifest; a grant of the plugin may cover more. */
@@ -101,6 +104,8 @@ type Parts = {
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
   readonly scheduler?: Scheduler;
+  /** Without it report mode lets nothing out. */
+  readonly reports?: Pick<Reports, 'note'>;
   readonly onRefusal?: (refused: EgressRefused) => void;
 };
 
@@ -162,7 +167,7 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     deadline ??= scheduler.elapsed() + scope.timeoutMs;
     const allowed = judgeStepRequest(scope, request, asked);
     if (!allowed.ok) return deny(`${allowed.error.code}: ${allowed.error.text}`, allowed.error.hint);
-    const { rule, method, url } = allowed.value;
+    const { rule, method, url, beyond } = allowed.value;
     // Before anything is said or leased for it. What is kept back later has used its place all the same.
     const freeInMs = rates.take(scope.org, rule);
     if (freeInMs > 0) {
@@ -172,8 +177,9 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     }
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
-    const [carried, leave, isLegible] = await Promise.all([
+    const [carried, isNoted, leave, isLegible] = await Promise.all([
       secrets.headerFor(rule),
+      beyond === undefined || parts.reports?.note({ ...scope, request: allowed.value }),
       key === undefined ? 'leaves' : mayLeave(),
       secrets.scrubber().then((scrub) => scrub !== undefined),
     ]);
@@ -182,6 +188,7 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     if (denied !== null) return { denied };
     const begins = key === undefined ? requests === 0 : unsafeInFlight === 0 && unsafe === 'none';
     if (leave === 'paused' || (begins && scope.isPaused?.())) return holdBack();
+    if (beyond && !isNoted) return deny(`${beyond.code}: ${beyond.text}`, beyond.hint);
     if (!carried.ok) {
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
     }
@@ -252,8 +259,11 @@ type StepRefusal = Omit<Refusal, 'code'> & {
   readonly code: Refusal['code'] | 'E_EFFECT' | 'E_TOO_MANY' | 'E_OPERATION';
 };
 
+/** `beyond`: what report mode let pass it in spite of. */
+type Judged = AllowedRequest & { readonly beyond?: Refusal };
+
 /** The rules of the step first, then those of the grant. */
-function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<AllowedRequest, StepRefusal> {
+function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<Judged, StepRefusal> {
   if (scope.effect === 'none') {
     const text = 'the action declares effect none; to let it send requests, declare read or write in its manifest';
     return err({ code: 'E_EFFECT', text });
@@ -262,7 +272,7 @@ function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number)
   if (asked > limit) {
     return err({ code: 'E_TOO_MANY', text: `a step may send ${limit} requests; divide the work into several steps` });
   }
-  const judged = judgeRequest(scope.rules, request, scope);
+  const judged = judgeGrant(scope, request);
   if (!judged.ok) return judged;
   const changesNothing = scope.op !== 'execute' && scope.op !== 'rollback';
   if (changesNothing && !isSafe(judged.value.method)) {
@@ -274,6 +284,13 @@ function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number)
     return err({ code: 'E_EFFECT', text });
   }
   return judged;
+}
+
+function judgeGrant(scope: StepScope, request: HttpRequest): Result<Judged, Refusal> {
+  const judged = judgeRequest(scope.rules, request, scope);
+  if (judged.ok || !scope.reports) return judged;
+  const beyond = uncovered(scope.rules, request, scope);
+  return beyond ? ok({ ...beyond, beyond: judged.error }) : judged;
 }
 
 /** The n-th unsafe request has the same key in every attempt, because a plugin is deterministic. */

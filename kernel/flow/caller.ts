@@ -106,6 +106,7 @@ export function openCaller(deps: {
       action: step.action,
       playbook: run.playbook.name,
       rules: grant?.rules ?? [],
+      reports: grant?.mode === 'report',
       effect,
       methods: methodsOf(contract.action),
       op: call.op,

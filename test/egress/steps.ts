@@ -30,6 +30,7 @@ export async function openSteps(options: EgressOptions = {}) {
     plugin: 'tracker',
     action: 'create',
     playbook: 'contain-c2',
+    reports: false,
     effect: 'write',
     methods: HTTP_METHODS,
     op: 'execute',
