@@ -126,3 +126,25 @@ describe('a rule that is worth a second look', () => {
     ]),
   );
 });
+
+describe('the proxy of an org', () => {
+  const proxy = { host: 'proxy.example.com', port: 3128 };
+  const withProxy = (part: object) => ({ ...policyOf(good), proxy: { ...proxy, ...part } });
+  it.each([
+    {},
+    { host: '10.0.0.8', addresses: ['10.0.0.8/32'] },
+    { host: '[fd00::8]', addresses: ['fd00::8/128'] },
+    { secret: { name: 'proxy-login', format: 'Basic {}' }, resolve: 'proxy' },
+  ])('may be %j', (part) => expect(faultsOf(withProxy(part))).toEqual([]));
+
+  it.each([
+    [{ host: '127.1' }, 'proxy.host'],
+    [{ host: 'http://proxy' }, 'proxy.host'],
+    [{ port: 0 }, 'proxy.port'],
+    [{ addresses: ['10.0.0.8/8'] }, 'proxy.addresses.0'],
+    [{ secret: { name: 'k', format: 'Basic' } }, 'proxy.secret.format'],
+    [{ secret: { name: 'k', format: '{}\r\nhost: x' } }, 'proxy.secret.format'],
+    [{ resolve: 'nobody' }, 'proxy.resolve'],
+    [{ user: 'x' }, 'proxy.user'],
+  ])('%j is refused at %s', (part, at) => expect(faultsOf(withProxy(part)).map(({ path }) => path)).toContain(at));
+});

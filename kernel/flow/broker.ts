@@ -2,7 +2,7 @@
  * The one way out of a cell. Owns what a step may send, which secret rides along, and the account of it that
  * settles the step. Holds no socket and keeps no secret beyond the step. What a plugin sees of an answer: `shown-answer.ts`.
  */
-import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
+import type { EgressProxy, EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
 import type { HealthStage, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -31,6 +31,8 @@ export type StepScope = {
   readonly playbook: string | null;
   /** The plugin's rules from the org's egress policy. Empty: everything is denied. */
   readonly rules: readonly EgressRule[];
+  /** The proxy of the org, through which all of its requests go. */
+  readonly proxy?: EgressProxy | undefined;
   /** The grant is in report mode. */
   readonly reports: boolean;
   /** What the action's manifest declares. */
@@ -177,8 +179,9 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     }
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
-    const [carried, isNoted, leave, isLegible] = await Promise.all([
+    const [carried, proxy, isNoted, leave, isLegible] = await Promise.all([
       secrets.headerFor(rule),
+      secrets.proxyOf(scope.proxy),
       beyond === undefined || parts.reports?.note({ ...scope, request: allowed.value }),
       key === undefined ? 'leaves' : mayLeave(),
       secrets.scrubber().then((scrub) => scrub !== undefined),
@@ -192,6 +195,9 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     if (!carried.ok) {
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
     }
+    if (!proxy.ok) {
+      return proxy.error.isFinal ? deny(proxy.error.text) : noAnswer('unavailable', proxy.error.text);
+    }
     if (leave === 'over' || scope.isWanted?.() === false) return deny('the step has ended');
     // What would come back could not be shown.
     if (!isLegible) return noAnswer('unavailable', ILLEGIBLE_SECRET);
@@ -202,12 +208,17 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
       const { name, header } = rule.secret;
       used.set(JSON.stringify([name, rule.host, header]), { name, host: rule.host, header });
     }
+    if (scope.proxy?.secret) {
+      const use = { name: scope.proxy.secret.name, host: scope.proxy.host, header: 'proxy-authorization' };
+      used.set(JSON.stringify([use.name, use.host, use.header]), use);
+    }
     requests += 1;
     if (key !== undefined) unsafeInFlight += 1;
     const answer = await egress.send({
       rule,
       pool,
       url,
+      ...(proxy.value && { proxy: proxy.value }),
       method,
       headers: { ...outboundHeaders(allowed.value, scope, key), ...carried.value },
       body: allowed.value.body,

@@ -107,6 +107,7 @@ export function openCaller(deps: {
       playbook: run.playbook.name,
       rules: grant?.rules ?? [],
       reports: grant?.mode === 'report',
+      proxy: org?.egress.proxy,
       effect,
       methods: methodsOf(contract.action),
       op: call.op,
