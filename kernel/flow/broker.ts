@@ -161,6 +161,10 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     return { denied };
   };
 
+  /** Outside of a run there is nobody to tell of what was let out, so nothing is. */
+  const note = (request: AllowedRequest) =>
+    scope.run === null ? false : parts.reports?.note({ ...scope, run: scope.run, request });
+
   const handle = async (request: HttpRequest): Promise<BrokerAnswer> => {
     if (denied !== null) return { denied };
     if (closing) return deny('the step has ended');
@@ -182,7 +186,7 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     const [carried, proxy, isNoted, leave, isLegible] = await Promise.all([
       secrets.headerFor(rule),
       secrets.proxyOf(scope.proxy),
-      beyond === undefined || parts.reports?.note({ ...scope, request: allowed.value }),
+      beyond === undefined || note(allowed.value),
       key === undefined ? 'leaves' : mayLeave(),
       secrets.scrubber().then((scrub) => scrub !== undefined),
     ]);
