@@ -20,10 +20,10 @@ export const egressRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly 
 ];
 
 const reportedView = ({ plugin, rule, requests, first, last, run, step }: Reported): Api.EgressReported => {
-  const { methods, headers, ...place } = rule;
+  const { scheme, host, port, methods, pathPrefix, headers } = rule;
   return {
     plugin,
-    rule: { ...place, methods: [...methods], ...(headers && { headers: [...headers] }) },
+    rule: { scheme, host, port, methods: [...methods], pathPrefix, ...(headers && { headers: [...headers] }) },
     requests,
     first: iso(first),
     last: iso(last),
