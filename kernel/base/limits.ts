@@ -159,5 +159,11 @@ export const LIMITS = {
     'a request for one more is refused as without report mode',
   ),
   httpBodyBytes: limit(1_048_576, 'bytes', 'an answer a plugin may read', 'step fails upstream_error'),
+  httpWireBytes: limit(
+    8_388_608,
+    'bytes',
+    'one answer with all that is around its body; a body in chunks of one byte takes six for each',
+    'step fails upstream_error',
+  ),
   cellMemoryPages: limit(512, '64 KiB pages', 'a connector is glue; 32 MiB is ample', 'trap in the plugin'),
 } as const satisfies Record<string, Limit>;

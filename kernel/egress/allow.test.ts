@@ -484,6 +484,15 @@ describe('a URL that a playbook has written out', () => {
     expect(faultOf(url, isWhole)).toBe(says);
   });
 
+  it.each<[readonly string[], string | undefined]>([
+    [['Accept', 'X-Region'], undefined],
+    [['X-Unit'], 'no rule for this place grants all of its headers'],
+  ])('with the headers %j that it gives', (headers, says) => {
+    const named = [ruleOf({ headers: ['x-region'] }), ruleOf({ host: 'other.example', headers: ['x-unit'] })];
+    const url = 'https://api.example.com/v1/items';
+    expect(faultOfWritten(named, url, ['GET'], true, headers)).toBe(says);
+  });
+
   it('is not where the action sends another method, nor where there is no rule', () => {
     const posts = [ruleOf({ methods: ['POST'] })];
     expect(faultOf('https://api.example.com/v1', true, posts)).toBe('no rule for this host covers its method');

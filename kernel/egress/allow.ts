@@ -53,7 +53,7 @@ export function judgeRequest(
   if (faultInBody) return refuse('E_BODY', faultInBody);
   const rule = findRule(rules, target.value, method, asker);
   if (!rule) return refuseUncovered(rules, target.value, method, asker, headers.value);
-  const ungranted = ungrantedHeaders(headers.value, rule.headers);
+  const ungranted = ungrantedHeaders(Object.keys(headers.value), rule.headers);
   if (ungranted.length > 0) return refuseHeaders(rule, ungranted);
   return ok({ rule, url: target.value.url, method, headers: headers.value, body: request.body });
 }
@@ -75,7 +75,7 @@ export function uncovered(
   const headers = Object.fromEntries(
     Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
-  const named = ungrantedHeaders(headers);
+  const named = ungrantedHeaders(Object.keys(headers));
   const { method, body } = request;
   const place = { scheme, host, port, methods: [method], pathPrefix: '/', addresses: [] };
   return { rule: { ...place, ...(named.length > 0 ? { headers: [...named] } : {}) }, url, method, headers, body };
@@ -185,23 +185,30 @@ const noHost = ({ host, isAddress }: Target): string =>
  * Why no request can be covered for a URL that a playbook has written out; undefined where one can.
  * @param methods those that the action may send.
  * @param isWhole false: only scheme, host and port are sure before a run.
+ * @param headers names that the playbook gives.
  */
 export function faultOfWritten(
   rules: readonly EgressRule[],
   url: string,
   methods: readonly HttpMethod[],
   isWhole: boolean,
+  headers: readonly string[] = [],
 ): string | undefined {
   const target = readTarget(url);
   if (!target.ok) return target.error.text;
   const nearest = nearestRule(rules, target.value, methods);
   if (nearest === undefined) return noHost(target.value);
-  const parts = nearest.filter((part) => isWhole || part !== 'pathPrefix');
-  return parts.length === 0 ? undefined : notCovered(parts);
+  const sure = (parts: readonly Part[]) => parts.filter((part) => isWhole || part !== 'pathPrefix');
+  if (sure(nearest).length > 0) return notCovered(sure(nearest));
+  const names = headers.map((name) => name.toLowerCase());
+  const covers = (rule: EgressRule) =>
+    methods.some((method) => sure(differences(rule, target.value, method)).length === 0);
+  const isGranted = rules.some((rule) => covers(rule) && ungrantedHeaders(names, rule.headers).length === 0);
+  return isGranted ? undefined : 'no rule for this place grants all of its headers';
 }
 
 function suggestedRule(target: Target, method: HttpMethod, headers: Readonly<Record<string, string>>) {
-  const named = ungrantedHeaders(headers);
+  const named = ungrantedHeaders(Object.keys(headers));
   const address = canonicalAddress(target.host);
   const isPrivate = address !== undefined && !judgeAddress(address, []).ok;
   return {

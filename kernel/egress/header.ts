@@ -60,13 +60,9 @@ const FREE_HEADERS: ReadonlySet<string> = new Set([
   'if-unmodified-since',
 ]);
 
-/** Those of judged headers that the rule would have to grant and does not. */
-export function ungrantedHeaders(
-  headers: Readonly<Record<string, string>>,
-  granted: readonly string[] = [],
-): readonly string[] {
-  return Object.keys(headers).filter((name) => !FREE_HEADERS.has(name) && !granted.includes(name));
-}
+/** Those of lower-case names that the rule would have to grant and does not. */
+export const ungrantedHeaders = (names: readonly string[], granted: readonly string[] = []): readonly string[] =>
+  names.filter((name) => !FREE_HEADERS.has(name) && !granted.includes(name));
 
 /** Whether a rule can grant the name: the kernel's, credentials and what steers a connection are never a plugin's. */
 export const canBeGranted = (name: string): boolean =>

@@ -21,7 +21,7 @@ export type EgressLimits = {
   /** Between two pieces of a body, in milliseconds. */
   readonly bodyIdleMs: number;
   readonly headerBytes: number;
-  /** Of one answer on the wire. A body in chunks of one byte takes six for each. */
+  /** Of one answer on the wire, with all that is around its body. */
   readonly wireBytes: number;
   /** Connections of one pool at a time; further requests wait for one. */
   readonly connections: number;
@@ -41,7 +41,7 @@ const DEFAULT_LIMITS: EgressLimits = {
   headersMs: 60_000,
   bodyIdleMs: 15_000,
   headerBytes: 16_384,
-  wireBytes: 8 * LIMITS.httpBodyBytes.value,
+  wireBytes: LIMITS.httpWireBytes.value,
   connections: 64,
   pools: 256,
   idleMs: 1_000,
