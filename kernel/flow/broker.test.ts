@@ -144,6 +144,21 @@ describe('a rule with a rate', () => {
     expect(await broker.forStep(scopeOf({ rules: [limited] })).handle(get(atVault))).toMatchObject({ ok: true });
   });
 
+  it('leaves the keys of other requests what they are in every attempt, and what was done before is a part', async () => {
+    const { broker, sent } = stillWorld();
+    const once = { ...plain, pathPrefix: '/once', rate: '1/m' };
+    const step = () => broker.forStep(scopeOf({ rules: [once, plain] }));
+    const place = { url: 'https://api.example.com/once' };
+    const first = step();
+    await first.handle(post(place));
+    expect(await first.handle(post(place))).toMatchObject({ error: 'rate_limited' });
+    expect(await first.close()).toMatchObject({ unsafe: 'answered', isInPart: true, isOverRate: true });
+    const again = step();
+    expect(await again.handle(post(place))).toMatchObject({ error: 'rate_limited' });
+    await again.handle(post());
+    expect(sent.map(({ headers }) => headers['idempotency-key'])).toEqual(['key-of-step', 'key-of-step-2']);
+  });
+
   it('counts for each org of its own, even of one policy', async () => {
     const { broker } = stillWorld();
     const once = { ...plain, rate: '1/h' };

@@ -174,6 +174,8 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     const allowed = judgeStepRequest(scope, request, asked);
     if (!allowed.ok) return deny(`${allowed.error.code}: ${allowed.error.text}`, allowed.error.hint);
     const { rule, method, url, beyond } = allowed.value;
+    // Counted first, so that the next one has the key that it has in every attempt.
+    const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Before anything is said or leased for it. What is kept back later has used its place all the same.
     const freeInMs = rates.take(scope.org, rule);
     if (freeInMs > 0) {
@@ -181,7 +183,6 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
       retryAfter = `${Math.ceil(freeInMs / 1_000)}`;
       return noAnswer('rate_limited', 'the grant of the plugin allows no more requests to this place for a while');
     }
-    const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
     // Together, so that both records share a commit.
     const [carried, proxy, isNoted, leave, isLegible] = await Promise.all([
       secrets.headerFor(rule),
