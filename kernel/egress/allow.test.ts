@@ -343,6 +343,16 @@ describe('a secret that is for some alone', () => {
     expect(codeFor([secretFor(whom)], { action, playbook })).toBe(expected),
   );
 
+  it('may be one of two for the same place', () => {
+    const other = { name: 'other', header: 'x-key', format: '{}', for: { actions: ['lookup'] } };
+    const rules = [secretFor({ actions: ['ban'] }), ruleOf({ secret: other })];
+    const nameFor = (action: string) => {
+      const judged = judge(rules, requestOf(), { action, playbook: null });
+      return judged.ok ? judged.value.rule.secret?.name : judged.error.code;
+    };
+    expect(['ban', 'lookup', 'list'].map(nameFor)).toEqual(['k', 'other', 'E_NOT_ALLOWED']);
+  });
+
   it('leaves the others to a rule that covers them, which has no secret', () => {
     const rules = [secretFor({ actions: ['ban'] }), ruleOf({ pathPrefix: '/' })];
     expect(codeFor(rules, { action: 'ban', playbook: null })).toBe('/v1');

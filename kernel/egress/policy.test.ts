@@ -127,6 +127,29 @@ describe('a rule that is worth a second look', () => {
   );
 });
 
+describe('two rules for one place', () => {
+  const secretFor = (whom?: object) => ({
+    ...good,
+    secret: { name: 'k', header: 'x-key', ...(whom && { for: whom }) },
+  });
+  it.each<[object, object, boolean]>([
+    [{ actions: ['ban'] }, { actions: ['look', 'list'] }, true],
+    [{ playbooks: ['a'] }, { playbooks: ['b'] }, true],
+    [{ actions: ['ban'], playbooks: ['a'] }, { actions: ['ban'], playbooks: ['b'] }, true],
+    [{ actions: ['ban', 'look'] }, { actions: ['look'] }, false],
+    [{ actions: ['ban'] }, { playbooks: ['a'] }, false],
+    [{ actions: ['ban'] }, {}, false],
+  ])('whose secrets are for %j and %j: %j', (one, other, isFine) => {
+    const faults = faultsOf(policyOf(secretFor(one), secretFor(other)));
+    expect(faults.map(({ text }) => text)).toEqual(isFine ? [] : [expect.stringContaining('granted twice')]);
+  });
+
+  it('of which one has no secret, or one for all', () => {
+    expect(faultsOf(policyOf(secretFor({ actions: ['ban'] }), good)).length).toBe(1);
+    expect(faultsOf(policyOf(secretFor({ actions: ['ban'] }), secretFor())).length).toBe(1);
+  });
+});
+
 describe('the proxy of an org', () => {
   const proxy = { host: 'proxy.example.com', port: 3128 };
   const withProxy = (part: object) => ({ ...policyOf(good), proxy: { ...proxy, ...part } });

@@ -40,7 +40,7 @@ export function parseEgressPolicy(document: unknown): Result<ReadPolicy, readonl
       });
     }
     plugins.add(grant.plugin);
-    const seen = new Set<string>();
+    const seen = new Map<string, EgressRule[]>();
     const secretHeaders = new Set(grant.rules.flatMap(({ secret }) => secret?.header ?? []));
     grant.rules.forEach((rule, r) => {
       const path = `grants.${g}.rules.${r}`;
@@ -48,13 +48,20 @@ export function parseEgressPolicy(document: unknown): Result<ReadPolicy, readonl
       warnings.push(...warningsOfRule(rule, path));
       for (const method of rule.methods) {
         const key = JSON.stringify([rule.scheme, bareHost(rule.host), rule.port, method, rule.pathPrefix]);
-        if (seen.has(key))
+        const others = seen.get(key) ?? [];
+        if (others.some((other) => !areApart(rule, other)))
           faults.push({ path, text: `${method} is granted twice for this place; merge the two rules` });
-        seen.add(key);
+        seen.set(key, [...others, rule]);
       }
     });
   });
   return faults.length > 0 ? err(faults) : ok({ policy: parsed.output, warnings });
+}
+
+/** Whether no request is covered by both, because their secrets are for others. */
+function areApart({ secret: one }: EgressRule, { secret: other }: EgressRule): boolean {
+  const share = (a?: readonly string[], b?: readonly string[]) => !a || !b || a.some((name) => b.includes(name));
+  return !share(one?.for?.actions, other?.for?.actions) || !share(one?.for?.playbooks, other?.for?.playbooks);
 }
 
 /** A place must be one that a request can name: it is read by the same eyes. */
