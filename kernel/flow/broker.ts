@@ -6,9 +6,7 @@ import type { EgressProxy, EgressRule, HttpMethod } from '../../sdk/contract/egr
 import type { HealthStage, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
-import { err, ok, type Result } from '../base/result.ts';
-import { type AllowedRequest, isSafe, judgeRequest, uncovered } from '../egress/allow.ts';
-import type { Refusal } from '../egress/refusal.ts';
+import { type AllowedRequest, isSafe } from '../egress/allow.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
@@ -17,6 +15,7 @@ import { openRates, type Rates } from './rates.ts';
 import type { Reports } from './reports.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
 import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
+import { judgeStepRequest } from './step-request.ts';
 
 export type StepScope = {
   readonly org: OrgId;
@@ -269,44 +268,6 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
       return closing;
     },
   };
-}
-
-type StepRefusal = Omit<Refusal, 'code'> & {
-  readonly code: Refusal['code'] | 'E_EFFECT' | 'E_TOO_MANY' | 'E_OPERATION';
-};
-
-/** `beyond`: what report mode let pass it in spite of. */
-type Judged = AllowedRequest & { readonly beyond?: Refusal };
-
-/** The rules of the step first, then those of the grant. */
-function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<Judged, StepRefusal> {
-  if (scope.effect === 'none') {
-    const text = 'the action declares effect none; to let it send requests, declare read or write in its manifest';
-    return err({ code: 'E_EFFECT', text });
-  }
-  const limit = LIMITS.brokerCallsPerStep.value;
-  if (asked > limit) {
-    return err({ code: 'E_TOO_MANY', text: `a step may send ${limit} requests; divide the work into several steps` });
-  }
-  const judged = judgeGrant(scope, request);
-  if (!judged.ok) return judged;
-  const changesNothing = scope.op !== 'execute' && scope.op !== 'rollback';
-  if (changesNothing && !isSafe(judged.value.method)) {
-    const text = `${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`;
-    return err({ code: 'E_OPERATION', text });
-  }
-  if (!scope.methods.includes(judged.value.method)) {
-    const text = 'the action does not send this method by its manifest; name it there under methods, or leave it out';
-    return err({ code: 'E_EFFECT', text });
-  }
-  return judged;
-}
-
-function judgeGrant(scope: StepScope, request: HttpRequest): Result<Judged, Refusal> {
-  const judged = judgeRequest(scope.rules, request, scope);
-  if (judged.ok || !scope.reports) return judged;
-  const beyond = uncovered(scope.rules, request, scope);
-  return beyond ? ok({ ...beyond, beyond: judged.error }) : judged;
 }
 
 /** The n-th unsafe request has the same key in every attempt, because a plugin is deterministic. */
