@@ -181,6 +181,17 @@ export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins }: 
     ];
   });
 
+/** Grants that let out more than they say: told at every start, so that none is forgotten. */
+export const reportingGrants = ({ egress: file }: OrgFiles, { id, egress }: OrgSetup): readonly string[] =>
+  egress.grants.flatMap(({ plugin, mode }, at) =>
+    mode === 'report'
+      ? [
+          `${file}: /grants/${at}/mode: the plugin ${NAME_PATTERN.test(plugin) ? plugin : 'of this name'} of org ${id} is in report mode: ` +
+            'what no rule covers leaves for public addresses, without secrets; see interlock egress report, and end it soon',
+        ]
+      : [],
+  );
+
 async function readPlugin(
   folder: string,
   sealedBases: ReadonlySet<string>,

@@ -14,7 +14,7 @@ import { openLmdbStore } from './adapter/lmdb/store.ts';
 import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
-import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
+import { type Config, idleGrants, readConfig, readOrg, reportingGrants } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { HealthChange } from './flow/health.ts';
@@ -82,7 +82,9 @@ export async function startKernel(
   for (const files of config.orgs) {
     const org = await readOrg(files, sealedBases);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
-    if (org.ok) for (const line of idleGrants(files, org.value)) say(`warning: ${line}`);
+    if (org.ok)
+      for (const line of [...idleGrants(files, org.value), ...reportingGrants(files, org.value)])
+        say(`warning: ${line}`);
     if (!fine.ok) {
       await cells.close();
       return fine;

@@ -4,6 +4,7 @@ import type { StepType } from '../../sdk/contract/plugin.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { LIMITS } from '../base/limits.ts';
 import { own } from '../base/own.ts';
+import { parseRate, RATE_FORM, type Rate } from '../base/rate.ts';
 import { type DurationMs, durationMs, isDurationUpTo, LONGEST_TRY, parseDuration } from '../base/time.ts';
 
 /**
@@ -18,6 +19,11 @@ const duration = v.pipe(
 const count = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most));
 const named = <T extends v.GenericSchema>(entry: T) =>
   v.pipe(v.unknown(), noKeyTaken, v.record(v.pipe(v.string(), v.regex(NAME_PATTERN), notTaken), entry));
+
+const rate = v.pipe(
+  v.string(),
+  v.check((text) => parseRate(text) !== undefined, RATE_FORM),
+);
 
 const failures = count(1_000);
 const probes = count(100);
@@ -92,6 +98,8 @@ export const ExecutionPolicySchema = closedObject({
     }),
     {},
   ),
+  /** How many calls may begin in a time; what is beyond it waits. Without one there is no such limit. */
+  rate: v.exactOptional(closedObject({ connector: v.exactOptional(rate), connectors: v.optional(named(rate), {}) })),
 });
 export type ExecutionPolicy = v.InferOutput<typeof ExecutionPolicySchema>;
 
@@ -137,4 +145,10 @@ export type HealthPolicy = {
 export function healthFor({ health }: ExecutionPolicy, connector: string): HealthPolicy {
   const { every: everyMs, failures, timeout } = { ...health, ...own(health.connectors, connector) };
   return { everyMs, failures, timeoutMs: timeout };
+}
+
+/** How many calls of the connector may begin in a time; undefined without a limit. */
+export function rateFor({ rate }: ExecutionPolicy, connector: string): Rate | undefined {
+  const written = rate && (own(rate.connectors, connector) ?? rate.connector);
+  return written === undefined ? undefined : parseRate(written);
 }

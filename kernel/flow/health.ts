@@ -130,7 +130,12 @@ export function openHealthChecks(deps: {
       step: stage,
       attempt: 1,
       plugin: plugin.name,
+      // A rule whose secret is for some actions may name the stage among them.
+      action: stage,
+      playbook: null,
       rules: grant?.rules ?? [],
+      reports: false,
+      proxy: registry.org(org)?.egress.proxy,
       effect,
       methods: effect === 'none' ? [] : ['GET', 'HEAD'],
       op: stage,

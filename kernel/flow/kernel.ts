@@ -27,6 +27,7 @@ import type { Query } from './query.ts';
 import type { Recovered } from './recover.ts';
 import type { Plugin } from './registry.ts';
 import type { ReplayEvents } from './replay.ts';
+import type { Reports } from './reports.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Secrets } from './secrets.ts';
 import type { OrgSetup } from './set-up.ts';
@@ -79,6 +80,8 @@ export type Kernel = {
   readonly secrets: Secrets;
   /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
   readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
+  /** What plugins in report mode asked for beyond their rules. */
+  readonly reported: Reports['list'];
   /** The connectors of the org by name, and how they are doing. */
   readonly connectors: Connectors;
   readonly stops: Pick<Stops, 'show' | 'engaged' | 'engage' | 'release'>;

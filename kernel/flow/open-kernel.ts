@@ -33,6 +33,7 @@ import { openQuery } from './query.ts';
 import { recover } from './recover.ts';
 import { openRegistry, type Registry } from './registry.ts';
 import { openReplayEvents } from './replay.ts';
+import { openReports } from './reports.ts';
 import { resumeRuns } from './resume.ts';
 import { openRunEnds } from './run-end.ts';
 import { openRunsInFlight } from './runs-in-flight.ts';
@@ -68,7 +69,8 @@ export function openKernel(ports: Ports): Kernel {
   const driver: Driver = openDriver({ store, ledger, registry, judges, earlierOf, ended, clock, isStopped, scheduler });
   const secrets = leasesOnRecord(ports.secrets, ledger);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
-  const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
+  const reports = openReports({ store, ledger, clock });
+  const broker = createBroker({ egress, secrets, scheduler, reports, isStopped, ...(onRefusal && { onRefusal }) });
   const isPaused = ({ org, id }: Pick<Run, 'org' | 'id'>) => {
     const run = driver.load(org, id);
     return run !== null && pauseOf(ledger.read, run) !== null;
@@ -130,7 +132,7 @@ export function openKernel(ports: Ports): Kernel {
     onRefusal: ports.onRefusal,
   });
   const prune = openPrune({ store, ledger, registry, clock });
-  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, reports, cells, modules });
   let stopTicking: () => void = () => undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
@@ -212,6 +214,7 @@ export function openKernel(ports: Ports): Kernel {
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     connectors: openConnectors({ registry, breakers, worker, health }),
+    reported: reports.list,
     stops,
     auditExport: openExport({ store, clock }),
 

@@ -37,6 +37,7 @@ const NOTHING_USED: BrokerUse = {
   denied: null,
   secrets: [],
   retryAfter: null,
+  isOverRate: false,
 };
 
 /** A call that was never made. */
@@ -135,7 +136,8 @@ const failedWith = (errorClass: StepError['class'], message: string): Outcome =>
  * a refusal of ours, a fault of the plugin and a call that was stopped do not.
  */
 export function endOf({ outcome, use }: Answered, result: Outcome | PlanResult | CheckResult): End {
-  const mayTell = use.requests > 0 && use.denied === null && (outcome.kind === 'replied' || outcome.kind === 'overran');
+  const wasAsked = use.requests > 0 && use.denied === null && !use.isOverRate;
+  const mayTell = wasAsked && (outcome.kind === 'replied' || outcome.kind === 'overran');
   if (!mayTell) return 'nothing';
   switch (result.kind) {
     case 'succeeded':

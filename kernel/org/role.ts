@@ -27,6 +27,7 @@ export const PERMISSIONS = [
   'stop.engage',
   'stop.release',
   'audit.read',
+  'egress.read',
   'secret.manage',
   'token.manage',
 ] as const;
@@ -64,6 +65,7 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
     'run.close',
     'trigger.stop',
     ...HANDS_ON,
+    'egress.read',
     'secret.manage',
     'token.manage',
   ],

@@ -39,6 +39,27 @@ export const Connector = v.object({
 });
 export type Connector = v.InferOutput<typeof Connector>;
 
+/** A rule to paste into the egress policy, for what a plugin in report mode asked for beyond its rules. */
+export const EgressReported = v.object({
+  plugin: Name,
+  rule: v.object({
+    scheme: v.string(),
+    host: v.string(),
+    port: Count,
+    methods: v.array(v.string()),
+    pathPrefix: v.string(),
+    headers: v.optional(v.array(v.string())),
+  }),
+  /** How many it would have been used for. */
+  requests: Count,
+  first: Instant,
+  last: Instant,
+  /** Run and step of the last one. */
+  run: v.string(),
+  step: v.string(),
+});
+export type EgressReported = v.InferOutput<typeof EgressReported>;
+
 /** `changed` says whether the request did it; false: it was so already. Older servers do not say. */
 const changed = { changed: v.optional(v.boolean()) };
 export const ConnectorReset = v.object({ ...Connector.entries, ...changed });

@@ -109,6 +109,11 @@ export const AUDIT_KINDS = {
   'connector.healthy': kind(['ref'], 'A health check found a connector well that was not, or was not known.'),
   'stop.engaged': kind(['ref', 'act'], 'The stop switch of the `org` or the `machine` was engaged; nothing is sent.'),
   'stop.released': kind(['ref', 'act'], 'The stop switch was released; what waited goes on.'),
+  'egress.reported': kind(
+    ['run', 'step', 'ref', 'act'],
+    'A plugin (`ref`) in report mode asked for what no rule covers, and it was let out without any secret; `act` is the ' +
+      'digest of method, place and path.',
+  ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(['ref'], 'A secret was lent to one call.'),

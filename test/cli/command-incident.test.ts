@@ -112,6 +112,22 @@ table({
     says: ['connector http-json of acme was not asked: its plugin answers no health check, or it has no grant\n'],
     json: { ...samples.connectors[1], check: 'unasked', health: UNCHECKED },
   },
+  'egress report': {
+    args: ['egress', 'report'],
+    answers: { [`GET ${ORG}/egress/report`]: data(samples.egressReport, null) },
+    says: [
+      'http-json  https://api.example:443/v1  12        2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  run_1  look\n',
+      'to allow it, add to the rules of http-json:\n  {"scheme":"https","host":"api.example","port":443,' +
+        '"methods":["GET"],"pathPrefix":"/v1","headers":["x-a"]}\n',
+    ],
+    json: samples.egressReport,
+  },
+  'egress report (nothing)': {
+    args: ['egress', 'report'],
+    answers: { [`GET ${ORG}/egress/report`]: data([], null) },
+    says: ['nothing was asked for beyond the rules of a plugin in report mode\n'],
+    json: [],
+  },
   'connector reset': {
     args: ['connector', 'reset', 'http-json'],
     answers: { [`POST ${ORG}/connectors/http-json/reset`]: data({ ...samples.connectors[1], changed: true }) },

@@ -82,6 +82,7 @@ const rows: Readonly<Record<string, Row>> = {
   stop: { args: ['--reason', 'x'], route: `POST ${ORG}/stop`, wrong: [] },
   'stop release': { args: [], route: `DELETE ${ORG}/stop`, wrong: ['--all'] },
   'stop show': { args: [], route: `GET ${ORG}/stop`, wrong: ['now'] },
+  'egress report': { args: [], route: `GET ${ORG}/egress/report`, wrong: ['http-json'] },
   'connector list': { args: [], route: `GET ${ORG}/connectors`, wrong: ['edge-firewall'] },
   'connector check': { args: ['edge'], route: `POST ${ORG}/connectors/edge/check`, wrong: ['Edge'] },
   'connector reset': { args: ['edge'], route: `POST ${ORG}/connectors/edge/reset`, wrong: ['Edge'] },

@@ -31,7 +31,7 @@ const CONFIG_KEYS = {
   data: [],
   listen: ['host', 'port'],
   secretKeyFile: [],
-  cells: ['min', 'max'],
+  cells: ['min', 'max', 'uid', 'require'],
   orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'execution', 'plugins'],
 } as const satisfies {
   readonly [Key in keyof Required<Config>]: readonly (Key extends 'orgs'

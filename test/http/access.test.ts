@@ -82,6 +82,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     'stopTrigger',
     'resumeTrigger',
     ...HANDS_ON,
+    'readEgressReport',
     'createToken',
     'listTokens',
     'revokeToken',

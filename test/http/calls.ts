@@ -103,6 +103,7 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     body: { reason: 'probe' },
   })),
   { operation: 'listPlugins', method: 'GET', path: '/v1/orgs/{org}/plugins' },
+  { operation: 'readEgressReport', method: 'GET', path: '/v1/orgs/{org}/egress/report' },
   { operation: 'listConnectors', method: 'GET', path: '/v1/orgs/{org}/connectors' },
   { operation: 'checkConnector', method: 'POST', path: '/v1/orgs/{org}/connectors/probe/check' },
   { operation: 'resetConnector', method: 'POST', path: '/v1/orgs/{org}/connectors/probe/reset' },

@@ -538,6 +538,35 @@ test('the health of a connector is checked when somebody asks, and shown', async
   await house.setUp(ACME);
 });
 
+test('what plugins in report mode asked for is shown as rules, to those who write policies, and to their org alone', async () => {
+  const first = 1_800_000_000_000;
+  const rule = { methods: ['GET'], pathPrefix: '/v1', headers: ['x-a'], requests: 3, first, last: first + 1_000 };
+  const place = { plugin: 'probe', scheme: 'https', host: 'api.example', port: 443 };
+  const value = JSON.stringify({ ...place, rules: [{ ...rule, run: 'run_1', step: 'look' }] });
+  await house.store.write([{ key: `acme/reported/probe/${'0'.repeat(64)}`, value }]);
+  const report = (who: string, org: string) => house.ask(who, 'GET', `/v1/orgs/${org}/egress/report`);
+  expect((await report('admin@acme', 'acme')).data).toEqual([
+    {
+      plugin: 'probe',
+      rule: {
+        scheme: 'https',
+        host: 'api.example',
+        port: 443,
+        methods: ['GET'],
+        pathPrefix: '/v1',
+        headers: ['x-a'],
+      },
+      requests: 3,
+      first: '2027-01-15T08:00:00.000Z',
+      last: '2027-01-15T08:00:01.000Z',
+      run: 'run_1',
+      step: 'look',
+    },
+  ]);
+  expect((await report('admin@globex', 'globex')).data).toEqual([]);
+  expect((await report('operator@acme', 'acme')).status).toBe(403);
+});
+
 test('while the org is stopped its events are taken in and start nothing', async () => {
   const ask = (method: string, body?: object) => house.ask('operator@acme', method, '/v1/orgs/acme/stop', { body });
   expect((await ask('POST', { reason: 'it bans our own' })).data).toMatchObject({

@@ -23,12 +23,16 @@ export type OrgFiles = {
   readonly approvals?: Readonly<Record<string, unknown>>;
   /** Failures in a row after which a connector is left alone; without it as shipped. */
   readonly breakerFailures?: number;
+  /** Calls of single connectors at a time; without it as shipped. */
+  readonly concurrency?: Readonly<Record<string, number>>;
+  readonly proxy?: EgressPolicy['proxy'];
   /** Where lifecycle events are sent. */
   readonly webhooks?: readonly LifecyclePolicy['webhooks'][number][];
 };
 
 export type Grant = {
   readonly plugin: string;
+  readonly mode?: 'report';
   readonly settings?: Readonly<Record<string, string>>;
   readonly rules: readonly EgressPolicy['grants'][number]['rules'][number][];
 };
@@ -52,7 +56,10 @@ export async function makeKernelFolder(
   const listed = [];
   for (const org of orgs) {
     const own = (file: string) => join(path, `${org.id}-${file}.json`);
-    await writeFile(own('egress'), JSON.stringify({ apiVersion: 'interlock/egress/v1', grants: org.egress }));
+    await writeFile(
+      own('egress'),
+      JSON.stringify({ apiVersion: 'interlock/egress/v1', proxy: org.proxy, grants: org.egress }),
+    );
     const matrix = JSON.parse(await readFile(join(ROOT, 'policies/approval/matrix.json'), 'utf8'));
     await writeFile(own('approvals'), JSON.stringify({ ...matrix, tiers: { ...matrix.tiers, ...org.approvals } }));
     if (org.webhooks)
@@ -62,9 +69,10 @@ export async function makeKernelFolder(
       );
     const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
     const breaker = { ...execution.breaker, ...(org.breakerFailures && { failures: org.breakerFailures }) };
+    const concurrency = { ...execution.concurrency, ...(org.concurrency && { connectors: org.concurrency }) };
     // Health is checked when a test asks: what it finds at a target and on the record is of its own making.
     const health = { ...execution.health, every: 'off' };
-    await writeFile(own('execution'), JSON.stringify({ ...execution, breaker, health }));
+    await writeFile(own('execution'), JSON.stringify({ ...execution, breaker, concurrency, health }));
     listed.push({
       id: org.id,
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
