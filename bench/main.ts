@@ -1,5 +1,6 @@
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { prepareCells } from '../kernel/prepare.ts';
 import { prepareAll } from '../sdk/build/prepare.ts';
 import type { Bench } from './bench.ts';
 import { benchCell } from './cell.ts';
@@ -54,6 +55,7 @@ async function measure(stages: readonly StageName[], bench: Bench): Promise<Figu
 /** @throws Error when something measured was wrong: then there are no figures. */
 async function run({ stages, quick, scale, json, profile, fault }: Options, folder: string): Promise<void> {
   await prepareAll();
+  await prepareCells();
   const here = machine();
   say(machineLine(here));
   const stub = await startStubProcess(STUB_FAULTS.find((one) => one === fault));

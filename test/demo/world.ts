@@ -5,6 +5,7 @@ import { readConfig } from '../../kernel/config.ts';
 import { type Running, startKernel } from '../../kernel/main.ts';
 import type { Principal } from '../../kernel/org/principal.ts';
 import type { Role } from '../../kernel/org/role.ts';
+import { prepareCells } from '../../kernel/prepare.ts';
 import { prepareAll } from '../../sdk/build/prepare.ts';
 import { startEdgeFirewall } from '../service/edge-firewall.ts';
 import { startReputation } from '../service/reputation.ts';
@@ -50,6 +51,7 @@ export async function startWorld(options: {
   const { folder, port, ports = { firewall: 0, reputation: 0 }, say = () => undefined } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await prepareAll(say);
+  await prepareCells(say);
   const logFile = join(folder, 'firewall.log');
   const firewall = await startEdgeFirewall({ token: FIREWALL_TOKEN, port: ports.firewall, logFile });
   const reputation = await startReputation({ port: ports.reputation });

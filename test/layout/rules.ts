@@ -98,7 +98,7 @@ export const TIME_WORDS = [
 ];
 
 /** Files that tie rooms together and may import any of them. Nobody imports them. */
-export const ROOTS = ['kernel/main.ts', 'kernel/config.ts'];
+export const ROOTS = ['kernel/main.ts', 'kernel/config.ts', 'kernel/prepare.ts'];
 
 /** Third-party package -> the one folder that imports it. */
 export const PACKAGES: Readonly<Record<string, string>> = {

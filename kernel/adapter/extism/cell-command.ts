@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { LIMITS } from '../../base/limits.ts';
 import { TOOLS } from './layers.ts';
+import { cellProgram } from './program.ts';
 import type { CellSettings } from './quota.ts';
 
 /**
@@ -12,9 +12,6 @@ import type { CellSettings } from './quota.ts';
  */
 export type CellCommand = { readonly file: string; readonly args: readonly string[] };
 
-const FOLDER = import.meta.dirname;
-const ROOT = join(FOLDER, '../../..');
-
 /**
  * A cell that waits ends when its kernel does, because its pipe closes. One that spins in its module cannot notice:
  * there the operating system must kill it with its parent (prctl PR_SET_PDEATHSIG, through util-linux).
@@ -23,22 +20,18 @@ export const dieWithParent = (): readonly string[] =>
   existsSync(TOOLS.setpriv) ? [TOOLS.setpriv, '--pdeathsig', 'KILL', '--'] : [];
 
 /**
- * @param entry   Program of the cell, by default `cell-main.ts`. Another one only to test how the kernel's side
- *                stands up to a cell that has gone over to the attacker.
- * @param wrapper Command put in front, as `probeLayers` finds it out. The cell must end with the process that
- *                was started, because a cell is killed by the id of that.
+ * @param wrapper Command put in front, as `probeLayers` finds it out. The cell must end with the process that was started,
+ *                because a cell is killed by the id of that.
+ * @param program What it runs. Another one than a cell's only to test how the kernel's side stands up to a cell that has
+ *                gone over to the attacker.
  */
-export function cellCommand(
-  settings: CellSettings,
-  wrapper: readonly string[],
-  entry = join(FOLDER, 'cell-main.ts'),
-): CellCommand {
-  const readable = [FOLDER, entry, join(ROOT, 'package.json'), join(ROOT, 'node_modules/@extism/extism')];
+export function cellCommand(settings: CellSettings, wrapper: readonly string[], program = cellProgram()): CellCommand {
+  const { entry, reads } = program;
   const command = [
     ...wrapper,
     process.execPath,
     '--permission',
-    ...readable.map((path) => `--allow-fs-read=${path}`),
+    ...reads.map((path) => `--allow-fs-read=${path}`),
     // Installed packages may be links; following them would need leave to read every folder on the way.
     '--preserve-symlinks',
     '--preserve-symlinks-main',

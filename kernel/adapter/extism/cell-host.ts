@@ -9,6 +9,7 @@ import { cellCommand } from './cell-command.ts';
 import { type CellHostOptions, defaultOptions } from './cell-options.ts';
 import { openGrowth } from './growth.ts';
 import { openKillRecord } from './kill-record.ts';
+import { sourceProgram } from './program.ts';
 import type { CellSettings } from './quota.ts';
 import { type CallTask, type CellModule, culpritOf, type LoadTask, onBehalfOf, type Task } from './task.ts';
 
@@ -38,7 +39,11 @@ const NEVER_RAN = { logs: [], elapsedMs: 0 } as const;
 export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
   const options = { ...defaultOptions(), ...given };
   const settings: CellSettings = { quota: options.quota, checkRestoreEvery: options.checkRestoreEvery };
-  const command = cellCommand(settings, options.wrapper, options.entry);
+  const command = cellCommand(
+    settings,
+    options.wrapper,
+    options.entry === undefined ? undefined : sourceProgram(options.entry),
+  );
   const modules = new Map<Digest, CellModule>();
   const kills = openKillRecord(options.kills);
   const cells: Cell[] = [];
