@@ -6,6 +6,7 @@ import { CELL_LAYERS } from '../../kernel/port/cell-host.ts';
 import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
 import { LIFECYCLE } from '../../sdk/contract/lifecycle.ts';
 import { PROBLEMS } from '../../sdk/contract/problem.ts';
+import { ROWS } from '../attack/rows.ts';
 import { PACKAGES, ROOMS } from '../layout/rules.ts';
 
 /**
@@ -17,6 +18,11 @@ export const PRINTED: Readonly<Record<string, () => string | Promise<string>>> =
     table(
       ['limit', 'value', 'unit', 'why', 'what happens there'],
       Object.entries(LIMITS).map(([name, { value, unit, why, what }]) => [code(name), `${value}`, unit, why, what]),
+    ),
+  attacks: () =>
+    table(
+      ['id', 'it tries', 'must happen', 'runs'],
+      ROWS.map((row) => [row.id, row.tries, row.must, 'notRun' in row ? `no: ${row.notRun}` : 'yes']),
     ),
   problems: () =>
     table(

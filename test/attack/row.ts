@@ -1,0 +1,25 @@
+import type { CellOutcome } from '../../kernel/port/cell-host.ts';
+import type { World } from './world.ts';
+
+/** One attack: what it tries, what must happen, and the run that sees what did happen. */
+export type Row = { readonly id: string; readonly tries: string; readonly must: string } & (
+  | { run(world: World): Promise<Held> }
+  /** Expressly listed as not run, and why. The table says so; `attack.test.ts` holds the list. */
+  | { readonly notRun: string }
+);
+
+/** `happened` is printed, so it names kinds and reasons of ours, and nothing that a plugin wrote. */
+export type Held = { readonly held: boolean; readonly happened: string };
+
+export const verdict = (held: boolean, happened: string): Held => ({ held, happened });
+
+/** Every part must hold; the first that does not is what is told. */
+export function all(parts: readonly Held[]): Held {
+  const broken = parts.find(({ held }) => !held);
+  return broken ?? verdict(parts.length > 0, [...new Set(parts.map(({ happened }) => happened))].join('; '));
+}
+
+export const told = (outcome: CellOutcome): string => {
+  if (outcome.kind === 'refused' || outcome.kind === 'crashed') return `${outcome.kind}: ${outcome.reason}`;
+  return outcome.kind === 'overran' ? `${outcome.deadline} deadline` : outcome.kind;
+};
