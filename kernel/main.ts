@@ -14,6 +14,7 @@ import { openLmdbStore } from './adapter/lmdb/store.ts';
 import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
+import { iso } from './base/time.ts';
 import { type Config, idleGrants, readConfig, readOrg, reportingGrants } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
@@ -24,6 +25,7 @@ import { openWorkText } from './flow/open-work.ts';
 import type { StopChange } from './flow/stop.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
+import type { Quarantine } from './port/cell-host.ts';
 
 /**
  * The composition root: the one place that knows every adapter. Opens them in order, refuses to start when a promise
@@ -59,7 +61,9 @@ export async function startKernel(
   const missing = layers.off.filter(({ layer }) => require.includes(layer));
   if (missing.length > 0) return err(`cells.require asks for layers that are not here:\n${offText(missing)}`);
   say(layersText(layers));
-  const cells = openCellHost({ min, max: Math.max(min, max), wrapper: layers.wrapper });
+  // No cell runs anything before the kernel is there.
+  const onQuarantine = (quarantine: Quarantine) => kernel.quarantined(quarantine);
+  const cells = openCellHost({ min, max: Math.max(min, max), wrapper: layers.wrapper, onQuarantine });
   const store = openLmdbStore(join(config.data, 'record'));
   const entropy = openSystemEntropy();
   const kernel = openKernel({
@@ -73,6 +77,8 @@ export async function startKernel(
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
     onBreaker: (change) => say(breakerText(change)),
+    onQuarantine: ({ org, plugin, until }) =>
+      say(`plugin ${plugin} of org ${org} killed its cells again and again: it does not run until ${iso(until)}`),
     onHealth: (change) => say(healthText(change)),
     onStop: (change) => say(stopText(change)),
     machineStop: () => readStopFile(join(config.data, 'STOP')),

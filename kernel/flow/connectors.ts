@@ -1,9 +1,11 @@
 import type { OrgId } from '../base/id.ts';
+import type { UnixMs } from '../base/time.ts';
 import type { HealthAnswer } from '../call/health.ts';
 import { callsFor, DEFAULT_EXECUTION } from '../call/policy.ts';
 import type { Principal } from '../org/principal.ts';
 import type { BreakerState, Breakers } from './breakers.ts';
 import type { HealthChecks, HealthState } from './health.ts';
+import type { Quarantines } from './quarantines.ts';
 import type { Registry } from './registry.ts';
 import type { Worker } from './worker.ts';
 
@@ -15,6 +17,8 @@ export type Connector = {
   readonly waiting: number;
   /** Calls that may be under way at a time. */
   readonly limit: number;
+  /** Until when its plugin does not run, because it killed its cells. */
+  readonly quarantinedUntil: UnixMs | null;
 } & HealthState;
 
 export type Connectors = {
@@ -31,8 +35,9 @@ export function openConnectors(deps: {
   breakers: Pick<Breakers, 'show' | 'reset'>;
   worker: Pick<Worker, 'loadOf'>;
   health: Pick<HealthChecks, 'show' | 'checkFor'>;
+  quarantines: Pick<Quarantines, 'until'>;
 }): Connectors {
-  const { registry, breakers, worker, health } = deps;
+  const { registry, breakers, worker, health, quarantines } = deps;
   return {
     list(id) {
       const org = registry.org(id);
@@ -41,6 +46,7 @@ export function openConnectors(deps: {
         breaker: breakers.show(id, name),
         ...worker.loadOf(id, name),
         limit: callsFor(org?.execution ?? DEFAULT_EXECUTION, name),
+        quarantinedUntil: quarantines.until(id, name),
         ...health.show(id, name),
       }));
     },

@@ -1,7 +1,7 @@
 import type { OrgId, RunId } from '../base/id.ts';
 import type { Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
-import type { CellHost } from '../port/cell-host.ts';
+import type { CellHost, Quarantine } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { EgressClient } from '../port/egress.ts';
 import type { ModuleStore } from '../port/module-store.ts';
@@ -23,6 +23,7 @@ import type { Intake } from './intake.ts';
 import type { OpenCount, openOpenWork } from './open-work.ts';
 import type { Outbox } from './outbox.ts';
 import type { Playbooks } from './playbooks.ts';
+import type { QuarantineChange } from './quarantines.ts';
 import type { Query } from './query.ts';
 import type { Recovered } from './recover.ts';
 import type { Plugin } from './registry.ts';
@@ -54,6 +55,8 @@ export type Ports = {
   readonly onBreaker?: (change: BreakerChange) => void;
   /** Told when a connector becomes healthy or unhealthy. */
   readonly onHealth?: (change: HealthChange) => void;
+  /** Told when a plugin is put into quarantine. */
+  readonly onQuarantine?: (change: QuarantineChange) => void;
   /** Told when a stop begins or ends. */
   readonly onStop?: (change: StopChange) => void;
   /** The stop switch of the whole machine: the reason while it is engaged. Without it there is none. */
@@ -84,6 +87,8 @@ export type Kernel = {
   readonly reported: Reports['list'];
   /** The connectors of the org by name, and how they are doing. */
   readonly connectors: Connectors;
+  /** What the cells tell. */
+  readonly quarantined: (quarantine: Quarantine) => void;
   readonly stops: Pick<Stops, 'show' | 'engaged' | 'engage' | 'release'>;
   readonly auditExport: (org: OrgId) => AuditExport;
   /** Records that someone asked for what he may not do. */

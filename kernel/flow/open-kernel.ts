@@ -29,6 +29,7 @@ import { pauseOf } from './pause.ts';
 import { openPending } from './pending.ts';
 import { openPlaybooks } from './playbooks.ts';
 import { openPrune } from './prune.ts';
+import { openQuarantines } from './quarantines.ts';
 import { openQuery } from './query.ts';
 import { recover } from './recover.ts';
 import { openRegistry, type Registry } from './registry.ts';
@@ -76,6 +77,7 @@ export function openKernel(ports: Ports): Kernel {
     return run !== null && pauseOf(ledger.read, run) !== null;
   };
   const caller = openCaller({ cells, broker, driver, registry, breakers, isPaused, clock, entropy, report });
+  const quarantines = openQuarantines({ ledger, registry, clock, report, tell: ports.onQuarantine });
   const health = openHealthChecks({
     ledger,
     registry,
@@ -213,9 +215,10 @@ export function openKernel(ports: Ports): Kernel {
         .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    connectors: openConnectors({ registry, breakers, worker, health }),
+    connectors: openConnectors({ registry, breakers, worker, health, quarantines }),
     reported: reports.list,
     stops,
+    quarantined: quarantines.noted,
     auditExport: openExport({ store, clock }),
 
     secrets: openSecrets(ports.secrets, ledger),

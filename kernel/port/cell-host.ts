@@ -39,6 +39,14 @@ export const CELL_LAYERS = {
 export type CellLayer = keyof typeof CELL_LAYERS;
 export const CELL_LAYER_NAMES = Object.keys(CELL_LAYERS) as [CellLayer, ...CellLayer[]];
 
+/** A module that killed its cells again and again does not run for this org until `untilMs` (Unix milliseconds). */
+export type Quarantine = {
+  readonly org: OrgId;
+  readonly module: Digest;
+  readonly untilMs: number;
+  readonly kills: number;
+};
+
 export type BrokerAnswer = HttpAnswer | { readonly denied: string };
 
 export type CellLog = { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly text: string };

@@ -61,6 +61,11 @@ async function listConnectors(options: Globals): Promise<Ending> {
 
 const HEALTH_PAINT = { healthy: 'good', unhealthy: 'bad', unknown: 'open', unchecked: 'open' } as const;
 
+function healthText(health: Connector['health'], quarantinedUntil: Connector['quarantinedUntil']): string {
+  if (quarantinedUntil) return paint('bad', `quarantined until ${when(quarantinedUntil)}`);
+  return health ? paint(HEALTH_PAINT[health.state], health.state) : '-';
+}
+
 const rowOf = ({
   connector,
   state,
@@ -71,9 +76,10 @@ const rowOf = ({
   waiting,
   limit,
   health,
+  quarantinedUntil,
 }: Connector): string[] => [
   clean(connector, 63),
-  health ? paint(HEALTH_PAINT[health.state], health.state) : '-',
+  healthText(health, quarantinedUntil),
   paint(state === 'closed' ? 'good' : state === 'open' ? 'bad' : 'open', clean(state, 20)),
   since === null ? '-' : when(since),
   retryAt === null ? '-' : when(retryAt),

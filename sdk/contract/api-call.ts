@@ -36,6 +36,8 @@ export const Connector = v.object({
   limit: Count,
   /** Older servers do not say. */
   health: v.optional(Health),
+  /** Until when the plugin does not run, because it killed its cells again and again; null: it runs. Older servers do not say. */
+  quarantinedUntil: v.optional(v.nullable(Instant)),
 });
 export type Connector = v.InferOutput<typeof Connector>;
 

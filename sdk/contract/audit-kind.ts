@@ -90,6 +90,10 @@ export const AUDIT_KINDS = {
     ['ref', 'act'],
     'A plugin was admitted; `act` is the digest of module and manifest together.',
   ),
+  'plugin.quarantined': kind(
+    ['ref', 'act'],
+    'A plugin killed its cells again and again: it does not run for the org for a while; `act` is its digest.',
+  ),
   'breaker.opened': kind(
     ['ref'],
     'A connector failed too often in a row: its calls end at once; `ref` is the connector.',

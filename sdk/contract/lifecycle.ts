@@ -120,6 +120,12 @@ export const LIFECYCLE = {
     ...seq,
     breaker: v.pipe(v.string(), v.maxLength(256)),
   }),
+  'interlock.plugin.quarantined': kind('A plugin killed its cells again and again: it does not run for a while.', {
+    ...seq,
+    plugin: Name,
+    digest: Digest,
+    until: Instant,
+  }),
   'interlock.connector.unhealthy': kind('Health checks of a connector fail; `stage` and `class` say how.', {
     ...seq,
     connector: Name,

@@ -275,6 +275,11 @@ describe('modules that never end', () => {
       state: 'aborted',
       steps: [{ attempts: [{ error: { class: 'refused_by_policy' } }] }],
     });
+    // Whoever runs the kernel, the org's record and its feed are told.
+    expect(next.steps[0]?.error?.message).toMatch(AGAIN.error.message);
+    expect(kernel.said()).toMatch(/plugin again-and-again of org hostile killed its cells again and again/);
+    const feed = await hostile.get<{ type: string; subject: string }[]>('/lifecycle?type=interlock.plugin.quarantined');
+    expect(feed.data?.map(({ subject }) => subject)).toEqual([AGAIN.name]);
   });
 });
 

@@ -385,10 +385,12 @@ describe('the pool', () => {
     const kill = () => cells.call(endless, '{}', { hardDeadlineMs: 50 });
     expect([await kill(), await kill()]).toMatchObject([{ kind: 'overran' }, { kind: 'overran' }]);
     expect(await kill()).toMatchObject({ kind: 'unavailable', reason: expect.stringMatching(/may run again at 2/) });
+    const onQuarantine = vi.fn();
     const other = open({
       min: 1,
       max: 1,
       kills: { windowMs: 60_000, backoffMs: 0, killsMax: 3, quarantineMs: 60_000 },
+      onQuarantine,
     });
     const again = await other.load('endless-loop');
     const echo = await other.load('echo');
@@ -398,6 +400,8 @@ describe('the pool', () => {
       reason: expect.stringMatching(/quarantine until 2.*3 cells/),
       elapsedMs: 0,
     });
+    // Told once, and of whom.
+    expect(onQuarantine.mock.calls).toMatchObject([[{ org: 'acme', module: again, kills: 3 }]]);
     expect(await other.call(echo, 'others')).toMatchObject({ kind: 'replied' });
     // What one org has it do is not held against another.
     const globex = { org: 'globex' as OrgId, hardDeadlineMs: 50 };

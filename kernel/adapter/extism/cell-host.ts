@@ -8,7 +8,7 @@ import { type Cell, type CellEnd, startCell } from './cell.ts';
 import { cellCommand } from './cell-command.ts';
 import { type CellHostOptions, defaultOptions } from './cell-options.ts';
 import { openGrowth } from './growth.ts';
-import { openKillRecord } from './kill-record.ts';
+import { type Culprit, openKillRecord, partsOf } from './kill-record.ts';
 import { sourceProgram } from './program.ts';
 import type { CellSettings } from './quota.ts';
 import { type CallTask, type CellModule, culpritOf, type LoadTask, onBehalfOf, type Task } from './task.ts';
@@ -128,12 +128,21 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     }
     if (end.unstarted) waiting.pushFirst(onBehalfOf(end.unstarted), end.unstarted);
     if (end.warming) unfit.add(end.warming);
-    if (end.culprit) kills.note(end.culprit, Date.now());
+    if (end.culprit) blame(end.culprit);
     if (end.bootFault === undefined) bootFaults = 0;
     else if (++bootFaults >= BOOT_FAULTS_MAX && !cells.some(isServing)) giveUp(end.bootFault);
     respawns++;
     refill();
     pump();
+  }
+
+  function blame(culprit: Culprit): void {
+    const now = Date.now();
+    kills.note(culprit, now);
+    const standing = kills.standing(culprit, now);
+    if (standing.kind !== 'quarantined') return;
+    const { org, module } = partsOf(culprit);
+    options.onQuarantine({ org, module, untilMs: standing.untilMs, kills: standing.kills });
   }
 
   /** Keeps `min` cells. After cells that never got ready, it waits ever longer before the next try. */

@@ -1,3 +1,4 @@
+import type { Quarantine } from '../../port/cell-host.ts';
 import { dieWithParent } from './cell-command.ts';
 import { KILL_POLICY, type KillPolicy } from './kill-record.ts';
 import { QUOTA, type Quota } from './quota.ts';
@@ -16,8 +17,12 @@ export type CellHostOptions = {
   /** Every so many restores of a sealed module are checked against the snapshot. */
   readonly checkRestoreEvery: number;
   readonly kills: KillPolicy;
-  /** Command put in front of every cell (see `cellCommand`); by default one that kills it with its kernel. The
-   * kernel gives what `probeLayers` found. */
+  /** Told when a module is put into quarantine. */
+  readonly onQuarantine: (quarantine: Quarantine) => void;
+  /**
+   * Command put in front of every cell (see `cellCommand`); by default one that kills it with its kernel. The kernel gives
+   * what `probeLayers` found.
+   */
   readonly wrapper: readonly string[];
   readonly entry?: string;
 };
@@ -31,5 +36,6 @@ export const defaultOptions = (): CellHostOptions => ({
   quota: QUOTA,
   checkRestoreEvery: 64,
   kills: KILL_POLICY,
+  onQuarantine: () => undefined,
   wrapper: dieWithParent(),
 });

@@ -18,6 +18,11 @@ export const KILL_POLICY: KillPolicy = { windowMs: 60_000, backoffMs: 250, kills
 /** A module as one org calls it. */
 export type Culprit = `${OrgId}/${Digest}`;
 
+export function partsOf(culprit: Culprit): { readonly org: OrgId; readonly module: Digest } {
+  const slash = culprit.indexOf('/');
+  return { org: culprit.slice(0, slash) as OrgId, module: culprit.slice(slash + 1) as Digest };
+}
+
 /** `untilMs` is Unix milliseconds. */
 type Standing =
   | { readonly kind: 'clear' }

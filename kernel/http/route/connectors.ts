@@ -50,10 +50,26 @@ export const connectorRoutes = ({ kernel }: { readonly kernel: Kernel }): readon
   }),
 ];
 
-const connectorView = ({ name, breaker, inFlight, waiting, limit, ...checks }: Connector): Api.Connector => {
+const connectorView = ({
+  name,
+  breaker,
+  inFlight,
+  waiting,
+  limit,
+  quarantinedUntil,
+  ...checks
+}: Connector): Api.Connector => {
   const { state, since, retryAt, failures } = breaker;
   const calls = { failures, inFlight, waiting, limit };
-  return { connector: name, state, since: at(since), retryAt: at(retryAt), ...calls, health: healthView(checks) };
+  return {
+    connector: name,
+    state,
+    since: at(since),
+    retryAt: at(retryAt),
+    ...calls,
+    health: healthView(checks),
+    quarantinedUntil: at(quarantinedUntil),
+  };
 };
 
 const at = (instant: UnixMs | null) => (instant === null ? null : iso(instant));
