@@ -45,7 +45,7 @@ describe('a kernel does not start', () => {
       return { ...config, orgs: [{ ...org, plugins: [plugin] }] };
     });
     const { code, said } = await start(folder);
-    expect([code, said]).toEqual([2, expect.stringMatching(/^interlock: http-json .*seal the plugin again with npx/)]);
+    expect([code, said]).toEqual([2, expect.stringMatching(/^interlock: http-json .*seal the plugin again with npx/m)]);
   });
 
   it.skipIf(process.platform !== 'linux').each(['/proc/nope', '/proc/nope/deeper', '/dev/null', '/dev/null/below'])(
