@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
+import { readCredentialFile } from './adapter/file/credential-file.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
@@ -17,11 +18,13 @@ import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { Kernel } from './flow/kernel.ts';
+import type { NotLent } from './flow/lent-secrets.ts';
 import { openKernel } from './flow/open-kernel.ts';
 import { openWorkText } from './flow/open-work.ts';
 import type { StopChange } from './flow/stop.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
+import { lendersOver } from './lenders.ts';
 
 /**
  * The composition root: the one place that knows every adapter. Opens them in order, refuses to start when a promise
@@ -55,6 +58,7 @@ export async function startKernel(
   const cells = openCellHost({ min: config.cells.min, max: Math.max(config.cells.min, config.cells.max) });
   const store = openLmdbStore(join(config.data, 'record'));
   const entropy = openSystemEntropy();
+  const lenders = lendersOver(egress);
   const kernel = openKernel({
     store,
     clock: systemClock,
@@ -62,10 +66,13 @@ export async function startKernel(
     cells,
     egress,
     secrets: secrets.value,
+    openLenders: lenders.open,
+    readCredentialFile,
     modules,
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
     onBreaker: (change) => say(breakerText(change)),
+    onNotLent: (fault) => say(notLentText(fault)),
     onStop: (change) => say(stopText(change)),
     machineStop: () => readStopFile(join(config.data, 'STOP')),
   });
@@ -87,6 +94,7 @@ export async function startKernel(
   const close = async () => {
     await kernel.stop();
     await cells.close();
+    await lenders.close();
     await egress.close();
     await store.close();
     await lock.value.release();
@@ -114,6 +122,9 @@ const defectText = (defect: unknown): string =>
 
 const refusalText = ({ org, run, step, plugin, reason, hint }: EgressRefused): string =>
   `request refused: org ${org}, run ${run}, step ${step}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
+
+const notLentText = ({ org, name, provider, reason }: NotLent): string =>
+  `secret ${name} of org ${org} is not lent by ${provider}: ${reason}`;
 
 const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
   opened: 'failed several times in a row: its calls end at once until a trial call succeeds',

@@ -11,8 +11,7 @@ import { type AllowedRequest, isSafe, judgeRequest } from '../egress/allow.ts';
 import type { Refusal } from '../egress/refusal.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
-import type { SecretSource } from '../port/secret-source.ts';
-import { openLeases, openScrubbers } from './leases.ts';
+import { type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
 import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
 
@@ -67,7 +66,7 @@ export type BrokerUse = {
   /** The first denial, safe to show: a code, and a sentence that says nothing of the grants. */
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
-  readonly secrets: readonly { readonly name: string; readonly host: string; readonly header: string }[];
+  readonly secrets: readonly SecretUse[];
   /** The header `Retry-After` of the last answer that asked for patience (429, 503). Foreign text. */
   readonly retryAfter: string | null;
 };
@@ -91,7 +90,7 @@ type Parts = {
   /** Asked at the last moment before a request leaves. */
   readonly isStopped?: (org: OrgId) => boolean;
   readonly egress: EgressClient;
-  readonly secrets: SecretSource;
+  readonly secrets: LeaseDesk;
   readonly scheduler?: Scheduler;
   readonly onRefusal?: (refused: EgressRefused) => void;
 };
@@ -107,7 +106,6 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
   const pool = JSON.stringify([scope.org, scope.plugin]);
-  const used = new Map<string, BrokerUse['secrets'][number]>();
   let asked = 0;
   let requests = 0;
   let unsafeAsked = 0;
@@ -171,10 +169,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     const timeoutMs = Math.floor(deadline - scheduler.elapsed());
     if (isStopped?.(scope.org)) return noAnswer('unavailable', 'the stop switch is engaged: nothing is sent');
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
-    if (rule.secret) {
-      const { name, header } = rule.secret;
-      used.set(JSON.stringify([name, rule.host, header]), { name, host: rule.host, header });
-    }
+    secrets.rides(rule);
     requests += 1;
     if (key !== undefined) unsafeInFlight += 1;
     const answer = await egress.send({
@@ -210,10 +205,10 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
     const isInPart = unsafeAsked > 1 && unsafeDone > 0;
-    const use: BrokerUse = { requests, unsafe, isInPart, isHeldBack, denied, secrets: [...used.values()], retryAfter };
+    const use: BrokerUse = { requests, unsafe, isInPart, isHeldBack, denied, secrets: secrets.used(), retryAfter };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
-    await secrets.revoke();
+    secrets.revoke();
     return use;
   };
 

@@ -1,3 +1,4 @@
+import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
 import type { OrgId, RunId } from '../base/id.ts';
 import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
@@ -21,6 +22,7 @@ import { openIntake } from './intake.ts';
 import { openJudges } from './judges.ts';
 import type { Kernel, Ports } from './kernel.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { openLentSecrets } from './lent-secrets.ts';
 import { buildLists } from './list-build.ts';
 import { openOpenWork } from './open-work.ts';
 import { openOutbox } from './outbox.ts';
@@ -37,7 +39,7 @@ import { openRunEnds } from './run-end.ts';
 import { openRunsInFlight } from './runs-in-flight.ts';
 import { openSchedule } from './schedule.ts';
 import { processScheduler } from './scheduler.ts';
-import { leasesOnRecord, openSecrets } from './secrets.ts';
+import { credentialsOnRecord, leasesOnRecord, openSecrets } from './secrets.ts';
 import { openSetUp } from './set-up.ts';
 import { openStops } from './stop.ts';
 import { openTakeIn } from './take-in.ts';
@@ -65,7 +67,9 @@ export function openKernel(ports: Ports): Kernel {
   const ended = openEndedRuns(store);
   const earlierOf = openEarlier({ store, ended, registry });
   const driver: Driver = openDriver({ store, ledger, registry, judges, earlierOf, ended, clock, isStopped, scheduler });
-  const secrets = leasesOnRecord(ports.secrets, ledger);
+  const { onNotLent } = ports;
+  const lent = openLentSecrets({ stored: ports.secrets, scheduler, report, onNotLent });
+  const secrets = leasesOnRecord(lent, ledger, report);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
   const isPaused = ({ org, id }: Pick<Run, 'org' | 'id'>) => {
@@ -111,13 +115,26 @@ export function openKernel(ports: Ports): Kernel {
     registry,
     feed,
     egress,
-    secrets: ports.secrets,
+    secrets: lent,
     clock,
     report,
     onRefusal: ports.onRefusal,
   });
   const prune = openPrune({ store, ledger, registry, clock });
-  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules });
+  const bindSecrets = (org: OrgId, policy: SecretsPolicy) => {
+    const credentials = credentialsOnRecord({
+      stored: ports.secrets,
+      ledger,
+      report,
+      readFile: ports.readCredentialFile,
+    });
+    if (ports.openLenders)
+      lent.bind(
+        org,
+        ports.openLenders(policy, (from) => credentials(org, from)),
+      );
+  };
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules, bindSecrets });
   let stopTicking: () => void = () => undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
@@ -202,7 +219,7 @@ export function openKernel(ports: Ports): Kernel {
     stops,
     auditExport: openExport({ store, clock }),
 
-    secrets: openSecrets(ports.secrets, ledger),
+    secrets: openSecrets(lent, ledger),
     refuseAccess: (by, what) =>
       ledger.stage({
         audit: [{ org: by.org, kind: 'access.refused', actor: `principal:${by.id}`, ref: what }],
@@ -252,6 +269,7 @@ export function openKernel(ports: Ports): Kernel {
       for (const { stop } of [timers, arrivals, runEnds]) stop();
       await building;
       await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
+      await lent.close(STOP_GRACE_MS);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
       await ledger.idle();

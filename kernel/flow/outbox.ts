@@ -1,3 +1,4 @@
+import { WEBHOOK_HEADERS } from '../../sdk/contract/webhook.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -13,6 +14,7 @@ import { FEED_START, type Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { endOnRecord } from './secrets.ts';
 import { lifecycleRow } from './tell.ts';
 
 /**
@@ -141,6 +143,9 @@ export function openOutbox(deps: {
       sent.failure = { ok: false, outcome: 'no_secret', reason, hint: null };
       return sent;
     }
+    const head = { org, actor: 'system:outbox' };
+    // A signature is made with it: the value itself does not ride.
+    const use = `${webhook.secret}/${webhook.rule.host}/${WEBHOOK_HEADERS.signature}`;
     try {
       for (const event of events) {
         const secret = lease.value.reveal();
@@ -157,7 +162,7 @@ export function openOutbox(deps: {
       }
       return sent;
     } finally {
-      await lease.value.revoke();
+      endOnRecord(ledger, report, head, [lease.value], [{ ...head, kind: 'secret.used', ref: use }]);
     }
   };
 

@@ -9,6 +9,7 @@ import { openSecretStore } from '../../kernel/adapter/file/secret-store.ts';
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import type { OrgId } from '../../kernel/base/id.ts';
 import { createBroker, type StepBroker, type StepScope } from '../../kernel/flow/broker.ts';
+import { leasesOnRecord } from '../../kernel/flow/secrets.ts';
 import { type EgressRule, HTTP_METHODS } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { ruleFor } from './ask.ts';
@@ -43,7 +44,10 @@ async function openSteps() {
   await store.value.put(acme, 'api-key', CANARY);
   const egress = openEgressClient({ resolve: async () => ['127.0.0.1'] });
   open.push(egress);
-  const broker = createBroker({ egress, secrets: store.value });
+  const broker = createBroker({
+    egress,
+    secrets: leasesOnRecord(store.value, { stage: async () => undefined }, () => undefined),
+  });
   const scope: Omit<StepScope, 'rules'> = {
     org: acme,
     run: 'run_1',
