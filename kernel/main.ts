@@ -8,6 +8,7 @@ import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
 import { openModuleStore } from './adapter/file/module-store.ts';
+import { rotateSecretKey, settleKeyFile } from './adapter/file/rotate-key.ts';
 import { openSecretStore } from './adapter/file/secret-store.ts';
 import { readStopFile } from './adapter/file/stop-file.ts';
 import { openLmdbStore } from './adapter/lmdb/store.ts';
@@ -46,13 +47,7 @@ export async function startKernel(
   const egress = openEgressClient();
   const guard = await egress.selfTest();
   if (!guard.holds) return err(`the egress guard does not hold here, so the kernel does not start: ${guard.detail}`);
-  const key = await loadSecretKey({
-    env: process.env.INTERLOCK_SECRET_KEY,
-    file: config.secretKeyFile,
-    generate: true,
-  });
-  if (!key.ok) return key;
-  const secrets = await openSecretStore({ file: join(config.data, 'secrets.json'), key: key.value });
+  const secrets = await openSecrets(config);
   if (!secrets.ok) return secrets;
   const modules = await openModuleStore(join(config.data, 'modules'));
   const cells = openCellHost({ min: config.cells.min, max: Math.max(config.cells.min, config.cells.max) });
@@ -108,6 +103,29 @@ export async function startKernel(
   }
 }
 
+const secretsFileOf = ({ data }: Config): string => join(data, 'secrets.json');
+const keyFileOf = ({ data, secretKeyFile }: Config): string => secretKeyFile ?? join(data, 'secret.key');
+
+async function openSecrets(config: Config) {
+  const [file, keyFile, env] = [secretsFileOf(config), keyFileOf(config), process.env.INTERLOCK_SECRET_KEY];
+  const settled = env ? ok(undefined) : await settleKeyFile({ file, keyFile });
+  if (!settled.ok) return settled;
+  const key = await loadSecretKey({ env, file: keyFile, generate: true });
+  return key.ok ? openSecretStore({ file, key: key.value }) : key;
+}
+
+/** Holds the folder meanwhile: a kernel that runs has the old key in its memory, and would write with it. */
+async function rotateKey(config: Config): Promise<Result<string, string>> {
+  const folder = await makeFolder(config.data);
+  if (!folder.ok) return folder;
+  const lock = await lockFolder(config.data);
+  if (!lock.ok) return lock;
+  const [env, envNext] = [process.env.INTERLOCK_SECRET_KEY, process.env.INTERLOCK_SECRET_KEY_NEXT];
+  const rotated = await rotateSecretKey({ file: secretsFileOf(config), keyFile: keyFileOf(config), env, envNext });
+  await lock.value.release();
+  return rotated;
+}
+
 function listenText({ host, port }: Config['listen'], code = 'unknown'): string {
   const at = `${host}:${port}`;
   if (code === 'EADDRINUSE')
@@ -151,13 +169,23 @@ listener and the orgs with their policies and plugins; docs/configuration.md
 describes it. For a kernel with a demo org, run: npm start
 
 Options:
-  --config FILE   the configuration (JSON); or INTERLOCK_CONFIG
-  --help          this text
+  --config FILE         the configuration (JSON); or INTERLOCK_CONFIG
+  --rotate-secret-key   put a new key in the place of that of the secret store,
+                        and end; the kernel is stopped meanwhile. With the key
+                        in INTERLOCK_SECRET_KEY, the new one is the value of
+                        INTERLOCK_SECRET_KEY_NEXT
+  --help                this text
+
+Examples:
+  node kernel/main.ts --config interlock.json
+  node kernel/main.ts --config interlock.json --rotate-secret-key
 `;
 
 function readOptions() {
   try {
-    return parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } }).values;
+    return parseArgs({
+      options: { config: { type: 'string' }, 'rotate-secret-key': { type: 'boolean' }, help: { type: 'boolean' } },
+    }).values;
   } catch {
     return undefined;
   }
@@ -180,6 +208,11 @@ async function main(): Promise<number> {
     return 2;
   }
   const config = await readConfig(file);
+  if (config.ok && values['rotate-secret-key']) {
+    const rotated = await rotateKey(config.value);
+    say(rotated.ok ? rotated.value : rotated.error);
+    return rotated.ok ? 0 : 2;
+  }
   const running = config.ok ? await startKernel(config.value, say) : config;
   if (!running.ok) {
     say(running.error);
