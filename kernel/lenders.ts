@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { SecretProvider } from '../sdk/contract/secrets-policy.ts';
+import { openAwsSts } from './adapter/aws/aws-sts.ts';
+import { openGithubApp } from './adapter/github/github-app.ts';
+import { openOAuth } from './adapter/oauth/oauth.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { openVault } from './adapter/vault/vault.ts';
+import { unreachable } from './base/assert.ts';
 import type { EgressClient } from './port/egress.ts';
 import type { Lenders, OpenLenders, ReadCredential } from './port/secret-lender.ts';
 
@@ -32,7 +36,19 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
 }
 
 const elapsed = () => performance.now();
+const now = () => Date.now();
 
 function openOne(provider: SecretProvider, egress: EgressClient, readCredential: ReadCredential): Lenders {
-  return openVault(provider, { egress, readCredential, elapsed });
+  switch (provider.kind) {
+    case 'vault':
+      return openVault(provider, { egress, readCredential, elapsed });
+    case 'oauth':
+      return openOAuth(provider, { egress, readCredential, elapsed });
+    case 'aws-sts':
+      return openAwsSts(provider, { egress, readCredential, now });
+    case 'github-app':
+      return openGithubApp(provider, { egress, readCredential, now });
+    default:
+      return unreachable(provider);
+  }
 }

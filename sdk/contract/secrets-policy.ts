@@ -26,6 +26,8 @@ const apiPath = v.pipe(
     'segments of letters, digits, dots, underscores, hyphens, with single slashes between',
   ),
 );
+const seconds = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+
 /** A secret of the local store, or a file that only the user of the kernel can read. */
 const Credential = v.union(
   [
@@ -88,7 +90,72 @@ const Vault = closedObject({
   ),
 });
 
-const Provider = v.variant('kind', [Vault]);
+const OAuth = closedObject({
+  kind: v.literal('oauth'),
+  ...place,
+  /** `iss` of the authorization server. */
+  issuer: url,
+  tokenUrl: url,
+  /** RFC 7009. Without it a token ends with its own time. */
+  revocationUrl: v.optional(url),
+  clientId: v.pipe(v.string(), v.minLength(1), v.maxLength(512), v.regex(/^[\x20-\x7e]+$/, 'printable ASCII')),
+  auth: v.picklist(['client_secret_basic', 'client_secret_post', 'private_key_jwt']),
+  /** The client secret; for private_key_jwt the private key (RSA, PKCS #8). */
+  credential: Credential,
+  /** `shared`: one token until shortly before its end. `step`: one for each step, revoked with it. */
+  tokens: v.optional(v.picklist(['shared', 'step']), 'shared'),
+  secrets: v.array(
+    closedObject({
+      name,
+      scope: v.optional(v.pipe(v.string(), v.regex(/^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/))),
+      audience: v.optional(text(512)),
+    }),
+  ),
+});
+
+const AwsSts = closedObject({
+  kind: v.literal('aws-sts'),
+  ...place,
+  /** Regional endpoint, e.g. `https://sts.eu-central-1.amazonaws.com`. */
+  url,
+  /** The web identity token (a JWT). */
+  token: Credential,
+  secrets: v.array(
+    closedObject({
+      name,
+      roleArn: v.pipe(v.string(), v.maxLength(2_048), v.regex(/^arn:[a-z0-9-]+:iam::[0-9]{12}:role\/[\w+=,.@/-]+$/)),
+      sessionName: v.optional(v.pipe(v.string(), v.regex(/^[\w+=,.@-]{2,64}$/)), 'interlock'),
+      durationSeconds: v.optional(seconds(900, 43_200), 900),
+      field: v.picklist(['accessKeyId', 'secretAccessKey', 'sessionToken']),
+    }),
+  ),
+});
+
+const GithubApp = closedObject({
+  kind: v.literal('github-app'),
+  ...place,
+  url: v.optional(url, 'https://api.github.com'),
+  /** The client id or the id of the app. */
+  appId: text(64),
+  installation: v.pipe(v.string(), v.regex(/^[0-9]{1,20}$/, 'the number of the installation, in quotes')),
+  /** The private key of the app (RSA). */
+  key: Credential,
+  secrets: v.array(
+    closedObject({
+      name,
+      /** Narrows what the token may do; without it, all that the app may. */
+      permissions: v.optional(
+        v.record(v.pipe(v.string(), v.regex(/^[a-z_]{1,64}$/)), v.picklist(['read', 'write', 'admin'])),
+      ),
+      /** Names without their owner; without it, all of the installation. */
+      repositories: v.optional(
+        v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\w.-]{1,100}$/))), v.minLength(1), v.maxLength(500)),
+      ),
+    }),
+  ),
+});
+
+const Provider = v.variant('kind', [Vault, OAuth, AwsSts, GithubApp]);
 export type SecretProvider = v.InferOutput<typeof Provider>;
 export type ProviderOf<Kind extends SecretProvider['kind']> = Extract<SecretProvider, { kind: Kind }>;
 

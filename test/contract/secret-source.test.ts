@@ -3,9 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { openAwsSts } from '../../kernel/adapter/aws/aws-sts.ts';
 import { openSecretStore } from '../../kernel/adapter/file/secret-store.ts';
+import { openGithubApp } from '../../kernel/adapter/github/github-app.ts';
+import { openOAuth } from '../../kernel/adapter/oauth/oauth.ts';
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import { openVault } from '../../kernel/adapter/vault/vault.ts';
+import type { Lenders } from '../../kernel/port/secret-lender.ts';
+import type { ProviderOf } from '../../sdk/contract/secrets-policy.ts';
+import { startGithub } from '../double/github.ts';
+import { startOAuth } from '../double/oauth.ts';
+import { startSts } from '../double/sts.ts';
 import { startVault } from '../double/vault.ts';
 import { ACME, credentialsOf, openLent } from './lent.ts';
 import { SECRET_SOURCE_CHECKS, type SourceWorld } from './secret-source.ts';
@@ -78,4 +86,74 @@ contract('Vault, dynamic credentials', async () => {
   const { source, double } = await vault();
   const { isOver } = double;
   return { source, org: ACME, name: 'db-password', missing: 'other-password', isOver, ends: 'revoked' };
+});
+
+async function lent(lenders: Lenders, part: Pick<SourceWorld, 'name' | 'ends' | 'isOver'>): Promise<SourceWorld> {
+  const { source } = openLent(lenders);
+  return { source, org: ACME, missing: 'named-nowhere', ...part };
+}
+const elapsed = () => performance.now();
+const now = () => Date.now();
+
+for (const tokens of ['shared', 'step'] as const)
+  contract(`OAuth 2.0, ${tokens} tokens`, async () => {
+    const double = await startOAuth();
+    closers.push(double.close);
+    const provider: ProviderOf<'oauth'> = {
+      kind: 'oauth',
+      name: 'idp',
+      addresses: LOOPBACK,
+      issuer: double.url,
+      tokenUrl: `${double.url}/token`,
+      revocationUrl: `${double.url}/revoke`,
+      clientId: double.client.id,
+      auth: 'client_secret_basic',
+      credential: { secret: 'login' },
+      tokens,
+      secrets: [{ name: 'api-token' }],
+    };
+    const readCredential = credentialsOf({ login: double.client.secret });
+    const lenders = openOAuth(provider, { egress, readCredential, elapsed });
+    const { isOver } = double;
+    return tokens === 'step'
+      ? lent(lenders, { name: 'api-token', ends: 'revoked', isOver })
+      : lent(lenders, { name: 'api-token', ends: 'ended' });
+  });
+
+contract('AWS STS', async () => {
+  const double = await startSts();
+  closers.push(double.close);
+  const roleArn = 'arn:aws:iam::123456789012:role/soc';
+  const terms = { roleArn, sessionName: 'interlock', durationSeconds: 900 };
+  const lenders = openAwsSts(
+    {
+      kind: 'aws-sts',
+      name: 'aws',
+      addresses: LOOPBACK,
+      url: double.url,
+      token: { secret: 'login' },
+      secrets: [{ name: 'session-token', ...terms, field: 'sessionToken' }],
+    },
+    { egress, readCredential: credentialsOf({ login: double.token }), now },
+  );
+  return lent(lenders, { name: 'session-token', ends: 'ended' });
+});
+
+contract('GitHub App', async () => {
+  const double = await startGithub();
+  closers.push(double.close);
+  const lenders = openGithubApp(
+    {
+      kind: 'github-app',
+      name: 'github',
+      addresses: LOOPBACK,
+      url: double.url,
+      appId: 'Iv1.app',
+      installation: '42',
+      key: { secret: 'login' },
+      secrets: [{ name: 'repo-token' }],
+    },
+    { egress, readCredential: credentialsOf({ login: double.keyLine }), now },
+  );
+  return lent(lenders, { name: 'repo-token', ends: 'revoked', isOver: double.isOver });
 });

@@ -61,6 +61,9 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'kernel/adapter/undici': ['kernel/base', 'kernel/port', 'kernel/egress', 'sdk/contract'],
   'kernel/adapter/extism': ['kernel/base', 'kernel/port', 'sdk/contract'],
   'kernel/adapter/vault': LENDER,
+  'kernel/adapter/oauth': LENDER,
+  'kernel/adapter/aws': LENDER,
+  'kernel/adapter/github': LENDER,
   'kernel/flow': PURE,
   'kernel/http': [
     'kernel/base',
@@ -120,6 +123,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   'json-rules-engine': 'kernel/rule',
   lmdb: 'kernel/adapter/lmdb',
   'quickjs-wasi': 'sdk/build',
+  oauth4webapi: 'kernel/adapter/oauth',
   undici: 'kernel/adapter/undici',
   yaml: 'kernel/playbook',
 };

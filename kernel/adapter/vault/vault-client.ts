@@ -3,6 +3,7 @@ import type { ProviderOf } from '../../../sdk/contract/secrets-policy.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import { lenderRule } from '../../egress/lender-rule.ts';
 import type { EgressClient } from '../../port/egress.ts';
+import { faultOfExchange, LENDER_BODY_BYTES, LENDER_TIMEOUT_MS } from '../../port/lender-request.ts';
 import type { LendFault } from '../../port/secret-lender.ts';
 
 /**
@@ -20,9 +21,6 @@ export type VaultRequest = {
 export type VaultClient = {
   ask<T>(request: VaultRequest, schema: v.GenericSchema<unknown, T>): Promise<Result<T, VaultFault>>;
 };
-
-const TIMEOUT_MS = 5_000;
-const MAX_BODY_BYTES = 262_144;
 
 export function openVaultClient(
   provider: Pick<ProviderOf<'vault'>, 'name' | 'url' | 'addresses' | 'namespace'>,
@@ -47,14 +45,10 @@ export function openVaultClient(
           ...(body && { 'content-type': 'application/json' }),
         },
         body: body ? JSON.stringify(body) : null,
-        timeoutMs: TIMEOUT_MS,
-        maxBodyBytes: MAX_BODY_BYTES,
+        timeoutMs: LENDER_TIMEOUT_MS,
+        maxBodyBytes: LENDER_BODY_BYTES,
       });
-      if (answer.kind === 'denied') {
-        const hint = answer.hint === undefined ? '' : `; ${answer.hint}`;
-        return fault('unavailable', null, `the egress guard refused it: ${answer.reason}${hint}`);
-      }
-      if (answer.kind === 'failed') return fault('unavailable', null, answer.reason);
+      if (answer.kind !== 'answered') return err({ ...faultOfExchange(answer), status: null });
       if (answer.status < 200 || answer.status > 299) {
         const [kind, reason] = meaningOf(answer.status);
         return fault(kind, answer.status, reason);
