@@ -28,6 +28,7 @@ import type { Query } from './query.ts';
 import type { Recovered } from './recover.ts';
 import type { Plugin } from './registry.ts';
 import type { ReplayEvents } from './replay.ts';
+import type { CheckHealth, Rotate } from './rotate.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Secrets } from './secrets.ts';
 import type { OrgSetup } from './set-up.ts';
@@ -48,6 +49,8 @@ export type Ports = {
   /** Reads a file with what the kernel logs in to a provider with. `err`: a sentence for the operator. */
   readonly readCredentialFile?: (path: string) => Promise<Result<string, string>>;
   readonly modules: ModuleStore;
+  /** Asks a connector how it is after a secret that it carries was rotated. Absent: nothing is known. */
+  readonly checkHealth?: CheckHealth;
   /** Absent: the timers of the process. */
   readonly scheduler?: Scheduler;
   /** Told of every defect that stopped a turn, so that none is silent. */
@@ -81,7 +84,7 @@ export type Kernel = {
   readonly playbooks: Playbooks;
   readonly triggers: Triggers;
   readonly tokens: Tokens;
-  readonly secrets: Secrets;
+  readonly secrets: Secrets & Rotate;
   /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
   readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
   /** The connectors of the org by name, and how they are doing. */

@@ -35,6 +35,7 @@ import { recover } from './recover.ts';
 import { openRegistry, type Registry } from './registry.ts';
 import { openReplayEvents } from './replay.ts';
 import { resumeRuns } from './resume.ts';
+import { openRotate } from './rotate.ts';
 import { openRunEnds } from './run-end.ts';
 import { openRunsInFlight } from './runs-in-flight.ts';
 import { openSchedule } from './schedule.ts';
@@ -219,7 +220,10 @@ export function openKernel(ports: Ports): Kernel {
     stops,
     auditExport: openExport({ store, clock }),
 
-    secrets: openSecrets(lent, ledger),
+    secrets: {
+      ...openSecrets(lent, ledger),
+      ...openRotate({ source: lent, ledger, registry, check: ports.checkHealth, report }),
+    },
     refuseAccess: (by, what) =>
       ledger.stage({
         audit: [{ org: by.org, kind: 'access.refused', actor: `principal:${by.id}`, ref: what }],

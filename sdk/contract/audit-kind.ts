@@ -101,6 +101,10 @@ export const AUDIT_KINDS = {
   'stop.engaged': kind(['ref', 'act'], 'The stop switch of the `org` or the `machine` was engaged; nothing is sent.'),
   'stop.released': kind(['ref', 'act'], 'The stop switch was released; what waited goes on.'),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
+  'secret.rotated': kind(
+    ['ref', 'outcome'],
+    'The connectors that carry a new value were asked: it was `kept`, or the former one was `put_back`.',
+  ),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(['ref'], 'A secret was lent to one call.'),
   'secret.used': kind(['ref'], 'A secret rode in a request; `ref` is `NAME/HOST/HEADER`.'),

@@ -21,6 +21,7 @@ import type {
   RunPaused,
   RunSummary,
   SchemaSummary,
+  SecretRotated,
   StopState,
   StoredEvent,
   TokenSummary,
@@ -779,6 +780,14 @@ export const newToken: NewToken = {
 };
 
 export const secrets = [{ name: 'crowdsec-key', updatedAt: AT }];
+export const secretRotated: SecretRotated = {
+  name: 'crowdsec-key',
+  kept: 'new',
+  checks: [
+    { connector: 'edge-firewall', state: 'unhealthy', reason: 'it answers 401' },
+    { connector: 'http-json', state: 'unknown', reason: null },
+  ],
+};
 export const lintValid = { valid: true, digest: DIGEST, issues: [] };
 export const lintInvalid = {
   valid: false,
