@@ -2,29 +2,24 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCellHost } from '../kernel/adapter/extism/cell-host.ts';
+import { probeLayers } from '../kernel/adapter/extism/probe.ts';
 import type { Digest, OrgId } from '../kernel/base/id.ts';
 import { admit } from '../kernel/cell/admit.ts';
 import type { CellCall, CellHost, CellOutcome } from '../kernel/port/cell-host.ts';
 import { testEnvelope } from '../sdk/author/test-host.ts';
 import { buildPlugin } from '../sdk/build/build-plugin.ts';
-import { childrenOf, privateBytes, processorMs } from '../test/hostile/processes.ts';
+import { cellsOf, privateBytes, processorMs } from '../test/hostile/processes.ts';
+import { type Figure, figure } from './figure.ts';
+import { median } from './statistics.ts';
 
 /**
  * What a cell costs: calls of a sealed TypeScript plugin with about 1 KB of input, on one cell that always has a call
  * waiting. Prints, beside it, what else a capacity plan needs.
  */
-export type BenchResult = {
-  readonly id: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly better: 'higher' | 'lower';
-  /** (highest - lowest) / median of the rounds. */
-  readonly spread: number;
-};
-
 const ROUNDS = 5;
 const IN_FLIGHT = 8;
 const WARM_UP_MS = 1_000;
+const LATENCY_MS = 500;
 const EVENT = {
   time: 1_795_190_020_101,
   class_uid: 2004,
@@ -47,17 +42,17 @@ const EVENT = {
 type Loaded = { readonly host: CellHost; readonly module: Digest; readonly pid: number };
 
 /** Builds a plugin and opens one cell for it. */
-async function open(plugin: string, outDir: string): Promise<Loaded> {
+async function open(plugin: string, outDir: string, wrapper: readonly string[]): Promise<Loaded> {
   const built = await buildPlugin(join(import.meta.dirname, plugin), { outDir });
   if (!built.ok) throw new Error(built.error.message);
   const admitted = admit(new Uint8Array(readFileSync(built.value.wasmPath)));
   if (!admitted.ok) throw new Error(admitted.error.text);
   const module = admitted.value.report.admittedDigest;
-  const others = new Set(childrenOf(process.pid));
-  const host = openCellHost({ min: 1, max: 1 });
+  const others = new Set(cellsOf(process.pid));
+  const host = openCellHost({ min: 1, max: 1, wrapper });
   const loaded = await host.load(module, admitted.value.wasm, { sealed: true });
   if (!loaded.ok) throw new Error(loaded.error);
-  return { host, module, pid: childrenOf(process.pid).find((pid) => !others.has(pid)) ?? 0 };
+  return { host, module, pid: cellsOf(process.pid).find((pid) => !others.has(pid)) ?? 0 };
 }
 
 const callOf = (module: Digest, action: string, input: unknown): CellCall => ({
@@ -90,61 +85,94 @@ async function run(
   return { calls, ms: performance.now() - from };
 }
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+type Round = { readonly calls: number; readonly ms: number };
+const rateOf = ({ calls, ms }: Round): number => (calls / ms) * 1_000;
 
-/** @param options.seconds For all measured rounds together. */
-export async function benchCell({ seconds }: { readonly seconds: number }): Promise<BenchResult[]> {
+/**
+ * With every layer that the system has here, as a kernel runs its cells; and, for what the layers cost, with none but Node's,
+ * in turns.
+ * @param options.seconds For all measured rounds of calls together.
+ */
+export async function benchCell({ seconds }: { readonly seconds: number }): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'interlock-bench-'));
-  const pure = await open('plugins/transform', join(folder, 'transform'));
-  const call = callOf(pure.module, 'shape', { event: EVENT });
-  await run(pure, call, WARM_UP_MS, IN_FLIGHT);
+  const layers = await probeLayers();
+  console.log(`cell: held by ${layers.on.join(', ')}`);
+  for (const { layer, why } of layers.off) console.log(`cell: not by ${layer}: ${why}`);
+  const held = await open('plugins/transform', join(folder, 'held'), layers.wrapper);
+  const bare = await open('plugins/transform', join(folder, 'bare'), []);
+  const callIn = ({ module }: Loaded) => callOf(module, 'shape', { event: EVENT });
+  for (const one of [held, bare]) await run(one, callIn(one), WARM_UP_MS, IN_FLIGHT);
 
   const own = process.cpuUsage();
-  const cellMs = processorMs(pure.pid);
-  const rounds: { calls: number; ms: number }[] = [];
-  for (let i = 0; i < ROUNDS; i++) rounds.push(await run(pure, call, (seconds * 1_000) / ROUNDS, IN_FLIGHT));
+  const cellMs = processorMs(held.pid);
+  const rounds: Round[] = [];
+  const others: Round[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    rounds.push(await run(held, callIn(held), (seconds * 1_000) / ROUNDS, IN_FLIGHT));
+    others.push(await run(bare, callIn(bare), (seconds * 1_000) / ROUNDS, IN_FLIGHT));
+  }
   const used = process.cpuUsage(own);
-  const calls = rounds.reduce((sum, round) => sum + round.calls, 0);
-  const rates = rounds.map((round) => (round.calls / round.ms) * 1_000);
-  const value = median(rates);
-  console.log(
-    `cell: ${call.envelope.length} bytes in; per call ${us((processorMs(pure.pid) - cellMs) / calls)} of processor time in the cell, ${us((used.user + used.system) / 1_000 / calls)} in the kernel`,
+  const [calls, all] = [rounds, [...rounds, ...others]].map((each) =>
+    each.reduce((sum, round) => sum + round.calls, 0),
   );
-  console.log(`cell: ${(privateBytes(pure.pid) / 1e6).toFixed(0)} MB of memory of its own`);
-  await pure.host.close();
+  console.log(
+    `cell: ${callIn(held).envelope.length} bytes in; per call ${us((processorMs(held.pid) - cellMs) / (calls ?? 1))} of processor time in the cell, ${us((used.user + used.system) / 1_000 / (all ?? 1))} in the kernel`,
+  );
+  const memory = privateBytes(held.pid) / 1e6;
+  await Promise.all([held.host.close(), bare.host.close()]);
 
-  const asking = await open('../sdk/build/fixture', join(folder, 'fixture'));
-  await printRoundTrip(asking);
-  await printRespawn(asking);
+  const asking = await open('../sdk/build/fixture', join(folder, 'fixture'), layers.wrapper);
+  const { roundTrips, waits } = await measureLatency(asking);
+  const respawns = await measureRespawns(asking);
   await asking.host.close();
+  const plain = await open('../sdk/build/fixture', join(folder, 'plain'), []);
+  const plainRespawns = await measureRespawns(plain);
+  await plain.host.close();
   rmSync(folder, { recursive: true, force: true });
+  const ratio = (a: readonly number[], b: readonly number[]) => (median(a) / median(b)).toFixed(3);
+  console.log(
+    `cell: with all layers to with none: ${ratio(rounds.map(rateOf), others.map(rateOf))} of the calls, ${ratio(respawns, plainRespawns)} of the time of a respawn`,
+  );
   return [
-    {
-      id: 'cell.calls_per_s',
-      value,
-      unit: 'calls/s',
-      better: 'higher',
-      spread: (Math.max(...rates) - Math.min(...rates)) / value,
-    },
+    figure('cell.calls_per_s', 'calls/s', 'higher', rounds.map(rateOf)),
+    figure('cell.p99_ms', 'ms', 'lower', waits),
+    figure('cell.http_round_trip_ms', 'ms', 'lower', roundTrips),
+    figure('cell.respawn_ms', 'ms', 'lower', respawns),
+    figure('cell.memory_mb', 'MB', 'lower', [memory]),
   ];
 }
 
 const us = (ms: number) => `${(ms * 1_000).toFixed(0)} us`;
 
-/** One call at a time with one request in it, answered at once, against the same without the request. */
-async function printRoundTrip(loaded: Loaded): Promise<void> {
+/**
+ * One call at a time: how long the slowest in a hundred takes that does next to nothing, and what one brokered request,
+ * answered at once, adds.
+ */
+async function measureLatency(loaded: Loaded): Promise<{ readonly roundTrips: number[]; readonly waits: number[] }> {
   const asking = callOf(loaded.module, 'fetch', { url: 'https://api.example/' });
   const silent = callOf(loaded.module, 'serialise', { text: 'x' });
   for (const call of [asking, silent]) await run(loaded, call, WARM_UP_MS / 2, 1);
-  const [withRequest, without] = [await run(loaded, asking, 500, 1), await run(loaded, silent, 500, 1)];
-  const [a, b] = [withRequest, without].map(({ calls, ms }) => ms / calls) as [number, number];
-  console.log(`cell: ${us(a)} for a call with one brokered request, ${us(b)} for one without`);
+  const roundTrips: number[] = [];
+  const waits: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const times: number[] = [];
+    for (const from = performance.now(); performance.now() - from < LATENCY_MS; ) {
+      const began = performance.now();
+      await replied(loaded.host.call(silent));
+      times.push(performance.now() - began);
+    }
+    times.sort((a, b) => a - b);
+    waits.push(times[Math.floor(times.length * 0.99)] ?? 0);
+    const { calls, ms } = await run(loaded, asking, LATENCY_MS, 1);
+    roundTrips.push(ms / calls - times.reduce((sum, time) => sum + time, 0) / times.length);
+  }
+  return { roundTrips, waits };
 }
 
-/** From the kill of a spinning cell to the first reply of the next one. */
-async function printRespawn({ host, module }: Loaded): Promise<void> {
+/** From the kill of a spinning cell to the first reply of the next one, in milliseconds. */
+async function measureRespawns({ host, module }: Loaded): Promise<number[]> {
   const times: number[] = [];
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < ROUNDS; i++) {
     const abort = new AbortController();
     const spinning = host.call({ ...callOf(module, 'spin', 'loop'), signal: abort.signal });
     setTimeout(() => abort.abort(), 50);
@@ -153,7 +181,7 @@ async function printRespawn({ host, module }: Loaded): Promise<void> {
     await replied(host.call(callOf(module, 'serialise', { text: 'x' })));
     times.push(performance.now() - from);
   }
-  console.log(`cell: ${median(times).toFixed(0)} ms from a kill to the first reply of the new cell`);
+  return times;
 }
 
 if (import.meta.main) console.log(await benchCell({ seconds: Number(process.argv[2] ?? 5) }));

@@ -17,7 +17,7 @@ export const CONTRACT = {
   W5: ['W5.noisy_neighbour_ratio'],
   start: ['start.cold_ms'],
   memory: ['memory.idle_mb', 'memory.loaded_mb'],
-  cell: ['cell.calls_per_s'],
+  cell: ['cell.calls_per_s', 'cell.p99_ms', 'cell.http_round_trip_ms', 'cell.respawn_ms', 'cell.memory_mb'],
   history: ['history.page_ms', 'history.rare_filter_ms'],
   loop: ['loop.lanes_ms', 'loop.rounds_ms'],
 } as const;
@@ -30,6 +30,10 @@ export const GOALS: Readonly<Record<string, { readonly least?: number; readonly 
   'W1.p99_ms_at_500': { most: 25 },
   'W2.triggers_10000_ms': { most: 1 },
   'W5.noisy_neighbour_ratio': { most: 2 },
+  'cell.calls_per_s': { least: 2_000 },
+  'cell.p99_ms': { most: 5 },
+  'cell.respawn_ms': { most: 120 },
+  'cell.memory_mb': { most: 60 },
   'loop.lanes_ms': { most: 20 },
   'loop.rounds_ms': { most: 20 },
 };

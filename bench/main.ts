@@ -35,9 +35,7 @@ const STAGE: Readonly<Record<StageName, (bench: Bench) => Promise<Figure[]>>> = 
 async function cellStage({ plan, say: tell }: Bench): Promise<Figure[]> {
   const { rounds, roundMs } = plan.cell;
   tell('cell: one cell without the kernel around it');
-  const results = await benchCell({ seconds: (rounds * roundMs) / 1_000 });
-  // It gives the whole range relative to the median.
-  return results.map((result) => ({ ...result, spread: result.spread / 2 }));
+  return benchCell({ seconds: (rounds * roundMs) / 1_000 });
 }
 
 const say = (line: string): void => void process.stderr.write(`bench: ${line}\n`);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { childrenOf, processorMs } from '../test/hostile/processes.ts';
+import { cellsOf, processorMs } from '../test/hostile/processes.ts';
 import type { KernelProcess, StubProcess } from './child.ts';
 
 /**
@@ -37,7 +37,7 @@ export function readCpu(kernel: KernelProcess, stub: StubProcess): Cpu | undefin
   return {
     at: performance.now(),
     kernel: processorMs(kernel.pid),
-    cells: childrenOf(kernel.pid).reduce((sum, pid) => sum + processorMs(pid), 0),
+    cells: cellsOf(kernel.pid).reduce((sum, pid) => sum + processorMs(pid), 0),
     stub: processorMs(stub.pid),
     driver: (own.user + own.system) / 1_000,
     machine: machineMs(),
@@ -65,7 +65,7 @@ export const used = (from: Cpu, to: Cpu) => {
 export function readMemory(kernel: KernelProcess): { readonly kernel: Memory; readonly cells: Memory } {
   return {
     kernel: memoryOf(kernel.pid),
-    cells: childrenOf(kernel.pid).map(memoryOf).reduce(sumOf, { rss: 0, pss: 0 }),
+    cells: cellsOf(kernel.pid).map(memoryOf).reduce(sumOf, { rss: 0, pss: 0 }),
   };
 }
 

@@ -191,12 +191,31 @@ describe('a start', () => {
     if (!running.ok) throw new Error(running.error);
     await running.value.stop();
     await files.remove();
-    expect(said.map((line) => line.replace(files.path, ''))).toEqual([
+    const warned = said.filter((line) => line.startsWith('warning: '));
+    expect(warned.map((line) => line.replace(files.path, ''))).toEqual([
       expect.stringMatching(
         /^warning: \/acme-egress\.json: \/grants\/0\/plugin: the org acme has no plugin edge-firewal, so this grant is never/,
       ),
       expect.stringContaining('/grants/1/plugin: the org acme has no plugin of this name'),
     ]);
+  });
+
+  test.each([
+    ['a setting that is missing', {}, 'the setting /endpoint is missing: the plugin requires it'],
+    ['one too many', { endpoint: 'http://127.0.0.1', sit: 's3cret' }, "/sit is not known to the plugin's schema"],
+    ['one of another form', { endpoint: 's3cret' }, "/endpoint does not fit the plugin's schema"],
+  ])('%s is said before anything is called', async (_, settings, says) => {
+    const egress = [{ plugin: 'edge-firewall', settings, rules: [ruleFor('http://127.0.0.1:9')] }];
+    const files = await makeKernelFolder('settings', [{ id: 'acme', plugins: ['edge-firewall'], egress }]);
+    const read = await readConfig(files.config);
+    const refused = read.ok ? await startKernel(read.value) : read;
+    await files.remove();
+    expect(refused).toEqual({
+      ok: false,
+      error: expect.stringMatching(/acme-egress\.json .*:\n {2}\/grants\/0\/settings /),
+    });
+    expect(!refused.ok && refused.error).toContain(says);
+    expect(!refused.ok && refused.error).not.toContain('s3cret');
   });
 
   test('on a port that is taken is refused in words, and leaves the folder free', async () => {

@@ -13,10 +13,12 @@ import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import type { OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { ExecutionPolicySchema } from './call/policy.ts';
+import { faultOfSettings } from './cell/parameters.ts';
 import { type PolicyFault, parseEgressPolicy } from './egress/policy.ts';
 import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
+import { CELL_LAYER_NAMES } from './port/cell-host.ts';
 import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
 
 /**
@@ -60,6 +62,10 @@ const ConfigSchema = closedObject({
     closedObject({
       min: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
       max: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)), 8),
+      /** User and group of the cells, where the kernel is root. */
+      uid: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(0xffff_fffe))),
+      /** Layers without which the kernel does not start. */
+      require: v.optional(v.array(v.picklist(CELL_LAYER_NAMES)), []),
     }),
     {},
   ),
@@ -138,6 +144,12 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     plugins.push(plugin.value);
   }
   const policy: EgressPolicy = grants.value.policy;
+  const unfit = policy.grants.flatMap(({ plugin: name, settings }, at): SchemaIssue[] => {
+    const manifest = plugins.find((one) => one.manifest.name === name)?.manifest;
+    const text = manifest && faultOfSettings(manifest, settings);
+    return text === undefined ? [] : [{ pointer: `/grants/${at}/settings`, text }];
+  });
+  if (unfit.length > 0) return err(faultText(files.egress, 'docs/plugins.md', unfit));
   return ok({
     id: files.id as OrgId,
     policy: { guardrails: rules.value, matrix: matrix.output },
@@ -175,6 +187,17 @@ export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins }: 
         'check the name, or add the folder of the plugin to its list of plugins',
     ];
   });
+
+/** Grants that let out more than they say: told at every start, so that none is forgotten. */
+export const reportingGrants = ({ egress: file }: OrgFiles, { id, egress }: OrgSetup): readonly string[] =>
+  egress.grants.flatMap(({ plugin, mode }, at) =>
+    mode === 'report'
+      ? [
+          `${file}: /grants/${at}/mode: the plugin ${NAME_PATTERN.test(plugin) ? plugin : 'of this name'} of org ${id} is in report mode: ` +
+            'what no rule covers leaves for public addresses, without secrets; see interlock egress report, and end it soon',
+        ]
+      : [],
+  );
 
 async function readPlugin(
   folder: string,

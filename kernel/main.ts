@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
+import { type ProbedLayers, probeLayers } from './adapter/extism/probe.ts';
 import { readCredentialFile } from './adapter/file/credential-file.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
@@ -15,9 +16,10 @@ import { openLmdbStore } from './adapter/lmdb/store.ts';
 import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
-import { type Config, idleGrants, readConfig, readOrg } from './config.ts';
+import { type Config, idleGrants, readConfig, readOrg, reportingGrants } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
+import type { HealthChange } from './flow/health.ts';
 import type { Kernel } from './flow/kernel.ts';
 import type { NotLent } from './flow/lent-secrets.ts';
 import { openKernel } from './flow/open-kernel.ts';
@@ -50,7 +52,12 @@ export async function startKernel(
   const secrets = await openSecrets(config);
   if (!secrets.ok) return secrets;
   const modules = await openModuleStore(join(config.data, 'modules'));
-  const cells = openCellHost({ min: config.cells.min, max: Math.max(config.cells.min, config.cells.max) });
+  const { min, max, uid, require } = config.cells;
+  const layers = await probeLayers({ uid });
+  const missing = layers.off.filter(({ layer }) => require.includes(layer));
+  if (missing.length > 0) return err(`cells.require asks for layers that are not here:\n${offText(missing)}`);
+  say(layersText(layers));
+  const cells = openCellHost({ min, max: Math.max(min, max), wrapper: layers.wrapper });
   const store = openLmdbStore(join(config.data, 'record'));
   const entropy = openSystemEntropy();
   const lenders = lendersOver(egress);
@@ -68,6 +75,7 @@ export async function startKernel(
     onRefusal: (refused) => say(refusalText(refused)),
     onBreaker: (change) => say(breakerText(change)),
     onNotLent: (fault) => say(notLentText(fault)),
+    onHealth: (change) => say(healthText(change)),
     onStop: (change) => say(stopText(change)),
     machineStop: () => readStopFile(join(config.data, 'STOP')),
   });
@@ -76,7 +84,9 @@ export async function startKernel(
   for (const files of config.orgs) {
     const org = await readOrg(files, sealedBases);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
-    if (org.ok) for (const line of idleGrants(files, org.value)) say(`warning: ${line}`);
+    if (org.ok)
+      for (const line of [...idleGrants(files, org.value), ...reportingGrants(files, org.value)])
+        say(`warning: ${line}`);
     if (!fine.ok) {
       await cells.close();
       return fine;
@@ -125,6 +135,15 @@ async function rotateKey(config: Config): Promise<Result<string, string>> {
   await lock.value.release();
   return rotated;
 }
+/** What holds the cells beside WebAssembly's own walls. docs/operate.md says what each of it stops. */
+function layersText({ on, off, uid }: ProbedLayers): string {
+  const names = on.map((layer) => (layer === 'own-user' ? `${layer} (${uid})` : layer));
+  return [`cells are held by: ${names.join(', ')}`, ...(off.length > 0 ? [`and not by:\n${offText(off)}`] : [])].join(
+    '; ',
+  );
+}
+
+const offText = (off: ProbedLayers['off']): string => off.map(({ layer, why }) => `  ${layer}: ${why}`).join('\n');
 
 function listenText({ host, port }: Config['listen'], code = 'unknown'): string {
   const at = `${host}:${port}`;
@@ -139,7 +158,7 @@ const defectText = (defect: unknown): string =>
   `defect: ${defect instanceof Error ? (defect.stack ?? defect.message) : 'unknown'}`;
 
 const refusalText = ({ org, run, step, plugin, reason, hint }: EgressRefused): string =>
-  `request refused: org ${org}, run ${run}, step ${step}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
+  `request refused: org ${org}, ${run === null ? `${step} of the health check` : `run ${run}, step ${step}`}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
 
 const notLentText = ({ org, name, provider, reason }: NotLent): string =>
   `secret ${name} of org ${org} is not lent by ${provider}: ${reason}`;
@@ -151,6 +170,12 @@ const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
 };
 const breakerText = ({ org, connector, kind }: BreakerChange): string =>
   `connector ${connector} of org ${org} ${BREAKER_TEXT[kind]}`;
+
+/** Of what it failed at, the stage and the class: its message is foreign text. */
+const healthText = ({ org, connector, health }: HealthChange): string =>
+  health.state === 'healthy'
+    ? `connector ${connector} of org ${org} is healthy`
+    : `connector ${connector} of org ${org} is unhealthy: ${health.stage} fails with ${health.error.class}`;
 
 const STOP_TEXT: Readonly<Record<StopChange['kind'], readonly [what: string, then: string]>> = {
   engaged: ['stopped', 'nothing is sent for it until the release'],

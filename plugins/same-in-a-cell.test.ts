@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import transform from '../bench/plugins/transform/plugin.ts';
+import { openCellHost } from '../kernel/adapter/extism/cell-host.ts';
+import type { Digest, OrgId } from '../kernel/base/id.ts';
+import { admit } from '../kernel/cell/admit.ts';
 import type { PluginDefinition } from '../sdk/author/index.ts';
-import { answer, callPlugin, type TestCall } from '../sdk/author/test-host.ts';
+import { answer, callPlugin, type TestCall, testEnvelope } from '../sdk/author/test-host.ts';
 import { prepareAll } from '../sdk/build/prepare.ts';
 import { openSealed } from '../sdk/build/test-sealed.ts';
 import type { HttpAnswer, HttpRequest } from '../sdk/contract/plugin.ts';
@@ -11,7 +14,10 @@ import edgeFirewall from './edge-firewall/plugin.ts';
 import httpJson from './http-json/plugin.ts';
 import webhook from './webhook/plugin.ts';
 
-/** What the tests in plain Node say of a plugin is true of it in a cell: same replies, same requests. */
+/**
+ * What the tests in plain Node say of a plugin is true of it in a cell: same replies, same requests; and a call that is
+ * made again is the same call, whatever instance it meets.
+ */
 
 const event = JSON.parse(readFileSync(join(import.meta.dirname, '../test/samples/ocsf-malware-finding.json'), 'utf8'));
 const settings = { endpoint: 'https://edge.example' };
@@ -44,17 +50,32 @@ const ROWS: readonly (readonly [PluginDefinition, TestCall, ...HttpAnswer[]])[] 
   [edgeFirewall, { action: 'ban', op: 'rollback', input: ban, settings }, answer(200)],
   [edgeFirewall, { action: 'unban', input: { ip }, settings }, answer(404)],
   [edgeFirewall, { action: 'unban', op: 'rollback', input: { ip }, settings }],
+  [edgeFirewall, { op: 'auth', settings }, answer(404)],
+  [edgeFirewall, { op: 'auth', settings }, answer(403)],
+  [edgeFirewall, { op: 'health', settings }, answer(503)],
+  [edgeFirewall, { op: 'validate', settings }],
   [edgeFirewall, { action: 'lift', input: { ip }, settings }],
   [transform, { action: 'shape', input: { event } }],
   [transform, { action: 'shape', input: { event: { observables: [{ type_id: 2, value: 'ü' }] } } }],
 ];
 
 const modules = new Map<string, WebAssembly.Module>();
+const cells = openCellHost({ min: 1, max: 1, checkRestoreEvery: 1 });
+/** Names in the host of a module that gets a new instance for each call, and of one that is put back. */
+const fresh = (name: string) => `${name}-fresh` as Digest;
+const restored = (name: string) => `${name}-restored` as Digest;
 beforeAll(async () => {
   for (const { name, wasmPath } of await prepareAll()) {
-    modules.set(name, new WebAssembly.Module(readFileSync(wasmPath)));
+    const wasm = new Uint8Array(readFileSync(wasmPath));
+    modules.set(name, new WebAssembly.Module(wasm));
+    const admitted = admit(wasm);
+    if (!admitted.ok) throw new Error(admitted.error.text);
+    expect(admitted.value.report.restorable).toBe(true);
+    await cells.load(fresh(name), admitted.value.wasm, { sealed: false });
+    await cells.load(restored(name), admitted.value.wasm, { sealed: true });
   }
 }, 60_000);
+afterAll(() => cells.close());
 
 test.each(ROWS.map((row, i) => [i, `${row[0].name}/${row[1].action} ${row[1].op ?? 'execute'}`, row] as const))(
   'row %i: %s',
@@ -72,6 +93,51 @@ test.each(ROWS.map((row, i) => [i, `${row[0].name}/${row[1].action} ${row[1].op 
     expect(await (await openSealed(module, inCell)).call(call)).toEqual(expected);
     expect(inCell.asked).toEqual(inNode.asked);
     expect(inCell.asked).toHaveLength(answers.length);
+  },
+);
+
+test.each(ROWS.map((row, i) => [i, `${row[0].name}/${row[1].action} ${row[1].op ?? 'execute'}`, row] as const))(
+  'row %i, byte for byte, in new instances, in one that is put back, and replayed: %s',
+  async (_i, _name, [plugin, call, ...answers]) => {
+    type Exchange = { readonly request: HttpRequest; readonly answer: HttpAnswer };
+    const inCell = async (module: Digest, answerTo: (request: HttpRequest, at: number) => HttpAnswer | undefined) => {
+      const exchanges: Exchange[] = [];
+      const outcome = await cells.call({
+        org: 'acme' as OrgId,
+        module,
+        envelope: JSON.stringify(testEnvelope(call)),
+        softDeadlineMs: 10_000,
+        hardDeadlineMs: 20_000,
+        broker: async (request) => {
+          const given = answerTo(request, exchanges.length);
+          if (!given) return { denied: 'nothing of the kind was on record' };
+          exchanges.push({ request, answer: given });
+          return given;
+        },
+      });
+      return { exchanges, reply: outcome.kind === 'replied' ? outcome.reply : JSON.stringify(outcome) };
+    };
+    let asked = 0;
+    const live = (_request: HttpRequest, at: number) => answers[at];
+    const first = await inCell(fresh(plugin.name), live);
+    // What is not on record, or asked in other words, is not answered.
+    const fromRecord = (request: HttpRequest, at: number) => {
+      const known = first.exchanges[at];
+      return known && JSON.stringify(known.request) === JSON.stringify(request) ? known.answer : undefined;
+    };
+    const others = [
+      await inCell(fresh(plugin.name), live),
+      await inCell(restored(plugin.name), live),
+      await inCell(restored(plugin.name), live),
+      await inCell(restored(plugin.name), fromRecord),
+      await inCell(fresh(plugin.name), fromRecord),
+    ];
+    expect(others).toEqual(others.map(() => first));
+    const inNode = await callPlugin(plugin, {
+      ...call,
+      http: (request) => fromRecord(request, asked++) ?? answer(500),
+    });
+    expect(first.reply).toBe(JSON.stringify(inNode));
   },
 );
 

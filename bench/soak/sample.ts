@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { childrenOf } from '../../test/hostile/processes.ts';
+import { cellsOf } from '../../test/hostile/processes.ts';
 import type { FromProbe } from './probe.ts';
 
 /** What is looked at every few seconds, while nothing is under way. Memory in MiB, read from /proc (proc(5)). */
@@ -32,7 +32,7 @@ export function takeSample(
   { heap, delay }: FromProbe,
   rest: Pick<Sample, 'at' | 'runs' | 'p99'>,
 ): Sample {
-  const cells = childrenOf(pid);
+  const cells = cellsOf(pid);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return {
     ...rest,

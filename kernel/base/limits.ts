@@ -166,6 +166,24 @@ export const LIMITS = {
     'the one that goes next is forgotten',
   ),
   lentValueMinutes: limit(15, 'minutes', 'a target may give back what an earlier step sent', 'it is forgotten'),
+  reportedPlaces: limit(
+    256,
+    'places',
+    'of an org, that plugins in report mode asked for: what is listed stays readable',
+    'a request for one more is refused as without report mode',
+  ),
   httpBodyBytes: limit(1_048_576, 'bytes', 'an answer a plugin may read', 'step fails upstream_error'),
+  cellDataBytes: limit(
+    1 << 30,
+    'bytes',
+    'memory that the process of a cell may have, engine and all; by the system, where it can',
+    'the cell ends',
+  ),
+  httpWireBytes: limit(
+    8_388_608,
+    'bytes',
+    'one answer with all that is around its body; a body in chunks of one byte takes six for each',
+    'step fails upstream_error',
+  ),
   cellMemoryPages: limit(512, '64 KiB pages', 'a connector is glue; 32 MiB is ample', 'trap in the plugin'),
 } as const satisfies Record<string, Limit>;

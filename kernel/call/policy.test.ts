@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { expect, it, test } from 'vitest';
 import shipped from '../../policies/execution/default.json' with { type: 'json' };
 import { durationMs } from '../base/time.ts';
-import { breakerFor, callsFor, DEFAULT_EXECUTION, ExecutionPolicySchema, timeoutFor } from './policy.ts';
+import { breakerFor, callsFor, DEFAULT_EXECUTION, ExecutionPolicySchema, rateFor, timeoutFor } from './policy.ts';
 
 const parse = (parts: object) => v.parse(ExecutionPolicySchema, { apiVersion: 'interlock/execution/v1', ...parts });
 
@@ -30,7 +30,20 @@ it('lets a connector differ in single numbers', () => {
   expect([callsFor(policy, 'slow'), callsFor(policy, 'other'), callsFor(policy, 'constructor')]).toEqual([1, 4, 4]);
 });
 
+it('has rates for those connectors alone that it names one for, or for all', () => {
+  const one = parse({ rate: { connectors: { slow: '20/m' } } });
+  expect([rateFor(one, 'slow'), rateFor(one, 'other'), rateFor(one, 'constructor')]).toEqual([
+    { most: 20, span: 60_000 },
+    undefined,
+    undefined,
+  ]);
+  const all = parse({ rate: { connector: '600/m', connectors: { slow: '1/2h' } } });
+  expect([rateFor(all, 'slow')?.most, rateFor(all, 'other')?.most]).toEqual([1, 600]);
+  expect(rateFor(DEFAULT_EXECUTION, 'slow')).toBeUndefined();
+});
+
 test.each([
+  ['a rate that is none', { rate: { connector: '20' } }],
   ['a key that is none', { retries: 3 }],
   ['a time that is none', { timeouts: { enrich: '10' } }],
   ['a time beyond a day', { breaker: { open: '25h' } }],

@@ -4,6 +4,7 @@ import type { StepType } from '../../sdk/contract/plugin.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { LIMITS } from '../base/limits.ts';
 import { own } from '../base/own.ts';
+import { parseRate, RATE_FORM, type Rate } from '../base/rate.ts';
 import { type DurationMs, durationMs, isDurationUpTo, LONGEST_TRY, parseDuration } from '../base/time.ts';
 
 /**
@@ -18,6 +19,11 @@ const duration = v.pipe(
 const count = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(most));
 const named = <T extends v.GenericSchema>(entry: T) =>
   v.pipe(v.unknown(), noKeyTaken, v.record(v.pipe(v.string(), v.regex(NAME_PATTERN), notTaken), entry));
+
+const rate = v.pipe(
+  v.string(),
+  v.check((text) => parseRate(text) !== undefined, RATE_FORM),
+);
 
 const failures = count(1_000);
 const probes = count(100);
@@ -39,6 +45,36 @@ const Breaker = closedObject({
   ),
 });
 
+/** How often the connectors are asked how they are; `off`: never by themselves. */
+const every = v.union(
+  [
+    v.pipe(
+      duration,
+      v.check((ms) => ms >= 10_000, 'too often'),
+    ),
+    v.pipe(
+      v.literal('off'),
+      v.transform(() => null),
+    ),
+  ],
+  'use a duration from 10s to 24h, such as 5m, or off',
+);
+const HealthChecks = closedObject({
+  every: v.optional(every, '5m'),
+  failures: v.optional(failures, 2),
+  timeout: v.optional(duration, '10s'),
+  connectors: v.optional(
+    named(
+      closedObject({
+        every: v.exactOptional(every),
+        failures: v.exactOptional(failures),
+        timeout: v.exactOptional(duration),
+      }),
+    ),
+    {},
+  ),
+});
+
 export const ExecutionPolicySchema = closedObject({
   $schema: v.optional(v.string()),
   apiVersion: v.literal('interlock/execution/v1'),
@@ -53,6 +89,7 @@ export const ExecutionPolicySchema = closedObject({
     {},
   ),
   breaker: v.optional(Breaker, {}),
+  health: v.optional(HealthChecks, {}),
   concurrency: v.optional(
     closedObject({
       org: v.optional(count(LIMITS.callsUnderWay.value), 256),
@@ -61,6 +98,8 @@ export const ExecutionPolicySchema = closedObject({
     }),
     {},
   ),
+  /** How many calls may begin in a time; what is beyond it waits. Without one there is no such limit. */
+  rate: v.exactOptional(closedObject({ connector: v.exactOptional(rate), connectors: v.optional(named(rate), {}) })),
 });
 export type ExecutionPolicy = v.InferOutput<typeof ExecutionPolicySchema>;
 
@@ -93,3 +132,23 @@ export function breakerFor({ breaker }: ExecutionPolicy, connector: string): Bre
 /** Calls of the connector that may be under way for the org. */
 export const callsFor = ({ concurrency }: ExecutionPolicy, connector: string): number =>
   own(concurrency.connectors, connector) ?? concurrency.connector;
+
+export type HealthPolicy = {
+  /** Null: only when somebody asks. */
+  readonly everyMs: DurationMs | null;
+  /** Checks in a row that make it unhealthy. */
+  readonly failures: number;
+  /** Of one stage of a check. */
+  readonly timeoutMs: DurationMs;
+};
+
+export function healthFor({ health }: ExecutionPolicy, connector: string): HealthPolicy {
+  const { every: everyMs, failures, timeout } = { ...health, ...own(health.connectors, connector) };
+  return { everyMs, failures, timeoutMs: timeout };
+}
+
+/** How many calls of the connector may begin in a time; undefined without a limit. */
+export function rateFor({ rate }: ExecutionPolicy, connector: string): Rate | undefined {
+  const written = rate && (own(rate.connectors, connector) ?? rate.connector);
+  return written === undefined ? undefined : parseRate(written);
+}

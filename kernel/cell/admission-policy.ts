@@ -27,7 +27,12 @@ export type AdmissionPolicy = {
 const extism = (name: string, signature: string): [string, string] => [`extism:host/env.${name}`, signature];
 const interlock = (name: string, signature: string): [string, string] => [`interlock:host/v1.${name}`, signature];
 
-/** The harmless part of the Extism host ABI, and the two functions of ours. */
+const wasi = (name: string, signature: string): [string, string] => [`wasi_snapshot_preview1.${name}`, signature];
+
+/**
+ * The harmless part of the Extism host ABI, the two functions of ours, and what of WASI the runtimes of other languages
+ * need to come up (decision 0032).
+ */
 const GRANTED_IMPORTS: ReadonlyMap<string, string> = new Map([
   extism('alloc', '(i64) -> (i64)'),
   extism('free', '(i64) -> ()'),
@@ -54,6 +59,19 @@ const GRANTED_IMPORTS: ReadonlyMap<string, string> = new Map([
   extism('log_error', '(i64) -> ()'),
   interlock('http', '(i64) -> (i64)'),
   interlock('interrupted', '() -> (i32)'),
+  wasi('clock_time_get', '(i32 i64 i32) -> (i32)'),
+  wasi('clock_res_get', '(i32 i32) -> (i32)'),
+  wasi('random_get', '(i32 i32) -> (i32)'),
+  wasi('fd_write', '(i32 i32 i32 i32) -> (i32)'),
+  wasi('fd_close', '(i32) -> (i32)'),
+  wasi('fd_seek', '(i32 i64 i32 i32) -> (i32)'),
+  wasi('fd_fdstat_get', '(i32 i32) -> (i32)'),
+  wasi('proc_exit', '(i32) -> ()'),
+  wasi('environ_sizes_get', '(i32 i32) -> (i32)'),
+  wasi('environ_get', '(i32 i32) -> (i32)'),
+  wasi('args_sizes_get', '(i32 i32) -> (i32)'),
+  wasi('args_get', '(i32 i32) -> (i32)'),
+  wasi('sched_yield', '() -> (i32)'),
 ]);
 
 export const ADMISSION: AdmissionPolicy = {
@@ -77,8 +95,9 @@ export function instead(module: string, name: string): string {
   if (module === 'extism:host/env' && name.startsWith('http_')) {
     return 'Send requests through interlock:host/v1.http (in TypeScript: the http of @interlock/sdk), which the broker judges.';
   }
-  if (module.startsWith('wasi')) {
-    return 'A plugin has no files, clock or environment: build without WASI; time and randomness are in the call.';
+  if (module === 'wasi_snapshot_preview1') {
+    return 'Of WASI a plugin has the clock and the randomness of its call, a log, and an exit; no files, sockets, sleep or signals. Link without what needs this.';
   }
-  return 'A plugin may import only the functions of extism:host/env and interlock:host/v1 that docs list.';
+  if (module.startsWith('wasi')) return 'Of WASI only functions of wasi_snapshot_preview1 are granted: build for that.';
+  return 'A plugin may import only the functions of extism:host/env, interlock:host/v1 and wasi_snapshot_preview1 that docs list.';
 }

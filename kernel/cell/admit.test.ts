@@ -149,10 +149,22 @@ describe('refuses', () => {
       /not a function/,
     ],
     [
-      'WASI',
+      'a function of WASI that reaches out of the call',
+      moduleOf({ 2: vector(imported('wasi_snapshot_preview1', 'fd_read', 0, 0)) }),
+      'import_refused',
+      /fd_read is not granted.*no files, sockets, sleep or signals/,
+    ],
+    [
+      'a granted function of WASI with another signature',
       moduleOf({ 2: vector(imported('wasi_snapshot_preview1', 'fd_write', 0, 0)) }),
       'import_refused',
-      /without WASI/,
+      /another signature than \(i32 i32 i32 i32\)/,
+    ],
+    [
+      'another WASI',
+      moduleOf({ 2: vector(imported('wasi_unstable', 'fd_write', 0, 0)) }),
+      'import_refused',
+      /wasi_snapshot_preview1/,
     ],
     [
       'the HTTP client of Extism',

@@ -23,9 +23,9 @@ export const contractsOf = (manifest: PluginManifest): ReadonlyMap<string, Actio
     ]),
   );
 
-type Words = { readonly whole: string; readonly part: string };
-const PARAMETERS: Words = { whole: 'the parameters do', part: 'the parameter' };
-const OUTPUT: Words = { whole: 'the output does', part: 'the field of the output' };
+type Words = { readonly whole: string; readonly part: string; readonly who: string };
+const PARAMETERS: Words = { whole: 'the parameters do', part: 'the parameter', who: 'the action' };
+const OUTPUT: Words = { whole: 'the output does', part: 'the field of the output', who: 'the action' };
 
 function checker(schema: Readonly<Record<string, unknown>>, words: Words): (value: Json) => string | undefined {
   const validator = new Validator(schema as Schema, '2020-12', true);
@@ -46,15 +46,16 @@ function faultText({ keyword, keywordLocation, instanceLocation }: Fault, schema
   const pointer = instanceLocation.slice(1);
   const at = legible(pointer);
   // A schema that is `false` stands where nothing may be: behind additionalProperties, as a rule.
-  if (keyword === 'false') return `${words.part} ${at} is not known to the action's schema: remove it`;
+  if (keyword === 'false') return `${words.part} ${at} is not known to ${words.who}'s schema: remove it`;
   if (keyword === 'required') {
     const missing = missingAt(resolvePointer(schema, keywordLocation.slice(1)), resolvePointer(value, pointer));
-    if (missing !== undefined) return `${words.part} ${legible(`${at}/${missing}`)} is missing: the action requires it`;
+    if (missing !== undefined)
+      return `${words.part} ${legible(`${at}/${missing}`)} is missing: ${words.who} requires it`;
   }
   const place = legible(keywordLocation.slice(1)) || '/';
   return pointer === ''
-    ? `${words.whole} not fit the action's schema at ${place}`
-    : `${words.part} ${at} does not fit the action's schema at ${place}`;
+    ? `${words.whole} not fit ${words.who}'s schema at ${place}`
+    : `${words.part} ${at} does not fit ${words.who}'s schema at ${place}`;
 }
 
 const missingAt = (required: Json | undefined, value: Json | undefined): string | undefined =>
@@ -68,6 +69,14 @@ const legible = (pointer: string): string =>
     .split('/')
     .map((key) => (key === '' || /^[A-Za-z_$][\w$-]{0,62}$|^[0-9]{1,6}$/.test(key) ? key : '?'))
     .join('/');
+
+const SETTINGS: Words = { whole: 'the settings do', part: 'the setting', who: 'the plugin' };
+
+/** What is wrong with what a grant gives the plugin as settings, without a value; undefined where nothing is. */
+export const faultOfSettings = (
+  { settings }: Pick<PluginManifest, 'settings'>,
+  given: Readonly<Record<string, string>>,
+): string | undefined => settings && checker(settings, SETTINGS)(given);
 
 /**
  * The identity of a plugin: its module and its manifest together, so that the same module under another manifest (with

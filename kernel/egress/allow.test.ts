@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { EgressPolicySchema, type EgressRule } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
-import { faultOfWritten, judgeRequest } from './allow.ts';
+import { faultOfWritten, judgeRequest as judge } from './allow.ts';
 
 const ruleOf = (part: Partial<EgressRule> = {}): EgressRule => ({
   scheme: 'https',
@@ -21,6 +21,9 @@ const requestOf = (part: Partial<HttpRequest> = {}): HttpRequest => ({
   body: null,
   ...part,
 });
+const ASKER = { action: 'lookup', playbook: 'contain-c2' };
+const judgeRequest = (rules: readonly EgressRule[], request: HttpRequest, asker = ASKER) =>
+  judge(rules, request, asker);
 const codeOf = (request: HttpRequest, rules = [ruleOf()]) => {
   const judged = judgeRequest(rules, request);
   return judged.ok ? 'allowed' : judged.error.code;
@@ -42,7 +45,7 @@ describe('a request that its grant covers', () => {
   ])('is allowed: %s', (url) => expect(codeOfUrl(url)).toBe('allowed'));
 
   it('comes back with its rule, its URL and lower-case headers', () => {
-    const rule = ruleOf();
+    const rule = ruleOf({ headers: ['x-trace'] });
     const request = requestOf({ method: 'POST', headers: { Accept: 'text/plain', 'X-Trace': '1' }, body: '{}' });
     expect(judgeRequest([rule], request)).toEqual({
       ok: true,
@@ -285,7 +288,83 @@ describe('headers', () => {
     const secret = { name: 'other-key', header: 'x-api-key', format: '{}' };
     const rules = [ruleOf(), ruleOf({ host: 'other.example.com', secret })];
     expect(codeOfHeaders({ 'X-Api-Key': 'mine' }, rules)).toBe('E_HEADER');
-    expect(codeOfHeaders({ 'X-Api-Key': 'mine' }, [ruleOf()])).toBe('allowed');
+    expect(codeOfHeaders({ 'X-Api-Key': 'mine' }, [ruleOf({ headers: ['x-api-key'] })])).toBe('allowed');
+  });
+});
+
+describe('a header that carries nothing but a wish', () => {
+  it.each([
+    'accept',
+    'accept-language',
+    'content-language',
+    'content-type',
+    'if-match',
+    'if-modified-since',
+    'if-none-match',
+    'if-unmodified-since',
+  ])('%s needs no grant', (name) => expect(codeOf(requestOf({ headers: { [name]: 'x' } }))).toBe('allowed'));
+
+  it.each(['x-region', 'x-impersonate-user', 'prefer', 'range', 'if-range', 'origin', 'referer', 'cache-control'])(
+    '%s has to be granted, by the rule that covers the request',
+    (name) => {
+      const request = requestOf({ headers: { [name.toUpperCase()]: 'x' } });
+      expect(codeOf(request)).toBe('E_HEADER_NOT_ALLOWED');
+      expect(codeOf(request, [ruleOf({ headers: ['x-other', name] })])).toBe('allowed');
+      const elsewhere = ruleOf({ host: 'other.example.com', headers: [name] });
+      expect(codeOf(request, [ruleOf(), elsewhere])).toBe('E_HEADER_NOT_ALLOWED');
+      const narrower = ruleOf({ pathPrefix: '/v1/items' });
+      expect(codeOf(request, [ruleOf({ headers: [name] }), narrower])).toBe('E_HEADER_NOT_ALLOWED');
+    },
+  );
+
+  it('is never granted by a name that the kernel, a credential or the connection owns', () => {
+    for (const name of ['host', 'authorization', 'cookie', 'x-forwarded-for', 'transfer-encoding'])
+      expect(codeOf(requestOf({ headers: { [name]: 'x' } }), [ruleOf({ headers: [name] })])).toBe('E_HEADER');
+  });
+});
+
+describe('a secret that is for some alone', () => {
+  const secretFor = (whom: object) => ruleOf({ secret: { name: 'k', header: 'x-key', format: '{}', for: whom } });
+  const codeFor = (rules: EgressRule[], asker: { action: string; playbook: string | null }) => {
+    const judged = judge(rules, requestOf(), asker);
+    return judged.ok ? judged.value.rule.pathPrefix : judged.error.code;
+  };
+  it.each<[object, string, string | null, string]>([
+    [{ actions: ['lookup'] }, 'lookup', 'contain-c2', '/v1'],
+    [{ actions: ['lookup', 'ban'] }, 'ban', null, '/v1'],
+    [{ actions: ['lookup'] }, 'ban', 'contain-c2', 'E_NOT_ALLOWED'],
+    [{ playbooks: ['contain-c2'] }, 'ban', 'contain-c2', '/v1'],
+    [{ playbooks: ['contain-c2'] }, 'ban', 'contain-c3', 'E_NOT_ALLOWED'],
+    [{ playbooks: ['contain-c2'] }, 'ban', null, 'E_NOT_ALLOWED'],
+    [{ actions: ['lookup'], playbooks: ['contain-c2'] }, 'lookup', 'other', 'E_NOT_ALLOWED'],
+    [{ actions: ['lookup'], playbooks: ['contain-c2'] }, 'other', 'contain-c2', 'E_NOT_ALLOWED'],
+    [{}, 'anything', null, '/v1'],
+  ])('%j, asked for by %s of %s: %s', (whom, action, playbook, expected) =>
+    expect(codeFor([secretFor(whom)], { action, playbook })).toBe(expected),
+  );
+
+  it('may be one of two for the same place', () => {
+    const other = { name: 'other', header: 'x-key', format: '{}', for: { actions: ['lookup'] } };
+    const rules = [secretFor({ actions: ['ban'] }), ruleOf({ secret: other })];
+    const nameFor = (action: string) => {
+      const judged = judge(rules, requestOf(), { action, playbook: null });
+      return judged.ok ? judged.value.rule.secret?.name : judged.error.code;
+    };
+    expect(['ban', 'lookup', 'list'].map(nameFor)).toEqual(['k', 'other', 'E_NOT_ALLOWED']);
+  });
+
+  it('leaves the others to a rule that covers them, which has no secret', () => {
+    const rules = [secretFor({ actions: ['ban'] }), ruleOf({ pathPrefix: '/' })];
+    expect(codeFor(rules, { action: 'ban', playbook: null })).toBe('/v1');
+    expect(codeFor(rules, { action: 'lookup', playbook: null })).toBe('/');
+  });
+
+  it('is told to whoever reads the run, without saying for whom it is', () => {
+    const judged = judge([secretFor({ actions: ['ban'] })], requestOf(), { action: 'lookup', playbook: null });
+    expect(judged).toMatchObject({
+      ok: false,
+      error: { text: 'GET to https://api.example.com: no rule for this host covers its action or playbook' },
+    });
   });
 });
 
@@ -322,6 +401,13 @@ describe('what a refusal says', () => {
         "the nearest rule for this host differs in methods; to allow it, add to the plugin's rules: " +
         '{"scheme":"https","host":"api.example.com","port":443,"methods":["DELETE"],"pathPrefix":"/v1/items/7"}',
     });
+    const named = requestOf({ headers: { 'X-Region': 'eu', Accept: 'a', 'x-b': 'c' } });
+    expect(refusalOf(named, [ruleOf({ headers: ['x-b', 'x-c'] })])).toEqual({
+      code: 'E_HEADER_NOT_ALLOWED',
+      text: 'the rule for this place does not grant one of the headers of the request',
+      hint: 'to allow it, write into the rule for api.example.com: "headers":["x-b","x-c","x-region"]',
+    });
+    expect(pasted(hintOf({ ...named, url: 'https://new.example.com/' })).headers).toEqual(['x-region', 'x-b']);
     expect(refusalOf(requestOf({ url: 'http://169.254.169.254/latest/meta-data' }))).toEqual({
       code: 'E_IP_LITERAL',
       text: 'an IP address is reached only through a rule that names exactly it: 169.254.169.254',
@@ -406,6 +492,15 @@ describe('a URL that a playbook has written out', () => {
     ['api.example.com/v1', true, 'the URL must be absolute, such as https://api.example.com/v1/items'],
   ])('is not covered: %s', (url, isWhole, says) => {
     expect(faultOf(url, isWhole)).toBe(says);
+  });
+
+  it.each<[readonly string[], string | undefined]>([
+    [['Accept', 'X-Region'], undefined],
+    [['X-Unit'], 'no rule for this place grants all of its headers'],
+  ])('with the headers %j that it gives', (headers, says) => {
+    const named = [ruleOf({ headers: ['x-region'] }), ruleOf({ host: 'other.example', headers: ['x-unit'] })];
+    const url = 'https://api.example.com/v1/items';
+    expect(faultOfWritten(named, url, ['GET'], true, headers)).toBe(says);
   });
 
   it('is not where the action sends another method, nor where there is no rule', () => {

@@ -7,7 +7,7 @@ import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { LIMITS } from '../base/limits.ts';
 import { ok, type Result } from '../base/result.ts';
 import { blockOf, canonicalAddress, judgeAddress } from './address.ts';
-import { judgeHeaders } from './header.ts';
+import { judgeHeaders, ungrantedHeaders } from './header.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { bareHost, readTarget, type Target } from './url.ts';
 
@@ -30,12 +30,19 @@ const isMethod = (text: unknown): text is HttpMethod => HTTP_METHODS.some((metho
 /** Whether a method only asks (RFC 9110 section 9.2.1), among those that can be granted. */
 export const isSafe = (method: HttpMethod): boolean => method === 'GET' || method === 'HEAD';
 
+/** Who asks: the action, and the playbook of its run; null where no playbook asks. */
+export type Asker = { readonly action: string; readonly playbook: string | null };
+
 /**
  * Judges every part of the request, then looks for the rule. Of several rules that cover it, the one with the longest
  * path prefix holds, whatever their order, so that a narrower grant can bind another secret.
  * @param request comes from a plugin; its parts are checked, not trusted to have their types.
  */
-export function judgeRequest(rules: readonly EgressRule[], request: HttpRequest): Result<AllowedRequest, Refusal> {
+export function judgeRequest(
+  rules: readonly EgressRule[],
+  request: HttpRequest,
+  asker: Asker,
+): Result<AllowedRequest, Refusal> {
   const target = readTarget(request.url);
   if (!target.ok) return target;
   const { method } = request;
@@ -44,10 +51,36 @@ export function judgeRequest(rules: readonly EgressRule[], request: HttpRequest)
   if (!headers.ok) return headers;
   const faultInBody = faultOfBody(request.body, method);
   if (faultInBody) return refuse('E_BODY', faultInBody);
-  const rule = findRule(rules, target.value, method);
-  if (!rule) return refuseUncovered(rules, target.value, method);
+  const rule = findRule(rules, target.value, method, asker);
+  if (!rule) return refuseUncovered(rules, target.value, method, asker, headers.value);
+  const ungranted = ungrantedHeaders(Object.keys(headers.value), rule.headers);
+  if (ungranted.length > 0) return refuseHeaders(rule, ungranted);
   return ok({ rule, url: target.value.url, method, headers: headers.value, body: request.body });
 }
+
+/**
+ * The request that no rule covers, under a rule of its own: for a plugin in report mode. No secret rides along, and it may go
+ * to public addresses alone. Undefined where it is no request that could be granted.
+ */
+export function uncovered(
+  rules: readonly EgressRule[],
+  request: HttpRequest,
+  asker: Asker,
+): AllowedRequest | undefined {
+  const judged = judgeRequest(rules, request, asker);
+  if (judged.ok || !UNCOVERED.has(judged.error.code)) return undefined;
+  const target = readTarget(request.url);
+  if (!target.ok || !isMethod(request.method)) return undefined;
+  const { scheme, host, port, url } = target.value;
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const named = ungrantedHeaders(Object.keys(headers));
+  const { method, body } = request;
+  const place = { scheme, host, port, methods: [method], pathPrefix: '/', addresses: [] };
+  return { rule: { ...place, ...(named.length > 0 ? { headers: [...named] } : {}) }, url, method, headers, body };
+}
+const UNCOVERED: ReadonlySet<Refusal['code']> = new Set(['E_NOT_ALLOWED', 'E_IP_LITERAL']);
 
 function faultOfBody(body: unknown, method: HttpMethod): string | undefined {
   if (body === null) return undefined;
@@ -57,29 +90,49 @@ function faultOfBody(body: unknown, method: HttpMethod): string | undefined {
   return Buffer.byteLength(body) > limit ? `the body is over ${limit} bytes` : undefined;
 }
 
-function findRule(rules: readonly EgressRule[], target: Target, method: HttpMethod): EgressRule | undefined {
+function findRule(
+  rules: readonly EgressRule[],
+  target: Target,
+  method: HttpMethod,
+  asker: Asker,
+): EgressRule | undefined {
   let best: EgressRule | undefined;
   for (const rule of rules) {
-    if (differences(rule, target, method).length > 0) continue;
+    if (differences(rule, target, method, asker).length > 0) continue;
     if (!best || rule.pathPrefix.length > best.pathPrefix.length) best = rule;
   }
   return best;
 }
 
 /** The parts of a rule, each with its word for what of a request it is about. */
-const PARTS = { scheme: 'scheme', host: 'host', port: 'port', methods: 'method', pathPrefix: 'path' } as const;
+const PARTS = {
+  scheme: 'scheme',
+  host: 'host',
+  port: 'port',
+  methods: 'method',
+  pathPrefix: 'path',
+  'secret.for': 'action or playbook',
+} as const;
 type Part = keyof typeof PARTS;
 
-/** Names of the parts of a rule that do not cover the request; empty when it does. */
-function differences(rule: EgressRule, target: Target, method: HttpMethod): readonly Part[] {
+/**
+ * Names of the parts of a rule that do not cover the request; empty when it does.
+ * @param asker without it, whoever a secret is for.
+ */
+function differences(rule: EgressRule, target: Target, method: HttpMethod, asker?: Asker): readonly Part[] {
   const different: Part[] = [];
   if (rule.scheme !== target.scheme) different.push('scheme');
   if (bareHost(rule.host) !== target.host) different.push('host');
   if (rule.port !== target.port) different.push('port');
   if (!rule.methods.includes(method)) different.push('methods');
   if (!isUnder(rule.pathPrefix, target.path)) different.push('pathPrefix');
+  if (asker && rule.secret?.for && !isFor(rule.secret.for, asker)) different.push('secret.for');
   return different;
 }
+
+const isFor = (whom: NonNullable<NonNullable<EgressRule['secret']>['for']>, { action, playbook }: Asker): boolean =>
+  (whom.actions === undefined || whom.actions.includes(action)) &&
+  (whom.playbooks === undefined || (playbook !== null && whom.playbooks.includes(playbook)));
 
 /** The path equals the prefix or continues it at a `/`. */
 const isUnder = (prefix: string, path: string): boolean =>
@@ -90,9 +143,15 @@ const isUnder = (prefix: string, path: string): boolean =>
  * paste. The path is in the line alone: addresses of webhooks hold their secret there. The query never appears: it may
  * hold what the run is about.
  */
-function refuseUncovered(rules: readonly EgressRule[], target: Target, method: HttpMethod): Result<never, Refusal> {
-  const paste = `to allow it, add to the plugin's rules: ${JSON.stringify(suggestedRule(target, method))}`;
-  const nearest = nearestRule(rules, target, [method]);
+function refuseUncovered(
+  rules: readonly EgressRule[],
+  target: Target,
+  method: HttpMethod,
+  asker: Asker,
+  headers: Readonly<Record<string, string>>,
+): Result<never, Refusal> {
+  const paste = `to allow it, add to the plugin's rules: ${JSON.stringify(suggestedRule(target, method, headers))}`;
+  const nearest = nearestRule(rules, target, [method], asker);
   if (nearest === undefined) return refuse(target.isAddress ? 'E_IP_LITERAL' : 'E_NOT_ALLOWED', noHost(target), paste);
   return refuse(
     'E_NOT_ALLOWED',
@@ -102,12 +161,20 @@ function refuseUncovered(rules: readonly EgressRule[], target: Target, method: H
 }
 
 /** In what the rule differs that comes nearest, of those for this host, by any of the methods; undefined without one. */
-function nearestRule(rules: readonly EgressRule[], target: Target, methods: readonly HttpMethod[]) {
+function nearestRule(rules: readonly EgressRule[], target: Target, methods: readonly HttpMethod[], asker?: Asker) {
   return rules
     .filter((rule) => bareHost(rule.host) === target.host)
-    .flatMap((rule) => methods.map((method) => differences(rule, target, method)))
+    .flatMap((rule) => methods.map((method) => differences(rule, target, method, asker)))
     .reduce<readonly Part[] | undefined>((a, b) => (a && a.length <= b.length ? a : b), undefined);
 }
+
+/** The names are in the hint alone: they are the plugin's words. */
+const refuseHeaders = (rule: EgressRule, ungranted: readonly string[]): Result<never, Refusal> =>
+  refuse(
+    'E_HEADER_NOT_ALLOWED',
+    'the rule for this place does not grant one of the headers of the request',
+    `to allow it, write into the rule for ${rule.host}: ${JSON.stringify({ headers: [...(rule.headers ?? []), ...ungranted] }).slice(1, -1)}`,
+  );
 
 const notCovered = (parts: readonly Part[]): string =>
   `no rule for this host covers its ${parts.map((part) => PARTS[part]).join(' and ')}`;
@@ -118,22 +185,30 @@ const noHost = ({ host, isAddress }: Target): string =>
  * Why no request can be covered for a URL that a playbook has written out; undefined where one can.
  * @param methods those that the action may send.
  * @param isWhole false: only scheme, host and port are sure before a run.
+ * @param headers names that the playbook gives.
  */
 export function faultOfWritten(
   rules: readonly EgressRule[],
   url: string,
   methods: readonly HttpMethod[],
   isWhole: boolean,
+  headers: readonly string[] = [],
 ): string | undefined {
   const target = readTarget(url);
   if (!target.ok) return target.error.text;
   const nearest = nearestRule(rules, target.value, methods);
   if (nearest === undefined) return noHost(target.value);
-  const parts = nearest.filter((part) => isWhole || part !== 'pathPrefix');
-  return parts.length === 0 ? undefined : notCovered(parts);
+  const sure = (parts: readonly Part[]) => parts.filter((part) => isWhole || part !== 'pathPrefix');
+  if (sure(nearest).length > 0) return notCovered(sure(nearest));
+  const names = headers.map((name) => name.toLowerCase());
+  const covers = (rule: EgressRule) =>
+    methods.some((method) => sure(differences(rule, target.value, method)).length === 0);
+  const isGranted = rules.some((rule) => covers(rule) && ungrantedHeaders(names, rule.headers).length === 0);
+  return isGranted ? undefined : 'no rule for this place grants all of its headers';
 }
 
-function suggestedRule(target: Target, method: HttpMethod) {
+function suggestedRule(target: Target, method: HttpMethod, headers: Readonly<Record<string, string>>) {
+  const named = ungrantedHeaders(Object.keys(headers));
   const address = canonicalAddress(target.host);
   const isPrivate = address !== undefined && !judgeAddress(address, []).ok;
   return {
@@ -143,6 +218,7 @@ function suggestedRule(target: Target, method: HttpMethod) {
     methods: [method],
     pathPrefix: shortened(target.path),
     ...(isPrivate ? { addresses: [blockOf(address)] } : {}),
+    ...(named.length > 0 ? { headers: named } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * Judges the headers of a plugin's request. Owns the list of names that a plugin may not set, and why.
+ * Judges the headers of a plugin's request. Owns the list of names that a plugin may set without being asked, and of
+ * those that it may never set, and why. Any other name has to be granted by the rule.
  */
 import { ok, type Result } from '../base/result.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -46,6 +47,26 @@ const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
   'x-rewrite-url',
 ]);
 const CONNECTION_PREFIXES = ['proxy-', 'sec-', 'x-forwarded-'] as const;
+
+/** What a plugin may say of itself and of what it wants: nothing that a server takes for authority. */
+const FREE_HEADERS: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-language',
+  'content-language',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-unmodified-since',
+]);
+
+/** Those of lower-case names that the rule would have to grant and does not. */
+export const ungrantedHeaders = (names: readonly string[], granted: readonly string[] = []): readonly string[] =>
+  names.filter((name) => !FREE_HEADERS.has(name) && !granted.includes(name));
+
+/** Whether a rule can grant the name: the kernel's, credentials and what steers a connection are never a plugin's. */
+export const canBeGranted = (name: string): boolean =>
+  !KERNEL_HEADERS.has(name) && !CREDENTIAL_HEADERS.has(name) && !isConnectionHeader(name);
 
 /** Whether a secret may ride in this header: credentials may, what belongs to the kernel or the connection may not. */
 export const canCarrySecret = (name: string): boolean =>

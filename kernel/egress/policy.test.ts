@@ -40,6 +40,9 @@ describe('a policy that means what it says', () => {
     { ...good, addresses: ['10.0.0.0/8', 'fd00::/8'] },
     { ...good, secret: { name: 'api-key', header: 'authorization', format: 'Bearer {}' } },
     { ...good, secret: { name: 'api-key', header: 'x-api-key' } },
+    { ...good, secret: { name: 'api-key', header: 'x-api-key', for: { actions: ['ban'], playbooks: ['contain-c2'] } } },
+    { ...good, headers: ['x-region', 'prefer'], rate: '20/m' },
+    { ...good, rate: '3/12h' },
   ])('%j', (rule) => expect([faultsOf(policyOf(rule)), warningsOf(policyOf(rule))]).toEqual([[], []]));
 });
 
@@ -66,6 +69,16 @@ describe('a rule that no request could meet, or that means something else', () =
     [{ secret: { name: 'k', header: 'idempotency-key' } }, 'secret.header'],
     [{ secret: { name: 'k', header: 'x-key', format: '{}\r\nx: y' } }, 'secret.format'],
     [{ secret: { name: 'k', header: 'x-key', format: 'no place' } }, 'secret.format'],
+    [{ secret: { name: 'k', header: 'x-key', for: { actions: [] } } }, 'secret.for.actions'],
+    [{ secret: { name: 'k', header: 'x-key', for: { runs: ['r'] } } }, 'secret.for.runs'],
+    [{ headers: ['X-Region'] }, 'headers.0'],
+    [{ headers: ['x-region', 'host'] }, 'headers.1'],
+    [{ headers: ['authorization'] }, 'headers.0'],
+    [{ headers: ['x-forwarded-for'] }, 'headers.0'],
+    [{ headers: ['x-key'], secret: { name: 'k', header: 'x-key' } }, 'headers.0'],
+    [{ rate: '0/m' }, 'rate'],
+    [{ rate: '20 per minute' }, 'rate'],
+    [{ rate: '1/31d' }, 'rate'],
     [{ port: 0 }, 'port'],
     [{ methods: ['TRACE'] }, 'methods.0'],
     [{ unknown: true }, 'unknown'],
@@ -112,4 +125,49 @@ describe('a rule that is worth a second look', () => {
       { path: `grants.0.rules.0.${at}`, text: expect.stringContaining(text) },
     ]),
   );
+});
+
+describe('two rules for one place', () => {
+  const secretFor = (whom?: object) => ({
+    ...good,
+    secret: { name: 'k', header: 'x-key', ...(whom && { for: whom }) },
+  });
+  it.each<[object, object, boolean]>([
+    [{ actions: ['ban'] }, { actions: ['look', 'list'] }, true],
+    [{ playbooks: ['a'] }, { playbooks: ['b'] }, true],
+    [{ actions: ['ban'], playbooks: ['a'] }, { actions: ['ban'], playbooks: ['b'] }, true],
+    [{ actions: ['ban', 'look'] }, { actions: ['look'] }, false],
+    [{ actions: ['ban'] }, { playbooks: ['a'] }, false],
+    [{ actions: ['ban'] }, {}, false],
+  ])('whose secrets are for %j and %j: %j', (one, other, isFine) => {
+    const faults = faultsOf(policyOf(secretFor(one), secretFor(other)));
+    expect(faults.map(({ text }) => text)).toEqual(isFine ? [] : [expect.stringContaining('granted twice')]);
+  });
+
+  it('of which one has no secret, or one for all', () => {
+    expect(faultsOf(policyOf(secretFor({ actions: ['ban'] }), good)).length).toBe(1);
+    expect(faultsOf(policyOf(secretFor({ actions: ['ban'] }), secretFor())).length).toBe(1);
+  });
+});
+
+describe('the proxy of an org', () => {
+  const proxy = { host: 'proxy.example.com', port: 3128 };
+  const withProxy = (part: object) => ({ ...policyOf(good), proxy: { ...proxy, ...part } });
+  it.each([
+    {},
+    { host: '10.0.0.8', addresses: ['10.0.0.8/32'] },
+    { host: '[fd00::8]', addresses: ['fd00::8/128'] },
+    { secret: { name: 'proxy-login', format: 'Basic {}' }, resolve: 'proxy' },
+  ])('may be %j', (part) => expect(faultsOf(withProxy(part))).toEqual([]));
+
+  it.each([
+    [{ host: '127.1' }, 'proxy.host'],
+    [{ host: 'http://proxy' }, 'proxy.host'],
+    [{ port: 0 }, 'proxy.port'],
+    [{ addresses: ['10.0.0.8/8'] }, 'proxy.addresses.0'],
+    [{ secret: { name: 'k', format: 'Basic' } }, 'proxy.secret.format'],
+    [{ secret: { name: 'k', format: '{}\r\nhost: x' } }, 'proxy.secret.format'],
+    [{ resolve: 'nobody' }, 'proxy.resolve'],
+    [{ user: 'x' }, 'proxy.user'],
+  ])('%j is refused at %s', (part, at) => expect(faultsOf(withProxy(part)).map(({ path }) => path)).toContain(at));
 });

@@ -5,7 +5,8 @@ import { err, type Result } from '../base/result.ts';
  * Stable codes: tests, counters and people search for them.
  * `E_URL` shape or characters; `E_SCHEME`; `E_USERINFO` credentials in the URL; `E_HOST` spelling of the host;
  * `E_IP_LITERAL` an address that no rule names; `E_PATH` a path that different servers read differently; `E_METHOD`;
- * `E_HEADER`; `E_BODY`; `E_NOT_ALLOWED` well formed, and no rule covers it.
+ * `E_HEADER` a header that nobody can be granted; `E_HEADER_NOT_ALLOWED` one that the rule does not grant; `E_BODY`;
+ * `E_NOT_ALLOWED` well formed, and no rule covers it.
  */
 export type RefusalCode =
   | 'E_URL'
@@ -16,6 +17,7 @@ export type RefusalCode =
   | 'E_PATH'
   | 'E_METHOD'
   | 'E_HEADER'
+  | 'E_HEADER_NOT_ALLOWED'
   | 'E_BODY'
   | 'E_NOT_ALLOWED';
 

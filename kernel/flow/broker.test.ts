@@ -8,6 +8,7 @@ import type { EgressClient, OutboundAnswer, OutboundRequest } from '../port/egre
 import type { SecretSource } from '../port/secret-source.ts';
 import { createBroker, type EgressRefused, type Leave, type StepScope } from './broker.ts';
 import type { LeaseDesk } from './leases.ts';
+import { processScheduler } from './scheduler.ts';
 
 const VALUE = 'canary-value-0123456789';
 
@@ -91,7 +92,10 @@ const scopeOf = (part: Partial<StepScope> = {}): StepScope => ({
   step: 'ban',
   attempt: 1,
   plugin: 'tracker',
+  action: 'create',
+  playbook: 'contain-c2',
   rules: [plain, keyed],
+  reports: false,
   effect: 'write',
   methods: HTTP_METHODS,
   op: 'execute',
@@ -109,6 +113,70 @@ const get = (part: Partial<HttpRequest> = {}): HttpRequest => ({
 });
 const post = (part: Partial<HttpRequest> = {}): HttpRequest => get({ method: 'POST', body: '{}', ...part });
 const atVault = { url: 'https://vault.example.com/items' };
+
+describe('a rule with a rate', () => {
+  /** Time stands still until the test says otherwise. */
+  const stillWorld = () => {
+    const world = worldOf();
+    let at = 1_000;
+    const scheduler = { ...processScheduler, elapsed: () => at };
+    const pass = (ms: number) => {
+      at += ms;
+    };
+    return { ...world, broker: createBroker({ ...world.parts, scheduler }), pass };
+  };
+  const limited: EgressRule = { ...keyed, rate: '2/m' };
+
+  it('sends as many as it says over all steps, answers the next without a lease, and says when', async () => {
+    const { broker, sent, leases, pass } = stillWorld();
+    const first = broker.forStep(scopeOf({ rules: [limited, plain] }));
+    await first.handle(get(atVault));
+    await first.handle(get(atVault));
+    expect(await first.close()).toMatchObject({ requests: 2, isOverRate: false, retryAfter: null });
+
+    const leaving: string[] = [];
+    const leave = async (): Promise<Leave> => {
+      leaving.push('asked');
+      return 'leaves';
+    };
+    const second = broker.forStep(scopeOf({ run: 'run_2', rules: [limited, plain], leaving: leave }));
+    expect(await second.handle(post(atVault))).toMatchObject({ ok: false, error: 'rate_limited' });
+    expect(await second.handle(get()), 'another rule goes on').toMatchObject({ ok: true });
+    const use = await second.close();
+    expect(use).toMatchObject({ requests: 1, unsafe: 'none', denied: null, isOverRate: true });
+    expect([sent.length, leases.length, leaving]).toEqual([3, 1, []]);
+    const seconds = Number(use.retryAfter);
+    expect(seconds).toBeGreaterThanOrEqual(60);
+    expect(seconds).toBeLessThanOrEqual(66);
+
+    pass(seconds * 1_000);
+    expect(await broker.forStep(scopeOf({ rules: [limited] })).handle(get(atVault))).toMatchObject({ ok: true });
+  });
+
+  it('leaves the keys of other requests what they are in every attempt, and what was done before is a part', async () => {
+    const { broker, sent } = stillWorld();
+    const once = { ...plain, pathPrefix: '/once', rate: '1/m' };
+    const step = () => broker.forStep(scopeOf({ rules: [once, plain] }));
+    const place = { url: 'https://api.example.com/once' };
+    const first = step();
+    await first.handle(post(place));
+    expect(await first.handle(post(place))).toMatchObject({ error: 'rate_limited' });
+    expect(await first.close()).toMatchObject({ unsafe: 'answered', isInPart: true, isOverRate: true });
+    const again = step();
+    expect(await again.handle(post(place))).toMatchObject({ error: 'rate_limited' });
+    await again.handle(post());
+    expect(sent.map(({ headers }) => headers['idempotency-key'])).toEqual(['key-of-step', 'key-of-step-2']);
+  });
+
+  it('counts for each org of its own, even of one policy', async () => {
+    const { broker } = stillWorld();
+    const once = { ...plain, rate: '1/h' };
+    const ask = (org: string) => broker.forStep(scopeOf({ org: org as OrgId, rules: [once] })).handle(get());
+    expect(await ask('acme')).toMatchObject({ ok: true });
+    expect(await ask('globex')).toMatchObject({ ok: true });
+    expect(await ask('acme')).toMatchObject({ error: 'rate_limited' });
+  });
+});
 
 describe('what a step may send', () => {
   it.each<[Partial<StepScope>, HttpRequest, string | null]>([
@@ -192,7 +260,16 @@ describe('what a step may send', () => {
     expect(await step.close()).toBe(use);
     expect([sent.length, use]).toEqual([
       0,
-      { requests: 0, unsafe: 'none', isInPart: false, isHeldBack: false, denied: null, secrets: [], retryAfter: null },
+      {
+        requests: 0,
+        unsafe: 'none',
+        isInPart: false,
+        isHeldBack: false,
+        denied: null,
+        secrets: [],
+        retryAfter: null,
+        isOverRate: false,
+      },
     ]);
   });
 

@@ -2,32 +2,42 @@
  * The one way out of a cell. Owns what a step may send, which secret rides along, and the account of it that
  * settles the step. Holds no socket and keeps no secret beyond the step. What a plugin sees of an answer: `shown-answer.ts`.
  */
-import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
-import type { HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
+import type { EgressProxy, EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
+import type { HealthStage, HttpRequest, Operation } from '../../sdk/contract/plugin.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
-import { err, type Result } from '../base/result.ts';
-import { type AllowedRequest, isSafe, judgeRequest } from '../egress/allow.ts';
-import type { Refusal } from '../egress/refusal.ts';
+import { type AllowedRequest, isSafe } from '../egress/allow.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
 import { type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
+import { openRates, type Rates } from './rates.ts';
+import type { Reports } from './reports.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
 import { ILLEGIBLE_SECRET, noAnswer, scrubbedText, shown } from './shown-answer.ts';
+import { judgeStepRequest } from './step-request.ts';
 
 export type StepScope = {
   readonly org: OrgId;
-  readonly run: string;
+  /** Null for a health check, which belongs to no run. */
+  readonly run: string | null;
+  /** The step run, or which stage of a health check it is. */
   readonly step: string;
   readonly attempt: number;
   readonly plugin: string;
+  readonly action: string;
+  /** Of the run; null where no playbook asks. */
+  readonly playbook: string | null;
   /** The plugin's rules from the org's egress policy. Empty: everything is denied. */
   readonly rules: readonly EgressRule[];
+  /** The proxy of the org, through which all of its requests go. */
+  readonly proxy?: EgressProxy | undefined;
+  /** The grant is in report mode. */
+  readonly reports: boolean;
   /** What the action's manifest declares. */
   readonly effect: 'none' | 'read' | 'write';
   /** What the action sends by its manifest; a grant of the plugin may cover more. */
   readonly methods: readonly HttpMethod[];
-  readonly op: Operation;
+  readonly op: Operation | HealthStage;
   /** The same over all attempts of the step. */
   readonly idempotencyKey: string;
   /** W3C Trace Context, version 00; empty when there is none. */
@@ -67,8 +77,10 @@ export type BrokerUse = {
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
   readonly secrets: readonly SecretUse[];
-  /** The header `Retry-After` of the last answer that asked for patience (429, 503). Foreign text. */
+  /** The header `Retry-After` of the last answer that asked for patience (429, 503), or of a rate of ours. Foreign text. */
   readonly retryAfter: string | null;
+  /** A rate of the grant kept a request back: that says nothing of its target. */
+  readonly isOverRate: boolean;
 };
 
 export type StepBroker = {
@@ -92,16 +104,22 @@ type Parts = {
   readonly egress: EgressClient;
   readonly secrets: LeaseDesk;
   readonly scheduler?: Scheduler;
+  /** Without it report mode lets nothing out. */
+  readonly reports?: Pick<Reports, 'note'>;
   readonly onRefusal?: (refused: EgressRefused) => void;
 };
 
 export function createBroker(parts: Parts): Broker {
+  const { scheduler = processScheduler } = parts;
   const scrubbers = openScrubbers();
-  return { forStep: (scope) => openStep(parts, openLeases(parts.secrets, scrubbers, scope), scope) };
+  const all = { ...parts, scheduler, rates: openRates(scheduler) };
+  return { forStep: (scope) => openStep(all, openLeases(parts.secrets, scrubbers, scope), scope) };
 }
 
-function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
-  const { egress, onRefusal, isStopped, scheduler = processScheduler } = parts;
+type AllParts = Parts & { readonly scheduler: Scheduler; readonly rates: Rates };
+
+function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope: StepScope): StepBroker {
+  const { egress, onRefusal, isStopped, scheduler, rates } = parts;
   let deadline: number | undefined;
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
@@ -114,6 +132,7 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   let unsafeDone = 0;
   let denied: string | null = null;
   let retryAfter: string | null = null;
+  let isOverRate = false;
   let closing: Promise<BrokerUse> | undefined;
   let left: Promise<Leave> | undefined;
   let isHeldBack = false;
@@ -139,6 +158,10 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     return { denied };
   };
 
+  /** Outside of a run there is nobody to tell of what was let out, so nothing is. */
+  const note = (request: AllowedRequest) =>
+    scope.run === null ? false : parts.reports?.note({ ...scope, run: scope.run, request });
+
   const handle = async (request: HttpRequest): Promise<BrokerAnswer> => {
     if (denied !== null) return { denied };
     if (closing) return deny('the step has ended');
@@ -147,11 +170,21 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     deadline ??= scheduler.elapsed() + scope.timeoutMs;
     const allowed = judgeStepRequest(scope, request, asked);
     if (!allowed.ok) return deny(`${allowed.error.code}: ${allowed.error.text}`, allowed.error.hint);
-    const { rule, method, url } = allowed.value;
+    const { rule, method, url, beyond } = allowed.value;
+    // Counted first, so that the next one has the key that it has in every attempt.
     const key = isSafe(method) ? undefined : keyOf(scope.idempotencyKey, ++unsafeAsked);
+    // Before anything is said or leased for it. What is kept back later has used its place all the same.
+    const freeInMs = rates.take(scope.org, rule);
+    if (freeInMs > 0) {
+      isOverRate = true;
+      retryAfter = `${Math.ceil(freeInMs / 1_000)}`;
+      return noAnswer('rate_limited', 'the grant of the plugin allows no more requests to this place for a while');
+    }
     // Together, so that both records share a commit.
-    const [carried, leave, isLegible] = await Promise.all([
+    const [carried, proxy, isNoted, leave, isLegible] = await Promise.all([
       secrets.headerFor(rule),
+      secrets.proxyOf(scope.proxy),
+      beyond === undefined || note(allowed.value),
       key === undefined ? 'leaves' : mayLeave(),
       secrets.scrubber().then((scrub) => scrub !== undefined),
     ]);
@@ -160,8 +193,12 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     if (denied !== null) return { denied };
     const begins = key === undefined ? requests === 0 : unsafeInFlight === 0 && unsafe === 'none';
     if (leave === 'paused' || (begins && scope.isPaused?.())) return holdBack();
+    if (beyond && !isNoted) return deny(`${beyond.code}: ${beyond.text}`, beyond.hint);
     if (!carried.ok) {
       return carried.error.isFinal ? deny(carried.error.text) : noAnswer('unavailable', carried.error.text);
+    }
+    if (!proxy.ok) {
+      return proxy.error.isFinal ? deny(proxy.error.text) : noAnswer('unavailable', proxy.error.text);
     }
     if (leave === 'over' || scope.isWanted?.() === false) return deny('the step has ended');
     // What would come back could not be shown.
@@ -169,13 +206,16 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
     const timeoutMs = Math.floor(deadline - scheduler.elapsed());
     if (isStopped?.(scope.org)) return noAnswer('unavailable', 'the stop switch is engaged: nothing is sent');
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
-    secrets.rides(rule);
+    secrets.rides(rule.secret, rule.host);
+    if (scope.proxy?.secret)
+      secrets.rides({ name: scope.proxy.secret.name, header: 'proxy-authorization' }, scope.proxy.host);
     requests += 1;
     if (key !== undefined) unsafeInFlight += 1;
     const answer = await egress.send({
       rule,
       pool,
       url,
+      ...(proxy.value && { proxy: proxy.value }),
       method,
       headers: { ...outboundHeaders(allowed.value, scope, key), ...carried.value },
       body: allowed.value.body,
@@ -205,7 +245,8 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
     const isInPart = unsafeAsked > 1 && unsafeDone > 0;
-    const use: BrokerUse = { requests, unsafe, isInPart, isHeldBack, denied, secrets: secrets.used(), retryAfter };
+    const carried = secrets.used();
+    const use = { requests, unsafe, isInPart, isHeldBack, denied, secrets: carried, retryAfter, isOverRate };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
     secrets.revoke();
@@ -220,34 +261,6 @@ function openStep(parts: Parts, secrets: ReturnType<typeof openLeases>, scope: S
       return closing;
     },
   };
-}
-
-type StepRefusal = Omit<Refusal, 'code'> & {
-  readonly code: Refusal['code'] | 'E_EFFECT' | 'E_TOO_MANY' | 'E_OPERATION';
-};
-
-/** The rules of the step first, then those of the grant. */
-function judgeStepRequest(scope: StepScope, request: HttpRequest, asked: number): Result<AllowedRequest, StepRefusal> {
-  if (scope.effect === 'none') {
-    const text = 'the action declares effect none; to let it send requests, declare read or write in its manifest';
-    return err({ code: 'E_EFFECT', text });
-  }
-  const limit = LIMITS.brokerCallsPerStep.value;
-  if (asked > limit) {
-    return err({ code: 'E_TOO_MANY', text: `a step may send ${limit} requests; divide the work into several steps` });
-  }
-  const judged = judgeRequest(scope.rules, request);
-  if (!judged.ok) return judged;
-  const changesNothing = scope.op === 'plan' || scope.op === 'check';
-  if (changesNothing && !isSafe(judged.value.method)) {
-    const text = `${scope.op} changes nothing, so it may send GET and HEAD only; send the rest in execute`;
-    return err({ code: 'E_OPERATION', text });
-  }
-  if (!scope.methods.includes(judged.value.method)) {
-    const text = 'the action does not send this method by its manifest; name it there under methods, or leave it out';
-    return err({ code: 'E_EFFECT', text });
-  }
-  return judged;
 }
 
 /** The n-th unsafe request has the same key in every attempt, because a plugin is deterministic. */

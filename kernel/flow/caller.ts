@@ -29,7 +29,7 @@ export type Answer = Exclude<Input, { kind: 'start' }>;
 export type CutOff = { readonly abort: AbortController; readonly stop: StopOf | null };
 
 /** Between the soft deadline, which an author can see, and the kill. */
-const GRACE_MS = 500;
+export const GRACE_MS = 500;
 
 export type Caller = ReturnType<typeof openCaller>;
 
@@ -103,7 +103,11 @@ export function openCaller(deps: {
       step: call.step,
       attempt: call.attempt,
       plugin: step.plugin,
+      action: step.action,
+      playbook: run.playbook.name,
       rules: grant?.rules ?? [],
+      reports: grant?.mode === 'report',
+      proxy: org?.egress.proxy,
       effect,
       methods: methodsOf(contract.action),
       op: call.op,
@@ -183,7 +187,7 @@ function answerTo({ op, step, attempt }: Call, answered: Answered): Ended {
 const traceparentOf = (run: Run, step: string): string =>
   `00-${run.trace}-${digestOf(`interlock/span/v1\0${run.id}\0${step}`).slice(7, 23)}-01`;
 
-function seedOf(entropy: Entropy): readonly [string, string] {
+export function seedOf(entropy: Entropy): readonly [string, string] {
   const bytes = Buffer.from(entropy.nonce(16), 'base64');
   return [bytes.readBigUInt64LE(0).toString(), bytes.readBigUInt64LE(8).toString()];
 }

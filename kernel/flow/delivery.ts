@@ -4,7 +4,7 @@ import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { UnixMs } from '../base/time.ts';
 import type { Webhook } from '../egress/webhook.ts';
-import type { EgressClient } from '../port/egress.ts';
+import type { EgressClient, OutboundProxy } from '../port/egress.ts';
 
 /** One delivery of one lifecycle event: signed now, under the id that it has however often it is sent. */
 export type Delivered =
@@ -17,7 +17,7 @@ const webhookIdOf = (org: OrgId, event: Pick<LifecycleEvent, 'id'>): string => `
 
 export async function deliver(
   egress: EgressClient,
-  { org, hook, event, secret, now, signal }: Sending,
+  { org, hook, proxy, event, secret, now, signal }: Sending,
 ): Promise<Delivered> {
   const id = webhookIdOf(org, event);
   const timestamp = Math.floor(now / 1_000);
@@ -26,6 +26,7 @@ export async function deliver(
     rule: hook.rule,
     pool: JSON.stringify([org, 'webhook', hook.id]),
     url: hook.url,
+    proxy,
     method: 'POST',
     headers: {
       'content-type': 'application/cloudevents+json; charset=utf-8',
@@ -55,6 +56,8 @@ export async function deliver(
 export type Sending = {
   readonly org: OrgId;
   readonly hook: Webhook;
+  /** Of the org, as for the requests of plugins. */
+  readonly proxy: OutboundProxy | undefined;
   readonly event: LifecycleEvent;
   readonly secret: string;
   readonly now: UnixMs;

@@ -17,6 +17,7 @@ import type { Control } from './control.ts';
 import type { Explain } from './explain.ts';
 import type { AuditExport } from './export.ts';
 import type { Feed } from './feed.ts';
+import type { HealthChange } from './health.ts';
 import type { Incidents } from './incidents.ts';
 import type { Ingest } from './ingest.ts';
 import type { Intake } from './intake.ts';
@@ -28,7 +29,8 @@ import type { Query } from './query.ts';
 import type { Recovered } from './recover.ts';
 import type { Plugin } from './registry.ts';
 import type { ReplayEvents } from './replay.ts';
-import type { CheckHealth, Rotate } from './rotate.ts';
+import type { Reports } from './reports.ts';
+import type { Rotate } from './rotate.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Secrets } from './secrets.ts';
 import type { OrgSetup } from './set-up.ts';
@@ -49,8 +51,6 @@ export type Ports = {
   /** Reads a file with what the kernel logs in to a provider with. `err`: a sentence for the operator. */
   readonly readCredentialFile?: (path: string) => Promise<Result<string, string>>;
   readonly modules: ModuleStore;
-  /** Asks a connector how it is after a secret that it carries was rotated. Absent: nothing is known. */
-  readonly checkHealth?: CheckHealth;
   /** Absent: the timers of the process. */
   readonly scheduler?: Scheduler;
   /** Told of every defect that stopped a turn, so that none is silent. */
@@ -61,6 +61,8 @@ export type Ports = {
   readonly onNotLent?: (fault: NotLent) => void;
   /** Told when the circuit of a connector opens or closes. */
   readonly onBreaker?: (change: BreakerChange) => void;
+  /** Told when a connector becomes healthy or unhealthy. */
+  readonly onHealth?: (change: HealthChange) => void;
   /** Told when a stop begins or ends. */
   readonly onStop?: (change: StopChange) => void;
   /** The stop switch of the whole machine: the reason while it is engaged. Without it there is none. */
@@ -87,6 +89,8 @@ export type Kernel = {
   readonly secrets: Secrets & Rotate;
   /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
   readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
+  /** What plugins in report mode asked for beyond their rules. */
+  readonly reported: Reports['list'];
   /** The connectors of the org by name, and how they are doing. */
   readonly connectors: Connectors;
   readonly stops: Pick<Stops, 'show' | 'engaged' | 'engage' | 'release'>;

@@ -29,6 +29,10 @@ export const KEYS = {
 
   stop: (org: OrgId) => `${org}/stop`,
   breaker: (org: OrgId, connector: string) => `${org}/breaker/${connector}`,
+  health: (org: OrgId, connector: string) => `${org}/health/${connector}`,
+  reported: (org: OrgId) => `${org}/reported`,
+  /** What a plugin in report mode asked of one place. */
+  reportedPlace: (org: OrgId, plugin: string, place: Digest) => `${org}/reported/${plugin}/${place.slice(7)}`,
   token: (org: OrgId, id: string) => `${org}/token/${id}`,
   event: (org: OrgId, id: EventId) => `${org}/event/${id}`,
   /** Empty; for reading events in the order in which they came. */

@@ -1,6 +1,7 @@
-import type { EgressRule } from '../../sdk/contract/egress.ts';
+import type { EgressProxy, EgressRule } from '../../sdk/contract/egress.ts';
 import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { OutboundProxy } from '../port/egress.ts';
 import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
 import { createScrubber, type Scrubber } from '../secret/scrub.ts';
 import { judgeSecretValue } from '../secret/value.ts';
@@ -26,11 +27,26 @@ const scrubberOf = (secrets: KnownSecrets): Scrubber =>
     secrets.map((one) => ({ name: one.name, value: one.reveal() })).filter(({ value }) => judgeSecretValue(value).ok),
   );
 
+/** A function, because `$&` and the like in a value would be read as instructions. */
+const filled = (format: string, value: string): string => format.replaceAll('{}', () => value);
+
+/** @param value of its secret; null where it has none. */
+export const proxyWith = (
+  { host, port, addresses, resolve, secret }: EgressProxy,
+  value: string | null,
+): OutboundProxy => ({
+  host,
+  port,
+  addresses,
+  resolve: resolve ?? 'kernel',
+  authorization: secret && value !== null ? filled(secret.format, value) : null,
+});
+
 /** `isFinal`: nothing but a change by the operator helps. */
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
 /** For whom secrets are leased. */
-export type Holder = { readonly org: OrgId; readonly run: string; readonly step: string };
+export type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
 
 /** Where a secret rode. */
 export type SecretUse = { readonly name: string; readonly host: string; readonly header: string };
@@ -81,8 +97,13 @@ export function openLeases(source: LeaseDesk, scrubbers: ReturnType<typeof openS
       if (!rule.secret) return ok({});
       const { name, header, format } = rule.secret;
       const lease = await leaseFor(name);
-      // A function, because `$&` and the like in a value would be read as instructions.
-      return lease.ok ? ok({ [header]: format.replaceAll('{}', () => lease.value.reveal()) }) : lease;
+      return lease.ok ? ok({ [header]: filled(format, lease.value.reveal()) }) : lease;
+    },
+    /** The proxy of the org, with its secret where it has one. */
+    proxyOf: async (proxy: EgressProxy | undefined): Promise<Result<OutboundProxy | undefined, NoSecret>> => {
+      if (!proxy?.secret) return ok(proxy && proxyWith(proxy, null));
+      const lease = await leaseFor(proxy.secret.name);
+      return lease.ok ? ok(proxyWith(proxy, lease.value.reveal())) : lease;
     },
     /** For what comes back now, while the step is open. Undefined: a secret of the org cannot be read. */
     scrubber: async (): Promise<Scrubber | undefined> => {
@@ -95,7 +116,7 @@ export function openLeases(source: LeaseDesk, scrubbers: ReturnType<typeof openS
       return former.length === 0 ? scrubbers(known.value) : scrubberOf([...known.value, ...former]);
     },
     /** A request is about to leave with the secret of this rule. */
-    rides: ({ secret, host }: EgressRule): void => {
+    rides: (secret: { readonly name: string; readonly header: string } | undefined, host: string): void => {
       if (!secret) return;
       const { name, header } = secret;
       used.set(JSON.stringify([name, host, header]), { name, host, header });

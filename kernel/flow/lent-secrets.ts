@@ -62,7 +62,7 @@ export function openLentSecrets(deps: {
     loans: OrgLoans,
     org: OrgId,
     name: string,
-    forWhat: { readonly run: string; readonly step: string },
+    forWhat: Parameters<SecretSource['lease']>[2],
   ): Promise<Result<SecretLease, 'unknown' | 'unavailable'>> => {
     const bound = loans.lenders.byName.get(name);
     if (!bound) return stored.lease(org, name, forWhat);

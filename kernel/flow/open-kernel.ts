@@ -16,6 +16,7 @@ import { openEndedRuns } from './ended-runs.ts';
 import { openExplain } from './explain.ts';
 import { openExport } from './export.ts';
 import { openFeed } from './feed.ts';
+import { openHealthChecks } from './health.ts';
 import { openIncidents } from './incidents.ts';
 import { openIngest } from './ingest.ts';
 import { openIntake } from './intake.ts';
@@ -34,8 +35,9 @@ import { openQuery } from './query.ts';
 import { recover } from './recover.ts';
 import { openRegistry, type Registry } from './registry.ts';
 import { openReplayEvents } from './replay.ts';
+import { openReports } from './reports.ts';
 import { resumeRuns } from './resume.ts';
-import { openRotate } from './rotate.ts';
+import { healthAfter, openRotate } from './rotate.ts';
 import { openRunEnds } from './run-end.ts';
 import { openRunsInFlight } from './runs-in-flight.ts';
 import { openSchedule } from './schedule.ts';
@@ -72,12 +74,25 @@ export function openKernel(ports: Ports): Kernel {
   const lent = openLentSecrets({ stored: ports.secrets, scheduler, report, onNotLent });
   const secrets = leasesOnRecord(lent, ledger, report);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
-  const broker = createBroker({ egress, secrets, scheduler, isStopped, ...(onRefusal && { onRefusal }) });
+  const reports = openReports({ store, ledger, clock });
+  const broker = createBroker({ egress, secrets, scheduler, reports, isStopped, ...(onRefusal && { onRefusal }) });
   const isPaused = ({ org, id }: Pick<Run, 'org' | 'id'>) => {
     const run = driver.load(org, id);
     return run !== null && pauseOf(ledger.read, run) !== null;
   };
   const caller = openCaller({ cells, broker, driver, registry, breakers, isPaused, clock, entropy, report });
+  const health = openHealthChecks({
+    ledger,
+    registry,
+    cells,
+    broker,
+    isStopped,
+    clock,
+    entropy,
+    scheduler,
+    report,
+    tell: ports.onHealth,
+  });
   const worker = openWorker({ caller, driver, registry, stopOf, scheduler, report });
   const pending = openPending({ store, ledger, driver, report });
   const query = openQuery(store);
@@ -135,7 +150,7 @@ export function openKernel(ports: Ports): Kernel {
         ports.openLenders(policy, (from) => credentials(org, from)),
       );
   };
-  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, cells, modules, bindSecrets });
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, reports, cells, modules, bindSecrets });
   let stopTicking: () => void = () => undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
@@ -216,13 +231,20 @@ export function openKernel(ports: Ports): Kernel {
         .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    connectors: openConnectors({ registry, breakers, worker }),
+    connectors: openConnectors({ registry, breakers, worker, health }),
+    reported: reports.list,
     stops,
     auditExport: openExport({ store, clock }),
 
     secrets: {
       ...openSecrets(lent, ledger),
-      ...openRotate({ source: lent, ledger, registry, check: ports.checkHealth, report }),
+      ...openRotate({
+        source: lent,
+        ledger,
+        registry,
+        check: async (org, name) => healthAfter(await health.check(org, name)),
+        report,
+      }),
     },
     refuseAccess: (by, what) =>
       ledger.stage({
@@ -257,6 +279,7 @@ export function openKernel(ports: Ports): Kernel {
         void schedule.sweep().catch(report);
         void runEnds.sweep().catch(report);
         outbox.sweep();
+        health.sweep();
         stops.followMachine().catch(report);
         void prune.sweep().catch(report);
       });
@@ -272,7 +295,7 @@ export function openKernel(ports: Ports): Kernel {
       isStopping = true;
       for (const { stop } of [timers, arrivals, runEnds]) stop();
       await building;
-      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop()]);
+      await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop(), health.stop()]);
       await lent.close(STOP_GRACE_MS);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);

@@ -2,16 +2,18 @@ import { WEBHOOK_HEADERS } from '../../sdk/contract/webhook.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import { after, durationMs, type UnixMs, unixMs } from '../base/time.ts';
 import type { Webhook } from '../egress/webhook.ts';
 import type { Clock } from '../port/clock.ts';
 import type { EgressClient } from '../port/egress.ts';
-import type { SecretSource } from '../port/secret-source.ts';
+import type { SecretLease, SecretSource } from '../port/secret-source.ts';
 import type { Write } from '../port/store.ts';
 import type { EgressRefused } from './broker.ts';
 import { type Delivered, deliver } from './delivery.ts';
 import { FEED_START, type Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
+import { proxyWith } from './leases.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
 import { endOnRecord } from './secrets.ts';
@@ -130,27 +132,36 @@ export function openOutbox(deps: {
 
   type Sent = { delivered: number; after: string | undefined; failure: Extract<Delivered, { ok: false }> | undefined };
 
+  /** On record before it is used, like every lease. @returns why there is none, for the operator. */
+  const take = async (org: OrgId, name: string): Promise<Result<SecretLease, string>> => {
+    await ledger.stage({ audit: [{ org, kind: 'secret.leased', actor: 'system:outbox', ref: name }], rows: [] });
+    const lease = await secrets.lease(org, name, { run: '-', step: '-' });
+    if (lease.ok) return lease;
+    return err(`the secret ${name} ${lease.error === 'unknown' ? 'is not stored' : 'cannot be read'}`);
+  };
+
   const send = async ({ org, webhook }: Hook, events: ReturnType<Feed['read']>['events']): Promise<Sent> => {
     const sent: Sent = { delivered: 0, after: undefined, failure: undefined };
-    // On record before it is used, like every lease.
-    await ledger.stage({
-      audit: [{ org, kind: 'secret.leased', actor: 'system:outbox', ref: webhook.secret }],
-      rows: [],
-    });
-    const lease = await secrets.lease(org, webhook.secret, { run: '-', step: '-' });
-    if (!lease.ok) {
-      const reason = `the secret ${webhook.secret} ${lease.error === 'unknown' ? 'is not stored' : 'cannot be read'}`;
-      sent.failure = { ok: false, outcome: 'no_secret', reason, hint: null };
-      return sent;
-    }
     const head = { org, actor: 'system:outbox' };
     // A signature is made with it: the value itself does not ride.
     const use = `${webhook.secret}/${webhook.rule.host}/${WEBHOOK_HEADERS.signature}`;
+    const via = registry.org(org)?.egress.proxy;
+    const none: Result<undefined, string> = ok(undefined);
+    const [lease, pass] = await Promise.all([
+      take(org, webhook.secret),
+      via?.secret ? take(org, via.secret.name) : none,
+    ]);
     try {
+      if (!lease.ok || !pass.ok) {
+        const missing = [lease, pass].flatMap((one) => (one.ok ? [] : [one.error]));
+        sent.failure = { ok: false, outcome: 'no_secret', reason: missing.join('; '), hint: null };
+        return sent;
+      }
+      const proxy = via && proxyWith(via, pass.value?.reveal() ?? null);
       for (const event of events) {
         const secret = lease.value.reveal();
         const { signal } = stopping;
-        const done = await deliver(egress, { org, hook: webhook, event, secret, now: clock.now(), signal });
+        const done = await deliver(egress, { org, hook: webhook, proxy, event, secret, now: clock.now(), signal });
         if (signal.aborted && !done.ok) return sent;
         if (!done.ok) {
           sent.failure = done;
@@ -162,7 +173,8 @@ export function openOutbox(deps: {
       }
       return sent;
     } finally {
-      endOnRecord(ledger, report, head, [lease.value], [{ ...head, kind: 'secret.used', ref: use }]);
+      const held = [lease, pass].flatMap((one) => (one.ok && one.value ? [one.value] : []));
+      endOnRecord(ledger, report, head, held, lease.ok && pass.ok ? [{ ...head, kind: 'secret.used', ref: use }] : []);
     }
   };
 

@@ -15,6 +15,7 @@ const use = (over: Partial<BrokerUse> = {}): BrokerUse => ({
   denied: null,
   secrets: [],
   retryAfter: null,
+  isOverRate: false,
   ...over,
 });
 const answered = (outcome: CellOutcome, over: Partial<Answered> = {}): Answered => ({
@@ -187,6 +188,7 @@ describe('what the end of a call says of its target', () => {
     ['the module trapped', answered(CRASH, asked()), 'nothing'],
     ['no cell was free', answered(cell({ kind: 'unavailable', reason: 'busy' })), 'nothing'],
     ['the call was stopped', answered(cell({ kind: 'aborted' }), asked()), 'nothing'],
+    ['a rate of the grant kept a request back', answered(ERROR, asked({ isOverRate: true })), 'nothing'],
     ['the broker refused', answered(ERROR, asked({ denied: 'E_NOT_ALLOWED: no' })), 'nothing'],
     ['an output that does not fit', answered(FINE, { ...asked(), effect: 'read', checkOutput: () => 'no' }), 'nothing'],
   ])('%s', (_, given, end) => {

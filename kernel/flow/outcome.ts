@@ -37,6 +37,7 @@ const NOTHING_USED: BrokerUse = {
   denied: null,
   secrets: [],
   retryAfter: null,
+  isOverRate: false,
 };
 
 /** A call that was never made. */
@@ -135,7 +136,8 @@ const failedWith = (errorClass: StepError['class'], message: string): Outcome =>
  * a refusal of ours, a fault of the plugin and a call that was stopped do not.
  */
 export function endOf({ outcome, use }: Answered, result: Outcome | PlanResult | CheckResult): End {
-  const mayTell = use.requests > 0 && use.denied === null && (outcome.kind === 'replied' || outcome.kind === 'overran');
+  const wasAsked = use.requests > 0 && use.denied === null && !use.isOverRate;
+  const mayTell = wasAsked && (outcome.kind === 'replied' || outcome.kind === 'overran');
   if (!mayTell) return 'nothing';
   switch (result.kind) {
     case 'succeeded':
@@ -165,6 +167,16 @@ export function planOf(answered: Answered): PlanResult {
 
 /** The end of a `rollback`: as of an `execute`, but whatever it says beside that it went well is not kept. */
 export const undoOf = (answered: Answered): Outcome => outcomeOf({ ...answered, checkOutput: () => undefined });
+
+/** The end of one stage of a health check. What kept the plugin from being asked says nothing of its target. */
+export function healthOf(answered: Answered): { readonly kind: 'well' | 'unasked' } | Failed {
+  const reply = replyOf(answered);
+  if (reply.ok) return { kind: 'well' };
+  const { kind } = answered.outcome;
+  if (kind === 'unavailable' || kind === 'aborted') return { kind: 'unasked' };
+  return { kind: 'failed', error: reply.error };
+}
+type Failed = { readonly kind: 'failed'; readonly error: StepError };
 
 const CheckReply = v.looseObject({ done: v.boolean(), output: v.optional(v.unknown()) });
 

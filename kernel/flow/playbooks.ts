@@ -73,10 +73,11 @@ export function openPlaybooks(deps: { ledger: Ledger; registry: Registry; clock:
     warnings(org: OrgId, text: string): readonly Issue[] {
       const grants = registry.org(org)?.egress.grants ?? [];
       return grantWarnings(text, catalogOf(org), (plugin) => {
-        const rules = grants.find((grant) => grant.plugin === plugin)?.rules;
-        return (
-          rules && { hosts: [...new Set(rules.map(({ host }) => host))], faultOf: faultOfWritten.bind(null, rules) }
-        );
+        const grant = grants.find((one) => one.plugin === plugin);
+        if (!grant) return undefined;
+        const { rules, mode } = grant;
+        const faultOf = mode === 'report' ? () => undefined : faultOfWritten.bind(null, rules);
+        return { hosts: [...new Set(rules.map(({ host }) => host))], faultOf };
       });
     },
     get: read,

@@ -1,5 +1,6 @@
 import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { HealthAnswer } from '../call/health.ts';
 import type { Principal } from '../org/principal.ts';
 import type { Ledger } from './ledger.ts';
 import type { LentSecrets } from './lent-secrets.ts';
@@ -14,6 +15,12 @@ export type HealthState = 'healthy' | 'unhealthy' | 'unknown';
 export type Health = { readonly state: HealthState; readonly reason?: string };
 /** Asks a connector of an org how it is, within a time of its own. */
 export type CheckHealth = (org: OrgId, connector: string) => Promise<Health>;
+
+/** What a check of now says; one that asks nothing leaves it unknown. */
+export function healthAfter(answer: HealthAnswer | null): Health {
+  if (answer === null || answer.kind === 'unasked') return { state: 'unknown' };
+  return answer.kind === 'well' ? { state: 'healthy' } : { state: 'unhealthy', reason: answer.error.message };
+}
 
 export type Rotated = {
   readonly name: string;
@@ -44,12 +51,10 @@ export function openRotate(deps: {
   source: LentSecrets;
   ledger: Pick<Ledger, 'stage'>;
   registry: Pick<Registry, 'org'>;
-  /** Absent: of no connector anything is known. */
-  check?: CheckHealth | undefined;
+  check: CheckHealth;
   report: (defect: unknown) => void;
 }): Rotate {
-  const { source, ledger, registry, report } = deps;
-  const check: CheckHealth = deps.check ?? (async () => ({ state: 'unknown' }));
+  const { source, ledger, registry, check, report } = deps;
   const busy = new Set<string>();
   const keyOf = (org: OrgId, name: string) => `${org}/${name}`;
 

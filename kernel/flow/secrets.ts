@@ -45,13 +45,13 @@ export function leasesOnRecord(
     async lease(org, name, forWhat) {
       const { run, step } = forWhat;
       await ledger.stage({
-        audit: [{ org, kind: 'secret.leased', actor: 'system:broker', ref: name, run, step }],
+        audit: [{ org, kind: 'secret.leased', actor: 'system:broker', ref: name, ...(run !== null && { run, step }) }],
         rows: [],
       });
       return source.lease(org, name, forWhat);
     },
     giveBack({ org, run, step }, leases, used) {
-      const head = { org, actor: 'system:broker', run, step };
+      const head = { org, actor: 'system:broker', ...(run !== null && { run, step }) };
       const uses = used.map(
         ({ name, host, header }): AuditDraft => ({ ...head, kind: 'secret.used', ref: `${name}/${host}/${header}` }),
       );

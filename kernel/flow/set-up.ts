@@ -22,6 +22,7 @@ import type { Ledger } from './ledger.ts';
 import { LISTED_FROM_THE_START } from './list-build.ts';
 import { stateOf } from './outbox.ts';
 import type { PolicySet, Registry } from './registry.ts';
+import type { Reports } from './reports.ts';
 
 /**
  * Sets up an org from its files: admits and installs its plugins, puts its policies in force. What changed since the
@@ -55,11 +56,12 @@ export function openSetUp(deps: {
   ledger: Ledger;
   registry: Registry;
   feed: Pick<Feed, 'last'>;
+  reports: Pick<Reports, 'removed'>;
   cells: CellHost;
   modules: ModuleStore;
   bindSecrets?: (org: OrgId, policy: SecretsPolicy) => void;
 }) {
-  const { ledger, registry, feed, cells, modules, bindSecrets } = deps;
+  const { ledger, registry, feed, reports, cells, modules, bindSecrets } = deps;
 
   const install = async (
     org: OrgId,
@@ -166,6 +168,7 @@ export function openSetUp(deps: {
           { key, value: JSON.stringify(policy) },
           { key: `${id}/policies`, value: inForce },
           ...firstPlaces(id, webhooks ?? []),
+          ...reports.removed(id, grants),
         ],
       });
     if (secrets) bindSecrets?.(id, secrets);

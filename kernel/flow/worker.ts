@@ -1,16 +1,17 @@
 import type { OrgId, RunId, StepRunId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { openTurns } from '../base/turns.ts';
-import { callsFor, DEFAULT_EXECUTION } from '../call/policy.ts';
+import { callsFor, DEFAULT_EXECUTION, rateFor } from '../call/policy.ts';
 import type { Effect, StopOf } from '../run/decision.ts';
 import type { Run } from '../run/state.ts';
 import { type Call, type Caller, stepOf } from './caller.ts';
 import type { Driver } from './drive.ts';
+import { openPaces } from './paces.ts';
 import type { Registry } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
- * Which calls go, and when. They wait until the limits of their org and connector (the execution policy) let them go; orgs
+ * Which calls go, and when. They wait until the limits and the rate of their org and connector (the execution policy) let them go; orgs
  * take turns. While an org is stopped nothing of it goes, and what was under way is cut off. What comes back becomes an
  * input of the run.
  */
@@ -41,9 +42,17 @@ export function openWorker(deps: {
   /** Calls that wait for a place. Bounded by the runs in flight, which are bounded per org. */
   const waiting = new Map<string, Waiting>();
   const policyOf = (org: OrgId) => registry.org(org)?.execution ?? DEFAULT_EXECUTION;
+  const paces = openPaces({
+    rateOf: (org, connector) => rateFor(policyOf(org), connector),
+    scheduler,
+    onRoom: (org) => {
+      turns.review(org);
+      next();
+    },
+  });
   const turns = openTurns<OrgId, Waiting>(() => IN_FLIGHT, {
     ofOrg: (org) => (stopOf(org) === null ? policyOf(org).concurrency.org : 0),
-    ofWay: (org, connector) => callsFor(policyOf(org), connector),
+    ofWay: (org, connector) => (paces.isFull(org, connector) ? 0 : callsFor(policyOf(org), connector)),
   });
   const keyOf = ({ org, id }: Pick<Run, 'org' | 'id'>, step: string) => `${org}/${id}/${step}`;
   let isOver = false;
@@ -74,6 +83,7 @@ export function openWorker(deps: {
     for (let taken = isOver ? undefined : turns.take(); taken; taken = turns.take()) {
       const { key, run, connector } = taken;
       waiting.delete(key);
+      if (paces.begin(run.org, connector)) turns.review(run.org);
       const over = () => {
         turns.done(run.org, connector);
         next();
@@ -134,6 +144,7 @@ export function openWorker(deps: {
       await quiet.promise;
       takeBack();
       isOver = true;
+      paces.stop();
       waiting.clear();
       turns.clear();
       for (const call of inFlight.values()) call.abort.abort();

@@ -12,6 +12,7 @@ import { openRefusals } from './refusal.ts';
 import { approvalRoutes } from './route/approvals.ts';
 import { auditRoutes } from './route/audit.ts';
 import { connectorRoutes } from './route/connectors.ts';
+import { egressRoutes } from './route/egress.ts';
 import { eventRoutes } from './route/events.ts';
 import { explainRoutes } from './route/explain.ts';
 import { incidentRoutes } from './route/incidents.ts';
@@ -100,6 +101,7 @@ const routesOf = (kernel: Kernel, now: () => number): readonly Route[] => [
   ...triggerRoutes({ kernel }),
   ...pluginRoutes({ kernel }),
   ...connectorRoutes({ kernel }),
+  ...egressRoutes({ kernel }),
   ...stopRoutes({ kernel }),
   ...incidentRoutes({ kernel }),
   ...lifecycleRoutes({ kernel }),

@@ -22,10 +22,12 @@ export const PERMISSIONS = [
   'incident.read',
   'incident.write',
   'lifecycle.read',
+  'connector.check',
   'connector.reset',
   'stop.engage',
   'stop.release',
   'audit.read',
+  'egress.read',
   'secret.manage',
   'token.manage',
 ] as const;
@@ -34,7 +36,7 @@ export type Permission = (typeof PERMISSIONS)[number];
 const READS: readonly Permission[] = ['run.read', 'approval.read', 'playbook.read', 'incident.read', 'lifecycle.read'];
 
 /** Whoever may stop may not always let go: to stop is safe. */
-const HANDS_ON: readonly Permission[] = ['connector.reset', 'stop.engage', 'stop.release'];
+const HANDS_ON: readonly Permission[] = ['connector.check', 'connector.reset', 'stop.engage', 'stop.release'];
 
 /** Note what admin lacks: to run the place is not to decide in it, so an admin does not vote (S 8.2). */
 const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
@@ -63,6 +65,7 @@ const GRANTED: Readonly<Record<Role, readonly Permission[]>> = {
     'run.close',
     'trigger.stop',
     ...HANDS_ON,
+    'egress.read',
     'secret.manage',
     'token.manage',
   ],

@@ -54,18 +54,23 @@ describe('a step whose plugin has no egress grant', () => {
 
 describe('a step whose URL is written out', () => {
   /** What the grant is asked, and what is warned of. */
-  const warned = (url: string, hosts: readonly string[] = ['api.example', 'hook.example']) => {
+  const warned = (url: string, hosts: readonly string[] = ['api.example', 'hook.example'], more = '') => {
     const asked: unknown[] = [];
     const faultOf: Granted['faultOf'] = (...one) => {
       asked.push(one);
       return 'no rule is for it';
     };
-    const steps = `- { id: a, type: enrich, uses: http-json/get, with: { url: "${url}" } }`;
+    const steps = `- { id: a, type: enrich, uses: http-json/get, with: { url: "${url}"${more} } }`;
     const issues = grantWarnings(minimal(steps), catalog, () => ({ hosts, faultOf }));
     return { asked, says: issues.map(({ at, line, text }) => `${at}:${line} ${text}`) };
   };
   const SAYS =
     '/steps/0/with/url:10 the egress grant of http-json does not cover this URL, so this step will be refused: ';
+
+  test('is held against the grant with the headers that it gives', () => {
+    const { asked } = warned('https://api.example/v1', [], ', headers: { X-Region: eu, x-unit: "7" }');
+    expect(asked).toEqual([['https://api.example/v1', ['GET', 'HEAD'], true, ['X-Region', 'x-unit']]]);
+  });
 
   test.each<[string, string, boolean]>([
     ['https://api.example/v1/x?y=1', 'https://api.example/v1/x?y=1', true],
@@ -74,7 +79,7 @@ describe('a step whose URL is written out', () => {
     ['HTTPS://api.example?q={{ inputs.ip }}', 'HTTPS://api.example/', false],
   ])('is held against the grant: %s', (url, known, isWhole) => {
     expect(warned(url)).toEqual({
-      asked: [[known, ['GET', 'HEAD'], isWhole]],
+      asked: [[known, ['GET', 'HEAD'], isWhole, []]],
       says: [`${SAYS}no rule is for it; its rules are for api.example, hook.example`],
     });
   });

@@ -1,5 +1,6 @@
 import type { HttpMethod } from '../../sdk/contract/egress.ts';
 import { type ActionManifest, methodsOf } from '../../sdk/contract/plugin.ts';
+import { isObject } from '../base/json.ts';
 import { own } from '../base/own.ts';
 import { readDocument } from './document.ts';
 import type { Issue, Unplaced } from './issue.ts';
@@ -13,8 +14,14 @@ export type Granted = {
   /**
    * Why no request to this URL is covered, by any of these methods; undefined where one is.
    * @param isWhole false: its path is known in a run only.
+   * @param headers names that are given.
    */
-  readonly faultOf: (url: string, methods: readonly HttpMethod[], isWhole: boolean) => string | undefined;
+  readonly faultOf: (
+    url: string,
+    methods: readonly HttpMethod[],
+    isWhole: boolean,
+    headers: readonly string[],
+  ) => string | undefined;
 };
 
 /** Hosts that are named. */
@@ -61,7 +68,9 @@ function urlWarning(
   const isWhole = !url.includes('{{');
   const [place] = /^[a-z]+:\/\/[^/?#{}]+(?=[/?#])/i.exec(url) ?? [];
   const known = isWhole ? url : place && `${place}/`;
-  const fault = known && grant.faultOf(known, methodsOf(action), isWhole);
+  const headers = own(given, 'headers');
+  const fault =
+    known && grant.faultOf(known, methodsOf(action), isWhole, isObject(headers) ? Object.keys(headers) : []);
   if (!fault) return [];
   const hosts = grant.hosts.slice(0, NAMED).join(', ');
   const more = grant.hosts.length > NAMED ? ` and ${grant.hosts.length - NAMED} more` : '';

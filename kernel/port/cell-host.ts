@@ -25,6 +25,20 @@ export type CellCall = {
   readonly signal?: AbortSignal;
 };
 
+/** What stands between a cell and the machine beside WebAssembly's own walls, and what each of it stops. */
+export const CELL_LAYERS = {
+  'permission-model': 'Node gives the process no files, sockets, child processes, threads, addons and inspector',
+  'empty-environment': 'no variable of the kernel is there to be read',
+  'network-namespace': 'the process has no network, not even loopback, whatever it can call',
+  'process-namespace': 'no other process can be named, so none can be signalled or looked at',
+  'own-user': 'the process is of a user that owns nothing and may signal nobody',
+  'no-new-privileges': 'no capability is left, and no program that it could start would have one',
+  'resource-limits': 'memory, open files, core dumps and the size of files are bounded by the system',
+  'dies-with-kernel': 'a cell that computes without end does not outlive a kernel that was killed',
+} as const;
+export type CellLayer = keyof typeof CELL_LAYERS;
+export const CELL_LAYER_NAMES = Object.keys(CELL_LAYERS) as [CellLayer, ...CellLayer[]];
+
 export type BrokerAnswer = HttpAnswer | { readonly denied: string };
 
 export type CellLog = { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly text: string };

@@ -1,4 +1,4 @@
-import type { EgressRule } from '../../sdk/contract/egress.ts';
+import type { EgressProxy, EgressRule } from '../../sdk/contract/egress.ts';
 import type { ErrorClass } from '../../sdk/contract/error.ts';
 
 /**
@@ -11,6 +11,8 @@ export type OutboundRequest = {
   /** Connections are never shared between different pools. */
   readonly pool: string;
   readonly url: URL;
+  /** The proxy of the org; absent: straight to the host. */
+  readonly proxy?: OutboundProxy | undefined;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
@@ -18,6 +20,14 @@ export type OutboundRequest = {
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
   readonly signal?: AbortSignal;
+};
+
+/** The proxy that is asked for a tunnel to the place of a request. */
+export type OutboundProxy = Pick<EgressProxy, 'host' | 'port' | 'addresses'> & {
+  /** Whole value of `Proxy-Authorization`. */
+  readonly authorization: string | null;
+  /** `kernel`: the tunnel is to a judged address; `proxy`: to the name, whose addresses only the proxy knows. */
+  readonly resolve: 'kernel' | 'proxy';
 };
 
 /** `sent` tells whether any byte of the request may have left; decides between `failed` and `indeterminate`. */

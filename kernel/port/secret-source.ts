@@ -30,7 +30,8 @@ export interface SecretSource {
   lease(
     org: OrgId,
     name: string,
-    forWhat: { readonly run: string; readonly step: string },
+    /** `run` is null where it is for a health check. */
+    forWhat: { readonly run: string | null; readonly step: string },
   ): Promise<Result<SecretLease, 'unknown' | 'unavailable'>>;
   /** Stores or replaces a value, encrypted, durable on return. */
   put(org: OrgId, name: string, value: string): Promise<void>;

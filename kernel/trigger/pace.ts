@@ -1,7 +1,7 @@
+import { parseRate, type Rate } from '../base/rate.ts';
 import { durationMs, type UnixMs, unixMs } from '../base/time.ts';
-import { parseRate, type Rate } from './rate.ts';
+import { add, countOf, EMPTY, emptyBy, fewerFrom, turnTo, type Window } from '../base/window.ts';
 import type { JudgedTrigger } from './schema.ts';
-import { add, countOf, EMPTY, emptyBy, fewerFrom, turnTo, type Window } from './window.ts';
 
 /**
  * How fast a trigger may go: (pace, limits, now) -> pace. Pure; the caller keeps the pace in the trigger's row and moves

@@ -9,11 +9,11 @@ import type { Rule } from '../../sdk/contract/rule.ts';
 import { closedObject } from '../../sdk/contract/wanted.ts';
 import { POINTER_PATTERN } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
+import { parseRate, RATE_FORM } from '../base/rate.ts';
 import { type DurationMs, durationMs, isDurationUpTo, LONGEST_WAIT, parseDuration } from '../base/time.ts';
 import { ruleOver } from '../rule/schema.ts';
 import { isCron, isZone } from './cron.ts';
 import { chainOf, type NormalEvent } from './event.ts';
-import { parseRate } from './rate.ts';
 
 /** Into the event's data. The whole of it is no field. */
 const fieldPointer = v.pipe(
@@ -43,10 +43,7 @@ const span = durationUpTo(LONGEST_WAIT, 'a duration up to 30d, such as 30m or 4h
 
 const rate = v.pipe(
   v.string(),
-  v.check(
-    (text) => parseRate(text) !== undefined,
-    'a number from 1 to 999999 per s, m, h or d, such as 20/m; an hour may be written 1h, a longer time 12h or 7d, up to 30d',
-  ),
+  v.check((text) => parseRate(text) !== undefined, RATE_FORM),
 );
 const spansDiffer = (rates: string[]) => new Set(rates.map((text) => parseRate(text)?.span)).size === rates.length;
 const rates = v.union(

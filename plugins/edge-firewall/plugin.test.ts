@@ -114,6 +114,30 @@ test.each([['a wrong token', 'guess', 'unauthorized']])('%s is %s', async (_name
   expect(await outputOf(call({ action: 'ban', input }, 'x', token))).toMatchObject({ class: errorClass });
 });
 
+describe('the health check', () => {
+  test('finds the firewall well, and changes nothing', async () => {
+    const before = firewall.log().entries.length;
+    expect(await outputOf(call({ op: 'auth' }))).toBeNull();
+    expect(await outputOf(call({ op: 'health' }))).toBeNull();
+    expect(firewall.log().entries).toHaveLength(before);
+  });
+
+  test('finds out that the token is not taken', async () =>
+    expect(await outputOf(call({ op: 'auth' }, 'x', 'guess'))).toMatchObject({
+      class: 'unauthorized',
+      message: expect.stringContaining('edge-firewall-token'),
+    }));
+
+  test.each([
+    [503, 'unavailable'],
+    [500, 'upstream_error'],
+  ])('finds the firewall in trouble: %i', async (status, errorClass) => {
+    const settings = { endpoint: 'https://edge.example' };
+    const reply = await callPlugin(plugin, { op: 'health', settings, http: () => answer(status) });
+    expect(reply).toMatchObject({ ok: false, error: { class: errorClass } });
+  });
+});
+
 test('an answer that is none is an upstream error', async () => {
   const input = { ip: '203.0.113.77', for: '4h' };
   for (const op of ['plan', 'execute', 'check'] as const) {

@@ -1,4 +1,4 @@
-import { type ActionContext, definePlugin, PluginError, requireSuccess } from '@interlock/sdk';
+import { type ActionContext, definePlugin, type HealthContext, PluginError, requireSuccess } from '@interlock/sdk';
 import { canonicalIp, isHost } from './ip.ts';
 
 /**
@@ -9,12 +9,31 @@ import { canonicalIp, isHost } from './ip.ts';
 type Target = { readonly ip: string };
 type Ban = Target & { readonly for: string; readonly reason?: string };
 
+/** An address for documentation (RFC 5737): to ask about it is to ask about nobody. */
+const NOBODY = '192.0.2.1';
+
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const SECONDS_MAX = 365 * 86_400;
 
 export default definePlugin({
   name: 'edge-firewall',
   version: '1.0.0',
+
+  async auth(ctx) {
+    const { status } = await ctx.fetch(urlOf(ctx, NOBODY));
+    if (status === 401 || status === 403) {
+      throw new PluginError(
+        status === 401 ? 'unauthorized' : 'forbidden',
+        'the firewall does not take the token: store a new edge-firewall-token',
+      );
+    }
+  },
+
+  async health(ctx) {
+    const response = await ctx.fetch(urlOf(ctx, NOBODY));
+    if (response.status !== 404) requireSuccess(response);
+  },
+
   actions: {
     ban: {
       async plan(ctx, input: Ban) {
@@ -97,9 +116,9 @@ async function remove(ctx: ActionContext, ip: string) {
   return { ip, removed: response.status !== 404 };
 }
 
-const urlOf = (ctx: ActionContext, ip: string) => `${endpointOf(ctx)}/v1/bans/${encodeURIComponent(ip)}`;
+const urlOf = (ctx: HealthContext, ip: string) => `${endpointOf(ctx)}/v1/bans/${encodeURIComponent(ip)}`;
 
-function endpointOf(ctx: ActionContext): string {
+function endpointOf(ctx: HealthContext): string {
   const { endpoint } = ctx.settings;
   if (endpoint === undefined || endpoint === '') {
     throw new PluginError(

@@ -1,5 +1,12 @@
 import { type ErrorClass, isErrorClass } from '../contract/error.ts';
-import type { CallEnvelope, HttpAnswer, HttpRequest, Operation } from '../contract/plugin.ts';
+import {
+  type CallEnvelope,
+  HEALTH_STAGES,
+  type HealthStage,
+  type HttpAnswer,
+  type HttpRequest,
+  type Operation,
+} from '../contract/plugin.ts';
 import { ABSENT } from './absent.ts';
 import type { ActionContext, FetchInit, FetchResponse, PluginDefinition } from './index.ts';
 import { PluginError } from './plugin-error.ts';
@@ -30,17 +37,26 @@ export async function dispatch(plugin: PluginDefinition, envelope: CallEnvelope,
   }
 }
 
-/** What the plugin can do: JSON text of `{name, version, actions: {name: {ops}}}`. */
+/** What the plugin can do: JSON text of `{name, version, actions: {name: {ops}}, healthCheck}`. */
 export function describe(plugin: PluginDefinition): string {
   const actions = Object.entries(plugin.actions).map(([name, action]) => [
     name,
     { ops: OPERATIONS.filter((op) => typeof action[op] === 'function') },
   ]);
-  return JSON.stringify({ name: plugin.name, version: plugin.version, actions: Object.fromEntries(actions) });
+  const healthCheck = HEALTH_STAGES.filter((stage) => typeof plugin[stage] === 'function');
+  return JSON.stringify({
+    name: plugin.name,
+    version: plugin.version,
+    actions: Object.fromEntries(actions),
+    healthCheck,
+  });
 }
+
+const isHealthStage = (op: CallEnvelope['op']): op is HealthStage => HEALTH_STAGES.some((stage) => stage === op);
 
 function callAction(plugin: PluginDefinition, envelope: CallEnvelope, host: DispatchHost): unknown {
   const { action: name, op, input, plan, output } = envelope;
+  if (isHealthStage(op)) return askHealth(plugin, op, contextOf(envelope, host));
   const action = Object.hasOwn(plugin.actions, name) ? plugin.actions[name] : undefined;
   if (!action) {
     throw new PluginError(
@@ -56,6 +72,15 @@ function callAction(plugin: PluginDefinition, envelope: CallEnvelope, host: Disp
   if (op === 'rollback' && action.rollback) return action.rollback(ctx, input, { plan, output });
   const ops = OPERATIONS.filter((known) => typeof action[known] === 'function').join(', ');
   throw new PluginError('invalid_input', `the action has no such operation; it has: ${ops}`);
+}
+
+async function askHealth(plugin: PluginDefinition, stage: HealthStage, ctx: ActionContext): Promise<null> {
+  const ask = plugin[stage];
+  if (typeof ask !== 'function') {
+    throw new PluginError('invalid_input', `the plugin has no ${stage} in its health check`);
+  }
+  await ask.call(plugin, ctx);
+  return null;
 }
 
 function contextOf(envelope: CallEnvelope, host: DispatchHost): ActionContext {

@@ -55,6 +55,9 @@ export type ActionContext = {
   readonly now: number;
 };
 
+/** What a stage of the health check gets: there is no run. Of the requests it may send GET and HEAD. */
+export type HealthContext = Pick<ActionContext, 'fetch' | 'log' | 'settings' | 'now'>;
+
 /** What `plan` returns: a Plan whose details may be left out. */
 export type ProposedPlan = Omit<Plan, 'details'> & Partial<Pick<Plan, 'details'>>;
 
@@ -85,6 +88,17 @@ export type PluginDefinition = {
   readonly name: string;
   readonly version: string;
   readonly actions: Readonly<Record<string, Action>>;
+  /**
+   * The health check of the connector, stage by stage; each that is there stands in `healthCheck` of manifest.json. A stage
+   * that returns is well; one that throws says in its PluginError what is wrong: `invalid_input` for a setting,
+   * `unauthorized` for a credential, `unavailable` for a target.
+   */
+  /** Whether the settings make sense. Sends nothing. */
+  validate?(ctx: HealthContext): void | Promise<void>;
+  /** Whether the target accepts the credential that the broker puts in. */
+  auth?(ctx: HealthContext): void | Promise<void>;
+  /** Whether the target does its work. */
+  health?(ctx: HealthContext): void | Promise<void>;
 };
 
 export const definePlugin = (plugin: PluginDefinition): PluginDefinition => plugin;

@@ -1,4 +1,12 @@
-import type { CallEnvelope, HttpAnswer, HttpRequest, Operation, Plan, PluginReply } from '../contract/plugin.ts';
+import type {
+  CallEnvelope,
+  HealthStage,
+  HttpAnswer,
+  HttpRequest,
+  Operation,
+  Plan,
+  PluginReply,
+} from '../contract/plugin.ts';
 import { dispatch, type LogLevel } from './dispatch.ts';
 import type { PluginDefinition } from './index.ts';
 
@@ -8,9 +16,10 @@ import type { PluginDefinition } from './index.ts';
  */
 
 export type TestCall = {
-  readonly action: string;
+  /** Left out for a stage of the health check. */
+  readonly action?: string;
   /** `execute` when left out. */
-  readonly op?: Operation;
+  readonly op?: Operation | HealthStage;
   readonly input?: unknown;
   readonly plan?: Plan;
   readonly output?: unknown;
@@ -29,7 +38,7 @@ export type TestHost = {
 
 /** The envelope that the kernel would send for such a call. Everything left out has a fixed value. */
 export const testEnvelope = (call: TestCall): CallEnvelope => ({
-  action: call.action,
+  action: call.action ?? '',
   op: call.op ?? 'execute',
   input: call.input ?? null,
   plan: call.plan ?? null,

@@ -290,6 +290,20 @@ describe('refuses to seal', () => {
       { ...manifest, actions: { act: { ...action, idempotent: 'check' } } },
       plugin(),
     ],
+    [
+      'a stage of the health check that was announced',
+      'plugin',
+      /has auth in healthCheck, but plugin\.ts does not export it/,
+      { ...manifest, healthCheck: ['auth'] },
+      plugin(),
+    ],
+    [
+      'a stage of the health check that was not',
+      'plugin',
+      /has health, but manifest\.json does not say so: add it to "healthCheck"/,
+      manifest,
+      plugin().replace('actions:', 'health() {}, actions:'),
+    ],
   ])('%s', async (_name, kind, message, manifestJson, source) => {
     const files = manifestJson === undefined ? {} : { 'manifest.json': manifestJson };
     const built = await buildPlugin(folder({ ...files, 'plugin.ts': source }));

@@ -1,10 +1,11 @@
-import type { Operation, PluginManifest } from '../contract/plugin.ts';
+import { HEALTH_STAGES, type HealthStage, type Operation, type PluginManifest } from '../contract/plugin.ts';
 
 /** What a plugin says of itself; see `describe` in ../author/dispatch.ts. */
 export type Description = {
   readonly name: unknown;
   readonly version: unknown;
   readonly actions: Readonly<Record<string, { readonly ops: readonly Operation[] }>>;
+  readonly healthCheck: readonly HealthStage[];
 };
 
 /**
@@ -49,6 +50,15 @@ export function differences(manifest: PluginManifest, plugin: Description): read
         `manifest.json says that a repeat of ${action} is made safe by check, but plugin.ts has no check for it: write it`,
       );
     }
+  }
+  for (const stage of HEALTH_STAGES) {
+    const isDeclared = manifest.healthCheck?.includes(stage) ?? false;
+    if (isDeclared === plugin.healthCheck.includes(stage)) continue;
+    found.push(
+      isDeclared
+        ? `manifest.json has ${stage} in healthCheck, but plugin.ts does not export it: write it, or take it out`
+        : `plugin.ts has ${stage}, but manifest.json does not say so: add it to "healthCheck", or remove it`,
+    );
   }
   return found;
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Connector } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, fine } from './ending.ts';
+import { cannot, type Ending, fine, no } from './ending.ts';
 import { isName } from './form.ts';
 import { clean, paint, say, sayJson, table, when } from './print.ts';
 import { type Globals, openSession } from './session.ts';
@@ -10,14 +10,29 @@ import { type Globals, openSession } from './session.ts';
 /** `interlock connector`: which targets are in trouble, and how much waits for them. */
 export function addConnector(program: Command): void {
   const connector = program.command('connector').description('see how the connectors of the org are doing');
-  withExamples(connector, ['interlock connector list', 'interlock connector reset edge-firewall']);
+  withExamples(connector, [
+    'interlock connector list',
+    'interlock connector check edge-firewall',
+    'interlock connector reset edge-firewall',
+  ]);
 
   withExamples(
-    connector.command('list').description('circuit breakers, calls under way and calls that wait, by plugin'),
+    connector.command('list').description('health, circuit breakers, calls under way and calls that wait, by plugin'),
     ['interlock connector list', 'interlock connector list --json'],
     'open: it failed several times in a row, so its calls end at once (unavailable) until RETRY AT; then half_open: trial\n' +
-      'calls find out whether it is well. docs/policies.md says how to set the numbers.',
+      'calls find out whether it is well. HEALTH is what the health checks found: unchecked, where the plugin answers none or\n' +
+      'has no grant. docs/policies.md says how to set the numbers.',
   ).action((_options, command: Command) => act(listConnectors(command.optsWithGlobals())));
+
+  withExamples(
+    connector
+      .command('check')
+      .description('check the health of a connector now: its settings, its credential, its target')
+      .argument('<connector>', 'name of the plugin'),
+    ['interlock connector check edge-firewall'],
+    'Changes nothing at the target. Exits 1 when the check fails. The kernel does the same by the clock, and says in the log,\n' +
+      'in the feed of lifecycle events and on the record when a connector becomes unhealthy.',
+  ).action((name: string, _options, command: Command) => act(checkConnector(name, command.optsWithGlobals())));
 
   withExamples(
     connector
@@ -37,12 +52,28 @@ async function listConnectors(options: Globals): Promise<Ending> {
   const { data } = answer.value;
   if (options.json) sayJson(data);
   else if (data.length === 0) say('no connectors');
-  else say(table(['CONNECTOR', 'STATE', 'SINCE', 'RETRY AT', 'FAILURES', 'IN FLIGHT', 'WAITING'], data.map(rowOf)));
+  else
+    say(
+      table(['CONNECTOR', 'HEALTH', 'STATE', 'SINCE', 'RETRY AT', 'FAILURES', 'IN FLIGHT', 'WAITING'], data.map(rowOf)),
+    );
   return fine;
 }
 
-const rowOf = ({ connector, state, since, retryAt, failures, inFlight, waiting, limit }: Connector): string[] => [
+const HEALTH_PAINT = { healthy: 'good', unhealthy: 'bad', unknown: 'open', unchecked: 'open' } as const;
+
+const rowOf = ({
+  connector,
+  state,
+  since,
+  retryAt,
+  failures,
+  inFlight,
+  waiting,
+  limit,
+  health,
+}: Connector): string[] => [
   clean(connector, 63),
+  health ? paint(HEALTH_PAINT[health.state], health.state) : '-',
   paint(state === 'closed' ? 'good' : state === 'open' ? 'bad' : 'open', clean(state, 20)),
   since === null ? '-' : when(since),
   retryAt === null ? '-' : when(retryAt),
@@ -50,6 +81,43 @@ const rowOf = ({ connector, state, since, retryAt, failures, inFlight, waiting, 
   `${inFlight} of ${limit}`,
   `${waiting}`,
 ];
+
+async function checkConnector(name: string, options: Globals): Promise<Ending> {
+  if (!isName(name)) return cannot('a connector is named by lower-case letters, digits and single hyphens.');
+  const session = await openSession(options);
+  if (!session.ok) return session;
+  const answer = await session.value.client.checkConnector(name);
+  if (!answer.ok) return complain(answer.error, session.value, 'connector');
+  const { check, health } = answer.value;
+  if (options.json) sayJson(answer.value);
+  else
+    say(
+      `connector ${name} of ${session.value.org} ${CHECK_SAYS[check]}${check === 'failed' ? failureOf(health) : check === 'unasked' ? whyUnasked(health) : ''}`,
+    );
+  return check === 'well' ? fine : no;
+}
+
+const CHECK_SAYS = {
+  well: 'is well',
+  failed: 'fails its health check',
+  unasked: 'was not asked',
+} as const;
+
+const STAGE_SAYS = {
+  validate: 'its settings do not fit (validate)',
+  auth: 'its target does not let it in (auth)',
+  health: 'its target is not well (health)',
+} as const;
+
+const failureOf = (health: Connector['health']): string =>
+  health?.failure
+    ? `: ${STAGE_SAYS[health.failure.stage]}: ${health.failure.class}: ${clean(health.failure.message, 500)}`
+    : '';
+
+const whyUnasked = (health: Connector['health']): string =>
+  health?.state === 'unchecked'
+    ? ': its plugin answers no health check, or it has no grant'
+    : ': a stop is engaged, or no cell is free';
 
 async function resetConnector(name: string, options: Globals): Promise<Ending> {
   if (!isName(name)) return cannot('a connector is named by lower-case letters, digits and single hyphens.');

@@ -4,6 +4,7 @@ import { withExamples } from './act.ts';
 import { addApproval } from './command-approval.ts';
 import { addAudit } from './command-audit.ts';
 import { addConnector } from './command-connector.ts';
+import { addEgress } from './command-egress.ts';
 import { addEvent } from './command-event.ts';
 import { addIncident } from './command-incident.ts';
 import { addLifecycle } from './command-lifecycle.ts';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
   addTrigger(program);
   addPlugin(program);
   addConnector(program);
+  addEgress(program);
   program.commandsGroup('Record and access:');
   addAudit(program);
   addSchema(program);

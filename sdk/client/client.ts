@@ -22,8 +22,10 @@ import {
   Whoami,
 } from '../contract/api.ts';
 import {
+  ConnectorCheck,
   ConnectorReset,
   Connector as ConnectorSchema,
+  EgressReported as EgressReportedSchema,
   type StopForm,
   StopState as StopStateSchema,
   StopTurned,
@@ -129,6 +131,7 @@ export type Plugin = v.InferInput<typeof PluginSchema>;
 export type Trigger = v.InferInput<typeof TriggerSchema>;
 export type NoisyTrigger = v.InferInput<typeof NoisyTriggerSchema>;
 export type Connector = v.InferInput<typeof ConnectorSchema>;
+export type EgressReported = v.InferInput<typeof EgressReportedSchema>;
 export type StopState = v.InferInput<typeof StopStateSchema>;
 export type Incident = v.InferInput<typeof IncidentSchema>;
 export type IncidentSummary = v.InferInput<typeof IncidentSummarySchema>;
@@ -264,8 +267,12 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
 
     plugins: () => list('plugins', PluginSchema, {}, {}),
     connectors: () => list('connectors', ConnectorSchema, {}, {}),
+    checkConnector: (name: string) =>
+      call({ method: 'POST', path: within('connectors', name, 'check') }, ConnectorCheck),
     resetConnector: (name: string) =>
       call({ method: 'POST', path: within('connectors', name, 'reset') }, ConnectorReset),
+
+    egressReport: () => list(['egress', 'report'], EgressReportedSchema, {}, {}),
 
     stopState: () => get(within('stop'), StopStateSchema),
     stop: (form: v.InferInput<typeof StopForm>) => post(within('stop'), form, StopTurned),

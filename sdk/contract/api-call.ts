@@ -1,8 +1,22 @@
 import * as v from 'valibot';
 import { Instant, Name, Principal, Sentence } from './api-word.ts';
+import { ERROR_CLASSES, type ErrorClass } from './error.ts';
+import { HEALTH_STAGES } from './plugin.ts';
 
 /** How the calls of an org are doing, and what stops them, as the API shows it. */
+const errorClass = v.picklist(Object.keys(ERROR_CLASSES) as [ErrorClass, ...ErrorClass[]]);
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** What the health checks of a connector say. */
+const Health = v.object({
+  /** `unknown`: never checked; `unchecked`: the plugin answers none, or has no grant. */
+  state: v.picklist(['healthy', 'unhealthy', 'unknown', 'unchecked']),
+  since: v.nullable(Instant),
+  /** Of the last check, whatever it came to. */
+  checkedAt: v.nullable(Instant),
+  /** What the last check that failed has failed at, and how; null when the last check went well. */
+  failure: v.nullable(v.object({ stage: v.picklist(HEALTH_STAGES), class: errorClass, message: v.string() })),
+});
 
 export const Connector = v.object({
   /** Name of the plugin. */
@@ -20,12 +34,37 @@ export const Connector = v.object({
   waiting: Count,
   /** Calls that may be under way at a time. */
   limit: Count,
+  /** Older servers do not say. */
+  health: v.optional(Health),
 });
 export type Connector = v.InferOutput<typeof Connector>;
+
+/** A rule to paste into the egress policy, for what a plugin in report mode asked for beyond its rules. */
+export const EgressReported = v.object({
+  plugin: Name,
+  rule: v.object({
+    scheme: v.string(),
+    host: v.string(),
+    port: Count,
+    methods: v.array(v.string()),
+    pathPrefix: v.string(),
+    headers: v.optional(v.array(v.string())),
+  }),
+  /** How many it would have been used for. */
+  requests: Count,
+  first: Instant,
+  last: Instant,
+  /** Run and step of the last one. */
+  run: v.string(),
+  step: v.string(),
+});
+export type EgressReported = v.InferOutput<typeof EgressReported>;
 
 /** `changed` says whether the request did it; false: it was so already. Older servers do not say. */
 const changed = { changed: v.optional(v.boolean()) };
 export const ConnectorReset = v.object({ ...Connector.entries, ...changed });
+/** `unasked`: nothing was asked: there is nothing to ask (`unchecked`), or a stop or a lack of cells kept it from that. */
+export const ConnectorCheck = v.object({ ...Connector.entries, check: v.picklist(['well', 'failed', 'unasked']) });
 
 const Stop = v.object({
   reason: v.string(),

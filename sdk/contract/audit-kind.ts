@@ -98,8 +98,22 @@ export const AUDIT_KINDS = {
     ['ref', 'outcome'],
     'A connector is called again: a trial call found it well (`recovered`), or a person said so (`reset`).',
   ),
+  'connector.checked': kind(
+    ['ref', 'outcome'],
+    'A person had the health of a connector (`ref`) checked: `well`, `unasked`, or the class of the failure.',
+  ),
+  'connector.unhealthy': kind(
+    ['ref', 'outcome'],
+    'Health checks of a connector failed in a row; `outcome` is the class of the failure, `step` the stage.',
+  ),
+  'connector.healthy': kind(['ref'], 'A health check found a connector well that was not, or was not known.'),
   'stop.engaged': kind(['ref', 'act'], 'The stop switch of the `org` or the `machine` was engaged; nothing is sent.'),
   'stop.released': kind(['ref', 'act'], 'The stop switch was released; what waited goes on.'),
+  'egress.reported': kind(
+    ['run', 'step', 'ref', 'act'],
+    'A plugin (`ref`) in report mode asked for what no rule covers, and it was let out without any secret; `act` is the ' +
+      'digest of method, place and path.',
+  ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.rotated': kind(
     ['ref', 'outcome'],

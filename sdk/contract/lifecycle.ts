@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { ApprovalId, Digest, EventId, IncidentId, Instant, Name, Principal, RunId, Seq } from './api-word.ts';
 import { ERROR_CLASSES, type ErrorClass } from './error.ts';
 import { INCIDENT_STATES, SEVERITIES } from './incident-word.ts';
+import { HEALTH_STAGES } from './plugin.ts';
 
 /**
  * The catalog of lifecycle events: what the kernel tells the world outside of what became of runs, approvals, incidents
@@ -118,6 +119,16 @@ export const LIFECYCLE = {
   'interlock.breaker.closed': kind('Calls to a target go on.', {
     ...seq,
     breaker: v.pipe(v.string(), v.maxLength(256)),
+  }),
+  'interlock.connector.unhealthy': kind('Health checks of a connector fail; `stage` and `class` say how.', {
+    ...seq,
+    connector: Name,
+    stage: v.picklist(HEALTH_STAGES),
+    class: errorClass,
+  }),
+  'interlock.connector.healthy': kind('A connector is well that was not, or that was not known.', {
+    ...seq,
+    connector: Name,
   }),
   'interlock.stop.engaged': kind('The stop switch is on: nothing is sent.', { ...seq, by: Actor }),
   'interlock.stop.released': kind('The stop switch is off again.', { ...seq, by: Actor }),

@@ -15,9 +15,17 @@ import { closedObject } from './wanted.ts';
 /** What is asked of an action. `plan` must not change anything; `rollback` undoes what `execute` did. */
 export type Operation = 'plan' | 'execute' | 'check' | 'rollback';
 
+/**
+ * What the health check of a connector asks it, in this order (S 7.1): `validate` whether its settings make sense, without
+ * a request; `auth` whether its target lets it in; `health` whether the target does its work. None of them changes anything.
+ */
+export const HEALTH_STAGES = ['validate', 'auth', 'health'] as const;
+export type HealthStage = (typeof HEALTH_STAGES)[number];
+
 export type CallEnvelope = {
+  /** Empty for a stage of the health check, which is of the plugin and not of an action. */
   readonly action: string;
-  readonly op: Operation;
+  readonly op: Operation | HealthStage;
   readonly input: unknown;
   /** The approved plan, on `execute` and `rollback` of an action that plans. */
   readonly plan: Plan | null;
@@ -25,6 +33,7 @@ export type CallEnvelope = {
   readonly output: unknown;
   /** Non-secret settings of the org for this plugin, from its grant (e.g. the base URL of an appliance). */
   readonly settings: Readonly<Record<string, string>>;
+  /** Empty, as `step` and `idempotencyKey`, for a stage of the health check. */
   readonly run: string;
   readonly step: string;
   /** From 1; the idempotency key below is the same over all attempts of a step. */
@@ -132,6 +141,16 @@ export const PluginManifestSchema = closedObject({
     /** Secret names it expects the broker to carry for it; it never sees a value. */
     secrets: v.optional(v.array(name), []),
   }),
+  /** JSON Schema (2020-12) of the settings that a grant must give. Checked when the kernel starts. */
+  settings: v.exactOptional(v.record(v.string(), v.unknown())),
+  /** The stages of the health check that the plugin answers. */
+  healthCheck: v.exactOptional(
+    v.pipe(
+      v.array(v.picklist(HEALTH_STAGES)),
+      v.minLength(1),
+      v.check((stages) => new Set(stages).size === stages.length, 'each stage once'),
+    ),
+  ),
   actions: v.pipe(v.unknown(), noKeyTaken, v.record(name, ActionManifest), v.minEntries(1), v.maxEntries(64)),
 });
 export type PluginManifest = v.InferOutput<typeof PluginManifestSchema>;

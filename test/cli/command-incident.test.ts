@@ -5,6 +5,7 @@ import * as samples from './samples.ts';
 /** Incidents, lifecycle events, connectors and the stop switch on the command line. */
 const { table } = openCommand();
 const { RUN_ID } = samples;
+const UNCHECKED = { state: 'unchecked', since: null, checkedAt: null, failure: null };
 
 table({
   'incident show': {
@@ -78,10 +79,54 @@ table({
     args: ['connector', 'list'],
     answers: { [`GET ${ORG}/connectors`]: data(samples.connectors, null) },
     says: [
-      'edge-firewall  open    2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  0         0 of 32    7\n',
-      'http-json      closed  -                     -                     2         1 of 8     0\n',
+      'edge-firewall  unhealthy  open    2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  0         0 of 32    7\n',
+      'http-json      -          closed  -                     -                     2         1 of 8     0\n',
     ],
     json: samples.connectors,
+  },
+  'connector check': {
+    args: ['connector', 'check', 'http-json'],
+    answers: { [`POST ${ORG}/connectors/http-json/check`]: data({ ...samples.connectors[1], check: 'well' }) },
+    says: ['connector http-json of acme is well\n'],
+    json: { ...samples.connectors[1], check: 'well' },
+  },
+  'connector check (fails)': {
+    args: ['connector', 'check', 'edge-firewall'],
+    code: 1,
+    answers: { [`POST ${ORG}/connectors/edge-firewall/check`]: data({ ...samples.connectors[0], check: 'failed' }) },
+    says: [
+      'connector edge-firewall of acme fails its health check: its target does not let it in (auth): unauthorized: the firewall does not take the token\n',
+    ],
+    json: { ...samples.connectors[0], check: 'failed' },
+  },
+  'connector check (nothing to ask)': {
+    args: ['connector', 'check', 'http-json'],
+    code: 1,
+    answers: {
+      [`POST ${ORG}/connectors/http-json/check`]: data({
+        ...samples.connectors[1],
+        check: 'unasked',
+        health: UNCHECKED,
+      }),
+    },
+    says: ['connector http-json of acme was not asked: its plugin answers no health check, or it has no grant\n'],
+    json: { ...samples.connectors[1], check: 'unasked', health: UNCHECKED },
+  },
+  'egress report': {
+    args: ['egress', 'report'],
+    answers: { [`GET ${ORG}/egress/report`]: data(samples.egressReport, null) },
+    says: [
+      'http-json  https://api.example:443/v1  12        2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  run_1  look\n',
+      'to allow it, add to the rules of http-json:\n  {"scheme":"https","host":"api.example","port":443,' +
+        '"methods":["GET"],"pathPrefix":"/v1","headers":["x-a"]}\n',
+    ],
+    json: samples.egressReport,
+  },
+  'egress report (nothing)': {
+    args: ['egress', 'report'],
+    answers: { [`GET ${ORG}/egress/report`]: data([], null) },
+    says: ['nothing was asked for beyond the rules of a plugin in report mode\n'],
+    json: [],
   },
   'connector reset': {
     args: ['connector', 'reset', 'http-json'],

@@ -14,6 +14,7 @@ describe('refusals', () => {
     [['incident', 'show', 'INC-1'], 'incident'],
     [['playbook', 'show', 'contain-c2'], 'playbook'],
     [['trigger', 'stop', 'contain-c2/c2-seen', '--reason', 'x'], 'trigger'],
+    [['connector', 'check', 'edge'], 'connector'],
     [['connector', 'reset', 'edge'], 'connector'],
     [['secret', 'remove', 'edge'], 'secret'],
     [['token', 'revoke', '0123456789abcdef'], 'token'],

@@ -47,6 +47,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a playbook row', api.PlaybookSummary, samples.playbookRow],
   ['a plugin', api.Plugin, samples.plugin],
   ['connectors', v.array(apiCall.Connector), samples.connectors],
+  ['an egress report', v.array(apiCall.EgressReported), samples.egressReport],
   ['a stop', apiCall.StopState, samples.stopped],
   ['a released stop', apiCall.StopState, samples.released],
   ['an incident', apiIncident.Incident, samples.incident],

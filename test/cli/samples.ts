@@ -2,6 +2,7 @@ import type {
   Approval,
   ApprovalSummary,
   Connector,
+  EgressReported,
   EventSummary,
   ExplainedPlaybook,
   Graph,
@@ -678,6 +679,12 @@ export const connectors: readonly Connector[] = [
     inFlight: 0,
     waiting: 7,
     limit: 32,
+    health: {
+      state: 'unhealthy',
+      since: AT,
+      checkedAt: AT,
+      failure: { stage: 'auth', class: 'unauthorized', message: 'the firewall does not take the token' },
+    },
   },
   {
     connector: 'http-json',
@@ -688,6 +695,18 @@ export const connectors: readonly Connector[] = [
     inFlight: 1,
     waiting: 0,
     limit: 8,
+  },
+];
+
+export const egressReport: readonly EgressReported[] = [
+  {
+    plugin: 'http-json',
+    rule: { scheme: 'https', host: 'api.example', port: 443, methods: ['GET'], pathPrefix: '/v1', headers: ['x-a'] },
+    requests: 12,
+    first: AT,
+    last: '2026-11-23T14:34:10.101Z',
+    run: 'run_1',
+    step: 'look',
   },
 ];
 

@@ -2,6 +2,7 @@ import { LIMITS } from '../../kernel/base/limits.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import { createApp } from '../../kernel/http/app.ts';
 import { mayDo, PERMISSIONS, ROLES } from '../../kernel/org/role.ts';
+import { CELL_LAYERS } from '../../kernel/port/cell-host.ts';
 import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
 import { LIFECYCLE } from '../../sdk/contract/lifecycle.ts';
 import { PROBLEMS } from '../../sdk/contract/problem.ts';
@@ -34,6 +35,11 @@ export const PRINTED: Readonly<Record<string, () => string | Promise<string>>> =
         code(permission),
         ...ROLES.map((role) => (mayDo([role], permission) ? 'yes' : '')),
       ]),
+    ),
+  layers: () =>
+    table(
+      ['layer', 'what it stops'],
+      Object.entries(CELL_LAYERS).map(([layer, stops]) => [code(layer), stops]),
     ),
   lifecycle: () =>
     table(

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { ADMISSION } from '../../kernel/cell/admission-policy.ts';
 import type { Config, OrgFiles } from '../../kernel/config.ts';
 import { TIERS } from '../../kernel/playbook/step.ts';
 import { OPERATOR_NAMES } from '../../sdk/contract/rule.ts';
@@ -30,7 +31,7 @@ const CONFIG_KEYS = {
   data: [],
   listen: ['host', 'port'],
   secretKeyFile: [],
-  cells: ['min', 'max'],
+  cells: ['min', 'max', 'uid', 'require'],
   orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'execution', 'secrets', 'plugins'],
 } as const satisfies {
   readonly [Key in keyof Required<Config>]: readonly (Key extends 'orgs'
@@ -115,7 +116,7 @@ const WORDS = [
   ...['four eyes', 'guardrail', 'verdict', 'hold', 'plan', 'target', 'blast radius', 'idempotency', 'idempotency key'],
   ...['block', 'lane', 'join', 'sub-run', 'detached', 'check', 'by hand', 'stop switch', 'pause', 'parked'],
   ...['rollback', 'policy set', 'transient failure', 'permanent failure', 'error class', 'retry budget', 'backoff'],
-  ...['leaving', 'cut off', 'connector', 'circuit breaker'],
+  ...['leaving', 'cut off', 'connector', 'circuit breaker', 'health check'],
   ...['terminal state', 'intent', 'outcome', 'indeterminate', 'settle', 'partial', 'undone', 'closure', 'timer'],
   ...['kernel', 'org', 'principal', 'role', 'permission', 'room', 'port', 'adapter', 'input', 'turn', 'ledger'],
   ...['group commit', 'projection', 'pin', 'digest', 'plugin', 'manifest', 'module', 'sealed', 'base', 'admission'],
@@ -131,4 +132,12 @@ test('docs/glossary.md has every word once, with a meaning and what others call 
   expect(rows.filter((row) => row.length !== 3 || row.some((cell) => cell === ''))).toEqual([]);
   expect(words.filter((word, at) => words.indexOf(word) !== at)).toEqual([]);
   expect([...words].sort()).toEqual([...WORDS].sort());
+});
+
+test('docs/plugins.md has every function that a module may import', () => {
+  const [, chapter = ''] = readDocument('docs/plugins.md').text.split('\n## Other languages\n');
+  const said = new Set(inlineCodeOf({ file: '', text: chapter }).map((code) => code.split(' ')[0]));
+  const granted = [...ADMISSION.imports.keys()].map((name) => name.split('.').at(-1) ?? '');
+  expect(granted.length).toBeGreaterThan(30);
+  expect(granted.filter((name) => !said.has(name))).toEqual([]);
 });

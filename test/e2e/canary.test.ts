@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openUpstream, type Upstream } from '../egress/upstream.ts';
-import { childrenOf } from '../hostile/processes.ts';
+import { cellsOf } from '../hostile/processes.ts';
 import { type Api, apiOf, cloudEvent, until } from '../support/api.ts';
 import { type KernelProcess, startKernelProcess } from '../support/kernel-process.ts';
 import {
@@ -273,7 +273,7 @@ describe('secrets that were used for real', () => {
   });
 
   it('are in no command line and no environment of the kernel and its cells', async () => {
-    const processes = [kernel.pid, ...childrenOf(kernel.pid)];
+    const processes = [kernel.pid, ...cellsOf(kernel.pid)];
     expect(processes.length).toBeGreaterThan(1);
     for (const pid of processes)
       for (const file of ['cmdline', 'environ'])

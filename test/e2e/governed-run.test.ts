@@ -344,6 +344,24 @@ test.each(['10.0.0.7', '192.168.1.20', 'fd00::7'])('an address of our own is nev
   expect([bans(org), org.firewall.log().received]).toEqual([[], received + 1]);
 });
 
+test('the health of a connector is checked at its target, and a token that is not taken is told', async () => {
+  const { operator, firewall } = world.org('approved');
+  const check = async () => (await operator.post<Record<string, unknown>>('/connectors/edge-firewall/check', {})).data;
+  const effects = firewall.log().entries.length;
+  expect(await check()).toMatchObject({ check: 'well', health: { state: 'healthy', failure: null } });
+  await operator.put('/secrets/edge-firewall-token', { value: 'another-token-than-it-takes' });
+  const failure = { stage: 'auth', class: 'unauthorized' };
+  // Once may be chance; twice is told.
+  expect(await check()).toMatchObject({ check: 'failed', health: { state: 'healthy', failure } });
+  expect(await check()).toMatchObject({ check: 'failed', health: { state: 'unhealthy', failure } });
+  await operator.put('/secrets/edge-firewall-token', { value: FIREWALL_TOKEN });
+  expect(await check()).toMatchObject({ check: 'well', health: { state: 'healthy', failure: null } });
+  expect(firewall.log().entries).toHaveLength(effects);
+  expect(world.kernel().said()).toContain(
+    'connector edge-firewall of org approved is unhealthy: auth fails with unauthorized',
+  );
+});
+
 test('the kernel has met no defect of its own, and ends in good order', async () => {
   expect(world.kernel().said()).not.toContain('defect');
   expect(await world.kernel().end('SIGTERM')).toEqual({ code: 0, signal: null });

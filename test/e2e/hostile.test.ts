@@ -7,7 +7,7 @@ import type { Run } from '../../sdk/contract/api-run.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import { openUpstream, type Upstream } from '../egress/upstream.ts';
 import { hostileModule } from '../hostile/hostile-module.ts';
-import { childrenOf, isAlive, peakBytes, processorMs } from '../hostile/processes.ts';
+import { cellsOf, isAlive, peakBytes, processorMs } from '../hostile/processes.ts';
 import { type Api, apiOf, cloudEvent, until, verifyExport } from '../support/api.ts';
 import { type KernelProcess, startKernelProcess } from '../support/kernel-process.ts';
 import {
@@ -153,9 +153,9 @@ async function neighbourIsServed() {
 
 /** Cells that use the processor: a module spins in them. */
 async function spinningCells(): Promise<readonly number[]> {
-  const before = new Map(childrenOf(kernel.pid).map((pid) => [pid, processorMs(pid)]));
+  const before = new Map(cellsOf(kernel.pid).map((pid) => [pid, processorMs(pid)]));
   await new Promise((resolve) => setTimeout(resolve, 150));
-  return childrenOf(kernel.pid).filter((pid) => processorMs(pid) > (before.get(pid) ?? Number.POSITIVE_INFINITY));
+  return cellsOf(kernel.pid).filter((pid) => processorMs(pid) > (before.get(pid) ?? Number.POSITIVE_INFINITY));
 }
 
 beforeAll(async () => {
@@ -283,7 +283,7 @@ describe('the kernel', () => {
     expect([...health.keys()]).toEqual([200]);
     expect(health.get(200)).toBeGreaterThan(20);
     expect(peakBytes(kernel.pid)).toBeLessThan(400e6);
-    const cells = childrenOf(kernel.pid);
+    const cells = cellsOf(kernel.pid);
     expect(cells.length).toBeGreaterThan(0);
     expect(cells.length).toBeLessThanOrEqual(8);
     expect(Math.max(...cells.map(peakBytes))).toBeLessThan(300e6);
@@ -303,7 +303,7 @@ describe('the kernel', () => {
   it('leaves no cell behind when it is stopped, whatever runs in it', async () => {
     await start(hostile, SPIN.name);
     await until(spinningCells, (cells) => cells.length > 0);
-    lastCells = childrenOf(kernel.pid);
+    lastCells = cellsOf(kernel.pid);
     isOver = true;
     expect(await kernel.end('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(lastCells.filter(isAlive)).toEqual([]);
@@ -313,7 +313,7 @@ describe('the kernel', () => {
     await startKernel();
     // The call that the stop cut off is open on the record, and is taken up.
     await until(spinningCells, (cells) => cells.length > 0);
-    lastCells = childrenOf(kernel.pid);
+    lastCells = cellsOf(kernel.pid);
     await kernel.end('SIGKILL');
     await until(
       async () => lastCells.filter(isAlive),

@@ -203,6 +203,7 @@ describe('with the real ids of the other org', () => {
       vote: { body: { decision: 'approve', rationale: 'not mine', subject: voted.subject } },
       activatePlaybook: { body: { digest: kept.data.active } },
       readPlaybookGraph: { path: `/v1/orgs/{org}/playbooks/lost/versions/${kept.data.active}/graph` },
+      checkConnector: { path: '/v1/orgs/{org}/connectors/webhook/check' },
       resetConnector: { path: '/v1/orgs/{org}/connectors/webhook/reset' },
       readPlaybookVersion: { path: `/v1/orgs/{org}/playbooks/lost/versions/${kept.data.active}` },
     };

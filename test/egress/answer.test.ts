@@ -1,4 +1,5 @@
 /** What a hostile server can do to the client: nothing but fail its own request. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type EgressLimits, openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
@@ -17,6 +18,7 @@ async function start(script: Script, limits: Partial<EgressLimits> = {}): Promis
   open.push(client, upstream);
   return [upstream, client];
 }
+const GZIP_HEAD = 'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n';
 const say =
   (text: string | Buffer): Script =>
   (_, socket) =>
@@ -59,11 +61,73 @@ describe('an answer that cannot be used fails its request, which is not sent aga
     ],
     ['a length over the limit', 'upstream_error', say('HTTP/1.1 200 OK\r\ncontent-length: 100001\r\n\r\n')],
     ['a body over the limit', 'upstream_error', say(`HTTP/1.1 200 OK\r\n\r\n${'a'.repeat(100_001)}`)],
+    [
+      'gzip of 50 MiB',
+      'upstream_error',
+      say(Buffer.concat([Buffer.from(GZIP_HEAD), gzipSync(Buffer.alloc(52_428_800))])),
+    ],
+    ['gzip behind another word', 'upstream_error', say(answer(200, { 'content-encoding': 'identity, gzip' }, 'x'))],
+    ['GZIP', 'upstream_error', say(answer(200, { 'Content-Encoding': 'GZIP' }, 'x'))],
+    [
+      'the same length twice',
+      'upstream_error',
+      say('HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 3\r\n\r\nabc'),
+    ],
+    ['a list of lengths', 'upstream_error', say('HTTP/1.1 200 OK\r\ncontent-length: 3, 3\r\n\r\nabc')],
+    ['a signed length', 'upstream_error', say('HTTP/1.1 200 OK\r\ncontent-length: +3\r\n\r\nabc')],
+    [
+      'a length beyond counting',
+      'upstream_error',
+      say(`HTTP/1.1 200 OK\r\ncontent-length: ${'9'.repeat(23)}\r\n\r\nabc`),
+    ],
+    ['a chunk beyond counting', 'upstream_error', say(`${chunked}${'F'.repeat(17)}\r\nabc\r\n0\r\n\r\n`)],
+    ['chunks twice over', 'upstream_error', say(`${chunked.slice(0, -2)}transfer-encoding: chunked\r\n\r\n0\r\n\r\n`)],
+    ['almost chunks', 'upstream_error', say('HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n')],
+    ['lines that end in LF', 'upstream_error', say('HTTP/1.1 200 OK\ncontent-length: 3\n\nabc')],
+    ['one line that ends in LF', 'upstream_error', say('HTTP/1.1 200 OK\r\nx: y\ncontent-length: 3\r\n\r\nabc')],
+    ['chunks that end in LF', 'upstream_error', say(`${chunked}3\nabc\n0\n\n`)],
+    ['a CR inside a header', 'upstream_error', say('HTTP/1.1 200 OK\r\nx: a\rb\r\ncontent-length: 0\r\n\r\n')],
+    ['a header over two lines', 'upstream_error', say('HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 0\r\n\r\n')],
+    ['a space before a colon', 'upstream_error', say('HTTP/1.1 200 OK\r\ncontent-length : 0\r\n\r\n')],
+    ['20,000 headers', 'upstream_error', say(`HTTP/1.1 200 OK\r\n${'x: y\r\n'.repeat(20_000)}\r\n`)],
+    ['trailers of 100 KB', 'upstream_error', say(`${chunked}0\r\nx: ${'a'.repeat(100_000)}\r\n\r\n`)],
+    ['20,000 trailers', 'upstream_error', say(`${chunked}0\r\n${'x: y\r\n'.repeat(20_000)}\r\n`)],
+    ['a status of two digits', 'unavailable', say('HTTP/1.1 099 OK\r\ncontent-length: 0\r\n\r\n')],
+    [
+      'an upgrade with what follows it',
+      'unavailable',
+      say(`HTTP/1.1 101 Switching\r\nupgrade: websocket\r\n\r\n${answer(200)}`),
+    ],
   ])('%s: %s', async (_, errorClass, script) => {
     const [upstream, client] = await start(script);
     const request = requestFor(ruleFor(upstream.port), { method: 'POST', body: '{}' });
     expect(gist(await client.send(request))).toBe(`${errorClass}, may have left`);
     expect(upstream.requests.length).toBe(1);
+  });
+
+  const HEAD = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n';
+  it.each<[string, string, string]>([
+    ['the extension of one chunk', `${HEAD}3;`, 'a'.repeat(65_536)],
+    ['extensions of small chunks', HEAD, `1;${'a'.repeat(65_536)}\r\nb\r\n`],
+    ['a reason phrase', 'HTTP/1.1 200 ', 'a'.repeat(65_536)],
+    ['white space before the answer', '', '\r\n'.repeat(32_768)],
+  ])('%s without an end: cut off, although nothing of it is kept', async (_, before, more) => {
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    let written = 0;
+    const [upstream, client] = await start((_, socket) => {
+      socket.on('close', () => resolve());
+      socket.write(before);
+      const go = () => {
+        do written += more.length;
+        while (!socket.destroyed && socket.write(more));
+      };
+      socket.on('drain', go);
+      go();
+    });
+    const request = requestFor(ruleFor(upstream.port), { timeoutMs: 60_000 });
+    expect(await client.send(request)).toMatchObject({ class: 'upstream_error', sent: true });
+    await closed;
+    expect(written).toBeLessThan(64 * 1_048_576);
   });
 
   it('endless chunks: cut off at the limit, and the server sees the socket close', async () => {
@@ -92,6 +156,11 @@ describe('an answer that is used', () => {
     ],
     ['one until the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nabc', 'abc'],
     ['one after a hint', `HTTP/1.1 103 Early Hints\r\n\r\n${answer(200, {}, 'abc')}`, 'abc'],
+    [
+      'one with a long extension',
+      `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3;${'a'.repeat(20_000)}\r\nabc\r\n0\r\n\r\n`,
+      'abc',
+    ],
     ['one that says it is not encoded', answer(200, { 'content-encoding': 'identity' }, 'abc'), 'abc'],
     ['one that breaks off late', answer(500, {}, 'broken'), 'broken'],
   ])('%s', async (_, text, body) => {
@@ -113,6 +182,20 @@ describe('an answer that is used', () => {
       say('HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\ncontent-encoding: gzip\r\n\r\n'),
     );
     expect(gist(await client.send(requestFor(ruleFor(upstream.port), { method: 'HEAD' })))).toBe('200');
+  });
+
+  it('counts each for itself, however many come over one connection', async () => {
+    const body = 'a'.repeat(90_000);
+    const [upstream, client] = await start((_, socket) => socket.write(answer(200, {}, body)), {
+      wireBytes: 100_000,
+      idleMs: 30_000,
+    });
+    for (let i = 0; i < 4; i++) {
+      expect(gist(await client.send(requestFor(ruleFor(upstream.port))))).toBe('200');
+      // The connection is free again one turn of the event loop after its answer.
+      await sleep(5);
+    }
+    expect(upstream.connections.length).toBe(1);
   });
 
   it('with a second one behind it: that one never answers the next request', async () => {

@@ -1,31 +1,17 @@
 /** Broker, egress client and secret store together: what really arrives at a listener, and what really comes back. */
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSecretStore } from '../../kernel/adapter/file/secret-store.ts';
-import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { OrgId } from '../../kernel/base/id.ts';
-import { createBroker, type StepBroker, type StepScope } from '../../kernel/flow/broker.ts';
-import { leasesOnRecord } from '../../kernel/flow/secrets.ts';
-import { type EgressRule, HTTP_METHODS } from '../../sdk/contract/egress.ts';
+import type { StepBroker, StepScope } from '../../kernel/flow/broker.ts';
+import type { EgressRule } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { ruleFor } from './ask.ts';
+import { acme, CANARY, openSteps, secret, to } from './steps.ts';
 import { answer, openUpstream, type Script, type Upstream } from './upstream.ts';
 
-const CANARY = 'canary/4f9a+B"c&e=Zz90';
-const acme = 'acme' as OrgId;
 const open: { close(): Promise<unknown> }[] = [];
-let folder: string;
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'interlock-broker-'));
-});
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
-  await rm(folder, { recursive: true, force: true });
 });
 
 async function listen(script: Script): Promise<Upstream> {
@@ -34,46 +20,14 @@ async function listen(script: Script): Promise<Upstream> {
   return upstream;
 }
 
-const startStep = async (rules: readonly EgressRule[], part: Partial<StepScope> = {}): Promise<StepBroker> =>
-  (await openSteps()).start(rules, part);
-
-/** Steps of one kernel, which share the broker and the store. */
-async function openSteps() {
-  const store = await openSecretStore({ file: join(folder, 'secrets.json'), key: randomBytes(32) });
-  if (!store.ok) throw new Error(store.error);
-  await store.value.put(acme, 'api-key', CANARY);
-  const egress = openEgressClient({ resolve: async () => ['127.0.0.1'] });
-  open.push(egress);
-  const broker = createBroker({
-    egress,
-    secrets: leasesOnRecord(store.value, { stage: async () => undefined }, () => undefined),
-  });
-  const scope: Omit<StepScope, 'rules'> = {
-    org: acme,
-    run: 'run_1',
-    step: 'ban',
-    attempt: 1,
-    plugin: 'tracker',
-    effect: 'write',
-    methods: HTTP_METHODS,
-    op: 'execute',
-    idempotencyKey: 'key-of-step',
-    traceparent: '',
-    timeoutMs: 5_000,
-  };
-  const start = (rules: readonly EgressRule[], part: Partial<StepScope> = {}) =>
-    broker.forStep({ ...scope, rules, ...part });
-  return { store: store.value, start };
+async function openOrg() {
+  const steps = await openSteps();
+  open.push(steps);
+  return steps;
 }
+const startStep = async (rules: readonly EgressRule[], part: Partial<StepScope> = {}): Promise<StepBroker> =>
+  (await openOrg()).start(rules, part);
 
-const secret = { name: 'api-key', header: 'x-api-key', format: 'Token {}' };
-const to = (port: number, part: Partial<HttpRequest> = {}): HttpRequest => ({
-  url: `http://api.test:${port}/v1/items`,
-  method: 'GET',
-  headers: {},
-  body: null,
-  ...part,
-});
 const echo: Script = ({ headers }, socket) => socket.write(answer(200, {}, JSON.stringify(headers)));
 
 describe('a request that nothing grants', () => {
@@ -173,7 +127,7 @@ describe('a target that remembers a secret and shows it later', () => {
   const globex = 'globex' as OrgId;
   /** Shows whatever it was sent so far, to whoever asks. */
   async function remembering() {
-    const { store, start } = await openSteps();
+    const { store, start } = await openOrg();
     const kept: string[] = [];
     const upstream = await listen(({ headers }, socket) => {
       if (headers['x-api-key']) kept.push(headers['x-api-key']);

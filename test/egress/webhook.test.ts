@@ -23,6 +23,8 @@ import { lifecycleRow } from '../../kernel/flow/tell.ts';
 import { OCSF_FINDINGS } from '../../kernel/incident/finding.ts';
 import type { Row } from '../../kernel/port/store.ts';
 import { verifyWebhook } from '../../sdk/client/webhook.ts';
+import type { EgressProxy } from '../../sdk/contract/egress.ts';
+import { openProxyDouble, targetOf } from './proxy-double.ts';
 import { answer, openUpstream, type Script, type Upstream } from './upstream.ts';
 
 const SECRET = `whsec_${Buffer.from('a key that nobody guesses').toString('base64')}`;
@@ -57,6 +59,7 @@ async function openLife(
     readonly secret?: string | null;
     readonly at?: number;
     readonly fault?: () => WriteFault;
+    readonly proxy?: EgressProxy;
   } = {},
 ) {
   const { rows = [], secret = SECRET, at = START, fault = () => 'none' as const } = part;
@@ -81,7 +84,7 @@ async function openLife(
   registry.addOrg({
     id: ORG,
     policy: digestOf('none'),
-    egress: { apiVersion: 'interlock/egress/v1', grants: [] },
+    egress: { apiVersion: 'interlock/egress/v1', grants: [], ...(part.proxy && { proxy: part.proxy }) },
     incidents: OCSF_FINDINGS,
     webhooks: webhooks.value,
     execution: DEFAULT_EXECUTION,
@@ -176,7 +179,12 @@ describe('a receiver', () => {
     expect(idsOf(siem)).toEqual(events.map(({ id }) => `msg_acme_${id}`));
     const mine = life.records().filter(({ actor }) => actor === 'system:outbox');
     expect(new Set(mine.map(({ kind, ref }) => `${kind} ${ref}`))).toEqual(
-      new Set(['secret.leased siem-key', 'webhook.delivered siem']),
+      new Set([
+        'secret.leased siem-key',
+        'secret.used siem-key/siem.test/webhook-signature',
+        'secret.revoked siem-key',
+        'webhook.delivered siem',
+      ]),
     );
     expect(JSON.stringify([life.rows(), siem.requests])).not.toContain(SECRET.slice(6));
   });
@@ -310,6 +318,39 @@ describe('a kernel that ends', () => {
     await until(() => again.state().delivered === 1);
     expect(subjects(siem)).toEqual(['a', 'a']);
   });
+});
+
+it('goes through the proxy of the org, whose secret is on record before it is used', async () => {
+  const siem = await listen();
+  const proxy = await openProxyDouble();
+  open.push(proxy);
+  const place = { host: 'proxy.test', port: proxy.port, addresses: ['127.0.0.1/32'] };
+  const life = await openLife([{ port: siem.port, types: ['interlock.playbook.*'] }], {
+    proxy: { ...place, secret: { name: 'siem-key', format: 'Bearer {}' } },
+  });
+  await life.tell('a');
+  await until(() => life.state().delivered === 1);
+  expect(proxy.heads.map(targetOf)).toEqual([`127.0.0.1:${siem.port}`]);
+  expect(proxy.heads[0]).toContain(`Proxy-Authorization: Bearer ${SECRET}\r\n`);
+  expect(JSON.stringify(siem.requests)).not.toContain(SECRET);
+  expect(life.records().filter(({ kind }) => kind === 'secret.leased')).toMatchObject([
+    { ref: 'siem-key' },
+    { ref: 'siem-key' },
+  ]);
+});
+
+it('waits while the secret of the proxy is not stored, and nothing leaves', async () => {
+  const siem = await listen();
+  const proxy = await openProxyDouble();
+  open.push(proxy);
+  const place = { host: 'proxy.test', port: proxy.port, addresses: ['127.0.0.1/32'] };
+  const life = await openLife([{ port: siem.port, types: ['interlock.playbook.*'] }], {
+    proxy: { ...place, secret: { name: 'no-such-key', format: '{}' } },
+  });
+  await life.tell('a');
+  await until(() => life.state().attempts === 1);
+  expect([proxy.connections(), siem.connections.length]).toEqual([0, 0]);
+  expect(life.refused).toMatchObject([{ reason: 'the secret no-such-key is not stored' }]);
 });
 
 describe('what nobody takes', () => {

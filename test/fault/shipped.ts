@@ -113,6 +113,10 @@ export async function openShippedWorld() {
     );
   const egressFile = join(path, 'egress.json');
   await writeFile(egressFile, here(await readFile(join(ROOT, 'policies/egress/demo.json'), 'utf8')));
+  // The calls that are counted here are those of steps.
+  const executionFile = join(path, 'execution.json');
+  const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
+  await writeFile(executionFile, JSON.stringify({ ...execution, health: { every: 'off' } }));
   const plugins = globSync('plugins/*/manifest.json', { cwd: ROOT }).map((file) => join(ROOT, file, '..'));
   const org = await readOrg(
     {
@@ -120,6 +124,7 @@ export async function openShippedWorld() {
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
       approvals: join(ROOT, 'policies/approval/matrix.json'),
       egress: egressFile,
+      execution: executionFile,
       plugins,
     },
     new Set([await sealedCodeDigest()]),

@@ -1,5 +1,6 @@
 import { openCellHost } from '../../kernel/adapter/extism/cell-host.ts';
 import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
+import { probeLayers } from '../../kernel/adapter/extism/probe.ts';
 import type { Digest, OrgId } from '../../kernel/base/id.ts';
 import { admit } from '../../kernel/cell/admit.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../kernel/port/cell-host.ts';
@@ -17,8 +18,11 @@ export type Cells = {
 /** A host that forgives kills, unless asked otherwise: one module's tests must not stop the next one's. */
 const FORGIVING = { windowMs: 1, backoffMs: 0, killsMax: 1_000, quarantineMs: 1 };
 
+/** As the kernel holds its cells on this machine. */
+export const LAYERS = await probeLayers();
+
 export function openCells(options: Partial<CellHostOptions> = {}): Cells {
-  const host = openCellHost({ min: 1, max: 2, kills: FORGIVING, ...options });
+  const host = openCellHost({ min: 1, max: 2, kills: FORGIVING, wrapper: LAYERS.wrapper, ...options });
   const cells: Cells = {
     host,
     async load(name, sealed = false) {

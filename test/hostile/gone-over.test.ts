@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
 import { digestOf } from '../../kernel/base/digest.ts';
 import type { Digest, OrgId } from '../../kernel/base/id.ts';
-import { type Cells, openCells } from './cells.ts';
-import { childrenOf, isAlive } from './processes.ts';
+import { type Cells, LAYERS, openCells } from './cells.ts';
+import { cellsOf, isAlive } from './processes.ts';
 
 /** The kernel's side against a cell whose program the attacker owns, and cells without their kernel. */
 
@@ -21,7 +21,7 @@ const takenOver = (mode: string, options: Partial<CellHostOptions> = {}): Cells 
     min: 1,
     max: 1,
     entry: join(import.meta.dirname, 'fake-cell.ts'),
-    wrapper: ['/usr/bin/env', `MODE=${mode}`],
+    wrapper: [...LAYERS.wrapper, '/usr/bin/env', `MODE=${mode}`],
     ...options,
   });
   opened.push(cells);
@@ -150,7 +150,7 @@ describe('when the kernel is killed', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise((resolve) => kernel.stdout.once('data', resolve));
-    const cells = childrenOf(kernel.pid ?? 0);
+    const cells = cellsOf(kernel.pid ?? 0);
     expect(cells.length).toBeGreaterThan(0);
     expect(cells.every(isAlive)).toBe(true);
     kernel.kill('SIGKILL');

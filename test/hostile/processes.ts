@@ -2,11 +2,23 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /** Looks at processes through /proc. */
 
-/** Process ids of the children of a process, whichever of its threads started them: its cells. */
-export const childrenOf = (pid: number): number[] =>
-  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  );
+/** Process ids of the children of a process, whichever of its threads started them; none when it has ended. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
+  } catch {
+    return [];
+  }
+}
+
+/** Process ids of the cells of a kernel. One in a process namespace has a process of `unshare` above it. */
+export const cellsOf = (pid: number): number[] =>
+  childrenOf(pid).flatMap((child) => {
+    const below = childrenOf(child);
+    return below.length > 0 ? below : [child];
+  });
 
 export function isAlive(pid: number): boolean {
   try {

@@ -50,7 +50,7 @@ const READS = [
   'readTimeline',
   'replayTriggers',
 ];
-const HANDS_ON = ['engageStop', 'releaseStop', 'resetConnector'];
+const HANDS_ON = ['checkConnector', 'engageStop', 'releaseStop', 'resetConnector'];
 /** Every role, and every operation that it may use. What is not here is refused. */
 const MAY: Readonly<Record<Role, readonly string[]>> = {
   source: ['publishEvents'],
@@ -82,6 +82,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     'stopTrigger',
     'resumeTrigger',
     ...HANDS_ON,
+    'readEgressReport',
     'createToken',
     'listTokens',
     'revokeToken',

@@ -528,6 +528,52 @@ test('a connector is shown as it is, and closed by hand; one that is not there i
   for (const name of ['webhook', 'constructor', '%00']) expect((await reset(name)).status).toBe(404);
 });
 
+test('the health of a connector is checked when somebody asks, and shown', async () => {
+  const check = (name: string, who = 'operator@acme') =>
+    house.ask(who, 'POST', `/v1/orgs/acme/connectors/${name}/check`);
+  const of = async () => (await house.ask('auditor@acme', 'GET', '/v1/orgs/acme/connectors')).data[0].health;
+  expect(await of()).toEqual({ state: 'unknown', since: null, checkedAt: null, failure: null });
+  expect((await check('probe')).data).toMatchObject({
+    connector: 'probe',
+    check: 'well',
+    health: { state: 'healthy' },
+  });
+  expect(await of()).toMatchObject({ state: 'healthy', since: expect.any(String), checkedAt: expect.any(String) });
+  for (const name of ['webhook', 'constructor', '%00']) expect((await check(name)).status).toBe(404);
+  await house.setUp(ACME, {}, false);
+  expect((await check('probe')).data).toMatchObject({ check: 'unasked', health: { state: 'unchecked' } });
+  await house.setUp(ACME);
+});
+
+test('what plugins in report mode asked for is shown as rules, to those who write policies, and to their org alone', async () => {
+  const first = 1_800_000_000_000;
+  const rule = { methods: ['GET'], pathPrefix: '/v1', headers: ['x-a'], requests: 3, first, last: first + 1_000 };
+  const place = { plugin: 'probe', scheme: 'https', host: 'api.example', port: 443 };
+  const value = JSON.stringify({ ...place, rules: [{ ...rule, run: 'run_1', step: 'look' }] });
+  await house.store.write([{ key: `acme/reported/probe/${'0'.repeat(64)}`, value }]);
+  const report = (who: string, org: string) => house.ask(who, 'GET', `/v1/orgs/${org}/egress/report`);
+  expect((await report('admin@acme', 'acme')).data).toEqual([
+    {
+      plugin: 'probe',
+      rule: {
+        scheme: 'https',
+        host: 'api.example',
+        port: 443,
+        methods: ['GET'],
+        pathPrefix: '/v1',
+        headers: ['x-a'],
+      },
+      requests: 3,
+      first: '2027-01-15T08:00:00.000Z',
+      last: '2027-01-15T08:00:01.000Z',
+      run: 'run_1',
+      step: 'look',
+    },
+  ]);
+  expect((await report('admin@globex', 'globex')).data).toEqual([]);
+  expect((await report('operator@acme', 'acme')).status).toBe(403);
+});
+
 test('while the org is stopped its events are taken in and start nothing', async () => {
   const ask = (method: string, body?: object) => house.ask('operator@acme', method, '/v1/orgs/acme/stop', { body });
   expect((await ask('POST', { reason: 'it bans our own' })).data).toMatchObject({

@@ -6,6 +6,7 @@ import { openSystemEntropy, systemClock } from '../../kernel/adapter/system/cloc
 import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
 import { type Digest, type OrgId, principalId } from '../../kernel/base/id.ts';
 import { err, ok } from '../../kernel/base/result.ts';
+import { ExecutionPolicySchema } from '../../kernel/call/policy.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import { openKernel } from '../../kernel/flow/open-kernel.ts';
 import { type AppOptions, createApp } from '../../kernel/http/app.ts';
@@ -31,6 +32,7 @@ export const PROBE: PluginManifest = v.parse(v.any(), {
   version: '1.0.0',
   title: 'Stands for a connector',
   capabilities: { http: true, secrets: [] },
+  healthCheck: ['auth', 'health'],
   actions: Object.fromEntries(
     [
       { name: 'look', effect: 'read', plan: false, types: ['enrich'] },
@@ -69,6 +71,7 @@ function openFakeCells(): CellHost & { release(): void } {
   const call = async ({ envelope, broker, signal }: CellCall) => {
     const { action, op, input } = JSON.parse(envelope) as CallEnvelope;
     if (op === 'plan') return reply(PLAN);
+    if (op === 'auth' || op === 'health') return reply(null);
     if (action === 'push') {
       await broker({ url: 'https://ban.example/', method: 'POST', headers: {}, body: '{}' });
       const error = { class: 'timeout', message: 'no answer came' };
@@ -153,6 +156,9 @@ const POLICY = {
   }),
 };
 
+/** Nothing is checked by the clock: what the tests find on the record, they have caused. */
+const EXECUTION = v.parse(ExecutionPolicySchema, { apiVersion: 'interlock/execution/v1', health: { every: 'off' } });
+
 const EGRESS = {
   apiVersion: 'interlock/egress/v1' as const,
   grants: [
@@ -218,7 +224,8 @@ export async function openHouse(
   const setUp = async (id: OrgId, settings: Readonly<Record<string, string>> = {}, isGranted = true) => {
     const plugins = [{ manifest: PROBE, wasm: MODULE, sealed: false }];
     const grants = isGranted ? EGRESS.grants.map((grant) => ({ ...grant, settings })) : [];
-    const set = await kernel.setUpOrg({ id, policy: POLICY, egress: { ...EGRESS, grants } as never, plugins });
+    const egress = { ...EGRESS, grants } as never;
+    const set = await kernel.setUpOrg({ id, policy: POLICY, egress, execution: EXECUTION, plugins });
     if (!set.ok) throw new Error(set.error);
   };
   for (const id of [ACME, GLOBEX]) {

@@ -23,6 +23,7 @@ export function secretsOf(world: World, life: Life): SecretSource {
     },
     async lease(id, name, { run, step }) {
       if (life.isOver()) return new Promise(() => undefined);
+      if (run === null) throw new Error('no plugin of this world has a health check');
       if (!world.watch.wasLent(id, name, run, step))
         fail('R5', `${trace.name(run)} ${step} is lent a secret that no record on disk says it is lent`);
       await life.pause(random.pick([0, 0, 2]));

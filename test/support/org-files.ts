@@ -23,12 +23,16 @@ export type OrgFiles = {
   readonly approvals?: Readonly<Record<string, unknown>>;
   /** Failures in a row after which a connector is left alone; without it as shipped. */
   readonly breakerFailures?: number;
+  /** Calls of single connectors at a time; without it as shipped. */
+  readonly concurrency?: Readonly<Record<string, number>>;
+  readonly proxy?: EgressPolicy['proxy'];
   /** Where lifecycle events are sent. */
   readonly webhooks?: readonly LifecyclePolicy['webhooks'][number][];
 };
 
 export type Grant = {
   readonly plugin: string;
+  readonly mode?: 'report';
   readonly settings?: Readonly<Record<string, string>>;
   readonly rules: readonly EgressPolicy['grants'][number]['rules'][number][];
 };
@@ -42,12 +46,20 @@ export type KernelFolder = {
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]): Promise<KernelFolder> {
+/** @param more further keys of the configuration. */
+export async function makeKernelFolder(
+  name: string,
+  orgs: readonly OrgFiles[],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<KernelFolder> {
   const path = await mkdtemp(join(tmpdir(), `interlock-${name}-`));
   const listed = [];
   for (const org of orgs) {
     const own = (file: string) => join(path, `${org.id}-${file}.json`);
-    await writeFile(own('egress'), JSON.stringify({ apiVersion: 'interlock/egress/v1', grants: org.egress }));
+    await writeFile(
+      own('egress'),
+      JSON.stringify({ apiVersion: 'interlock/egress/v1', proxy: org.proxy, grants: org.egress }),
+    );
     const matrix = JSON.parse(await readFile(join(ROOT, 'policies/approval/matrix.json'), 'utf8'));
     await writeFile(own('approvals'), JSON.stringify({ ...matrix, tiers: { ...matrix.tiers, ...org.approvals } }));
     if (org.webhooks)
@@ -55,24 +67,28 @@ export async function makeKernelFolder(name: string, orgs: readonly OrgFiles[]):
         own('lifecycle'),
         JSON.stringify({ apiVersion: 'interlock/lifecycle/v1', webhooks: org.webhooks }),
       );
-    if (org.breakerFailures) {
-      const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
-      const breaker = { ...execution.breaker, failures: org.breakerFailures };
-      await writeFile(own('execution'), JSON.stringify({ ...execution, breaker }));
-    }
+    const execution = JSON.parse(await readFile(join(ROOT, 'policies/execution/default.json'), 'utf8'));
+    const breaker = { ...execution.breaker, ...(org.breakerFailures && { failures: org.breakerFailures }) };
+    const concurrency = { ...execution.concurrency, ...(org.concurrency && { connectors: org.concurrency }) };
+    // Health is checked when a test asks: what it finds at a target and on the record is of its own making.
+    const health = { ...execution.health, every: 'off' };
+    await writeFile(own('execution'), JSON.stringify({ ...execution, breaker, concurrency, health }));
     listed.push({
       id: org.id,
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
       approvals: own('approvals'),
       egress: own('egress'),
       ...(org.webhooks && { lifecycle: own('lifecycle') }),
-      ...(org.breakerFailures && { execution: own('execution') }),
+      execution: own('execution'),
       plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),
     });
   }
   const config = join(path, 'interlock.json');
   const listen = { host: '127.0.0.1', port: 0 };
-  await writeFile(config, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: listed }));
+  await writeFile(
+    config,
+    JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: listed, ...more }),
+  );
   return { path, config, data: join(path, 'data'), remove: () => rm(path, { recursive: true, force: true }) };
 }
 

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { setPriority } from 'node:os';
 import type { CellCommand } from './cell-command.ts';
 import { FROM_CELL_BYTES_MAX, type Frame, frameSplitter } from './frame.ts';
 import { EXIT } from './quota.ts';
@@ -24,7 +23,9 @@ export type CellExit = {
 };
 
 const BOOT_WORDS_MAX = 1_000;
-const CELL_NICE = 5;
+/** How an engine ends that is out of memory or failed; `SIGSEGV` where it is the first process of its namespace. */
+const ENGINE_SIGNALS: readonly string[] = ['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGSEGV'];
+const ENGINE_CODES: readonly number[] = [132, 133, 134, 139];
 
 /**
  * @param onFrame Gives false to hear no more. Gets `undefined`, last, when the rest of the bytes are not heard.
@@ -36,7 +37,6 @@ export function spawnCell(
   onExit: (exit: CellExit) => void,
 ): CellChild {
   const child = spawn(command.file, command.args, { env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
-  giveWay(child.pid);
   const [words, toCell, fromCell] = child.stdio.slice(2) as unknown as [Socket, Socket, Socket];
   let bootWords = '';
   let heard = true;
@@ -72,17 +72,8 @@ export function spawnCell(
   };
 }
 
-/** Where processors are short, the kernel goes first: it deals with everybody's work, a cell with one call. */
-function giveWay(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) setPriority(pid, CELL_NICE);
-  } catch {
-    // It is gone already, which shows as its exit; or the system does not have priorities.
-  }
-}
-
 function exitText(code: number | null, signal: string | null, bootWords: string): string {
-  if (signal === 'SIGABRT' || signal === 'SIGTRAP' || code === 134)
+  if (ENGINE_SIGNALS.includes(signal ?? '') || ENGINE_CODES.includes(code ?? 0))
     return 'The engine of the cell ran out of memory or failed.';
   if (signal !== null) return `The cell was ended by ${signal} from outside.`;
   const firstWords = bootWords.split('\n').find((line) => /error/i.test(line)) ?? '';

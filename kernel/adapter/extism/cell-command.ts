@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LIMITS } from '../../base/limits.ts';
+import { TOOLS } from './layers.ts';
 import type { CellSettings } from './quota.ts';
 
 /**
  * The command line of a cell: what the process may read, and how much the engine may take.
  *
  * The permission model is one layer (a seat belt, says its own documentation), the empty environment and the two
- * pipes another. `wrapper` is the place for the layers of the operating system.
+ * pipes another. Those of the operating system go in front (`layers.ts`).
  */
 export type CellCommand = { readonly file: string; readonly args: readonly string[] };
 
@@ -18,15 +19,14 @@ const ROOT = join(FOLDER, '../../..');
  * A cell that waits ends when its kernel does, because its pipe closes. One that spins in its module cannot notice:
  * there the operating system must kill it with its parent (prctl PR_SET_PDEATHSIG, through util-linux).
  */
-const SETPRIV = '/usr/bin/setpriv';
 export const dieWithParent = (): readonly string[] =>
-  existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
+  existsSync(TOOLS.setpriv) ? [TOOLS.setpriv, '--pdeathsig', 'KILL', '--'] : [];
 
 /**
  * @param entry   Program of the cell, by default `cell-main.ts`. Another one only to test how the kernel's side
  *                stands up to a cell that has gone over to the attacker.
- * @param wrapper Command put in front, e.g. `['unshare', '-Urn', '--', ...dieWithParent()]`.
- *                It must `exec` the rest, because a cell is killed by the id of the process that was started.
+ * @param wrapper Command put in front, as `probeLayers` finds it out. The cell must end with the process that
+ *                was started, because a cell is killed by the id of that.
  */
 export function cellCommand(
   settings: CellSettings,

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { KIND } from './frame.ts';
 import { createHost } from './host-functions.ts';
 import { openInstances } from './instances.ts';
@@ -9,10 +10,11 @@ import { type RawResult, resultFrameBytes, VERDICT, writeResultFrame } from './r
  * The program of a cell: reads a call, runs it, writes its result, puts state back, reads the next. One at a time.
  *
  * It runs under the permission model without network, files, environment, child processes or workers; the two pipes
- * are all that it has. It imports Extism, `node:fs` for the pipes, and its neighbours in this folder.
+ * are all that it has. It imports Extism, `node:fs` for the pipes, `node:os` for its priority, and its neighbours in this folder.
  */
 const settings = JSON.parse(process.argv[2] ?? '') as CellSettings;
 const pipe = openPipe(3, 4);
+const CELL_NICE = 5;
 let callId = 0;
 
 const host = createHost(settings.quota, (request) => {
@@ -37,6 +39,12 @@ async function call(id: number, payload: Buffer): Promise<void> {
   if (!instances.settle()) process.exit(EXIT.stateLeft);
 }
 
+try {
+  // Where processors are short, the kernel goes first: it deals with everybody's work, a cell with one call.
+  setPriority(CELL_NICE);
+} catch {
+  // The system does not have priorities.
+}
 pipe.send(KIND.ready, 0, new Uint8Array(0));
 for (;;) {
   const { kind, id, payload } = pipe.receive();

@@ -16,7 +16,8 @@ export type CellHostOptions = {
   /** Every so many restores of a sealed module are checked against the snapshot. */
   readonly checkRestoreEvery: number;
   readonly kills: KillPolicy;
-  /** Command put in front of every cell (see `cellCommand`); by default one that kills it with its kernel. */
+  /** Command put in front of every cell (see `cellCommand`); by default one that kills it with its kernel. The
+   * kernel gives what `probeLayers` found. */
   readonly wrapper: readonly string[];
   readonly entry?: string;
 };

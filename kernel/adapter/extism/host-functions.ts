@@ -1,13 +1,15 @@
 import { isUtf8 } from 'node:buffer';
+import { ENDING, type Ending, refused, STOPPED, trapped } from './ending.ts';
 import { openHostMemory } from './host-memory.ts';
 import type { Quota } from './quota.ts';
 import { type RawLog, type RawResult, VERDICT } from './result-frame.ts';
+import { openWasi } from './wasi.ts';
 
 /**
  * The whole host ABI that a plugin can import, in place of Extism's own host functions.
  *
  * Owns: the state of the present call (blocks, logs, variables, output), its quotas, and how the call ended.
- * Neighbours: admission grants exactly these names; the kernel judges what `http` asks.
+ * Neighbours: admission grants exactly these names; the kernel judges what `http` asks; `wasi.ts` is for other languages.
  *
  * - H1 every call begins with new state; nothing of an earlier call can be reached.
  * - H2 a refusal sticks: after the first one every host function throws, and the result is the refusal, whatever the
@@ -18,6 +20,8 @@ export type Host = {
   readonly functions: Readonly<Record<string, Readonly<Record<string, HostFunction>>>>;
   /** @param softDeadlineAt On the clock of `performance.now()`. */
   begin(input: Uint8Array, softDeadlineAt: number): void;
+  /** The module that the call runs on has been made; this is what it exports as `memory`. */
+  enter(memory: unknown): void;
   /** Ends the call. @param ended What the export returned, or what it threw. Valid until the next `begin`. */
   end(ended: { readonly code: unknown } | { readonly thrown: unknown }): RawResult;
 };
@@ -28,23 +32,14 @@ type HostFunction = (context: unknown, ...args: never[]) => unknown;
 /** @returns the answer's JSON, or undefined when the broker denied the request. */
 export type Transport = (request: Uint8Array) => Uint8Array | undefined;
 
-type Ending = { readonly verdict: number; readonly reason: string };
-
-const STOPPED = new Error('the call was stopped by its host');
-const OUTSIDE: Ending = { verdict: VERDICT.crashed, reason: 'The plugin used an address outside its host memory.' };
-const NOT_IN_CALL: Ending = {
-  verdict: VERDICT.crashed,
-  reason: 'The plugin called its host while it was being set up.',
-};
-const NOT_TEXT: Ending = { verdict: VERDICT.crashed, reason: 'The reply is not UTF-8.' };
-const OVERRAN: Ending = { verdict: VERDICT.overran, reason: '' };
-const refused = (reason: string): Ending => ({ verdict: VERDICT.refused, reason });
 const NO_BYTES = new Uint8Array(0);
 
 export function createHost(quota: Quota, transport: Transport): Host {
   const memory = openHostMemory(quota.hostBytes, quota.blocks);
   const encoder = new TextEncoder();
-  let ending: Ending | undefined = NOT_IN_CALL;
+  let ending: Ending | undefined = ENDING.notInCall;
+  /** A module that is made before its call was stopped already; that sticks to the call (H2). */
+  let calledEarly = false;
   let softDeadlineAt = 0;
   let overran = false;
   let inputAt = 0;
@@ -57,7 +52,8 @@ export function createHost(quota: Quota, transport: Transport): Host {
 
   /** No call: host functions are closed, and nothing of the last call is left but the bytes that its result shows. */
   function forget(): void {
-    ending = NOT_IN_CALL;
+    ending = ENDING.notInCall;
+    calledEarly = false;
     overran = false;
     outputAt = 0;
     outputBytes = 0;
@@ -65,20 +61,22 @@ export function createHost(quota: Quota, transport: Transport): Host {
     logs = [];
     logBytes = 0;
     vars = undefined;
+    wasi.leave();
   }
   function stop(why: Ending): never {
+    calledEarly ||= ending === ENDING.notInCall;
     ending ??= why;
     throw STOPPED;
   }
   /** The address as a number, when `bytes` bytes may be used there. */
   function within(address: bigint, bytes: number): number {
     const at = Number(address);
-    if (ending !== undefined || !memory.holds(at, bytes)) stop(OUTSIDE);
+    if (ending !== undefined || !memory.holds(at, bytes)) stop(ENDING.outside);
     return at;
   }
   function block(address: bigint): Uint8Array {
     const bytes = ending === undefined ? memory.bytesAt(Number(address)) : undefined;
-    return bytes ?? stop(OUTSIDE);
+    return bytes ?? stop(ENDING.outside);
   }
   function placed(address: number): bigint {
     if (address === 0)
@@ -88,7 +86,7 @@ export function createHost(quota: Quota, transport: Transport): Host {
   /** Where `offset` of the input lies. */
   function inInput(offset: bigint, bytes: number): number {
     const at = Number(offset);
-    if (ending !== undefined || !(at >= 0 && at + bytes <= memory.lengthOf(inputAt))) stop(OUTSIDE);
+    if (ending !== undefined || !(at >= 0 && at + bytes <= memory.lengthOf(inputAt))) stop(ENDING.outside);
     return inputAt + at;
   }
   const proceed = () => {
@@ -99,13 +97,27 @@ export function createHost(quota: Quota, transport: Transport): Host {
     if (bytes.length > 256) stop(refused('The plugin used a variable name of more than 256 bytes.'));
     return Buffer.from(bytes).toString('latin1');
   };
+  function note(level: RawLog['level'], bytes: number, text: () => Uint8Array): void {
+    logBytes += bytes;
+    if (logs.length >= quota.logs || logBytes > quota.logBytes)
+      stop(refused(`The plugin wrote more log than ${quota.logs} lines or ${quota.logBytes} bytes.`));
+    logs.push({ level, text: text() });
+  }
   const log = (level: RawLog['level']) => (_: unknown, address: bigint) => {
     const text = block(address);
-    logBytes += text.length;
-    if (logs.length >= quota.logs || logBytes > quota.logBytes) {
-      stop(refused(`The plugin wrote more log than ${quota.logs} lines or ${quota.logBytes} bytes.`));
-    }
-    logs.push({ level, text: text.slice() });
+    note(level, text.length, () => text.slice());
+  };
+  const wasi = openWasi({
+    proceed,
+    stop,
+    log: note,
+    envelope: () => memory.bytesAt(inputAt),
+    randomBytesMax: quota.randomBytes,
+  });
+
+  const length = (_: unknown, address: bigint) => {
+    proceed();
+    return BigInt(Math.max(0, memory.lengthOf(Number(address))));
   };
 
   const extism = {
@@ -117,14 +129,8 @@ export function createHost(quota: Quota, transport: Transport): Host {
       proceed();
       memory.free(Number(address));
     },
-    length: (_: unknown, address: bigint) => {
-      proceed();
-      return BigInt(Math.max(0, memory.lengthOf(Number(address))));
-    },
-    length_unsafe: (_: unknown, address: bigint) => {
-      proceed();
-      return BigInt(Math.max(0, memory.lengthOf(Number(address))));
-    },
+    length,
+    length_unsafe: length,
     load_u8: (_: unknown, address: bigint) => memory.view().getUint8(within(address, 1)),
     load_u64: (_: unknown, address: bigint) => memory.view().getBigUint64(within(address, 8), true),
     store_u8: (_: unknown, address: bigint, value: number) => memory.view().setUint8(within(address, 1), value),
@@ -143,7 +149,7 @@ export function createHost(quota: Quota, transport: Transport): Host {
     output_set: (_: unknown, address: bigint, bytes: bigint) => {
       const length = Number(bytes);
       if (length > quota.outputBytes) stop(refused(`The reply has more than ${quota.outputBytes} bytes.`));
-      if (!(length >= 0)) stop(OUTSIDE);
+      if (!(length >= 0)) stop(ENDING.outside);
       outputAt = within(address, length);
       outputBytes = length;
     },
@@ -186,7 +192,7 @@ export function createHost(quota: Quota, transport: Transport): Host {
     http: (_: unknown, address: bigint) => {
       const request = block(address);
       if (request.length > quota.requestBytes) stop(refused(`A request has more than ${quota.requestBytes} bytes.`));
-      if (overran || performance.now() >= softDeadlineAt) stop(OVERRAN);
+      if (overran || performance.now() >= softDeadlineAt) stop(ENDING.overran);
       const answer = transport(request);
       if (answer === undefined) stop(refused('The broker denied a request.'));
       return placed(memory.store(answer));
@@ -199,37 +205,34 @@ export function createHost(quota: Quota, transport: Transport): Host {
   };
 
   function endingOf(ended: { readonly code: unknown } | { readonly thrown: unknown }): Ending | undefined {
-    const trappedWhileSetUp = ending === NOT_IN_CALL && 'thrown' in ended && ended.thrown !== STOPPED;
-    if (ending !== undefined && !trappedWhileSetUp) return ending;
-    if (overran) return OVERRAN;
-    if ('thrown' in ended) return { verdict: VERDICT.crashed, reason: trapText(ended.thrown) };
-    if (errorAt !== 0 || ended.code !== 0) {
-      return {
-        verdict: VERDICT.crashed,
-        reason: 'The plugin ended with an error of its own; its text is the last line of the log.',
-      };
-    }
-    return outputAt === 0 ? { verdict: VERDICT.crashed, reason: 'The plugin ended without a reply.' } : undefined;
+    const trappedWhileSetUp = ending === ENDING.notInCall && 'thrown' in ended && ended.thrown !== STOPPED;
+    if (ending !== undefined && ending !== ENDING.exited && !trappedWhileSetUp) return ending;
+    if (overran) return ENDING.overran;
+    if ('thrown' in ended && ending !== ENDING.exited) return trapped(ended.thrown);
+    if (errorAt !== 0 || ('code' in ended && ended.code !== 0 && ending !== ENDING.exited)) return ENDING.ownError;
+    return outputAt === 0 ? ENDING.noReply : undefined;
   }
 
   return {
-    functions: { 'extism:host/env': extism, 'interlock:host/v1': interlock },
+    functions: { 'extism:host/env': extism, 'interlock:host/v1': interlock, wasi_snapshot_preview1: wasi.functions },
     begin(input, deadline) {
+      const wasStopped = calledEarly;
       forget();
       memory.clear();
       inputAt = memory.store(input);
       softDeadlineAt = deadline;
-      ending =
-        inputAt === 0 ? refused(`The input is larger than the host memory of ${quota.hostBytes} bytes.`) : undefined;
+      if (inputAt === 0) ending = refused(`The input is larger than the host memory of ${quota.hostBytes} bytes.`);
+      else ending = wasStopped ? ENDING.notInCall : undefined;
     },
+    enter: wasi.enter,
     end(ended) {
       let how = endingOf(ended);
       let text: Uint8Array = how === undefined ? memory.slice(outputAt, outputBytes) : NO_BYTES;
-      if (how === undefined && !isUtf8(text)) how = NOT_TEXT;
+      if (how === undefined && !isUtf8(text)) how = ENDING.notText;
       if (how !== undefined) text = encoder.encode(how.reason);
       // The plugin's own last words are log: they may hold anything, a reason of ours may not. An interpreter that was
       // interrupted says in its reply where it was.
-      const words = how === OVERRAN ? memory.slice(outputAt, outputBytes) : memory.bytesAt(errorAt);
+      const words = how === ENDING.overran ? memory.slice(outputAt, outputBytes) : memory.bytesAt(errorAt);
       const room = quota.logBytes - logBytes;
       if (words && words.length > 0 && room > 0) logs.push({ level: 'error', text: words.slice(0, room) });
       const result: RawResult = { verdict: how?.verdict ?? VERDICT.replied, logs, text };
@@ -237,12 +240,4 @@ export function createHost(quota: Quota, transport: Transport): Host {
       return result;
     },
   };
-}
-
-/** What the engine says about a trap. Its texts are fixed; a plugin cannot put words into them. */
-function trapText(thrown: unknown): string {
-  if (thrown instanceof WebAssembly.RuntimeError) return `The plugin trapped: ${thrown.message.slice(0, 120)}.`;
-  if (thrown instanceof RangeError) return 'The plugin recursed too deeply or took more memory than a cell has.';
-  if (thrown instanceof WebAssembly.LinkError) return 'The module does not link against the host functions.';
-  return 'The plugin threw what nothing caught.';
 }

@@ -7,7 +7,8 @@ import { type Exports, type Snapshot, takeSnapshot } from './snapshot.ts';
  * The modules that a cell holds, and the instance that each call runs on.
  *
  * A sealed module keeps one instance, which is put back to its snapshot after every call. Any other module gets a new
- * instance for every call. An instance whose call did not end well is never used again.
+ * instance for every call. An instance whose call did not end well, or was left in the middle (`proc_exit`), is never used
+ * again.
  */
 export type Instances = {
   /** Compiles. @returns why it does not compile, or an empty text. */
@@ -56,6 +57,7 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
       fetch: noFetch,
     });
     const exports: Exports = (await plugin.getInstance()).exports;
+    host.enter(exports['memory']);
     // Reactor modules set their runtime up here; the SDK calls it only under WASI.
     const initialize = exports['_initialize'];
     if (typeof initialize === 'function') initialize();
@@ -78,17 +80,21 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
     let instance = module.kept;
     module.kept = undefined;
     let result: RawResult;
+    let returned = false;
     try {
       // Sealed: set up while no call is there, so that no byte of any call can be in the snapshot.
       if (module.sealed) instance ??= await instantiate(module);
       host.begin(input, softDeadlineAt);
+      if (instance) host.enter(instance.exports['memory']);
       instance ??= await instantiate(module);
       const execute = instance.exports['execute'] as () => unknown;
-      result = host.end({ code: execute() });
+      const code = execute();
+      returned = true;
+      result = host.end({ code });
     } catch (thrown) {
       result = host.end({ thrown });
     }
-    if (instance) used = { module, instance, endedWell: result.verdict === VERDICT.replied };
+    if (instance) used = { module, instance, endedWell: returned && result.verdict === VERDICT.replied };
     return result;
   }
 

@@ -13,6 +13,8 @@ export type Quota = {
   readonly varBytes: number;
   readonly outputBytes: number;
   readonly requestBytes: number;
+  /** What WASI gives; enough for keys and ids, and far from a load. */
+  readonly randomBytes: number;
 };
 
 export const QUOTA: Quota = {
@@ -24,6 +26,7 @@ export const QUOTA: Quota = {
   varBytes: 64 << 10,
   outputBytes: 1 << 20,
   requestBytes: 1 << 20,
+  randomBytes: 64 << 10,
 };
 
 /** How a cell is set up; reaches it as JSON in its arguments. */

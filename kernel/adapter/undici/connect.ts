@@ -8,7 +8,11 @@ import { networkInterfaces } from 'node:os';
 import tls from 'node:tls';
 import type { buildConnector } from 'undici';
 import { type AddressRefusal, blockContains, blockOf, canonicalAddress, judgeAddress } from '../../egress/address.ts';
+import type { OutboundProxy } from '../../port/egress.ts';
+import { before } from './deadline.ts';
 import { denied, EgressError, failed, toEgressError } from './failure.ts';
+import { askForTunnel } from './tunnel.ts';
+import { boundWire } from './wire.ts';
 
 /** All addresses of a name, in the order in which to try them. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -17,10 +21,14 @@ export type ConnectOptions = {
   readonly resolve: Resolve;
   /** CIDR blocks of the rule: see EgressRule. */
   readonly allowedBlocks: readonly string[];
+  /** Through which proxy; absent: straight to the host. */
+  readonly proxy?: OutboundProxy | undefined;
   /** Addresses of this machine: a name that leads back here is refused unless a block grants it. */
   readonly ownAddresses: () => readonly string[];
   /** Resolving, TCP and TLS together, in milliseconds. */
   readonly timeoutMs: number;
+  /** Of one answer, with all that is around its body, in bytes. */
+  readonly wireBytes: number;
   /** Certificates to trust. Made once: building one for every connection would read all roots again. */
   readonly secureContext: tls.SecureContext;
 };
@@ -43,8 +51,9 @@ export function guardedConnector(options: ConnectOptions): buildConnector.connec
       (socket) => {
         // undici would dial again for a socket that died at once, and again; this way the request fails, unsent.
         const gone = socket.destroyed || socket.errored;
-        if (gone) callback(failed('unavailable', 'the host closed the connection as soon as it was open'), null);
-        else callback(null, socket);
+        if (gone) return callback(failed('unavailable', 'the host closed the connection as soon as it was open'), null);
+        callback(null, socket);
+        boundWire(socket, options.wireBytes);
       },
       (error) => callback(toEgressError(error), null),
     );
@@ -56,9 +65,50 @@ async function open(target: buildConnector.Options, options: ConnectOptions): Pr
   const { hostname } = target;
   const isTls = target.protocol === 'https:';
   const port = Number(target.port || (isTls ? 443 : 80));
-  const found = await resolveHost(hostname, options.resolve, deadline);
-  const raw = await dialFirst(judgeAll(hostname, found, options), port, deadline);
+  const raw = options.proxy
+    ? await tunnelTo(hostname, port, options.proxy, options, deadline)
+    : await dialFirst(await judgedAddresses(hostname, options, deadline), port, deadline);
   return isTls ? secure(raw, hostname, options.secureContext, deadline) : raw;
+}
+
+async function judgedAddresses(
+  host: string,
+  options: Pick<ConnectOptions, 'resolve' | 'allowedBlocks' | 'ownAddresses'>,
+  deadline: number,
+): Promise<readonly string[]> {
+  return judgeAll(host, await resolveHost(host, options.resolve, deadline), options);
+}
+
+/**
+ * Through the proxy, to a judged address: a name that the proxy resolves anew would be another one than was judged. With
+ * `resolve: 'proxy'` that is what its operator wants, and a name goes to the proxy as it is.
+ */
+async function tunnelTo(
+  host: string,
+  port: number,
+  proxy: OutboundProxy,
+  options: ConnectOptions,
+  deadline: number,
+): Promise<net.Socket> {
+  const isName = canonicalAddress(host) === undefined;
+  const targets = isName && proxy.resolve === 'proxy' ? [host] : await judgedAddresses(host, options, deadline);
+  const own = { resolve: options.resolve, ownAddresses: options.ownAddresses, allowedBlocks: proxy.addresses };
+  const proxies = await judgedAddresses(proxy.host, own, deadline);
+  return firstOf(targets, deadline, async (target, until) => {
+    const socket = await dialFirst(proxies, proxy.port, until);
+    try {
+      await askForTunnel(
+        socket,
+        `${target.includes(':') ? `[${target}]` : target}:${port}`,
+        proxy.authorization,
+        until,
+      );
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  });
 }
 
 async function resolveHost(host: string, resolve: Resolve, deadline: number): Promise<readonly string[]> {
@@ -75,7 +125,11 @@ async function resolveHost(host: string, resolve: Resolve, deadline: number): Pr
 const UNRESOLVED = 'the name of the host does not resolve';
 
 /** One bad address condemns the whole answer: who controls the name could otherwise wait for the dice to fall. */
-function judgeAll(host: string, addresses: readonly string[], options: ConnectOptions): readonly string[] {
+function judgeAll(
+  host: string,
+  addresses: readonly string[],
+  options: Pick<ConnectOptions, 'allowedBlocks' | 'ownAddresses'>,
+): readonly string[] {
   const own = new Set(options.ownAddresses().map(canonicalAddress));
   return addresses.map((address) => {
     const judged = judgeAddress(address, options.allowedBlocks);
@@ -101,13 +155,21 @@ function refusalOf(code: AddressRefusal, host: string, address: string): EgressE
   );
 }
 
-async function dialFirst(addresses: readonly string[], port: number, deadline: number): Promise<net.Socket> {
+const dialFirst = (addresses: readonly string[], port: number, deadline: number): Promise<net.Socket> =>
+  firstOf(addresses, deadline, (address, until) => dial(address, port, until));
+
+/** The first that opens, of a few. A denial ends the search: it is an answer. */
+async function firstOf(
+  addresses: readonly string[],
+  deadline: number,
+  open: (address: string, until: number) => Promise<net.Socket>,
+): Promise<net.Socket> {
   const tried = addresses.slice(0, MAX_ATTEMPTS);
   let last: unknown;
   for (const [i, address] of tried.entries()) {
     const isLast = i === tried.length - 1;
     try {
-      return await dial(address, port, isLast ? deadline : Math.min(deadline, performance.now() + ATTEMPT_MS));
+      return await open(address, isLast ? deadline : Math.min(deadline, performance.now() + ATTEMPT_MS));
     } catch (error) {
       if (error instanceof EgressError && error.code === 'EGRESS_DENIED') throw error;
       last = error;
@@ -156,16 +218,4 @@ function secure(
     raw.destroy();
   });
   return promise;
-}
-
-/** A promise that is settled once, from outside, or fails at the deadline. */
-function before<T>(deadline: number, late: string) {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const timer = setTimeout(() => reject(failed('timeout', late)), Math.max(0, deadline - performance.now()));
-  const settle = (outcome: T | EgressError): void => {
-    clearTimeout(timer);
-    if (outcome instanceof EgressError) reject(outcome);
-    else resolve(outcome);
-  };
-  return { promise, settle };
 }

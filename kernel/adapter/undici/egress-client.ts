@@ -1,11 +1,14 @@
 /**
  * The egress client over undici. Owns the pools: which requests may share a connection, and for how long.
- * Nothing in the environment changes where a request goes: no proxy variable is read, no global agent is used.
+ * Nothing in the environment changes where a request goes: no proxy variable is read, no global agent is used. A proxy is
+ * one that the request names.
  */
 import tls from 'node:tls';
 import { type Dispatcher, Pool } from 'undici';
 import type { EgressRule } from '../../../sdk/contract/egress.ts';
-import type { EgressClient, OutboundAnswer, OutboundRequest } from '../../port/egress.ts';
+import { digestOf } from '../../base/digest.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { EgressClient, OutboundAnswer, OutboundProxy, OutboundRequest } from '../../port/egress.ts';
 import { guardedConnector, type Resolve, systemAddresses, systemResolve } from './connect.ts';
 import { exchange } from './exchange.ts';
 import { runSelfTest } from './self-test.ts';
@@ -18,6 +21,8 @@ export type EgressLimits = {
   /** Between two pieces of a body, in milliseconds. */
   readonly bodyIdleMs: number;
   readonly headerBytes: number;
+  /** Of one answer on the wire, with all that is around its body. */
+  readonly wireBytes: number;
   /** Connections of one pool at a time; further requests wait for one. */
   readonly connections: number;
   /** Pools kept; the one used longest ago is closed first. */
@@ -36,6 +41,7 @@ const DEFAULT_LIMITS: EgressLimits = {
   headersMs: 60_000,
   bodyIdleMs: 15_000,
   headerBytes: 16_384,
+  wireBytes: LIMITS.httpWireBytes.value,
   connections: 64,
   pools: 256,
   idleMs: 1_000,
@@ -65,10 +71,10 @@ export function openEgressClient(options: EgressOptions = {}): EgressClient {
 
   const poolFor = (request: OutboundRequest): Pool => {
     const { rule, url } = request;
-    const key = `${request.pool}\n${url.origin}\n${identityOf(rule)}`;
+    const key = `${request.pool}\n${url.origin}\n${identityOf(rule)}${request.proxy ? `\n${proxyIdentityOf(request.proxy)}` : ''}`;
     const known = pools.get(key);
     if (known) pools.delete(key);
-    const pool = known ?? openPool(url.origin, rule);
+    const pool = known ?? openPool(url.origin, rule, request.proxy);
     pools.set(key, pool);
     if (pools.size > limits.pools) retireOldest();
     return pool;
@@ -81,13 +87,15 @@ export function openEgressClient(options: EgressOptions = {}): EgressClient {
       return;
     }
   };
-  const openPool = (origin: string, rule: EgressRule): Pool =>
+  const openPool = (origin: string, rule: EgressRule, proxy: OutboundProxy | undefined): Pool =>
     new Pool(origin, {
       connect: guardedConnector({
         resolve: options.resolve ?? systemResolve,
         ownAddresses: options.ownAddresses ?? systemAddresses,
         allowedBlocks: rule.addresses,
+        proxy,
         timeoutMs: limits.connectMs,
+        wireBytes: limits.wireBytes,
         secureContext,
       }),
       connections: limits.connections,
@@ -131,5 +139,7 @@ function factsOf(rule: EgressRule) {
   identities.set(rule, facts);
   return facts;
 }
+/** A digest, because one of its parts is a secret. */
+const proxyIdentityOf = (proxy: OutboundProxy): string => digestOf(JSON.stringify(proxy));
 const identityOf = (rule: EgressRule): string => factsOf(rule).text;
 const originOf = (rule: EgressRule): string => factsOf(rule).origin;

@@ -16,7 +16,7 @@ type Verdict = { readonly holds: boolean; readonly detail: string };
  */
 export async function runSelfTest(openClient: (resolve: Resolve) => EgressClient): Promise<Verdict> {
   // A machine on which the test cannot even listen has not proven anything.
-  return examine(openClient).catch(() => fails('the self-test could not listen on 127.0.0.1'));
+  return examine(openClient).catch(() => fails('the self-test could not be carried out on 127.0.0.1'));
 }
 
 async function examine(openClient: (resolve: Resolve) => EgressClient): Promise<Verdict> {

@@ -1,4 +1,4 @@
-import type { DurationMs, UnixMs } from '../base/time.ts';
+import type { DurationMs, UnixMs } from './time.ts';
 
 /**
  * Counts what happened lately in a few numbers, whatever the number of events: the time is cut into slices of a tenth

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { durationMs, unixMs } from '../base/time.ts';
+import { durationMs, unixMs } from './time.ts';
 import { add, countOf, EMPTY, emptyBy, type Window } from './window.ts';
 
 const SPAN = durationMs(60_000);

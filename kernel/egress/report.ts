@@ -1,0 +1,97 @@
+/**
+ * Keeps what a plugin in report mode asked for beyond its rules, as the rules that would allow it. Owns how much is kept of
+ * one place, and how requests become one rule.
+ */
+import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
+import type { UnixMs } from '../base/time.ts';
+import type { AllowedRequest } from './allow.ts';
+
+/** One rule to paste, and what it would have been used for. */
+export type ReportedRule = {
+  readonly methods: readonly HttpMethod[];
+  readonly pathPrefix: string;
+  readonly headers: readonly string[];
+  readonly requests: number;
+  readonly first: UnixMs;
+  readonly last: UnixMs;
+  /** Of the last request. */
+  readonly run: string;
+  readonly step: string;
+};
+/** What a plugin asked of one place. */
+export type ReportedPlace = Pick<EgressRule, 'scheme' | 'host' | 'port'> & {
+  readonly plugin: string;
+  readonly rules: readonly ReportedRule[];
+};
+
+/** Paths of one place that are told apart; with one more, all become the path that they begin with. */
+const PATHS = 8;
+/** The longest path that is kept. */
+const PATH_CHARS = 128;
+
+type Asked = { readonly request: AllowedRequest; readonly plugin: string; readonly run: string; readonly step: string };
+
+/** @param before what is kept of this place; undefined when it is the first request for it. */
+export function withRequest(
+  before: ReportedPlace | undefined,
+  { request, plugin, run, step }: Asked,
+  now: UnixMs,
+): ReportedPlace {
+  const { rule, method, url } = request;
+  const pathPrefix = stemOf(url.pathname);
+  const one = {
+    methods: [method],
+    pathPrefix,
+    headers: rule.headers ?? [],
+    requests: 1,
+    first: now,
+    last: now,
+    run,
+    step,
+  };
+  const known = before?.rules ?? [];
+  const at = known.findIndex((other) => other.pathPrefix === pathPrefix);
+  const rules = at === -1 ? [...known, one] : known.with(at, joined(known[at] ?? one, one, pathPrefix));
+  const { scheme, host, port } = rule;
+  return { plugin, scheme, host, port, rules: rules.length > PATHS ? [asOne(rules)] : rules };
+}
+
+/** As it stands in a policy. */
+export const ruleToPaste = ({ scheme, host, port }: ReportedPlace, one: ReportedRule) => ({
+  scheme,
+  host,
+  port,
+  methods: one.methods,
+  pathPrefix: one.pathPrefix,
+  ...(one.headers.length > 0 ? { headers: one.headers } : {}),
+});
+
+const asOne = ([first, ...others]: readonly ReportedRule[]): ReportedRule =>
+  others.reduce((a, b) => joined(a, b, common(a.pathPrefix, b.pathPrefix)), first as ReportedRule);
+
+const joined = (a: ReportedRule, b: ReportedRule, pathPrefix: string): ReportedRule => ({
+  ...b,
+  pathPrefix,
+  methods: [...new Set([...a.methods, ...b.methods])].sort(),
+  headers: [...new Set([...a.headers, ...b.headers])].sort(),
+  requests: a.requests + b.requests,
+  first: a.first,
+});
+
+/** The part of a path before the first segment that looks like the id of one thing. */
+function stemOf(path: string): string {
+  const kept: string[] = [];
+  let chars = 0;
+  for (const segment of path.slice(1).split('/')) {
+    chars += segment.length + 1;
+    if (chars > PATH_CHARS || /^(?=.*[0-9])[0-9a-f-]{8,}$|^[0-9]+$|[0-9].*[0-9].*[0-9]/i.test(segment)) break;
+    kept.push(segment);
+  }
+  return `/${kept.join('/')}`;
+}
+
+function common(a: string, b: string): string {
+  const [left, right] = [a.split('/'), b.split('/')];
+  const differs = left.findIndex((segment, i) => segment !== right[i]);
+  return left.slice(0, differs === -1 ? left.length : differs).join('/') || '/';
+}

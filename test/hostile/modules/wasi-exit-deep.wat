@@ -1,0 +1,15 @@
+;; Ends itself well from a thousand calls down, with its input as its reply.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "extism:host/env" "output_set" (func $output (param i64 i64)))
+  (import "extism:host/env" "input_offset" (func $input (result i64)))
+  (import "extism:host/env" "input_length" (func $length (result i64)))
+  (memory (export "memory") 1)
+  (func (export "describe") (result i32) (i32.const 0))
+  (func $down (param $left i32)
+    (if (local.get $left) (then (call $down (i32.sub (local.get $left) (i32.const 1)))) (else (call $exit (i32.const 0)))))
+  (func (export "execute") (result i32)
+    (call $output (call $input) (call $length))
+    (call $down (i32.const 1000))
+    (unreachable)
+    (i32.const 0)))
