@@ -5,6 +5,8 @@
 import { createPublicKey, generateKeyPairSync, randomUUID, verify } from 'node:crypto';
 import { json, type Reply, startDouble } from './http.ts';
 
+export type OAuth = Awaited<ReturnType<typeof startOAuth>>;
+
 export async function startOAuth(options: { seconds?: number | null } = {}) {
   const { seconds = 600 } = options;
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
