@@ -6,6 +6,7 @@ import { openOAuth } from './adapter/oauth/oauth.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { openVault } from './adapter/vault/vault.ts';
 import { unreachable } from './base/assert.ts';
+import { err, ok } from './base/result.ts';
 import type { EgressClient } from './port/egress.ts';
 import type { Lenders, OpenLenders, ReadCredential } from './port/secret-lender.ts';
 
@@ -25,11 +26,18 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
   };
   return {
     open(policy, readCredential) {
-      const all = policy.providers.map((one) => openOne(one, clientFor(one.caFile), readCredential));
-      return {
+      const all: Lenders[] = [];
+      for (const one of policy.providers) {
+        try {
+          all.push(openOne(one, clientFor(one.caFile), readCredential));
+        } catch {
+          return err(`the caFile of the provider ${one.name} cannot be read, or holds no certificates (PEM)`);
+        }
+      }
+      return ok({
         byName: new Map(all.flatMap(({ byName }) => [...byName])),
         close: async () => void (await Promise.all(all.map((one) => one.close()))),
-      };
+      });
     },
     close: async () => void (await Promise.all([...clients.values()].map((client) => client.close()))),
   };

@@ -1,5 +1,6 @@
 import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
 import type { OrgId, RunId } from '../base/id.ts';
+import { ok, type Result } from '../base/result.ts';
 import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { openRunAgain } from './again.ts';
@@ -137,18 +138,16 @@ export function openKernel(ports: Ports): Kernel {
     onRefusal: ports.onRefusal,
   });
   const prune = openPrune({ store, ledger, registry, clock });
-  const bindSecrets = (org: OrgId, policy: SecretsPolicy) => {
+  const bindSecrets = (org: OrgId, policy: SecretsPolicy): Result<void, string> => {
     const credentials = credentialsOnRecord({
       stored: ports.secrets,
       ledger,
       report,
       readFile: ports.readCredentialFile,
     });
-    if (ports.openLenders)
-      lent.bind(
-        org,
-        ports.openLenders(policy, (from) => credentials(org, from)),
-      );
+    const lenders = ports.openLenders?.(policy, (from) => credentials(org, from));
+    if (lenders?.ok) lent.bind(org, lenders.value);
+    return lenders && !lenders.ok ? lenders : ok(undefined);
   };
   const { setUpOrg, load } = openSetUp({ ledger, registry, feed, reports, cells, modules, bindSecrets });
   let stopTicking: () => void = () => undefined;

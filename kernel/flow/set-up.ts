@@ -59,7 +59,7 @@ export function openSetUp(deps: {
   reports: Pick<Reports, 'removed'>;
   cells: CellHost;
   modules: ModuleStore;
-  bindSecrets?: (org: OrgId, policy: SecretsPolicy) => void;
+  bindSecrets?: (org: OrgId, policy: SecretsPolicy) => Result<void, string>;
 }) {
   const { ledger, registry, feed, reports, cells, modules, bindSecrets } = deps;
 
@@ -171,7 +171,8 @@ export function openSetUp(deps: {
           ...reports.removed(id, grants),
         ],
       });
-    if (secrets) bindSecrets?.(id, secrets);
+    const bound = secrets && bindSecrets?.(id, secrets);
+    if (bound && !bound.ok) return bound;
     const active = new Map(
       [...digests].flatMap(([name, one]) => {
         const plugin = registry.plugin(one);

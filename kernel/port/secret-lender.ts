@@ -34,5 +34,5 @@ export type Lenders = {
   close(): Promise<void>;
 };
 
-/** Makes the lenders of an org out of its policy. Sends nothing yet. */
-export type OpenLenders = (policy: SecretsPolicy, readCredential: ReadCredential) => Lenders;
+/** Makes the lenders of an org out of its policy. Sends nothing yet. @returns a sentence on what to mend when it cannot. */
+export type OpenLenders = (policy: SecretsPolicy, readCredential: ReadCredential) => Result<Lenders, string>;
