@@ -7,6 +7,7 @@ import { IncidentPolicySchema } from '../sdk/contract/incident-policy.ts';
 import { LifecyclePolicySchema } from '../sdk/contract/lifecycle-policy.ts';
 import { NAME_PATTERN } from '../sdk/contract/name.ts';
 import { type PluginManifest, PluginManifestSchema } from '../sdk/contract/plugin.ts';
+import { SecretsPolicySchema } from '../sdk/contract/secrets-policy.ts';
 import { closedObject } from '../sdk/contract/wanted.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
 import type { OrgId } from './base/id.ts';
@@ -37,6 +38,8 @@ const OrgSchema = closedObject({
   lifecycle: v.optional(path),
   /** Without it, the values of kernel/call/policy.ts hold. */
   execution: v.optional(path),
+  /** Which secrets a provider lends; without it, all are those of the local store. */
+  secrets: v.optional(path),
   /** Folders with `manifest.json` and `dist/plugin.wasm` (see `interlock plugin build`). */
   plugins: v.optional(v.array(path), []),
 });
@@ -93,6 +96,7 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
       ...(org.incidents !== undefined && { incidents: at(org.incidents) }),
       ...(org.lifecycle !== undefined && { lifecycle: at(org.lifecycle) }),
       ...(org.execution !== undefined && { execution: at(org.execution) }),
+      ...(org.secrets !== undefined && { secrets: at(org.secrets) }),
       plugins: org.plugins.map(at),
     })),
   });
@@ -111,6 +115,7 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     readOptional(files.lifecycle, 'docs/lifecycle.md', LifecyclePolicySchema),
   ]);
   const execution = await readOptional(files.execution, POLICIES, ExecutionPolicySchema);
+  const secrets = await readOptional(files.secrets, POLICIES, SecretsPolicySchema);
   if (!guardrails.ok) return guardrails;
   if (!approvals.ok) return approvals;
   if (!egress.ok) return egress;
@@ -126,6 +131,7 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
   if (!grants.ok) {
     return err(faultText(files.egress, POLICIES, grants.error.map(toPointer)));
   }
+  if (!secrets.ok) return secrets;
   if (!incidents.ok) return incidents;
   if (!lifecycle.ok) return lifecycle;
   const webhooks = lifecycle.value && webhooksOf(lifecycle.value);
@@ -151,6 +157,7 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     incidents: incidents.value,
     webhooks: webhooks?.value,
     execution: execution.value,
+    secrets: secrets.value,
     plugins,
   });
 }

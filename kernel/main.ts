@@ -4,10 +4,12 @@ import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
 import { type ProbedLayers, probeLayers } from './adapter/extism/probe.ts';
+import { readCredentialFile } from './adapter/file/credential-file.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
 import { openModuleStore } from './adapter/file/module-store.ts';
+import { rotateSecretKey, settleKeyFile } from './adapter/file/rotate-key.ts';
 import { openSecretStore } from './adapter/file/secret-store.ts';
 import { readStopFile } from './adapter/file/stop-file.ts';
 import { openLmdbStore } from './adapter/lmdb/store.ts';
@@ -20,11 +22,13 @@ import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { HealthChange } from './flow/health.ts';
 import type { Kernel } from './flow/kernel.ts';
+import type { NotLent } from './flow/lent-secrets.ts';
 import { openKernel } from './flow/open-kernel.ts';
 import { openWorkText } from './flow/open-work.ts';
 import type { StopChange } from './flow/stop.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
+import { lendersOver } from './lenders.ts';
 import type { Quarantine } from './port/cell-host.ts';
 
 /**
@@ -47,13 +51,7 @@ export async function startKernel(
   const egress = openEgressClient();
   const guard = await egress.selfTest();
   if (!guard.holds) return err(`the egress guard does not hold here, so the kernel does not start: ${guard.detail}`);
-  const key = await loadSecretKey({
-    env: process.env.INTERLOCK_SECRET_KEY,
-    file: config.secretKeyFile,
-    generate: true,
-  });
-  if (!key.ok) return key;
-  const secrets = await openSecretStore({ file: join(config.data, 'secrets.json'), key: key.value });
+  const secrets = await openSecrets(config);
   if (!secrets.ok) return secrets;
   const modules = await openModuleStore(join(config.data, 'modules'));
   const { min, max, uid, require } = config.cells;
@@ -66,6 +64,7 @@ export async function startKernel(
   const cells = openCellHost({ min, max: Math.max(min, max), wrapper: layers.wrapper, onQuarantine });
   const store = openLmdbStore(join(config.data, 'record'));
   const entropy = openSystemEntropy();
+  const lenders = lendersOver(egress);
   const kernel = openKernel({
     store,
     clock: systemClock,
@@ -73,10 +72,13 @@ export async function startKernel(
     cells,
     egress,
     secrets: secrets.value,
+    openLenders: lenders.open,
+    readCredentialFile,
     modules,
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
     onBreaker: (change) => say(breakerText(change)),
+    onNotLent: (fault) => say(notLentText(fault)),
     onQuarantine: ({ org, plugin, until }) =>
       say(`plugin ${plugin} of org ${org} killed its cells again and again: it does not run until ${iso(until)}`),
     onHealth: (change) => say(healthText(change)),
@@ -103,6 +105,7 @@ export async function startKernel(
   const close = async () => {
     await kernel.stop();
     await cells.close();
+    await lenders.close();
     await egress.close();
     await store.close();
     await lock.value.release();
@@ -116,6 +119,28 @@ export async function startKernel(
   }
 }
 
+const secretsFileOf = ({ data }: Config): string => join(data, 'secrets.json');
+const keyFileOf = ({ data, secretKeyFile }: Config): string => secretKeyFile ?? join(data, 'secret.key');
+
+async function openSecrets(config: Config) {
+  const [file, keyFile, env] = [secretsFileOf(config), keyFileOf(config), process.env.INTERLOCK_SECRET_KEY];
+  const settled = env ? ok(undefined) : await settleKeyFile({ file, keyFile });
+  if (!settled.ok) return settled;
+  const key = await loadSecretKey({ env, file: keyFile, generate: true });
+  return key.ok ? openSecretStore({ file, key: key.value }) : key;
+}
+
+/** Holds the folder meanwhile: a kernel that runs has the old key in its memory, and would write with it. */
+async function rotateKey(config: Config): Promise<Result<string, string>> {
+  const folder = await makeFolder(config.data);
+  if (!folder.ok) return folder;
+  const lock = await lockFolder(config.data);
+  if (!lock.ok) return lock;
+  const [env, envNext] = [process.env.INTERLOCK_SECRET_KEY, process.env.INTERLOCK_SECRET_KEY_NEXT];
+  const rotated = await rotateSecretKey({ file: secretsFileOf(config), keyFile: keyFileOf(config), env, envNext });
+  await lock.value.release();
+  return rotated;
+}
 /** What holds the cells beside WebAssembly's own walls. docs/operate.md says what each of it stops. */
 function layersText({ on, off, uid }: ProbedLayers): string {
   const names = on.map((layer) => (layer === 'own-user' ? `${layer} (${uid})` : layer));
@@ -140,6 +165,9 @@ const defectText = (defect: unknown): string =>
 
 const refusalText = ({ org, run, step, plugin, reason, hint }: EgressRefused): string =>
   `request refused: org ${org}, ${run === null ? `${step} of the health check` : `run ${run}, step ${step}`}, plugin ${plugin}: ${reason}${hint === null ? '' : `; ${hint}`}`;
+
+const notLentText = ({ org, name, provider, reason }: NotLent): string =>
+  `secret ${name} of org ${org} is not lent by ${provider}: ${reason}`;
 
 const BREAKER_TEXT: Readonly<Record<BreakerChange['kind'], string>> = {
   opened: 'failed several times in a row: its calls end at once until a trial call succeeds',
@@ -172,13 +200,23 @@ listener and the orgs with their policies and plugins; docs/configuration.md
 describes it. For a kernel with a demo org, run: npm start
 
 Options:
-  --config FILE   the configuration (JSON); or INTERLOCK_CONFIG
-  --help          this text
+  --config FILE         the configuration (JSON); or INTERLOCK_CONFIG
+  --rotate-secret-key   put a new key in the place of that of the secret store,
+                        and end; the kernel is stopped meanwhile. With the key
+                        in INTERLOCK_SECRET_KEY, the new one is the value of
+                        INTERLOCK_SECRET_KEY_NEXT
+  --help                this text
+
+Examples:
+  node kernel/main.ts --config interlock.json
+  node kernel/main.ts --config interlock.json --rotate-secret-key
 `;
 
 function readOptions() {
   try {
-    return parseArgs({ options: { config: { type: 'string' }, help: { type: 'boolean' } } }).values;
+    return parseArgs({
+      options: { config: { type: 'string' }, 'rotate-secret-key': { type: 'boolean' }, help: { type: 'boolean' } },
+    }).values;
   } catch {
     return undefined;
   }
@@ -201,6 +239,11 @@ async function main(): Promise<number> {
     return 2;
   }
   const config = await readConfig(file);
+  if (config.ok && values['rotate-secret-key']) {
+    const rotated = await rotateKey(config.value);
+    say(rotated.ok ? rotated.value : rotated.error);
+    return rotated.ok ? 0 : 2;
+  }
   const running = config.ok ? await startKernel(config.value, say) : config;
   if (!running.ok) {
     say(running.error);

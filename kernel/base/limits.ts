@@ -152,6 +152,20 @@ export const LIMITS = {
   ),
   pageSize: limit(200, 'rows', 'one page is answered from memory', 'capped'),
   brokerCallsPerStep: limit(32, 'requests', 'a step is one action, not a crawler', 'step fails refused_by_policy'),
+  leasesPerOrg: limit(
+    256,
+    'leases',
+    'that providers lent to an org at a time: each value is searched for in every answer',
+    'the secret is unavailable; the step is tried again',
+  ),
+  leaseHours: limit(24, 'hours', 'no step is longer; what is held longer is leased anew', 'taken for over'),
+  lentValuesKept: limit(
+    64,
+    'values',
+    'of ended leases of an org: each is searched for in every answer',
+    'the one that goes next is forgotten',
+  ),
+  lentValueMinutes: limit(15, 'minutes', 'a target may give back what an earlier step sent', 'it is forgotten'),
   reportedPlaces: limit(
     256,
     'places',

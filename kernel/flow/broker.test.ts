@@ -7,6 +7,7 @@ import { err, ok } from '../base/result.ts';
 import type { EgressClient, OutboundAnswer, OutboundRequest } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { createBroker, type EgressRefused, type Leave, type StepScope } from './broker.ts';
+import type { LeaseDesk } from './leases.ts';
 import { processScheduler } from './scheduler.ts';
 
 const VALUE = 'canary-value-0123456789';
@@ -39,8 +40,10 @@ function worldOf(
           if (lease.revoked > 0) throw new Error('ended');
           return value;
         },
-        revoke: async () => {
+        isOver: () => false,
+        revoke: () => {
           lease.revoked += 1;
+          return 'ended';
         },
       });
     },
@@ -49,7 +52,13 @@ function worldOf(
     remove: async () => false,
   };
   const onRefusal = (one: EgressRefused) => void refused.push(one);
-  const parts = { egress, secrets, onRefusal };
+  const desk: LeaseDesk = {
+    ...secrets,
+    giveBack: (_, held) => {
+      for (const lease of held) lease.revoke();
+    },
+  };
+  const parts = { egress, secrets: desk, onRefusal };
   return { sent, leases, refused, parts, broker: createBroker(parts) };
 }
 

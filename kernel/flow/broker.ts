@@ -9,8 +9,7 @@ import { LIMITS } from '../base/limits.ts';
 import { type AllowedRequest, isSafe } from '../egress/allow.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
-import type { SecretSource } from '../port/secret-source.ts';
-import { openLeases, openScrubbers } from './leases.ts';
+import { type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
 import { openRates, type Rates } from './rates.ts';
 import type { Reports } from './reports.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
@@ -77,7 +76,7 @@ export type BrokerUse = {
   /** The first denial, safe to show: a code, and a sentence that says nothing of the grants. */
   readonly denied: string | null;
   /** Secrets that were put into a request, each place once. */
-  readonly secrets: readonly { readonly name: string; readonly host: string; readonly header: string }[];
+  readonly secrets: readonly SecretUse[];
   /** The header `Retry-After` of the last answer that asked for patience (429, 503), or of a rate of ours. Foreign text. */
   readonly retryAfter: string | null;
   /** A rate of the grant kept a request back: that says nothing of its target. */
@@ -103,7 +102,7 @@ type Parts = {
   /** Asked at the last moment before a request leaves. */
   readonly isStopped?: (org: OrgId) => boolean;
   readonly egress: EgressClient;
-  readonly secrets: SecretSource;
+  readonly secrets: LeaseDesk;
   readonly scheduler?: Scheduler;
   /** Without it report mode lets nothing out. */
   readonly reports?: Pick<Reports, 'note'>;
@@ -125,7 +124,6 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
   const stop = new AbortController();
   const signal = scope.signal ? AbortSignal.any([scope.signal, stop.signal]) : stop.signal;
   const pool = JSON.stringify([scope.org, scope.plugin]);
-  const used = new Map<string, BrokerUse['secrets'][number]>();
   let asked = 0;
   let requests = 0;
   let unsafeAsked = 0;
@@ -208,14 +206,9 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
     const timeoutMs = Math.floor(deadline - scheduler.elapsed());
     if (isStopped?.(scope.org)) return noAnswer('unavailable', 'the stop switch is engaged: nothing is sent');
     if (timeoutMs <= 0) return noAnswer('timeout', 'the time of the step is used up');
-    if (rule.secret) {
-      const { name, header } = rule.secret;
-      used.set(JSON.stringify([name, rule.host, header]), { name, host: rule.host, header });
-    }
-    if (scope.proxy?.secret) {
-      const use = { name: scope.proxy.secret.name, host: scope.proxy.host, header: 'proxy-authorization' };
-      used.set(JSON.stringify([use.name, use.host, use.header]), use);
-    }
+    secrets.rides(rule.secret, rule.host);
+    if (scope.proxy?.secret)
+      secrets.rides({ name: scope.proxy.secret.name, header: 'proxy-authorization' }, scope.proxy.host);
     requests += 1;
     if (key !== undefined) unsafeInFlight += 1;
     const answer = await egress.send({
@@ -252,11 +245,11 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
   const close = async (): Promise<BrokerUse> => {
     if (unsafeInFlight > 0) unsafe = 'uncertain';
     const isInPart = unsafeAsked > 1 && unsafeDone > 0;
-    const carried = [...used.values()];
+    const carried = secrets.used();
     const use = { requests, unsafe, isInPart, isHeldBack, denied, secrets: carried, retryAfter, isOverRate };
     // A reason of our own: the default one is an exception object with a stack, made for every step.
     stop.abort('the step has ended');
-    await secrets.revoke();
+    secrets.revoke();
     return use;
   };
 

@@ -13,6 +13,7 @@ import type { Write } from '../port/store.ts';
 import { createBroker } from './broker.ts';
 import { type HealthChange, openHealthChecks } from './health.ts';
 import type { Org, Plugin } from './registry.ts';
+import { leasesOnRecord } from './secrets.ts';
 
 const ACME = 'acme' as OrgId;
 /** All first checks of a start are due within this. */
@@ -93,7 +94,7 @@ function openWorld(
   const source = {
     known: async () => ok([]),
     lease: async (_: OrgId, name: string) =>
-      ok({ name, reveal: () => 'the-key-itself', revoke: async () => undefined }),
+      ok({ name, reveal: () => 'the-key-itself', isOver: () => false, revoke: () => 'ended' as const }),
     put: async () => undefined,
     list: async () => [],
     remove: async () => false,
@@ -124,7 +125,12 @@ function openWorld(
     } as Parameters<typeof openHealthChecks>[0]['ledger'],
     registry: { org: (id) => (id === ACME ? org : undefined), orgs: () => [ACME] },
     cells,
-    broker: createBroker({ egress, secrets: source, scheduler, isStopped: () => world.isStopped }),
+    broker: createBroker({
+      egress,
+      secrets: leasesOnRecord(source, { stage: async () => undefined }, () => undefined),
+      scheduler,
+      isStopped: () => world.isStopped,
+    }),
     isStopped: () => world.isStopped,
     clock,
     entropy: openSeededEntropy('health'),

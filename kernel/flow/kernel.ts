@@ -5,6 +5,7 @@ import type { CellHost, Quarantine } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { EgressClient } from '../port/egress.ts';
 import type { ModuleStore } from '../port/module-store.ts';
+import type { OpenLenders } from '../port/secret-lender.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
@@ -20,6 +21,7 @@ import type { HealthChange } from './health.ts';
 import type { Incidents } from './incidents.ts';
 import type { Ingest } from './ingest.ts';
 import type { Intake } from './intake.ts';
+import type { NotLent } from './lent-secrets.ts';
 import type { OpenCount, openOpenWork } from './open-work.ts';
 import type { Outbox } from './outbox.ts';
 import type { Playbooks } from './playbooks.ts';
@@ -29,6 +31,7 @@ import type { Recovered } from './recover.ts';
 import type { Plugin } from './registry.ts';
 import type { ReplayEvents } from './replay.ts';
 import type { Reports } from './reports.ts';
+import type { Rotate } from './rotate.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Secrets } from './secrets.ts';
 import type { OrgSetup } from './set-up.ts';
@@ -44,6 +47,10 @@ export type Ports = {
   readonly cells: CellHost;
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
+  /** Makes the lenders of an org whose secrets policy names some. Without it there are none. */
+  readonly openLenders?: OpenLenders;
+  /** Reads a file with what the kernel logs in to a provider with. `err`: a sentence for the operator. */
+  readonly readCredentialFile?: (path: string) => Promise<Result<string, string>>;
   readonly modules: ModuleStore;
   /** Absent: the timers of the process. */
   readonly scheduler?: Scheduler;
@@ -51,6 +58,8 @@ export type Ports = {
   readonly report?: (defect: unknown) => void;
   /** Told of every request of a plugin that was stopped, with what would let it pass. For the operator's eyes. */
   readonly onRefusal?: (refused: EgressRefused) => void;
+  /** Told of a secret that a provider did not lend, once for each cause. For the operator's eyes. */
+  readonly onNotLent?: (fault: NotLent) => void;
   /** Told when the circuit of a connector opens or closes. */
   readonly onBreaker?: (change: BreakerChange) => void;
   /** Told when a connector becomes healthy or unhealthy. */
@@ -80,7 +89,7 @@ export type Kernel = {
   readonly playbooks: Playbooks;
   readonly triggers: Triggers;
   readonly tokens: Tokens;
-  readonly secrets: Secrets;
+  readonly secrets: Secrets & Rotate;
   /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
   readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
   /** What plugins in report mode asked for beyond their rules. */

@@ -46,9 +46,19 @@ export const proxyWith = (
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
 /** For whom secrets are leased. */
-type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
+export type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
 
-export function openLeases(source: SecretSource, scrubbers: ReturnType<typeof openScrubbers>, holder: Holder) {
+/** Where a secret rode. */
+export type SecretUse = { readonly name: string; readonly host: string; readonly header: string };
+
+/** Where a step gets its leases, and where it leaves them: whoever keeps the record stands between. */
+export type LeaseDesk = Pick<SecretSource, 'known' | 'lease'> & {
+  /** The step is over: its leases end, and what was used is told. Returns at once; nobody waits for a provider. */
+  giveBack(holder: Holder, leases: readonly SecretLease[], used: readonly SecretUse[]): void;
+};
+
+export function openLeases(source: LeaseDesk, scrubbers: ReturnType<typeof openScrubbers>, holder: Holder) {
+  const used = new Map<string, SecretUse>();
   const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();
   const held: SecretLease[] = [];
   let isRevoked = false;
@@ -65,13 +75,17 @@ export function openLeases(source: SecretSource, scrubbers: ReturnType<typeof op
     const lease = leased.value;
     const judged = isRevoked ? err('the step has ended') : judgeSecretValue(lease.reveal());
     if (!judged.ok) {
-      await lease.revoke();
+      source.giveBack(holder, [lease], []);
       return err({ isFinal: true, text: `E_SECRET: the secret ${name} cannot be used: ${judged.error}` });
     }
     held.push(lease);
     return ok(lease);
   };
-  const leaseFor = (name: string) => {
+  const leaseFor = async (name: string) => {
+    const before = leases.get(name);
+    const known = await before;
+    // Its term has passed, of a long step: the next one to ask takes it anew, and the others wait for the same.
+    if (known?.ok && known.value.isOver() && leases.get(name) === before) leases.delete(name);
     const lease = leases.get(name) ?? take(name);
     leases.set(name, lease);
     return lease;
@@ -101,9 +115,17 @@ export function openLeases(source: SecretSource, scrubbers: ReturnType<typeof op
       const former = held.filter((lease) => !isKnown(lease));
       return former.length === 0 ? scrubbers(known.value) : scrubberOf([...known.value, ...former]);
     },
-    revoke: async (): Promise<void> => {
+    /** A request is about to leave with the secret of this rule. */
+    rides: (secret: { readonly name: string; readonly header: string } | undefined, host: string): void => {
+      if (!secret) return;
+      const { name, header } = secret;
+      used.set(JSON.stringify([name, host, header]), { name, host, header });
+    },
+    /** What rode in a request, each place once. */
+    used: (): readonly SecretUse[] => [...used.values()],
+    revoke: (): void => {
       isRevoked = true;
-      await Promise.all(held.map((lease) => lease.revoke()));
+      source.giveBack(holder, held, [...used.values()]);
     },
   };
 }

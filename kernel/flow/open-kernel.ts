@@ -1,4 +1,6 @@
+import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
 import type { OrgId, RunId } from '../base/id.ts';
+import { ok, type Result } from '../base/result.ts';
 import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { openRunAgain } from './again.ts';
@@ -22,6 +24,7 @@ import { openIntake } from './intake.ts';
 import { openJudges } from './judges.ts';
 import type { Kernel, Ports } from './kernel.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { openLentSecrets } from './lent-secrets.ts';
 import { buildLists } from './list-build.ts';
 import { openOpenWork } from './open-work.ts';
 import { openOutbox } from './outbox.ts';
@@ -36,11 +39,12 @@ import { openRegistry, type Registry } from './registry.ts';
 import { openReplayEvents } from './replay.ts';
 import { openReports } from './reports.ts';
 import { resumeRuns } from './resume.ts';
+import { healthAfter, openRotate } from './rotate.ts';
 import { openRunEnds } from './run-end.ts';
 import { openRunsInFlight } from './runs-in-flight.ts';
 import { openSchedule } from './schedule.ts';
 import { processScheduler } from './scheduler.ts';
-import { leasesOnRecord, openSecrets } from './secrets.ts';
+import { credentialsOnRecord, leasesOnRecord, openSecrets } from './secrets.ts';
 import { openSetUp } from './set-up.ts';
 import { openStops } from './stop.ts';
 import { openTakeIn } from './take-in.ts';
@@ -68,7 +72,9 @@ export function openKernel(ports: Ports): Kernel {
   const ended = openEndedRuns(store);
   const earlierOf = openEarlier({ store, ended, registry });
   const driver: Driver = openDriver({ store, ledger, registry, judges, earlierOf, ended, clock, isStopped, scheduler });
-  const secrets = leasesOnRecord(ports.secrets, ledger);
+  const { onNotLent } = ports;
+  const lent = openLentSecrets({ stored: ports.secrets, scheduler, report, onNotLent });
+  const secrets = leasesOnRecord(lent, ledger, report);
   const breakers = openBreakers({ ledger, registry, clock, report, ...(onBreaker && { tell: onBreaker }) });
   const reports = openReports({ store, ledger, clock });
   const broker = createBroker({ egress, secrets, scheduler, reports, isStopped, ...(onRefusal && { onRefusal }) });
@@ -128,13 +134,24 @@ export function openKernel(ports: Ports): Kernel {
     registry,
     feed,
     egress,
-    secrets: ports.secrets,
+    secrets: lent,
     clock,
     report,
     onRefusal: ports.onRefusal,
   });
   const prune = openPrune({ store, ledger, registry, clock });
-  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, reports, cells, modules });
+  const bindSecrets = (org: OrgId, policy: SecretsPolicy): Result<void, string> => {
+    const credentials = credentialsOnRecord({
+      stored: ports.secrets,
+      ledger,
+      report,
+      readFile: ports.readCredentialFile,
+    });
+    const lenders = ports.openLenders?.(policy, (from) => credentials(org, from));
+    if (lenders?.ok) lent.bind(org, lenders.value);
+    return lenders && !lenders.ok ? lenders : ok(undefined);
+  };
+  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, reports, cells, modules, bindSecrets });
   let stopTicking: () => void = () => undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
@@ -221,7 +238,16 @@ export function openKernel(ports: Ports): Kernel {
     quarantined: quarantines.noted,
     auditExport: openExport({ store, clock }),
 
-    secrets: openSecrets(ports.secrets, ledger),
+    secrets: {
+      ...openSecrets(lent, ledger),
+      ...openRotate({
+        source: lent,
+        ledger,
+        registry,
+        check: async (org, name) => healthAfter(await health.check(org, name)),
+        report,
+      }),
+    },
     refuseAccess: (by, what) =>
       ledger.stage({
         audit: [{ org: by.org, kind: 'access.refused', actor: `principal:${by.id}`, ref: what }],
@@ -272,6 +298,7 @@ export function openKernel(ports: Ports): Kernel {
       for (const { stop } of [timers, arrivals, runEnds]) stop();
       await building;
       await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop(), health.stop()]);
+      await lent.close(STOP_GRACE_MS);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
       if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
       await ledger.idle();

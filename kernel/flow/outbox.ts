@@ -1,3 +1,4 @@
+import { WEBHOOK_HEADERS } from '../../sdk/contract/webhook.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -15,6 +16,7 @@ import { KEYS } from './keys.ts';
 import { proxyWith } from './leases.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { endOnRecord } from './secrets.ts';
 import { lifecycleRow } from './tell.ts';
 
 /**
@@ -140,6 +142,9 @@ export function openOutbox(deps: {
 
   const send = async ({ org, webhook }: Hook, events: ReturnType<Feed['read']>['events']): Promise<Sent> => {
     const sent: Sent = { delivered: 0, after: undefined, failure: undefined };
+    const head = { org, actor: 'system:outbox' };
+    // A signature is made with it: the value itself does not ride.
+    const use = `${webhook.secret}/${webhook.rule.host}/${WEBHOOK_HEADERS.signature}`;
     const via = registry.org(org)?.egress.proxy;
     const none: Result<undefined, string> = ok(undefined);
     const [lease, pass] = await Promise.all([
@@ -168,7 +173,8 @@ export function openOutbox(deps: {
       }
       return sent;
     } finally {
-      await Promise.all([lease, pass].map((one) => (one.ok ? one.value?.revoke() : undefined)));
+      const held = [lease, pass].flatMap((one) => (one.ok && one.value ? [one.value] : []));
+      endOnRecord(ledger, report, head, held, lease.ok && pass.ok ? [{ ...head, kind: 'secret.used', ref: use }] : []);
     }
   };
 

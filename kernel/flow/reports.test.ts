@@ -12,6 +12,7 @@ import { createBroker, type StepScope } from './broker.ts';
 import { openExport } from './export.ts';
 import { openLedger } from './ledger.ts';
 import { openReports } from './reports.ts';
+import { leasesOnRecord } from './secrets.ts';
 
 const acme = 'acme' as OrgId;
 const RULE = {
@@ -67,7 +68,11 @@ function openWorld(store = openMemoryStore()) {
     timeoutMs: 10_000,
   };
   const ask = (url: string, part: Partial<StepScope> = {}, method = 'GET', headers: Record<string, string> = {}) =>
-    createBroker({ egress, secrets, reports })
+    createBroker({
+      egress,
+      secrets: leasesOnRecord(secrets, { stage: async () => undefined }, () => undefined),
+      reports,
+    })
       .forStep({ ...scope, ...part })
       .handle({ url, method, headers, body: null });
   const records = () => openExport({ store, clock })(acme);

@@ -1,6 +1,10 @@
+import type { CredentialRef } from '../../sdk/contract/secrets-policy.ts';
+import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
-import type { SecretSource } from '../port/secret-source.ts';
+import type { SecretLease, SecretSource } from '../port/secret-source.ts';
+import type { LeaseDesk } from './leases.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Secrets, with everything that is done with one on the record first: what is there without a record would break the log. */
@@ -27,10 +31,17 @@ export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>)
   };
 }
 
-/** Every lease is on the record before the value can be used. */
-export function leasesOnRecord(source: SecretSource, ledger: Pick<Ledger, 'stage'>): SecretSource {
+/**
+ * Every lease is on the record before the value can be used. Its use and its end are told when the step is over, with what
+ * is written then anyway: nobody waits for that.
+ */
+export function leasesOnRecord(
+  source: SecretSource,
+  ledger: Pick<Ledger, 'stage'>,
+  report: (defect: unknown) => void,
+): LeaseDesk {
   return {
-    ...source,
+    known: source.known,
     async lease(org, name, forWhat) {
       const { run, step } = forWhat;
       await ledger.stage({
@@ -39,5 +50,57 @@ export function leasesOnRecord(source: SecretSource, ledger: Pick<Ledger, 'stage
       });
       return source.lease(org, name, forWhat);
     },
+    giveBack({ org, run, step }, leases, used) {
+      const head = { org, actor: 'system:broker', ...(run !== null && { run, step }) };
+      const uses = used.map(
+        ({ name, host, header }): AuditDraft => ({ ...head, kind: 'secret.used', ref: `${name}/${host}/${header}` }),
+      );
+      endOnRecord(ledger, report, head, leases, uses);
+    },
   };
+}
+
+/** What the kernel logs in to a provider with: a secret of the store is leased for it on record, like for a step. */
+export function credentialsOnRecord(deps: {
+  stored: SecretSource;
+  ledger: Pick<Ledger, 'stage'>;
+  report: (defect: unknown) => void;
+  readFile: ((path: string) => Promise<Result<string, string>>) | undefined;
+}) {
+  const { stored, ledger, report, readFile } = deps;
+  return async (org: OrgId, from: CredentialRef): Promise<Result<string, string>> => {
+    if ('file' in from) return readFile ? readFile(from.file) : err('files are not read here');
+    const head = { org, actor: 'system:lender' };
+    await ledger.stage({ audit: [{ ...head, kind: 'secret.leased', ref: from.secret }], rows: [] });
+    const lease = await stored.lease(org, from.secret, { run: '-', step: '-' });
+    if (!lease.ok)
+      return err(`the secret ${from.secret} ${lease.error === 'unknown' ? 'is not stored' : 'cannot be read'}`);
+    const value = lease.value.reveal();
+    endOnRecord(ledger, report, head, [lease.value]);
+    return ok(value);
+  };
+}
+
+/**
+ * Ends leases. What ends here is on record at once, together with `also`; what a provider has to take back, when it has.
+ * A ledger that failed is told by itself, and ends the process.
+ */
+export function endOnRecord(
+  ledger: Pick<Ledger, 'stage'>,
+  report: (defect: unknown) => void,
+  head: Pick<AuditDraft, 'org' | 'actor' | 'run' | 'step'>,
+  leases: readonly SecretLease[],
+  also: readonly AuditDraft[] = [],
+): void {
+  const audit: AuditDraft[] = [...also];
+  const stage = (records: readonly AuditDraft[]) => {
+    ledger.stage({ audit: records, rows: [] }).catch(() => undefined);
+  };
+  for (const lease of leases) {
+    const end = lease.revoke();
+    const record = (outcome: string): AuditDraft => ({ ...head, kind: 'secret.revoked', ref: lease.name, outcome });
+    if (end === 'ended') audit.push(record(end));
+    else end.then((outcome) => stage([record(outcome)])).catch(report);
+  }
+  if (audit.length > 0) stage(audit);
 }

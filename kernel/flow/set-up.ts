@@ -1,6 +1,7 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
@@ -37,6 +38,8 @@ export type OrgSetup = {
   readonly webhooks?: readonly Webhook[] | undefined;
   /** How calls are made; absent: as kernel/call/policy.ts says. */
   readonly execution?: ExecutionPolicy | undefined;
+  /** Which secrets a provider lends; absent: none. */
+  readonly secrets?: SecretsPolicy | undefined;
   readonly plugins: readonly {
     readonly manifest: PluginManifest;
     readonly wasm: Uint8Array;
@@ -56,8 +59,9 @@ export function openSetUp(deps: {
   reports: Pick<Reports, 'removed'>;
   cells: CellHost;
   modules: ModuleStore;
+  bindSecrets?: (org: OrgId, policy: SecretsPolicy) => Result<void, string>;
 }) {
-  const { ledger, registry, feed, reports, cells, modules } = deps;
+  const { ledger, registry, feed, reports, cells, modules, bindSecrets } = deps;
 
   const install = async (
     org: OrgId,
@@ -111,6 +115,7 @@ export function openSetUp(deps: {
     incidents,
     webhooks,
     execution,
+    secrets,
     plugins,
   }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
@@ -133,12 +138,14 @@ export function openSetUp(deps: {
     const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
     const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
     const executionDigest = execution && digestOfJson('execution', execution as unknown as Json);
+    const secretsDigest = secrets && digestOfJson('secrets', secrets as unknown as Json);
     const inForce = JSON.stringify({
       policy: digest,
       egress: egressDigest,
       ...(incidentsDigest && { incidents: incidentsDigest }),
       ...(webhooksDigest && { webhooks: webhooksDigest }),
       ...(executionDigest && { execution: executionDigest }),
+      ...(secretsDigest && { secrets: secretsDigest }),
     });
     const put = (ref: string, act: Digest): AuditDraft => ({
       org: id,
@@ -155,6 +162,7 @@ export function openSetUp(deps: {
           ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
           ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
           ...(executionDigest ? [put('execution', executionDigest)] : []),
+          ...(secretsDigest ? [put('secrets', secretsDigest)] : []),
         ],
         rows: [
           { key, value: JSON.stringify(policy) },
@@ -163,6 +171,8 @@ export function openSetUp(deps: {
           ...reports.removed(id, grants),
         ],
       });
+    const bound = secrets && bindSecrets?.(id, secrets);
+    if (bound && !bound.ok) return bound;
     const active = new Map(
       [...digests].flatMap(([name, one]) => {
         const plugin = registry.plugin(one);

@@ -6,19 +6,25 @@ export interface SecretLease {
   readonly name: string;
   /** The value, for the socket and the scrubber only. */
   reveal(): string;
-  /** Ends the lease; idempotent. `reveal` throws afterwards. */
-  revoke(): Promise<void>;
+  /** Its term has passed and could not be renewed: the value opens nothing any more, and has to be leased anew. */
+  isOver(): boolean;
+  /**
+   * Ends the lease; idempotent, never throws or rejects. `reveal` throws afterwards. Nobody has to wait for what comes of
+   * it: the term of the lease is the net below.
+   * @returns `ended` when that is all there is to do; else what the provider says in the end of taking the value back.
+   */
+  revoke(): 'ended' | Promise<'revoked' | 'failed'>;
 }
 
-/** What an org has stored. The values are for the scrubber only. */
+/** What an org has. The values are for the scrubber only. */
 export type KnownSecrets = readonly Pick<SecretLease, 'name' | 'reveal'>[];
 
 export interface SecretSource {
   /**
-   * Every secret of the org with its value now, so that it is found in what comes back, whoever sent it there and when.
-   * What is known may not be sent: for that there is `lease`.
-   * @returns the same list until a `put` or `remove` of the org changes it, so that what is made of it can be kept;
-   * `unavailable` when one of the values cannot be read: then nothing can be said to be free of it.
+   * Every stored secret of the org with its value now, and what was lent to it and is live or was lately, so that it is
+   * found in what comes back, whoever sent it there and when. What is known may not be sent: for that there is `lease`.
+   * @returns the same list until one of the values changes, so that what is made of it can be kept; `unavailable` when
+   * one of the values cannot be read: then nothing can be said to be free of it.
    */
   known(org: OrgId): Promise<Result<KnownSecrets, 'unavailable'>>;
   lease(

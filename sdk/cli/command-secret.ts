@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { act, withExamples } from './act.ts';
 import { complain } from './complain.ts';
-import { cannot, type Ending, fine, type Result } from './ending.ts';
+import { cannot, type Ending, fine, no, type Result } from './ending.ts';
 import { isName } from './form.ts';
 import { readInput, toText } from './input.ts';
 import { say, sayJson, table, when } from './print.ts';
 import { askHidden, atTerminal } from './prompt.ts';
-import { type Globals, openSession } from './session.ts';
+import { type Globals, openSession, type Session } from './session.ts';
 
 /** `interlock secret`: names can be seen, values only be set. */
 export function addSecret(program: Command): void {
@@ -34,6 +34,19 @@ export function addSecret(program: Command): void {
     'The value never stands on the command line. One line end behind a piped value is dropped.',
   ).action((name: string, _options, command: Command) => act(setSecret(name, command)));
 
+  const rotate = secret
+    .command('rotate')
+    .description('replace a secret, ask the connectors that carry it, and put the former value back if one is not well')
+    .argument('<name>', 'name of the secret')
+    .option('--keep', 'keep the new value, whatever the connectors say')
+    .allowExcessArguments()
+    .allowUnknownOption();
+  withExamples(
+    rotate,
+    ['pass show crowdsec-new | interlock secret rotate crowdsec-key', 'interlock secret rotate crowdsec-key --keep'],
+    'The value is read as by set. Exit 1: the former value is stored again.',
+  ).action((name: string, _options, command: Command) => act(rotateSecret(name, command)));
+
   withExamples(
     secret
       .command('remove')
@@ -45,7 +58,8 @@ export function addSecret(program: Command): void {
 
 const NO_NAME = 'a secret is named by lower-case letters, digits and single hyphens.';
 
-async function setSecret(name: string, command: Command): Promise<Ending> {
+/** The session, and the value as it was typed or piped. */
+async function readSecret(name: string, command: Command): Promise<Result<{ session: Session; value: string }>> {
   if (command.args.length > 1) {
     return cannot(
       'the value of a secret is not taken from the command line, where others see it. Pipe it in, or type it when asked. ' +
@@ -59,11 +73,39 @@ async function setSecret(name: string, command: Command): Promise<Ending> {
   const value = await readValue(name);
   if (!value.ok) return value;
   if (value.value === '') return cannot('the value is empty; nothing was sent. Pipe it in, or type it when asked.');
-  const answer = await session.value.client.setSecret(name, value.value);
-  if (!answer.ok) return complain(answer.error, session.value);
-  if (options.json) sayJson(answer.value);
-  else say(`secret ${name} is set in ${session.value.org}`);
+  return { ok: true, value: { session: session.value, value: value.value } };
+}
+
+async function setSecret(name: string, command: Command): Promise<Ending> {
+  const read = await readSecret(name, command);
+  if (!read.ok) return read;
+  const { session, value } = read.value;
+  const answer = await session.client.setSecret(name, value);
+  if (!answer.ok) return complain(answer.error, session);
+  if (command.optsWithGlobals<Globals>().json) sayJson(answer.value);
+  else say(`secret ${name} is set in ${session.org}`);
   return fine;
+}
+
+async function rotateSecret(name: string, command: Command): Promise<Ending> {
+  const { json, keep = false } = command.optsWithGlobals<Globals & { keep?: boolean }>();
+  const read = await readSecret(name, command);
+  if (!read.ok) return read;
+  const { session, value } = read.value;
+  const answer = await session.client.rotateSecret(name, value, keep);
+  if (!answer.ok) return complain(answer.error, session, 'secret');
+  const { kept, checks } = answer.value;
+  if (json) sayJson(answer.value);
+  else {
+    say(
+      kept === 'new'
+        ? `secret ${name} is rotated in ${session.org}`
+        : `secret ${name} is as before in ${session.org}: a connector was not well with the new value`,
+    );
+    const rows = checks.map(({ connector, state, reason }) => [connector, state, reason ?? '-']);
+    if (rows.length > 0) say(table(['CONNECTOR', 'STATE', 'REASON'], rows));
+  }
+  return kept === 'new' ? fine : no;
 }
 
 /** More than the server takes; it says what is too long. */

@@ -14,6 +14,7 @@ import {
   PutPlaybook,
   Secret,
   SecretName,
+  SecretRotated as SecretRotatedSchema,
   StoredEvent as StoredEventSchema,
   type TokenForm,
   TokenName,
@@ -139,6 +140,7 @@ export type LifecycleEvent = v.InferInput<typeof AnyLifecycleEvent>;
 export type LifecycleWebhook = v.InferInput<typeof LifecycleWebhookSchema>;
 export type TokenSummary = v.InferInput<typeof TokenSummarySchema>;
 export type NewToken = v.InferInput<typeof NewTokenSchema>;
+export type SecretRotated = v.InferInput<typeof SecretRotatedSchema>;
 export type SchemaSummary = v.InferInput<typeof SchemaSummarySchema>;
 export type Graph = v.InferInput<typeof GraphSchema>;
 export type DrawnFormat = Exclude<GraphFormat, 'json'>;
@@ -319,6 +321,11 @@ export function createClient({ url, token, timeoutMs = PATIENCE_MS }: ClientOpti
     secrets: () => list(['secrets'], Secret, {}, {}),
     setSecret: (name: string, value: string) =>
       call({ method: 'PUT', path: within('secrets', name), body: jsonBody({ value }) }, SecretName),
+    rotateSecret: (name: string, value: string, keep: boolean) =>
+      call(
+        { method: 'POST', path: within('secrets', name, 'rotate'), body: jsonBody(keep ? { value, keep } : { value }) },
+        SecretRotatedSchema,
+      ),
     removeSecret: (name: string) => call({ method: 'DELETE', path: within('secrets', name) }, SecretName),
 
     tokens: (paging: Paging = {}) => list(['tokens'], TokenSummarySchema, {}, paging),

@@ -233,6 +233,20 @@ export const AuditHead = v.object({
 
 export const Secret = v.object({ name: Name, updatedAt: Instant });
 export const SecretName = v.object({ name: Name });
+/** After the new value was stored and the connectors that carry it were asked how they are. */
+export const SecretRotated = v.object({
+  name: Name,
+  /** `former`: a connector was not well with the new value, so the one before is stored again. */
+  kept: v.picklist(['new', 'former']),
+  checks: v.array(
+    v.object({
+      connector: Name,
+      state: v.picklist(['healthy', 'unhealthy', 'unknown']),
+      reason: v.nullable(v.string()),
+    }),
+  ),
+});
+export type SecretRotated = v.InferOutput<typeof SecretRotated>;
 
 export const NewToken = v.object({
   /** Shown here and never again. */
@@ -268,6 +282,11 @@ export const PlaybookForm = v.strictObject({ text: v.pipe(v.string(), v.minLengt
 export const ActivateForm = v.strictObject({ digest: Digest });
 /** What a value may be is judged where it is kept: 8-4096 printable ASCII characters. */
 export const SecretForm = v.strictObject({ value: v.pipe(v.string(), v.minLength(1), v.maxLength(4_096)) });
+export const RotateForm = v.strictObject({
+  ...SecretForm.entries,
+  /** The new value stays, whatever the connectors say. */
+  keep: v.optional(v.boolean()),
+});
 export const TokenForm = v.strictObject({
   principal: PrincipalName,
   roles: v.pipe(v.array(Role), v.minLength(1), v.maxLength(6)),
@@ -318,6 +337,7 @@ export const API_SCHEMAS = {
   PutPlaybook,
   Receipt,
   Replay,
+  RotateForm,
   RuleReading,
   Run,
   RunApproval,
@@ -326,6 +346,7 @@ export const API_SCHEMAS = {
   Secret,
   SecretForm,
   SecretName,
+  SecretRotated,
   SettleForm,
   Step,
   StepError,

@@ -119,8 +119,17 @@ export const AUDIT_KINDS = {
       'digest of method, place and path.',
   ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
+  'secret.rotated': kind(
+    ['ref', 'outcome'],
+    'The connectors that carry a new value were asked: it was `kept`, or the former one was `put_back`.',
+  ),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(['ref'], 'A secret was lent to one call.'),
+  'secret.used': kind(['ref'], 'A secret rode in a request; `ref` is `NAME/HOST/HEADER`.'),
+  'secret.revoked': kind(
+    ['ref', 'outcome'],
+    'A lease ended: `ended` here, `revoked` by its provider, or `failed` to be: then it ends with its term.',
+  ),
   'token.created': kind(
     ['ref'],
     'An access token was made; `ref` is `ID/PRINCIPAL/ROLES`, several roles with `+` between.',

@@ -40,6 +40,16 @@ export const PROBLEMS = {
   'request-timeout': kind(408, 'The request did not arrive in time', 'Send it again, without pauses.'),
   'approval-not-pending': kind(409, 'The approval is decided already', 'Read it to see how; nothing was changed.'),
   'approval-expired': kind(409, 'The approval has expired', 'Expiry denies. The run has ended or is about to.'),
+  'secret-lent': kind(
+    409,
+    'A provider lends this secret',
+    'Change it where it is kept; the secrets policy of the org names the provider.',
+  ),
+  'secret-rotating': kind(
+    409,
+    'The secret is being rotated',
+    'Wait for the answer to that, which says what is stored.',
+  ),
   'event-conflict': kind(
     409,
     'Another event has this source and id',

@@ -104,6 +104,13 @@ describe('each function asks its route and gives what was said', () => {
     ],
     ['auditHead', (c) => c.auditHead(), `GET ${ORG}/audit/head`, head, ''],
     ['setSecret', (c) => c.setSecret('key', 'v'), `PUT ${ORG}/secrets/key`, { name: 'key' }, { value: 'v' }],
+    [
+      'rotateSecret',
+      (c) => c.rotateSecret('key', 'v', false),
+      `POST ${ORG}/secrets/key/rotate`,
+      samples.secretRotated,
+      { value: 'v' },
+    ],
     ['removeSecret', (c) => c.removeSecret('key'), `DELETE ${ORG}/secrets/key`, { name: 'key' }, ''],
     [
       'createToken',

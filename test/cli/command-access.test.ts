@@ -32,6 +32,23 @@ table({
     says: ['secret crowdsec-key is set in acme\n'],
     json: { name: 'crowdsec-key' },
   },
+  'secret rotate': {
+    args: ['secret', 'rotate', 'crowdsec-key', '--keep'],
+    answers: { [`POST ${ORG}/secrets/crowdsec-key/rotate`]: data(samples.secretRotated) },
+    input: 'correct horse\n',
+    sent: { value: 'correct horse', keep: true },
+    says: ['secret crowdsec-key is rotated in acme\n', 'edge-firewall', 'it answers 401'],
+    json: samples.secretRotated,
+  },
+  'secret rotate (put back)': {
+    args: ['secret', 'rotate', 'crowdsec-key'],
+    answers: { [`POST ${ORG}/secrets/crowdsec-key/rotate`]: data({ ...samples.secretRotated, kept: 'former' }) },
+    input: 'correct horse\n',
+    sent: { value: 'correct horse' },
+    code: 1,
+    says: ['secret crowdsec-key is as before in acme: a connector was not well with the new value\n'],
+    json: { ...samples.secretRotated, kept: 'former' },
+  },
   'secret remove': {
     args: ['secret', 'remove', 'crowdsec-key'],
     answers: { [`DELETE ${ORG}/secrets/crowdsec-key`]: data({ name: 'crowdsec-key' }) },

@@ -114,6 +114,7 @@ const rows: Readonly<Record<string, Row>> = {
   'audit export': { args: ['--out', '@/out', '--force'], route: `GET ${ORG}/audit/export`, wrong: ['--out', '@'] },
   'secret list': { args: [], route: `GET ${ORG}/secrets`, wrong: ['edge'] },
   'secret set': { args: ['edge'], route: `PUT ${ORG}/secrets/edge`, wrong: ['edge', 'value'] },
+  'secret rotate': { args: ['edge'], route: `POST ${ORG}/secrets/edge/rotate`, wrong: ['edge', 'value'] },
   'secret remove': { args: ['edge'], route: `DELETE ${ORG}/secrets/edge`, wrong: ['Edge'] },
   'token list': { args: [], route: `GET ${ORG}/tokens`, wrong: ['--limit', '-1'] },
   'token create': {

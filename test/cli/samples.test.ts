@@ -58,6 +58,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['the holder of a token', api.Whoami, samples.whoami],
   ['a new token', api.NewToken, samples.newToken],
   ['secrets', v.array(api.Secret), samples.secrets],
+  ['secretRotated', api.SecretRotated, samples.secretRotated],
   ['a valid playbook', api.Lint, samples.lintValid],
   ['an invalid playbook', api.Lint, samples.lintInvalid],
 ])('%s is as the contract says', (_name, schema, value) => {

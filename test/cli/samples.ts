@@ -22,6 +22,7 @@ import type {
   RunPaused,
   RunSummary,
   SchemaSummary,
+  SecretRotated,
   StopState,
   StoredEvent,
   TokenSummary,
@@ -798,6 +799,14 @@ export const newToken: NewToken = {
 };
 
 export const secrets = [{ name: 'crowdsec-key', updatedAt: AT }];
+export const secretRotated: SecretRotated = {
+  name: 'crowdsec-key',
+  kept: 'new',
+  checks: [
+    { connector: 'edge-firewall', state: 'unhealthy', reason: 'it answers 401' },
+    { connector: 'http-json', state: 'unknown', reason: null },
+  ],
+};
 export const lintValid = { valid: true, digest: DIGEST, issues: [] };
 export const lintInvalid = {
   valid: false,

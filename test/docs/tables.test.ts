@@ -32,7 +32,7 @@ const CONFIG_KEYS = {
   listen: ['host', 'port'],
   secretKeyFile: [],
   cells: ['min', 'max', 'uid', 'require'],
-  orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'execution', 'plugins'],
+  orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'execution', 'secrets', 'plugins'],
 } as const satisfies {
   readonly [Key in keyof Required<Config>]: readonly (Key extends 'orgs'
     ? keyof OrgFiles

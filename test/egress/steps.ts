@@ -7,6 +7,7 @@ import { openSecretStore } from '../../kernel/adapter/file/secret-store.ts';
 import { type EgressOptions, openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import type { OrgId } from '../../kernel/base/id.ts';
 import { createBroker, type EgressRefused, type StepBroker, type StepScope } from '../../kernel/flow/broker.ts';
+import { leasesOnRecord } from '../../kernel/flow/secrets.ts';
 import { type EgressRule, HTTP_METHODS } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 
@@ -21,7 +22,11 @@ export async function openSteps(options: EgressOptions = {}) {
   await store.value.put(acme, 'api-key', CANARY);
   const egress = openEgressClient({ resolve: async () => ['127.0.0.1'], ...options });
   const refused: EgressRefused[] = [];
-  const broker = createBroker({ egress, secrets: store.value, onRefusal: (one) => void refused.push(one) });
+  const broker = createBroker({
+    egress,
+    secrets: leasesOnRecord(store.value, { stage: async () => undefined }, () => undefined),
+    onRefusal: (one) => void refused.push(one),
+  });
   const scope: Omit<StepScope, 'rules'> = {
     org: acme,
     run: 'run_1',

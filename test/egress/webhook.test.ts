@@ -179,7 +179,12 @@ describe('a receiver', () => {
     expect(idsOf(siem)).toEqual(events.map(({ id }) => `msg_acme_${id}`));
     const mine = life.records().filter(({ actor }) => actor === 'system:outbox');
     expect(new Set(mine.map(({ kind, ref }) => `${kind} ${ref}`))).toEqual(
-      new Set(['secret.leased siem-key', 'webhook.delivered siem']),
+      new Set([
+        'secret.leased siem-key',
+        'secret.used siem-key/siem.test/webhook-signature',
+        'secret.revoked siem-key',
+        'webhook.delivered siem',
+      ]),
     );
     expect(JSON.stringify([life.rows(), siem.requests])).not.toContain(SECRET.slice(6));
   });

@@ -308,7 +308,7 @@ const SECRETS: SecretSource = {
   known: async () => ok([]),
   lease: async (_, name) =>
     name === 'target-key'
-      ? ok({ name, reveal: () => 'the-key-of-the-target', revoke: async () => undefined })
+      ? ok({ name, reveal: () => 'the-key-of-the-target', isOver: () => false, revoke: () => 'ended' as const })
       : err('unknown' as const),
   put: async () => undefined,
   list: async () => [],

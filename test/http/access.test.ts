@@ -88,6 +88,7 @@ const MAY: Readonly<Record<Role, readonly string[]>> = {
     'revokeToken',
     'listSecrets',
     'putSecret',
+    'rotateSecret',
     'removeSecret',
   ],
 };

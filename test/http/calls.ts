@@ -141,6 +141,12 @@ export const callsOf = (ids: Ids): readonly Call[] => [
     path: `/v1/orgs/{org}/secrets/${ids.secret}`,
     body: { value: 'another-long-value' },
   },
+  {
+    operation: 'rotateSecret',
+    method: 'POST',
+    path: `/v1/orgs/{org}/secrets/${ids.secret}/rotate`,
+    body: { value: 'the-value-after-it' },
+  },
   { operation: 'removeSecret', method: 'DELETE', path: `/v1/orgs/{org}/secrets/${ids.secret}` },
   { operation: 'listTokens', method: 'GET', path: '/v1/orgs/{org}/tokens' },
   {

@@ -473,9 +473,16 @@ test('secrets go in and never come out', async () => {
   expect(list.data.map((one: { name: string }) => one.name)).toEqual(['edge-token']);
   const short = await house.ask('admin@acme', 'PUT', path, { body: { value: 'hunter2' } });
   expect([short.status, short.json.errors[0].pointer]).toEqual([422, '/value']);
+  const rotate = (body: object) => house.ask('admin@acme', 'POST', `${path}/rotate`, { body });
+  const rotated = await rotate({ value: 'correct-horse-again', keep: true });
+  expect(rotated.data).toEqual({ name: 'edge-token', kept: 'new', checks: [] });
+  expect(house.secrets.values.get('acme/edge-token')).toBe('correct-horse-again');
+  const tooShort = await rotate({ value: 'hunter2' });
+  expect([tooShort.status, tooShort.json.errors[0].pointer]).toEqual([422, '/value']);
   expect((await house.ask('admin@acme', 'DELETE', path)).data).toEqual({ name: 'edge-token' });
   expect((await house.ask('admin@acme', 'DELETE', path)).status).toBe(404);
-  for (const reply of [put, list, short]) expect(reply.text).not.toMatch(/horse|hunter/);
+  expect((await rotate({ value: 'correct-horse-battery' })).status).toBe(404);
+  for (const reply of [put, list, short, rotated, tooShort]) expect(reply.text).not.toMatch(/horse|hunter/);
   expect(JSON.stringify(house.records())).not.toMatch(/horse|hunter/);
 });
 

@@ -111,7 +111,11 @@ function openFakeSecrets(): SecretSource & { readonly values: Map<string, string
     values,
     broken: false,
     known: async () => ok([]),
-    lease: async () => err('unknown' as const),
+    lease: async (org: OrgId, name: string) => {
+      const value = values.get(`${org}/${name}`);
+      if (value === undefined) return err('unknown' as const);
+      return ok({ name, reveal: () => value, isOver: () => false, revoke: () => 'ended' as const });
+    },
     put: async (org: OrgId, name: string, value: string) => {
       if (source.broken) throw new Error(`cannot write ${value}`);
       values.set(`${org}/${name}`, value);

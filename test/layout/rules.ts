@@ -25,6 +25,9 @@ export const PURE = [
   'sdk/contract',
 ] as const;
 
+/** What lends secrets: it asks through the egress port, and holds no socket. */
+const LENDER = ['kernel/base', 'kernel/port', 'kernel/egress', 'sdk/contract'];
+
 /** Room -> rooms it may import besides itself. `kernel/*` rooms are named by folder. */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'sdk/contract': [],
@@ -57,6 +60,10 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'kernel/adapter/file': ['kernel/base', 'kernel/port', 'kernel/secret', 'kernel/cell', 'sdk/contract'],
   'kernel/adapter/undici': ['kernel/base', 'kernel/port', 'kernel/egress', 'sdk/contract'],
   'kernel/adapter/extism': ['kernel/base', 'kernel/port', 'sdk/contract'],
+  'kernel/adapter/vault': LENDER,
+  'kernel/adapter/oauth': LENDER,
+  'kernel/adapter/aws': LENDER,
+  'kernel/adapter/github': LENDER,
   'kernel/flow': PURE,
   'kernel/http': [
     'kernel/base',
@@ -98,7 +105,7 @@ export const TIME_WORDS = [
 ];
 
 /** Files that tie rooms together and may import any of them. Nobody imports them. */
-export const ROOTS = ['kernel/main.ts', 'kernel/config.ts', 'kernel/prepare.ts'];
+export const ROOTS = ['kernel/main.ts', 'kernel/config.ts', 'kernel/prepare.ts', 'kernel/lenders.ts'];
 
 /** Third-party package -> the one folder that imports it. */
 export const PACKAGES: Readonly<Record<string, string>> = {
@@ -116,6 +123,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   'json-rules-engine': 'kernel/rule',
   lmdb: 'kernel/adapter/lmdb',
   'quickjs-wasi': 'sdk/build',
+  oauth4webapi: 'kernel/adapter/oauth',
   undici: 'kernel/adapter/undici',
   yaml: 'kernel/playbook',
 };

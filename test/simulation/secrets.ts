@@ -28,7 +28,7 @@ export function secretsOf(world: World, life: Life): SecretSource {
         fail('R5', `${trace.name(run)} ${step} is lent a secret that no record on disk says it is lent`);
       await life.pause(random.pick([0, 0, 2]));
       if (faults.happens('secret unavailable')) return err('unavailable');
-      return ok({ name, reveal: () => orgOf(id).secret, revoke: async () => undefined });
+      return ok({ name, reveal: () => orgOf(id).secret, isOver: () => false, revoke: () => 'ended' });
     },
     put: async () => undefined,
     list: async () => [],

@@ -26,6 +26,8 @@ export type OrgFiles = {
   /** Calls of single connectors at a time; without it as shipped. */
   readonly concurrency?: Readonly<Record<string, number>>;
   readonly proxy?: EgressPolicy['proxy'];
+  /** Providers of the secrets policy; without it there is none. */
+  readonly providers?: readonly unknown[];
   /** Where lifecycle events are sent. */
   readonly webhooks?: readonly LifecyclePolicy['webhooks'][number][];
 };
@@ -73,11 +75,14 @@ export async function makeKernelFolder(
     // Health is checked when a test asks: what it finds at a target and on the record is of its own making.
     const health = { ...execution.health, every: 'off' };
     await writeFile(own('execution'), JSON.stringify({ ...execution, breaker, concurrency, health }));
+    if (org.providers)
+      await writeFile(own('secrets'), JSON.stringify({ apiVersion: 'interlock/secrets/v1', providers: org.providers }));
     listed.push({
       id: org.id,
       guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
       approvals: own('approvals'),
       egress: own('egress'),
+      ...(org.providers && { secrets: own('secrets') }),
       ...(org.webhooks && { lifecycle: own('lifecycle') }),
       execution: own('execution'),
       plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),

@@ -14,8 +14,7 @@ export async function replaceFile(file: string, text: string): Promise<void> {
   // What a crash left behind. Removed rather than opened, so that its mode or a link in its place does not matter.
   await rm(fresh, { force: true });
   await createFile(fresh, text);
-  await rename(fresh, file);
-  await syncDirectory(file);
+  await moveFile(fresh, file);
 }
 
 /** Creates `file` and fails when it exists. Durable on return. */
@@ -37,6 +36,12 @@ export async function faultOfMode(file: string): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined);
   if (!found || (found.mode & 0o077) === 0) return undefined;
   return `${file} is open to other users of this machine; run: chmod 600 ${file}`;
+}
+
+/** Gives `from` the name `to`, which it replaces. Durable on return. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(to);
 }
 
 async function syncDirectory(file: string): Promise<void> {

@@ -36,10 +36,13 @@ export async function loadSecretKey(options: SecretKeyOptions): Promise<Result<U
   }
 }
 
+export const makeKey = (): Buffer => randomBytes(KEY_BYTES);
+export const keyText = (key: Uint8Array): string => `${Buffer.from(key).toString('base64')}\n`;
+
 async function createKey(file: string): Promise<Result<Uint8Array, string>> {
-  const key = randomBytes(KEY_BYTES);
+  const key = makeKey();
   try {
-    await createFile(file, `${key.toString('base64')}\n`);
+    await createFile(file, keyText(key));
     return ok(key);
   } catch {
     return err(`${file} cannot be created; make its folder and let this user write there`);

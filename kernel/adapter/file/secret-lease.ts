@@ -8,15 +8,18 @@ import type { SecretLease } from '../../port/secret-source.ts';
 export function leaseOf(name: string, bytes: Buffer): SecretLease {
   let open = true;
   const mark = `[secret:${name}]`;
-  const lease = {
+  const lease: SecretLease & Record<string | symbol, unknown> = {
     name,
     reveal: (): string => {
       if (!open) throw new Error(`the lease of ${mark} has ended`);
       return bytes.toString('utf8');
     },
-    revoke: async (): Promise<void> => {
+    // A stored value has no end of its own.
+    isOver: () => false,
+    revoke: () => {
       open = false;
       bytes.fill(0);
+      return 'ended';
     },
     toString: () => mark,
     toJSON: () => mark,

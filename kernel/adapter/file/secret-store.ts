@@ -2,33 +2,14 @@
  * Keeps secrets in one encrypted JSON file: the provider for a single machine. Owns that file; one process opens it.
  * Who holds the file alone learns names, dates and lengths. Who holds file and key holds everything.
  */
-import { readFile } from 'node:fs/promises';
 import { isName, type OrgId } from '../../base/id.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import type { KnownSecrets, SecretSource } from '../../port/secret-source.ts';
 import { judgeSecretValue } from '../../secret/value.ts';
-import { faultOfMode, replaceFile } from './durable-file.ts';
+import { replaceFile } from './durable-file.ts';
 import { seal, unseal } from './secret-box.ts';
+import { type Document, type Entry, placeOf, readDocument, textOf } from './secret-document.ts';
 import { leaseOf } from './secret-lease.ts';
-
-const FORMAT = 'interlock/secrets/v1';
-const CHECK = 'this key opens this file';
-
-type Entry = {
-  readonly org: string;
-  readonly name: string;
-  /** The file's serial number at the write; never used twice, so an older box of the same name does not fit. */
-  readonly version: number;
-  readonly updatedAt: string;
-  readonly box: string;
-};
-type Document = {
-  readonly format: typeof FORMAT;
-  /** A known text under the same key, so that a wrong key is noticed on opening. */
-  readonly check: string;
-  readonly serial: number;
-  readonly entries: readonly Entry[];
-};
 
 export type SecretStoreOptions = {
   readonly file: string;
@@ -47,7 +28,7 @@ export type SecretStoreOptions = {
 export async function openSecretStore(options: SecretStoreOptions): Promise<Result<SecretSource, string>> {
   const { file, key, now = Date.now } = options;
   if (key.length !== 32) return err('the secret key must have 32 bytes');
-  const opened = await readDocument(file, key);
+  const opened = await readDocument(file, key, { create: true });
   if (!opened.ok) return opened;
   let document = opened.value;
   let writing: Promise<unknown> = Promise.resolve();
@@ -58,7 +39,7 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
   const change = <T>(org: OrgId, alter: (current: Document) => readonly [Document, T]): Promise<T> => {
     const turn = writing.then(async () => {
       const [next, result] = alter(document);
-      if (next !== document) await replaceFile(file, `${JSON.stringify(next, null, 1)}\n`);
+      if (next !== document) await replaceFile(file, textOf(next));
       document = next;
       known.delete(org);
       return result;
@@ -112,55 +93,4 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
         return entries.length === current.entries.length ? [current, false] : [{ ...current, entries }, true];
       }),
   });
-}
-
-const placeOf = (entry: Omit<Entry, 'box'>): readonly string[] => [entry.org, entry.name, `${entry.version}`];
-
-async function readDocument(file: string, key: Uint8Array): Promise<Result<Document, string>> {
-  const fault = await faultOfMode(file);
-  if (fault) return err(fault);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      return err(`${file} cannot be read; check its owner and mode`);
-    return createDocument(file, key);
-  }
-  const document = parseDocument(text);
-  if (!document) return err(`${file} is not a file of secrets, or it is damaged; restore it from a backup`);
-  if (unseal(key, ['check'], document.check)?.toString() !== CHECK) {
-    return err(`${file} was sealed under another key; start with the key that it was made with`);
-  }
-  return ok(document);
-}
-
-async function createDocument(file: string, key: Uint8Array): Promise<Result<Document, string>> {
-  const check = seal(key, ['check'], Buffer.from(CHECK));
-  const document: Document = { format: FORMAT, check, serial: 0, entries: [] };
-  try {
-    await replaceFile(file, `${JSON.stringify(document, null, 1)}\n`);
-    return ok(document);
-  } catch {
-    return err(`${file} cannot be created; make its folder and let this user write there`);
-  }
-}
-
-function parseDocument(text: string): Document | undefined {
-  let value: Partial<Document>;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const isEntry = (entry: Partial<Entry> | null): boolean =>
-    [entry?.org, entry?.name, entry?.updatedAt, entry?.box].every((part) => typeof part === 'string') &&
-    Number.isSafeInteger(entry?.version);
-  const isWhole =
-    value?.format === FORMAT &&
-    typeof value.check === 'string' &&
-    Number.isSafeInteger(value.serial) &&
-    Array.isArray(value.entries) &&
-    value.entries.every(isEntry);
-  return isWhole ? (value as Document) : undefined;
 }

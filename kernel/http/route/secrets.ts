@@ -1,4 +1,12 @@
-import { envelope, listOf, Secret, SecretForm, SecretName } from '../../../sdk/contract/api.ts';
+import {
+  envelope,
+  listOf,
+  RotateForm,
+  Secret,
+  SecretForm,
+  SecretName,
+  SecretRotated,
+} from '../../../sdk/contract/api.ts';
 import { isName } from '../../base/id.ts';
 import type { Kernel } from '../../flow/kernel.ts';
 import { judgeSecretValue } from '../../secret/value.ts';
@@ -41,14 +49,42 @@ export function secretRoutes({ kernel }: { readonly kernel: Kernel }): readonly 
       summary: 'Store or replace a secret. The value is never shown again',
       access: 'secret.manage',
       body: form(SecretForm),
-      problems: ['secrets-unavailable'],
+      problems: ['secrets-unavailable', 'secret-lent', 'secret-rotating'],
       answer: { status: 200, description: 'Stored.', schema: envelope(SecretName) },
       async handle({ by, context, body }) {
         const name = context.req.param('secret') ?? '';
         if (!isName(name)) return problem('not-found', { detail: NAME_RULE });
         const judged = judgeSecretValue(body.value);
         if (!judged.ok) return problem('invalid-body', { errors: [{ pointer: '/value', text: judged.error }] });
+        const held = kernel.secrets.heldBy(by.org, name);
+        if (held) return problem(HELD[held]);
         return change(kernel.secrets.put(by, name, judged.value).then(() => data({ name })));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/orgs/{org}/secrets/{secret}/rotate',
+      operation: 'rotateSecret',
+      summary: 'Replace a secret, ask the connectors that carry it, and put the former value back if one is not well',
+      access: 'secret.manage',
+      body: form(RotateForm),
+      problems: ['secrets-unavailable', 'secret-lent', 'secret-rotating'],
+      answer: { status: 200, description: 'Which value is stored now, and why.', schema: envelope(SecretRotated) },
+      async handle({ by, context, body }) {
+        const name = context.req.param('secret') ?? '';
+        if (!isName(name)) return problem('not-found', { detail: NAME_RULE });
+        const judged = judgeSecretValue(body.value);
+        if (!judged.ok) return problem('invalid-body', { errors: [{ pointer: '/value', text: judged.error }] });
+        const options = { keep: body.keep ?? false };
+        return change(
+          kernel.secrets.rotate(by, name, judged.value, options).then((done) => {
+            if (done.ok) return data({ ...done.value });
+            if (done.error === 'unknown') return problem('not-found');
+            if (done.error === 'unavailable')
+              return problem('secrets-unavailable', { headers: { 'retry-after': '30' } });
+            return problem(HELD[done.error]);
+          }),
+        );
       },
     }),
     route({
@@ -57,13 +93,14 @@ export function secretRoutes({ kernel }: { readonly kernel: Kernel }): readonly 
       operation: 'removeSecret',
       summary: 'Remove a secret. What needs it fails from now on',
       access: 'secret.manage',
-      problems: ['secrets-unavailable'],
+      problems: ['secrets-unavailable', 'secret-rotating'],
       answer: { status: 200, description: 'Removed.', schema: envelope(SecretName) },
       async handle({ by, context }) {
         const name = context.req.param('secret') ?? '';
         if (!isName(name)) return problem('not-found');
         const known = await kernel.secrets.list(by.org);
         if (!known.some((secret) => secret.name === name)) return problem('not-found');
+        if (kernel.secrets.heldBy(by.org, name) === 'busy') return problem('secret-rotating');
         return change(
           kernel.secrets.remove(by, name).then((removed) => (removed ? data({ name }) : problem('not-found'))),
         );
@@ -71,5 +108,8 @@ export function secretRoutes({ kernel }: { readonly kernel: Kernel }): readonly 
     }),
   ];
 }
+
+/** Why it is not changed here and now. */
+const HELD = { lent: 'secret-lent', busy: 'secret-rotating' } as const;
 
 const NAME_RULE = 'A secret is named with lower-case letters, digits and single hyphens, at most 63, a letter first.';

@@ -1,0 +1,169 @@
+import type { OrgId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { Lenders, LendFault } from '../port/secret-lender.ts';
+import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
+import { type LentValues, openLentValues } from './lent-values.ts';
+import { type OpenLoan, openLoan } from './loan.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/**
+ * The secrets of an org out of several places: those that its secrets policy names are lent by a provider, for one step;
+ * all others are those of the store. What a step borrows twice (two fields of one thing) it borrows once.
+ */
+export type LentSecrets = SecretSource & {
+  /** Whether the policy has it lent by a provider: it cannot be stored here then. */
+  isLent(org: OrgId, name: string): boolean;
+  /** Puts the lenders of an org in force. */
+  bind(org: OrgId, lenders: Lenders): void;
+  /** Ends what is held, and waits for what is on its way to be taken back, at most `graceMs`. */
+  close(graceMs: number): Promise<void>;
+};
+
+/** A secret that a provider did not lend, told to whoever runs the kernel. */
+export type NotLent = {
+  readonly org: OrgId;
+  readonly name: string;
+  readonly provider: string;
+  readonly reason: string;
+};
+
+type OrgLoans = {
+  readonly lenders: Lenders;
+  readonly values: LentValues;
+  readonly open: Map<string, Promise<Result<OpenLoan, LendFault>>>;
+  /** The last fault of each name that was told, so that each is told once. */
+  readonly told: Map<string, string>;
+  live: number;
+};
+
+export function openLentSecrets(deps: {
+  stored: SecretSource;
+  scheduler: Scheduler;
+  report: (defect: unknown) => void;
+  onNotLent?: ((fault: NotLent) => void) | undefined;
+}): LentSecrets {
+  const { stored, scheduler, report, onNotLent } = deps;
+  const orgs = new Map<OrgId, OrgLoans>();
+  const ending = new Set<Promise<unknown>>();
+  const known = new WeakMap<KnownSecrets, { readonly lent: KnownSecrets; readonly both: KnownSecrets }>();
+
+  const borrow = (loans: OrgLoans, key: string, lender: Parameters<typeof openLoan>[0]) => {
+    const open = loans.open.get(key) ?? openLoan(lender, { scheduler, report });
+    loans.open.set(key, open);
+    // What failed is asked for again by the next request.
+    open.then((loan) => {
+      if (!loan.ok && loans.open.get(key) === open) loans.open.delete(key);
+    });
+    return open;
+  };
+
+  const lend = async (
+    loans: OrgLoans,
+    org: OrgId,
+    name: string,
+    forWhat: Parameters<SecretSource['lease']>[2],
+  ): Promise<Result<SecretLease, 'unknown' | 'unavailable'>> => {
+    const bound = loans.lenders.byName.get(name);
+    if (!bound) return stored.lease(org, name, forWhat);
+    const refuse = ({ kind, reason }: LendFault) => {
+      if (loans.told.get(name) !== reason) onNotLent?.({ org, name, provider: bound.provider, reason });
+      loans.told.set(name, reason);
+      return err(kind);
+    };
+    if (loans.live >= LIMITS.leasesPerOrg.value)
+      return refuse({ kind: 'unavailable', reason: `the org holds ${loans.live} leases already` });
+    const key = JSON.stringify([forWhat.run, forWhat.step, bound.lender.key]);
+    let opened: Result<OpenLoan, LendFault>;
+    loans.live += 1;
+    try {
+      const first = await borrow(loans, key, bound.lender);
+      if (first.ok && first.value.isOver()) loans.open.delete(key);
+      opened = first.ok && first.value.isOver() ? await borrow(loans, key, bound.lender) : first;
+    } finally {
+      loans.live -= 1;
+    }
+    if (!opened.ok) return refuse(opened.error);
+    const loan = opened.value;
+    const text = Object.hasOwn(loan.fields, bound.field) ? loan.fields[bound.field] : undefined;
+    loan.hold();
+    if (text === undefined) {
+      if (loan.letGo().isLast) loans.open.delete(key);
+      return refuse({ kind: 'unknown', reason: 'what it lends has not the field that the policy names' });
+    }
+    loans.told.delete(name);
+    loans.values.hold(name, text);
+    loans.live += 1;
+    let held: string | undefined = text;
+    let ended: ReturnType<SecretLease['revoke']> = 'ended';
+    const mark = `[secret:${name}]`;
+    return ok(
+      Object.freeze({
+        name,
+        reveal: () => {
+          if (held === undefined) throw new Error(`the lease of ${mark} has ended`);
+          return held;
+        },
+        isOver: loan.isOver,
+        revoke: () => {
+          if (held === undefined) return ended;
+          held = undefined;
+          loans.live -= 1;
+          const { isLast, end } = loan.letGo();
+          if (isLast) loans.open.delete(key);
+          ended = end;
+          loans.values.letGo(name, text, loan.restMs());
+          if (end !== 'ended') {
+            ending.add(end);
+            end.finally(() => ending.delete(end));
+          }
+          return ended;
+        },
+        toString: () => mark,
+        toJSON: () => mark,
+        [Symbol.for('nodejs.util.inspect.custom')]: () => mark,
+      }),
+    );
+  };
+
+  return {
+    put: stored.put,
+    list: stored.list,
+    remove: stored.remove,
+    async known(org) {
+      const first = await stored.known(org);
+      const lent = orgs.get(org)?.values.all() ?? [];
+      if (!first.ok || lent.length === 0) return first;
+      const before = known.get(first.value);
+      if (before?.lent === lent) return ok(before.both);
+      const both = [...first.value, ...lent];
+      known.set(first.value, { lent, both });
+      return ok(both);
+    },
+    lease: async (org, name, forWhat) => {
+      const loans = orgs.get(org);
+      return loans ? lend(loans, org, name, forWhat) : stored.lease(org, name, forWhat);
+    },
+    isLent: (org, name) => orgs.get(org)?.lenders.byName.has(name) ?? false,
+    bind(org, lenders) {
+      const before = orgs.get(org);
+      void before?.lenders.close();
+      orgs.set(org, {
+        lenders,
+        values: before?.values ?? openLentValues(scheduler.elapsed),
+        open: new Map(),
+        told: new Map(),
+        live: 0,
+      });
+    },
+    async close(graceMs) {
+      const late = Promise.withResolvers<void>();
+      const takeBack = scheduler.after(graceMs, late.resolve);
+      const over = Promise.all(ending).then(() =>
+        Promise.all([...orgs.values()].map(({ lenders }) => lenders.close())),
+      );
+      await Promise.race([over, late.promise]);
+      takeBack();
+    },
+  };
+}

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditDraft } from '../audit/record.ts';
+import type { OrgId } from '../base/id.ts';
+import { principalId } from '../base/id.ts';
+import { err, ok } from '../base/result.ts';
+import type { Principal } from '../org/principal.ts';
+import type { SecretSource } from '../port/secret-source.ts';
+import { openLentSecrets } from './lent-secrets.ts';
+import { type CheckHealth, type Health, openRotate } from './rotate.ts';
+import { processScheduler } from './scheduler.ts';
+
+const ACME = 'acme' as OrgId;
+const BY: Principal = { org: ACME, id: principalId('dana'), roles: ['admin'] };
+const FORMER = 'the-former-value';
+const FRESH = 'the-fresh-value';
+
+const grantOf = (plugin: string, ...names: readonly string[]) => ({
+  plugin,
+  rules: names.map((name) => ({ secret: { name, header: 'authorization', format: '{}' } })),
+});
+
+/** Every connector says what the test has it say, when it is asked: `seen` is what was stored at that moment. */
+function worldOf(states: Readonly<Record<string, Health | 'fails'>>, options: { wait?: Promise<void> } = {}) {
+  const values = new Map([['acme/api-key', FORMER]]);
+  const records: AuditDraft[] = [];
+  const seen: string[] = [];
+  const disk = { failsAt: 0, writes: 0 };
+  const stored: SecretSource = {
+    known: async () => ok([]),
+    lease: async (org, name) => {
+      const value = values.get(`${org}/${name}`);
+      if (value === undefined) return err('unknown');
+      return ok({ name, reveal: () => value, isOver: () => false, revoke: () => 'ended' as const });
+    },
+    put: async (org, name, value) => {
+      disk.writes += 1;
+      if (disk.writes === disk.failsAt) throw new Error('the disk');
+      values.set(`${org}/${name}`, value);
+    },
+    list: async () => [],
+    remove: async () => false,
+  };
+  const report = () => undefined;
+  const source = openLentSecrets({ stored, scheduler: processScheduler, report });
+  const lender = { key: 'k', lend: async () => err({ kind: 'unknown', reason: '' } as const) };
+  source.bind(ACME, {
+    byName: new Map([['lent-key', { provider: 'vault', field: 'f', lender }]]),
+    close: async () => undefined,
+  });
+  const grants = [
+    grantOf('edr', 'other', 'api-key'),
+    grantOf('mail', 'other'),
+    grantOf('chat', 'api-key'),
+    grantOf('gone', 'api-key'),
+  ];
+  const plugins = new Map([
+    ['edr', {}],
+    ['mail', {}],
+    ['chat', {}],
+  ]);
+  const registry = { org: () => ({ egress: { grants }, plugins }) as never };
+  const check: CheckHealth = async (org, connector) => {
+    seen.push(`${connector} ${values.get(`${org}/api-key`)}`);
+    await options.wait;
+    const state = states[connector];
+    if (state === 'fails' || state === undefined) throw new Error('no answer');
+    return state;
+  };
+  const ledger = { stage: async ({ audit }: { audit: readonly AuditDraft[] }) => void records.push(...audit) };
+  const rotation = openRotate({ source, ledger, registry, check, report });
+  const kinds = () => records.map(({ kind, outcome }) => (outcome === undefined ? kind : `${kind} ${outcome}`));
+  return { ...rotation, kinds, records, seen, disk, value: () => values.get('acme/api-key') };
+}
+const WELL: Health = { state: 'healthy' };
+const ILL: Health = { state: 'unhealthy', reason: 'it answers 401' };
+
+describe('a rotation', () => {
+  it('stores the new value and asks the connectors that carry it, and no other', async () => {
+    const { rotate, seen, kinds, value, records } = worldOf({ edr: WELL, chat: WELL });
+    expect(await rotate(BY, 'api-key', FRESH, { keep: false })).toEqual({
+      ok: true,
+      value: {
+        name: 'api-key',
+        kept: 'new',
+        checks: [
+          { connector: 'chat', state: 'healthy', reason: null },
+          { connector: 'edr', state: 'healthy', reason: null },
+        ],
+      },
+    });
+    expect(seen).toEqual([`chat ${FRESH}`, `edr ${FRESH}`]);
+    expect(value()).toBe(FRESH);
+    expect(kinds()).toEqual(['secret.leased', 'secret.put', 'secret.rotated kept', 'secret.revoked ended']);
+    expect(JSON.stringify(records)).not.toMatch(/former-value|fresh-value/);
+  });
+
+  it('puts the former value back when one of them is not well', async () => {
+    const { rotate, kinds, value } = worldOf({ edr: ILL, chat: WELL });
+    const done = await rotate(BY, 'api-key', FRESH, { keep: false });
+    expect(done.ok && done.value).toMatchObject({
+      kept: 'former',
+      checks: [{}, { connector: 'edr', state: 'unhealthy', reason: 'it answers 401' }],
+    });
+    expect(value()).toBe(FORMER);
+    expect(kinds()).toContain('secret.rotated put_back');
+  });
+
+  it.each<[string, Readonly<Record<string, Health | 'fails'>>, boolean]>([
+    ['it is told to', { edr: ILL, chat: WELL }, true],
+    ['of none anything is known', { edr: { state: 'unknown' }, chat: 'fails' }, false],
+  ])('keeps the new value when %s', async (_, states, keep) => {
+    const { rotate, value } = worldOf(states);
+    const done = await rotate(BY, 'api-key', FRESH, { keep });
+    expect(done.ok && done.value.kept).toBe('new');
+    expect(value()).toBe(FRESH);
+  });
+
+  it.each([
+    ['other-key', 'unknown'],
+    ['lent-key', 'lent'],
+  ])('of %s is refused: %s', async (name, error) => {
+    const { rotate, disk } = worldOf({});
+    expect(await rotate(BY, name, FRESH, { keep: false })).toEqual({ ok: false, error });
+    expect(disk.writes).toBe(0);
+  });
+
+  it('is one at a time, and holds the name meanwhile', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { rotate, heldBy } = worldOf({ edr: WELL, chat: WELL }, { wait: promise });
+    const first = rotate(BY, 'api-key', FRESH, { keep: false });
+    expect(await rotate(BY, 'api-key', 'a-third-value', { keep: false })).toEqual({ ok: false, error: 'busy' });
+    expect([heldBy(ACME, 'api-key'), heldBy('globex' as OrgId, 'api-key'), heldBy(ACME, 'lent-key')]).toEqual([
+      'busy',
+      null,
+      'lent',
+    ]);
+    resolve();
+    expect((await first).ok).toBe(true);
+    expect(heldBy(ACME, 'api-key')).toBe(null);
+  });
+
+  it.each([1, 2])('whose write %d fails is told, and the next one is made', async (failsAt) => {
+    const { rotate, disk, value } = worldOf({ edr: ILL, chat: WELL });
+    disk.failsAt = failsAt;
+    await expect(rotate(BY, 'api-key', FRESH, { keep: false })).rejects.toThrow('the disk');
+    expect(value()).toBe(failsAt === 1 ? FORMER : FRESH);
+    expect((await rotate(BY, 'api-key', FRESH, { keep: true })).ok).toBe(true);
+  });
+});

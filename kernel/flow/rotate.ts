@@ -1,0 +1,128 @@
+import type { OrgId } from '../base/id.ts';
+import { err, ok, type Result } from '../base/result.ts';
+import type { HealthAnswer } from '../call/health.ts';
+import type { Principal } from '../org/principal.ts';
+import type { Ledger } from './ledger.ts';
+import type { LentSecrets } from './lent-secrets.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * Rotation of a stored secret (S 12.4): the new value is stored, the connectors that carry it are asked how they are, and
+ * the former value comes back when one of them is not well. The former value is held in memory for that time only: a kernel
+ * that ends meanwhile leaves the new one.
+ */
+export type HealthState = 'healthy' | 'unhealthy' | 'unknown';
+export type Health = { readonly state: HealthState; readonly reason?: string };
+/** Asks a connector of an org how it is, within a time of its own. */
+export type CheckHealth = (org: OrgId, connector: string) => Promise<Health>;
+
+/** What a check of now says; one that asks nothing leaves it unknown. */
+export function healthAfter(answer: HealthAnswer | null): Health {
+  if (answer === null || answer.kind === 'unasked') return { state: 'unknown' };
+  return answer.kind === 'well' ? { state: 'healthy' } : { state: 'unhealthy', reason: answer.error.message };
+}
+
+export type Rotated = {
+  readonly name: string;
+  /** Which value is stored now. */
+  readonly kept: 'new' | 'former';
+  readonly checks: readonly {
+    readonly connector: string;
+    readonly state: HealthState;
+    readonly reason: string | null;
+  }[];
+};
+/** `lent`: a provider has it, and there it is rotated. `busy`: a rotation of it is under way. */
+export type CannotRotate = 'unknown' | 'lent' | 'busy' | 'unavailable';
+
+export type Rotate = {
+  /** @param keep the new value stays, whatever the checks say. */
+  rotate(
+    by: Principal,
+    name: string,
+    value: string,
+    options: { readonly keep: boolean },
+  ): Promise<Result<Rotated, CannotRotate>>;
+  /** Why it cannot be stored or removed at present. */
+  heldBy(org: OrgId, name: string): 'lent' | 'busy' | null;
+};
+
+export function openRotate(deps: {
+  source: LentSecrets;
+  ledger: Pick<Ledger, 'stage'>;
+  registry: Pick<Registry, 'org'>;
+  check: CheckHealth;
+  report: (defect: unknown) => void;
+}): Rotate {
+  const { source, ledger, registry, check, report } = deps;
+  const busy = new Set<string>();
+  const keyOf = (org: OrgId, name: string) => `${org}/${name}`;
+
+  const carriersOf = (id: OrgId, name: string): readonly string[] => {
+    const org = registry.org(id);
+    const grants = org?.egress.grants.filter(({ rules }) => rules.some(({ secret }) => secret?.name === name)) ?? [];
+    return grants
+      .map(({ plugin }) => plugin)
+      .filter((plugin) => org?.plugins.has(plugin))
+      .sort();
+  };
+
+  /** A check that fails has said nothing. */
+  const ask = async (org: OrgId, connector: string): Promise<Rotated['checks'][number]> => {
+    const { state, reason = null } = await check(org, connector).catch((defect): Health => {
+      report(defect);
+      return { state: 'unknown' };
+    });
+    return { connector, state, reason };
+  };
+
+  const replace = async (
+    by: Principal,
+    name: string,
+    value: string,
+    keep: boolean,
+  ): Promise<Result<Rotated, CannotRotate>> => {
+    const { org } = by;
+    const head = { org, actor: `principal:${by.id}`, ref: name };
+    const record = (kind: 'secret.leased' | 'secret.put') => ledger.stage({ audit: [{ ...head, kind }], rows: [] });
+    const rotated = (outcome: 'kept' | 'put_back') =>
+      ledger.stage({ audit: [{ ...head, kind: 'secret.rotated', outcome }], rows: [] });
+    await record('secret.leased');
+    const former = await source.lease(org, name, { run: '-', step: '-' });
+    if (!former.ok) return former;
+    try {
+      await record('secret.put');
+      await source.put(org, name, value);
+      const checks = await Promise.all(carriersOf(org, name).map((connector) => ask(org, connector)));
+      const isWell = checks.every(({ state }) => state !== 'unhealthy');
+      if (isWell || keep) {
+        await rotated('kept');
+        return ok({ name, kept: 'new', checks });
+      }
+      await rotated('put_back');
+      await source.put(org, name, former.value.reveal());
+      return ok({ name, kept: 'former', checks });
+    } finally {
+      former.value.revoke();
+      await ledger.stage({ audit: [{ ...head, kind: 'secret.revoked', outcome: 'ended' }], rows: [] });
+    }
+  };
+
+  const heldBy = (org: OrgId, name: string) =>
+    source.isLent(org, name) ? 'lent' : busy.has(keyOf(org, name)) ? 'busy' : null;
+
+  return {
+    heldBy,
+    async rotate(by, name, value, { keep }) {
+      const held = heldBy(by.org, name);
+      if (held) return err(held);
+      const key = keyOf(by.org, name);
+      busy.add(key);
+      try {
+        return await replace(by, name, value, keep);
+      } finally {
+        busy.delete(key);
+      }
+    },
+  };
+}

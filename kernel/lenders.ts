@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import type { SecretProvider } from '../sdk/contract/secrets-policy.ts';
+import { openAwsSts } from './adapter/aws/aws-sts.ts';
+import { openGithubApp } from './adapter/github/github-app.ts';
+import { openOAuth } from './adapter/oauth/oauth.ts';
+import { openEgressClient } from './adapter/undici/egress-client.ts';
+import { openVault } from './adapter/vault/vault.ts';
+import { unreachable } from './base/assert.ts';
+import { err, ok } from './base/result.ts';
+import type { EgressClient } from './port/egress.ts';
+import type { Lenders, OpenLenders, ReadCredential } from './port/secret-lender.ts';
+
+/**
+ * Part of the composition root: which adapter lends for which kind of provider. Providers are asked through the guard of
+ * egress, each authority of its own with a client of its own.
+ */
+export function lendersOver(egress: EgressClient): { readonly open: OpenLenders; close(): Promise<void> } {
+  /** By the text of their certificates. */
+  const clients = new Map<string, EgressClient>();
+  const clientFor = (caFile: string | undefined): EgressClient => {
+    if (caFile === undefined) return egress;
+    const ca = readFileSync(caFile, 'utf8');
+    const client = clients.get(ca) ?? openEgressClient({ ca: [ca] });
+    clients.set(ca, client);
+    return client;
+  };
+  return {
+    open(policy, readCredential) {
+      const all: Lenders[] = [];
+      for (const one of policy.providers) {
+        try {
+          all.push(openOne(one, clientFor(one.caFile), readCredential));
+        } catch {
+          return err(`the caFile of the provider ${one.name} cannot be read, or holds no certificates (PEM)`);
+        }
+      }
+      return ok({
+        byName: new Map(all.flatMap(({ byName }) => [...byName])),
+        close: async () => void (await Promise.all(all.map((one) => one.close()))),
+      });
+    },
+    close: async () => void (await Promise.all([...clients.values()].map((client) => client.close()))),
+  };
+}
+
+const elapsed = () => performance.now();
+const now = () => Date.now();
+
+function openOne(provider: SecretProvider, egress: EgressClient, readCredential: ReadCredential): Lenders {
+  switch (provider.kind) {
+    case 'vault':
+      return openVault(provider, { egress, readCredential, elapsed });
+    case 'oauth':
+      return openOAuth(provider, { egress, readCredential, elapsed });
+    case 'aws-sts':
+      return openAwsSts(provider, { egress, readCredential, now });
+    case 'github-app':
+      return openGithubApp(provider, { egress, readCredential, now });
+    default:
+      return unreachable(provider);
+  }
+}
