@@ -95,7 +95,8 @@ export async function startKernel(
       for (const line of [...idleGrants(files, org.value), ...reportingGrants(files, org.value)])
         say(`warning: ${line}`);
     if (!fine.ok) {
-      await cells.close();
+      await Promise.all([cells.close(), egress.close(), store.close()]);
+      await lock.value.release();
       return fine;
     }
   }

@@ -8,6 +8,7 @@ import { cannot, type Ending, fine, no, refuse } from './ending.ts';
 import { readInput, toText } from './input.ts';
 import { clean, note, say, sayJson } from './print.ts';
 import type { Globals } from './session.ts';
+import { typed } from './typed.ts';
 
 /** `interlock plugin keygen`, `sign` and `verify`. Nothing is sent anywhere. */
 export function addPluginSign(plugin: Command): void {
@@ -88,7 +89,7 @@ async function sign(dir: string, keyFile: string, { json }: Globals): Promise<En
   const { BUNDLE_FILE } = await import('../signature/statement.ts');
   const signed = signPlugin(found.value.manifest, found.value.wasm, text.value);
   if (!signed)
-    return cannot(`${clean(keyFile, 200)} is not a private key on P-256: interlock plugin keygen makes one.`);
+    return cannot(typed`${clean(keyFile, 200)} is not a private key on P-256: interlock plugin keygen makes one.`);
   const file = join(dir, 'dist', BUNDLE_FILE);
   try {
     await writeFile(file, `${JSON.stringify(signed.bundle, null, 2)}\n`);

@@ -106,12 +106,18 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
     return cannot('name folders that hold plugin.ts and manifest.json. Nothing was sealed.', faults);
   // Brings a bundler and an optimizer along: only here.
   const { buildPlugin } = await import('../build/build-plugin.ts');
+  const { faultOfFeatures } = await import('../build/features.ts');
   const built: BuiltPlugin[] = [];
   for (const dir of dirs) {
     const outcome = await buildPlugin(dir);
     if (!outcome.ok) {
       note(`interlock: ${clean(dir, 200)} cannot be sealed (${outcome.error.kind}).`);
       for (const line of outcome.error.message.split('\n').slice(0, 50)) note(`  ${clean(line)}`);
+      continue;
+    }
+    const fault = await faultOfFeatures(await readFile(outcome.value.wasmPath));
+    if (fault !== undefined) {
+      note(`interlock: ${clean(dir, 200)} is sealed, and its code is not taken: ${clean(fault)}.`);
       continue;
     }
     built.push(outcome.value);

@@ -36,7 +36,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'sdk/signature': ['sdk/contract'],
   // The judges of the kernel, asked beforehand: an author is told what an operator would be told.
   'sdk/supply': ['sdk/contract', 'sdk/build', 'sdk/signature', 'kernel/base', 'kernel/cell', 'kernel/trust'],
-  'sdk/cli': ['sdk/contract', 'sdk/client', 'sdk/verify', 'sdk/build', 'sdk/supply'],
+  'sdk/cli': ['sdk/contract', 'sdk/client', 'sdk/verify', 'sdk/build', 'sdk/signature', 'sdk/supply'],
 
   'kernel/base': ['sdk/contract'],
   'kernel/org': ['kernel/base'],
