@@ -133,7 +133,7 @@ async function grantOf(file: string, plugin: string): Promise<Result<EgressPolic
 }
 
 /** Who signed this very module and manifest, of those that the policies trust; `null`: nobody of them. */
-export async function signerOf(found: Inspected, files: readonly string[]): Promise<Result<LockEntry['signer']>> {
+async function signerOf(found: Inspected, files: readonly string[]): Promise<Result<LockEntry['signer']>> {
   const { readTrustFile } = await import('../supply/trust-file.ts');
   const { signatureOf } = await import('../supply/signature.ts');
   for (const file of files) {

@@ -6,8 +6,8 @@ import { type PluginManifest, PluginManifestSchema } from '../contract/plugin.ts
  * What is signed: an in-toto Statement (v1) that names the module by its digest and says its manifest, in a DSSE envelope,
  * in a Sigstore bundle (v0.3). The manifest is in it so that a signer stands for what a plugin asks for, too.
  */
-export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
-export const PREDICATE_TYPE = 'urn:interlock:plugin-manifest:v1';
+const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+const PREDICATE_TYPE = 'urn:interlock:plugin-manifest:v1';
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 /** Beside plugin.wasm. */
