@@ -1,4 +1,4 @@
-import type { EgressPolicy } from './egress.ts';
+import type { EgressPolicy, EgressRule } from './egress.ts';
 import { methodsOf, type PluginManifest } from './plugin.ts';
 
 /**
@@ -50,7 +50,7 @@ export function capabilityText(capability: string): string {
   return `uses ${what || capability} of the host`;
 }
 
-type Grant = Pick<EgressPolicy['grants'][number], 'rules'>;
+type Grant = Pick<EgressPolicy['grants'][number], 'rules' | 'mode'>;
 
 /** What it may do, one sentence each. `grant` is the org's for this plugin; `undefined` where no org was asked. */
 export function mayOf(manifest: PluginManifest, facts: ModuleFacts, grant?: Grant | null): readonly string[] {
@@ -77,15 +77,34 @@ function sentences(manifest: PluginManifest, grant: Grant | null): readonly stri
     methods: rule.methods.filter((one) => asked.has(one)),
   }));
   const usable = rules.filter(({ methods }) => methods.length > 0);
-  if (usable.length === 0) return ['may send nothing: the egress policy has no rule for what it asks'];
-  return usable.flatMap(({ scheme, host, port, methods, pathPrefix, secret, addresses }) => {
-    const plain = scheme === 'http' ? ' unencrypted' : '';
-    const inner = addresses.length > 0 ? `, also where that is ${addresses.join(', ')}` : '';
-    return [
-      `may send ${methods.join(', ')} to ${host}:${port} under ${pathPrefix}${plain}${inner}`,
-      ...(secret ? [`may use the secret ${secret.name} in the header ${secret.header} there`] : []),
-    ];
-  });
+  const beyond = `may send ${[...asked].sort().join(', ')} to any public place that no rule covers, without secrets: its grant is in report mode`;
+  const open = grant?.mode === 'report' && asked.size > 0 ? [beyond] : [];
+  if (usable.length === 0 && open.length === 0)
+    return ['may send nothing: the egress policy has no rule for what it asks'];
+  return [...open, ...usable.flatMap(ruleSentences)];
+}
+
+function ruleSentences({
+  scheme,
+  host,
+  port,
+  methods,
+  pathPrefix,
+  secret,
+  addresses,
+  rate,
+  headers = [],
+}: EgressRule): string[] {
+  const plain = scheme === 'http' ? ' unencrypted' : '';
+  const inner = addresses.length > 0 ? `, also where that is ${addresses.join(', ')}` : '';
+  const often = rate === undefined ? '' : `, at most ${rate}`;
+  const set = headers.length > 0 ? `, with headers of its own: ${headers.join(', ')}` : '';
+  const whose = [...(secret?.for?.actions ?? []), ...(secret?.for?.playbooks ?? [])];
+  const only = whose.length > 0 ? `, for ${whose.join(', ')} alone` : '';
+  return [
+    `may send ${methods.join(', ')} to ${host}:${port} under ${pathPrefix}${plain}${inner}${often}${set}`,
+    ...(secret ? [`may use the secret ${secret.name} in the header ${secret.header} there${only}`] : []),
+  ];
 }
 
 /** The size of it, one sentence each. */
