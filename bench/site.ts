@@ -156,6 +156,7 @@ async function filesOf(folder: string, { org, post, stubPort }: Tenant) {
     id: org,
     ...policyFiles,
     egress: `./egress-${org}.json`,
+    trust: join(ROOT, 'policies/trust/demo.json'),
     plugins: [join(ROOT, 'bench/plugins/transform'), join(ROOT, 'plugins', plugin)],
   };
 }

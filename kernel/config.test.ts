@@ -26,7 +26,7 @@ describe('the configuration', () => {
       { ...config, orgs: [{ ...org, guardrails: undefined, guardrials: 's3cret' }] },
       [
         '/orgs/0/guardrails is required',
-        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, incidents, lifecycle, execution, secrets, plugins',
+        '/orgs/0/guardrials is not known here; known are: id, guardrails, approvals, egress, incidents, lifecycle, execution, secrets, trust, plugins',
       ],
     ],
     ['a value of the wrong type', { ...config, data: { s3cret: 1 } }, ['/data expected a text']],

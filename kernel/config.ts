@@ -1,16 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
-import { codeDigest } from '../sdk/contract/code-digest.ts';
 import { type EgressPolicy, EgressPolicySchema } from '../sdk/contract/egress.ts';
 import { IncidentPolicySchema } from '../sdk/contract/incident-policy.ts';
 import { LifecyclePolicySchema } from '../sdk/contract/lifecycle-policy.ts';
 import { NAME_PATTERN } from '../sdk/contract/name.ts';
-import { type PluginManifest, PluginManifestSchema } from '../sdk/contract/plugin.ts';
 import { SecretsPolicySchema } from '../sdk/contract/secrets-policy.ts';
+import { NO_LOCK, type PluginsLock } from '../sdk/contract/trust.ts';
 import { closedObject } from '../sdk/contract/wanted.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
-import type { OrgId } from './base/id.ts';
+import type { Digest, OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { ExecutionPolicySchema } from './call/policy.ts';
 import { faultOfSettings } from './cell/parameters.ts';
@@ -18,6 +17,8 @@ import { type PolicyFault, parseEgressPolicy } from './egress/policy.ts';
 import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
+import { faultText, readJson, readOptional } from './json-file.ts';
+import { readPlugin, readTrust } from './plugin-files.ts';
 import { CELL_LAYER_NAMES } from './port/cell-host.ts';
 import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
 
@@ -40,6 +41,8 @@ const OrgSchema = closedObject({
   execution: v.optional(path),
   /** Which secrets a provider lends; without it, all are those of the local store. */
   secrets: v.optional(path),
+  /** Whose plugins it takes; without it, those that are signed and locked. */
+  trust: v.optional(path),
   /** Folders with `manifest.json` and `dist/plugin.wasm` (see `interlock plugin build`). */
   plugins: v.optional(v.array(path), []),
 });
@@ -58,6 +61,8 @@ const ConfigSchema = closedObject({
   ),
   /** File of the key of the secret store; INTERLOCK_SECRET_KEY wins over it. Made on first start if it is not there. */
   secretKeyFile: v.optional(path),
+  /** The plugins that were looked at; without it, `plugins.lock` beside this file, where there is one. */
+  pluginsLock: v.optional(path),
   cells: v.optional(
     closedObject({
       min: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)), 2),
@@ -75,6 +80,9 @@ const ConfigSchema = closedObject({
 export type Config = Omit<v.InferOutput<typeof ConfigSchema>, 'orgs'> & { readonly orgs: readonly OrgFiles[] };
 export type OrgFiles = v.InferOutput<typeof OrgSchema>;
 
+/** Beside the configuration. */
+const LOCK_FILE = 'plugins.lock';
+
 /** @returns the configuration with absolute paths, or a sentence that says what to mend. */
 export async function readConfig(file: string): Promise<Result<Config, string>> {
   const read = await readJson(file);
@@ -84,8 +92,10 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
   const base = dirname(resolve(file));
   const at = (name: string) => resolve(base, name);
   const config = parsed.output;
+  const lock = config.pluginsLock ?? LOCK_FILE;
   return ok({
     ...config,
+    pluginsLock: config.pluginsLock === undefined && !existsSync(at(lock)) ? undefined : at(lock),
     data: at(config.data),
     secretKeyFile: at(config.secretKeyFile ?? `${config.data}/secret.key`),
     orgs: config.orgs.map((org) => ({
@@ -97,6 +107,7 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
       ...(org.lifecycle !== undefined && { lifecycle: at(org.lifecycle) }),
       ...(org.execution !== undefined && { execution: at(org.execution) }),
       ...(org.secrets !== undefined && { secrets: at(org.secrets) }),
+      ...(org.trust !== undefined && { trust: at(org.trust) }),
       plugins: org.plugins.map(at),
     })),
   });
@@ -105,8 +116,13 @@ export async function readConfig(file: string): Promise<Result<Config, string>> 
 /**
  * Reads everything an org stands on.
  * @param sealedBases code digests of bases that we built: only their modules may be restored instead of made anew.
+ * @param lock        the plugins that were looked at.
  */
-export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>): Promise<Result<OrgSetup, string>> {
+export async function readOrg(
+  files: OrgFiles,
+  sealedBases: ReadonlySet<string>,
+  lock: PluginsLock = NO_LOCK,
+): Promise<Result<OrgSetup, string>> {
   const [guardrails, approvals, egress, incidents, lifecycle] = await Promise.all([
     readJson(files.guardrails),
     readJson(files.approvals),
@@ -137,9 +153,11 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
   const webhooks = lifecycle.value && webhooksOf(lifecycle.value);
   if (webhooks && !webhooks.ok)
     return err(faultText(files.lifecycle ?? '', 'docs/lifecycle.md', webhooks.error.map(toPointer)));
+  const trust = await readTrust(files.trust);
+  if (!trust.ok) return trust;
   const plugins: OrgSetup['plugins'][number][] = [];
   for (const folder of files.plugins) {
-    const plugin = await readPlugin(folder, sealedBases);
+    const plugin = await readPlugin(folder, sealedBases, trust.value, lock);
     if (!plugin.ok) return plugin;
     plugins.push(plugin.value);
   }
@@ -159,23 +177,12 @@ export async function readOrg(files: OrgFiles, sealedBases: ReadonlySet<string>)
     execution: execution.value,
     secrets: secrets.value,
     plugins,
+    revoked: trust.value.policy.revoked.flatMap((one) => ('digest' in one ? [one.digest as Digest] : [])),
   });
 }
 
+const POLICIES = 'docs/policies.md';
 const toPointer = ({ path, text }: PolicyFault): SchemaIssue => ({ pointer: `/${path.replaceAll('.', '/')}`, text });
-
-/** @returns undefined where the org has no such file. */
-async function readOptional<T>(
-  file: string | undefined,
-  page: string,
-  schema: v.GenericSchema<unknown, T>,
-): Promise<Result<T | undefined, string>> {
-  if (file === undefined) return ok(undefined);
-  const read = await readJson(file);
-  if (!read.ok) return read;
-  const parsed = v.safeParse(schema, read.value);
-  return parsed.success ? ok(parsed.output) : err(faultText(file, page, toFileIssues(parsed.issues)));
-}
 
 /** Grants that can never be used. Not refused: a policy may be written before its plugin is installed. */
 export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins }: OrgSetup): readonly string[] =>
@@ -198,69 +205,3 @@ export const reportingGrants = ({ egress: file }: OrgFiles, { id, egress }: OrgS
         ]
       : [],
   );
-
-async function readPlugin(
-  folder: string,
-  sealedBases: ReadonlySet<string>,
-): Promise<Result<OrgSetup['plugins'][number], string>> {
-  const manifest = await readJson(`${folder}/manifest.json`);
-  if (!manifest.ok) return manifest;
-  const parsed = v.safeParse(PluginManifestSchema, manifest.value);
-  if (!parsed.success) return err(faultText(`${folder}/manifest.json`, 'docs/plugins.md', toFileIssues(parsed.issues)));
-  try {
-    const wasm = await readFile(`${folder}/dist/plugin.wasm`);
-    const checked: PluginManifest = parsed.output;
-    return ok({ manifest: checked, wasm, sealed: isSealed(wasm, sealedBases) });
-  } catch {
-    return err(`${folder}/dist/plugin.wasm is not there: build it with npx interlock plugin build ${folder}`);
-  }
-}
-
-function isSealed(wasm: Uint8Array, sealedBases: ReadonlySet<string>): boolean {
-  try {
-    return sealedBases.has(codeDigest(wasm));
-  } catch {
-    // Malformed: admission says so, with the reason.
-    return false;
-  }
-}
-
-async function readJson(file: string): Promise<Result<unknown, string>> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    return err(`${file} ${Object.hasOwn(UNREADABLE, code) ? UNREADABLE[code] : 'cannot be read'}`);
-  }
-  if (text.trim() === '') return err(`${file} is empty: a JSON document is expected`);
-  try {
-    return ok(JSON.parse(text));
-  } catch (error) {
-    return err(`${file} is not valid JSON${jsonPlace(error, text)}: mend it there, or shortly before`);
-  }
-}
-
-const UNREADABLE: Readonly<Record<string, string>> = {
-  ENOENT: 'does not exist: check the path',
-  ENOTDIR: 'does not exist: check the path',
-  EISDIR: 'is a folder: name the file in it',
-  EACCES: 'may not be read by the user that the kernel runs as',
-};
-
-/** Only the numbers: the parser's message repeats the text. */
-function jsonPlace(error: unknown, text: string): string {
-  const [, offset] = /at position (\d+)/.exec((error as Error).message) ?? [];
-  const before = text.slice(0, offset === undefined ? text.length : Number(offset)).split('\n');
-  return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
-}
-
-const FAULTS_TOLD = 8;
-const POLICIES = 'docs/policies.md';
-
-/** Names the file, each place in it as a JSON Pointer, what is expected there; one a line. */
-function faultText(file: string, page: string, faults: readonly SchemaIssue[]): string {
-  const lines = faults.slice(0, FAULTS_TOLD).map(({ pointer, text }) => `  ${pointer || '/'} ${text}`);
-  const rest = faults.length > FAULTS_TOLD ? [`  and ${faults.length - FAULTS_TOLD} more`] : [];
-  return [`${file} does not have the form that ${page} describes:`, ...lines, ...rest].join('\n');
-}

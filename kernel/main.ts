@@ -29,6 +29,7 @@ import type { StopChange } from './flow/stop.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
 import { lendersOver } from './lenders.ts';
+import { readLock } from './plugin-files.ts';
 import type { Quarantine } from './port/cell-host.ts';
 
 /**
@@ -44,6 +45,8 @@ export async function startKernel(
   // The rule engine's debug output prints the values it compares: events and parameters.
   if (/(^|[\s,])(\*|json-rules-engine\S*)/.test(process.env.DEBUG ?? ''))
     return err('DEBUG makes the rule engine print what it judges; unset DEBUG and start again');
+  const pluginsLock = await readLock(config.pluginsLock);
+  if (!pluginsLock.ok) return pluginsLock;
   const folder = await makeFolder(config.data);
   if (!folder.ok) return folder;
   const lock = await lockFolder(config.data);
@@ -88,13 +91,14 @@ export async function startKernel(
 
   const sealedBases = new Set([await sealedCodeDigest()]);
   for (const files of config.orgs) {
-    const org = await readOrg(files, sealedBases);
+    const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
     if (org.ok)
       for (const line of [...idleGrants(files, org.value), ...reportingGrants(files, org.value)])
         say(`warning: ${line}`);
     if (!fine.ok) {
-      await cells.close();
+      await Promise.all([cells.close(), egress.close(), store.close()]);
+      await lock.value.release();
       return fine;
     }
   }

@@ -31,7 +31,7 @@ const wasi = (name: string, signature: string): [string, string] => [`wasi_snaps
 
 /**
  * The harmless part of the Extism host ABI, the two functions of ours, and what of WASI the runtimes of other languages
- * need to come up (decision 0032).
+ * need to come up (decision 0029).
  */
 const GRANTED_IMPORTS: ReadonlyMap<string, string> = new Map([
   extism('alloc', '(i64) -> (i64)'),

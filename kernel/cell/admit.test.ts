@@ -211,6 +211,12 @@ describe('refuses', () => {
       'malformed',
       /under its minimum/,
     ],
+    [
+      'a memory with a maximum that no engine takes',
+      moduleOf({ 5: vector([1, 1, ...u32Bytes(65_537)]) }),
+      'malformed',
+      /over 4 GiB/,
+    ],
     ['a table of references', moduleOf({ 4: vector([0x6f, 0, 1]) }), 'table_refused', /functions/],
     ['a shared table', moduleOf({ 4: vector([0x70, 2, 1]) }), 'table_refused', /shared/],
     [

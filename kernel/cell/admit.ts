@@ -41,7 +41,7 @@ import { concat, sectionHeader } from './wasm-writer.ts';
  * - A3 what comes out imports only granted functions, each with the granted signature.
  * - A4 custom sections never reach a cell: manifest and source map are read from the original.
  */
-type AdmissionReport = {
+export type AdmissionReport = {
   readonly imports: readonly string[];
   readonly exports: readonly { readonly name: string; readonly kind: string }[];
   /** In pages of 64 KiB, after the clamp. */

@@ -20,6 +20,12 @@ export function faultOfManifest(manifest: PluginManifest, wasm: Uint8Array): str
     : 'manifest.json is not the one that is sealed in dist/plugin.wasm; seal the plugin again with npx interlock plugin build, and have the change reviewed';
 }
 
+/** The manifest that was sealed in; undefined where there is none, or more than one. */
+export function sealedManifest(wasm: Uint8Array): PluginManifest | undefined {
+  const [text, ...more] = sealedManifests(wasm);
+  return text && more.length === 0 ? parsedOf(text) : undefined;
+}
+
 function sealedManifests(wasm: Uint8Array): readonly Uint8Array[] {
   return readSections(wasm)
     .filter(({ id }) => id === 0)
@@ -31,11 +37,15 @@ function sealedManifests(wasm: Uint8Array): readonly Uint8Array[] {
 
 /** By meaning: spaces, order of keys and defaults that are left out make no difference. */
 function isSame(text: Uint8Array, manifest: PluginManifest): boolean {
+  const sealed = parsedOf(text);
+  return sealed !== undefined && meaningOf(sealed) === meaningOf(manifest);
+}
+
+function parsedOf(text: Uint8Array): PluginManifest | undefined {
   try {
-    const sealed = v.parse(PluginManifestSchema, JSON.parse(new TextDecoder().decode(text)));
-    return meaningOf(sealed) === meaningOf(manifest);
+    return v.parse(PluginManifestSchema, JSON.parse(new TextDecoder().decode(text)));
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -37,6 +37,8 @@ export const noFacts = (): Facts => ({
 });
 
 const NUMERIC: Readonly<Record<number, string>> = { 127: 'i32', 126: 'i64', 125: 'f32', 124: 'f64', 123: 'v128' };
+/** 4 GiB in pages: what 32 bits can address (core specification 3.2.4). */
+const WASM_PAGES_MAX = 65_536;
 const EXPORT_KINDS = ['function', 'table', 'memory', 'global'];
 
 /** Hostile text is quoted only when it is plain. */
@@ -180,6 +182,9 @@ export function memorySection(c: Cursor, facts: Facts, policy: AdmissionPolicy):
     );
   }
   if (max < min) refuse(c, 'malformed', 'The memory has a maximum under its minimum. Build the module again.');
+  // No engine takes such a module. The clamp must not make it one that runs.
+  if (max !== Number.POSITIVE_INFINITY && max > WASM_PAGES_MAX)
+    refuse(c, 'malformed', 'The memory has a maximum over 4 GiB. Build for wasm32 with a standard toolchain.');
   const clamped = Math.min(max, policy.memoryPagesMax);
   facts.memory = { pagesMin: min, pagesMax: clamped };
   return [1, ...limitsBytes(min, clamped)];

@@ -109,7 +109,8 @@ export function openCaller(deps: {
       reports: grant?.mode === 'report',
       proxy: org?.egress.proxy,
       effect,
-      methods: methodsOf(contract.action),
+      // What says that it computes only is held to it.
+      methods: registry.plugin(digest)?.manifest.capabilities.http ? methodsOf(contract.action) : [],
       op: call.op,
       idempotencyKey: call.key,
       traceparent: traceparentOf(run, call.step),

@@ -46,6 +46,7 @@ function openWorld(
     name,
     digest: `sha256:${'0'.repeat(64)}` as Plugin['digest'],
     contracts: new Map(),
+    facts: { imports: [], memory: { pagesMin: 1, pagesMax: 1 }, tables: [], functions: 2, startFunction: false },
     manifest: v.parse(PluginManifestSchema, {
       apiVersion: 'interlock/plugin/v1',
       name,

@@ -9,6 +9,7 @@ import type { OpenLenders } from '../port/secret-lender.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
+import type { Trusted } from '../trust/judge.ts';
 import type { RunAgain } from './again.ts';
 import type { BreakerChange } from './breakers.ts';
 import type { EgressRefused } from './broker.ts';
@@ -91,7 +92,12 @@ export type Kernel = {
   readonly tokens: Tokens;
   readonly secrets: Secrets & Rotate;
   /** The plugins that the org has now, by name, and whether its egress policy has a grant for each. */
-  readonly plugins: (org: OrgId) => readonly (Plugin & { readonly granted: boolean })[];
+  readonly plugins: (org: OrgId) => readonly (Plugin & {
+    readonly granted: boolean;
+    /** What it may do under the grants of now, in sentences. */
+    readonly may: readonly string[];
+    readonly trusted: Trusted | undefined;
+  })[];
   /** What plugins in report mode asked for beyond their rules. */
   readonly reported: Reports['list'];
   /** The connectors of the org by name, and how they are doing. */

@@ -1,3 +1,4 @@
+import { mayOf } from '../../sdk/contract/may.ts';
 import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
 import type { OrgId, RunId } from '../base/id.ts';
 import { ok, type Result } from '../base/result.ts';
@@ -227,9 +228,14 @@ export function openKernel(ports: Ports): Kernel {
     tokens: openTokens({ store, ledger, clock, entropy }),
     plugins(id) {
       const org = registry.org(id);
-      const granted = new Set(org?.egress.grants.map(({ plugin }) => plugin));
+      const grants = new Map(org?.egress.grants.map((grant) => [grant.plugin, grant]));
       return [...(org?.plugins.values() ?? [])]
-        .map((plugin) => ({ ...plugin, granted: granted.has(plugin.name) }))
+        .map((plugin) => ({
+          ...plugin,
+          granted: grants.has(plugin.name),
+          may: mayOf(plugin.manifest, plugin.facts, grants.get(plugin.name) ?? null),
+          trusted: org?.trusted?.get(plugin.name),
+        }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     connectors: openConnectors({ registry, breakers, worker, health, quarantines }),

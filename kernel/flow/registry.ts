@@ -1,5 +1,6 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
+import type { ModuleFacts } from '../../sdk/contract/may.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
 import { digestOfJson } from '../base/digest.ts';
@@ -16,6 +17,7 @@ import type { Store } from '../port/store.ts';
 import type { Run, Terminal } from '../run/state.ts';
 import { type ActiveTrigger, type ActiveTriggers, openActiveTriggers } from '../trigger/indexed.ts';
 import type { ScheduledTrigger } from '../trigger/schema.ts';
+import type { Trusted } from '../trust/judge.ts';
 import { KEYS, within } from './keys.ts';
 import type { Concurrency } from './pending.ts';
 
@@ -30,6 +32,8 @@ export type Plugin = {
   readonly digest: Digest;
   readonly manifest: PluginManifest;
   readonly contracts: ReadonlyMap<string, ActionContract>;
+  /** What admission found in the module. */
+  readonly facts: ModuleFacts;
 };
 
 export type Org = {
@@ -42,6 +46,10 @@ export type Org = {
   readonly execution: ExecutionPolicy;
   /** Active plugins by name. */
   readonly plugins: ReadonlyMap<string, Plugin>;
+  /** What was found of each when its trust was judged. */
+  readonly trusted?: ReadonlyMap<string, Trusted | undefined>;
+  /** Modules that no run may use any more. */
+  readonly revoked?: ReadonlySet<Digest>;
   /** Those that are asked about events. */
   readonly triggers: ActiveTriggers;
   /** Those that are due by the clock. Another list whenever another version came into force. */
@@ -138,8 +146,8 @@ export function openRegistry(store: Store) {
       return set;
     },
 
-    addPlugin(digest: Digest, manifest: PluginManifest): Plugin {
-      const plugin = { name: manifest.name, digest, manifest, contracts: contractsOf(manifest) };
+    addPlugin(digest: Digest, manifest: PluginManifest, facts: ModuleFacts): Plugin {
+      const plugin = { name: manifest.name, digest, manifest, contracts: contractsOf(manifest), facts };
       plugins.set(digest, plugin);
       return plugin;
     },

@@ -16,6 +16,7 @@ import { OCSF_FINDINGS } from '../incident/finding.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { Write } from '../port/store.ts';
+import type { Trusted } from '../trust/judge.ts';
 import type { Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -44,7 +45,11 @@ export type OrgSetup = {
     readonly manifest: PluginManifest;
     readonly wasm: Uint8Array;
     readonly sealed: boolean;
+    /** What was found of it when the org's trust policy was asked; absent: nobody asked. */
+    readonly trusted?: Trusted;
   }[];
+  /** Modules (SHA-256 of the bytes) that no run of the org may use any more, also not one that has pinned it. */
+  readonly revoked?: readonly Digest[];
 };
 
 const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
@@ -97,7 +102,7 @@ export function openSetUp(deps: {
       sealed: sealed && admitted.value.report.restorable,
     });
     if (!ready.ok) return ready;
-    registry.addPlugin(digest, manifest);
+    registry.addPlugin(digest, manifest, admitted.value.report);
     return ok(digest);
   };
 
@@ -117,6 +122,7 @@ export function openSetUp(deps: {
     execution,
     secrets,
     plugins,
+    revoked,
   }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
     if (ledger.read(KEYS.org(id)) === undefined)
@@ -179,6 +185,7 @@ export function openSetUp(deps: {
         return plugin ? [[name, plugin] as const] : [];
       }),
     );
+    const trusted = new Map(plugins.map((one) => [one.manifest.name, one.trusted]));
     registry.addOrg({
       id,
       policy: digest,
@@ -187,6 +194,8 @@ export function openSetUp(deps: {
       webhooks: webhooks ?? [],
       execution: execution ?? DEFAULT_EXECUTION,
       plugins: active,
+      trusted,
+      revoked: new Set(revoked ?? []),
     });
     registry.refreshPlaybooks(id);
     return ok(undefined);

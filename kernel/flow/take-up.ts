@@ -1,4 +1,5 @@
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import { digestOf } from '../base/digest.ts';
 import type { OrgId, RunId } from '../base/id.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { Store } from '../port/store.ts';
@@ -31,6 +32,8 @@ export async function takeUpRuns(deps: {
     noted(run);
     for (const digest of Object.values(run.plugins)) {
       const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
+      // Revoked after the run began: its calls find no plugin, and say so.
+      if (stored && registry.org(org)?.revoked?.has(digestOf(stored.wasm))) continue;
       if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
     }
   };

@@ -4,6 +4,8 @@ import type { Command } from 'commander';
 import type { BuiltPlugin } from '../build/build-plugin.ts';
 import type { Plugin } from '../client/client.ts';
 import { act, withExamples } from './act.ts';
+import { addPluginLock } from './command-plugin-lock.ts';
+import { addPluginSign } from './command-plugin-sign.ts';
 import { complain } from './complain.ts';
 import { cannot, type Ending, fine, no, refuse } from './ending.ts';
 import { shortDigest } from './form.ts';
@@ -54,6 +56,8 @@ export function addPlugin(program: Command): void {
   ).action((dir: string, text: string, _options, command: Command) =>
     act(locate(dir, text, command.optsWithGlobals())),
   );
+  addPluginLock(plugin);
+  addPluginSign(plugin);
 }
 
 async function listPlugins(options: Globals): Promise<Ending> {
@@ -71,7 +75,16 @@ async function listPlugins(options: Globals): Promise<Ending> {
         data.flatMap(actionRows),
       ),
     );
+  if (!options.json) for (const one of data) sayTrust(one);
   return fine;
+}
+
+/** Servers of before do not say. */
+function sayTrust({ name, may, signer, locked }: Plugin): void {
+  if (may === undefined) return;
+  const by = signer ? `signed by ${clean(signer, 63)}` : 'not signed';
+  say(`\n${clean(name, 63)}: ${by}, ${locked ? 'locked' : 'not locked'}`);
+  for (const sentence of may.slice(0, 100)) say(`  ${clean(sentence, 500)}`);
 }
 
 const actionRows = ({ name, version, digest, granted, actions }: Plugin): string[][] =>
@@ -93,12 +106,18 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
     return cannot('name folders that hold plugin.ts and manifest.json. Nothing was sealed.', faults);
   // Brings a bundler and an optimizer along: only here.
   const { buildPlugin } = await import('../build/build-plugin.ts');
+  const { faultOfFeatures } = await import('../build/features.ts');
   const built: BuiltPlugin[] = [];
   for (const dir of dirs) {
     const outcome = await buildPlugin(dir);
     if (!outcome.ok) {
       note(`interlock: ${clean(dir, 200)} cannot be sealed (${outcome.error.kind}).`);
       for (const line of outcome.error.message.split('\n').slice(0, 50)) note(`  ${clean(line)}`);
+      continue;
+    }
+    const fault = await faultOfFeatures(await readFile(outcome.value.wasmPath));
+    if (fault !== undefined) {
+      note(`interlock: ${clean(dir, 200)} is sealed, and its code is not taken: ${clean(fault)}.`);
       continue;
     }
     built.push(outcome.value);

@@ -215,6 +215,12 @@ export const Plugin = v.object({
   digest: Digest,
   /** Whether the org's egress policy has a grant for it: without one nothing that it asks for leaves. */
   granted: v.boolean(),
+  /** What it may do under the grants of now, in sentences. Older servers do not say. */
+  may: v.optional(v.array(v.string())),
+  /** Id of the signer that the org trusts; `null`: it is not signed. Older servers do not say. */
+  signer: v.optional(v.nullable(v.string())),
+  /** Whether plugins.lock has it. Older servers do not say. */
+  locked: v.optional(v.boolean()),
   actions: v.array(PluginAction),
 });
 export type Plugin = v.InferOutput<typeof Plugin>;

@@ -8,6 +8,7 @@ import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import type { Digest, OrgId } from '../../kernel/base/id.ts';
 import { admit } from '../../kernel/cell/admit.ts';
 import { createBroker, type StepBroker } from '../../kernel/flow/broker.ts';
+import { leasesOnRecord } from '../../kernel/flow/secrets.ts';
 import type { CellCall, CellOutcome } from '../../kernel/port/cell-host.ts';
 import { testEnvelope } from '../../sdk/author/test-host.ts';
 import { buildPlugin } from '../../sdk/build/build-plugin.ts';
@@ -65,7 +66,8 @@ export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> 
       const org = 'acme' as OrgId;
       await secrets.value.put(org, 'api-key', canary);
       const egress = opened(openEgressClient({ resolve: async () => ['127.0.0.1'] }));
-      return createBroker({ egress, secrets: secrets.value }).forStep({
+      const desk = leasesOnRecord(secrets.value, { stage: async () => undefined }, () => undefined);
+      return createBroker({ egress, secrets: desk }).forStep({
         org,
         run: 'run_1',
         step: 'ban',

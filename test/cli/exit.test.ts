@@ -130,8 +130,9 @@ const rows: Readonly<Record<string, Row>> = {
   whoami: { args: [], route: 'GET /v1/whoami', wrong: ['ann'] },
 };
 
-/** Judge without a server; their tables are in audit.test.ts and plugin.test.ts. */
-const OFFLINE = ['audit verify', 'plugin build', 'plugin locate'];
+/** Judge without a server; their tables are in audit.test.ts, plugin.test.ts and supply.test.ts. */
+const SUPPLY = ['inspect', 'keygen', 'lock', 'sign', 'verify'].map((name) => `plugin ${name}`);
+const OFFLINE = ['audit verify', 'plugin build', 'plugin locate', ...SUPPLY];
 
 test('the table has every command', () => {
   // A group with options of its own is a command as well.

@@ -75,6 +75,8 @@ export async function startWorld(options: {
         guardrails: join(ROOT, 'policies/guardrails/baseline.rules.json'),
         approvals: join(ROOT, 'policies/approval/matrix.json'),
         egress: './egress.json',
+        // Takes what is unsigned and unlocked: the plugins of this checkout were sealed a moment ago.
+        trust: join(ROOT, 'policies/trust/demo.json'),
         plugins: ['http-json', 'webhook', 'edge-firewall'].map((name) => join(ROOT, 'plugins', name)),
       },
     ],

@@ -21,6 +21,7 @@ import { openSealed } from '../../sdk/build/test-sealed.ts';
 import { IncidentPolicySchema } from '../../sdk/contract/incident-policy.ts';
 import { LifecyclePolicySchema } from '../../sdk/contract/lifecycle-policy.ts';
 import { type PluginManifest, PluginManifestSchema } from '../../sdk/contract/plugin.ts';
+import { TrustPolicySchema } from '../../sdk/contract/trust.ts';
 import { type Block, blocksOf, DOCUMENTS, ROOT, readDocument } from './documents.ts';
 
 /** Examples in documents are of the form that they are examples of. */
@@ -73,6 +74,7 @@ const JUDGES: Readonly<Record<string, (value: unknown) => unknown>> = {
     return webhooks.ok ? [] : webhooks.error;
   },
   'interlock/approval-matrix/v1': (value) => v.safeParse(ApprovalMatrixSchema, value).issues ?? [],
+  'interlock/trust/v1': (value) => v.safeParse(TrustPolicySchema, value).issues ?? [],
   'interlock/egress/v1': (value) => {
     const policy = parseEgressPolicy(value);
     return policy.ok ? policy.value.warnings : policy.error;

@@ -31,8 +31,20 @@ const CONFIG_KEYS = {
   data: [],
   listen: ['host', 'port'],
   secretKeyFile: [],
+  pluginsLock: [],
   cells: ['min', 'max', 'uid', 'require'],
-  orgs: ['id', 'guardrails', 'approvals', 'egress', 'incidents', 'lifecycle', 'execution', 'secrets', 'plugins'],
+  orgs: [
+    'id',
+    'guardrails',
+    'approvals',
+    'egress',
+    'incidents',
+    'lifecycle',
+    'execution',
+    'secrets',
+    'trust',
+    'plugins',
+  ],
 } as const satisfies {
   readonly [Key in keyof Required<Config>]: readonly (Key extends 'orgs'
     ? keyof OrgFiles

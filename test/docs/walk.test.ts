@@ -117,6 +117,7 @@ describe('docs/examples/first-token.ts', () => {
       guardrails: policy('guardrails/baseline.rules.json'),
       approvals: policy('approval/matrix.json'),
       egress: policy('egress/demo.json'),
+      trust: policy('trust/demo.json'),
     };
     const listen = { port: 0 };
     await writeFile(file, JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: [org] }));

@@ -85,7 +85,8 @@ const manifestOf = ({ name, effect = 'none', output = {} }: Omit<Attack, 'error'
   name,
   version: '1.0.0',
   title: 'Hostile',
-  capabilities: { http: effect !== 'none', secrets: [] },
+  // The modules import it all the same: a manifest that said otherwise would be refused at admission.
+  capabilities: { http: true, secrets: [] },
   actions: { go: { title: 'Go', effect, idempotent: 'no', plan: false, rollback: false, input: {}, output } },
 });
 const playbook = (name: string, step: string) => `

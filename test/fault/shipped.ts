@@ -125,6 +125,7 @@ export async function openShippedWorld() {
       approvals: join(ROOT, 'policies/approval/matrix.json'),
       egress: egressFile,
       execution: executionFile,
+      trust: join(ROOT, 'policies/trust/demo.json'),
       plugins,
     },
     new Set([await sealedCodeDigest()]),

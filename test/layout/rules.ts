@@ -16,6 +16,7 @@ export const PURE = [
   'kernel/egress',
   'kernel/secret',
   'kernel/cell',
+  'kernel/trust',
   'kernel/call',
   'kernel/run',
   'kernel/incident',
@@ -35,7 +36,10 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'sdk/build': ['sdk/contract', 'sdk/author'],
   'sdk/verify': ['sdk/contract'],
   'sdk/client': ['sdk/contract'],
-  'sdk/cli': ['sdk/contract', 'sdk/client', 'sdk/verify', 'sdk/build'],
+  'sdk/signature': ['sdk/contract'],
+  // The judges of the kernel, asked beforehand: an author is told what an operator would be told.
+  'sdk/supply': ['sdk/contract', 'sdk/build', 'sdk/signature', 'kernel/base', 'kernel/cell', 'kernel/trust'],
+  'sdk/cli': ['sdk/contract', 'sdk/client', 'sdk/verify', 'sdk/build', 'sdk/signature', 'sdk/supply'],
 
   'kernel/base': ['sdk/contract'],
   'kernel/org': ['kernel/base'],
@@ -48,6 +52,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'kernel/egress': ['kernel/base', 'sdk/contract'],
   'kernel/secret': ['kernel/base', 'sdk/contract'],
   'kernel/cell': ['kernel/base', 'sdk/contract'],
+  'kernel/trust': ['kernel/base', 'sdk/contract'],
   'kernel/call': ['kernel/base', 'sdk/contract'],
   'kernel/run': ['kernel/base', 'kernel/org', 'kernel/playbook', 'kernel/approval', 'kernel/audit', 'sdk/contract'],
   'kernel/incident': ['kernel/base', 'kernel/playbook', 'kernel/run', 'sdk/contract'],
@@ -105,13 +110,23 @@ export const TIME_WORDS = [
 ];
 
 /** Files that tie rooms together and may import any of them. Nobody imports them. */
-export const ROOTS = ['kernel/main.ts', 'kernel/config.ts', 'kernel/prepare.ts', 'kernel/lenders.ts'];
+export const ROOTS = [
+  'kernel/main.ts',
+  'kernel/config.ts',
+  'kernel/prepare.ts',
+  'kernel/plugin-files.ts',
+  'kernel/json-file.ts',
+  'kernel/lenders.ts',
+];
 
 /** Third-party package -> the one folder that imports it. */
 export const PACKAGES: Readonly<Record<string, string>> = {
   '@cfworker/json-schema': 'kernel/cell',
   '@extism/extism': 'kernel/adapter/extism',
   '@hono/node-server': 'kernel/http',
+  '@sigstore/bundle': 'sdk/signature',
+  '@sigstore/protobuf-specs': 'sdk/signature',
+  '@sigstore/verify': 'sdk/signature',
   '@valibot/to-json-schema': 'kernel/http',
   binaryen: 'sdk/build',
   canonicalize: 'kernel/base',
@@ -125,6 +140,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   'quickjs-wasi': 'sdk/build',
   oauth4webapi: 'kernel/adapter/oauth',
   undici: 'kernel/adapter/undici',
+  wabt: 'sdk/build',
   yaml: 'kernel/playbook',
 };
 

@@ -19,6 +19,8 @@ export type OrgFiles = {
   /** Folders of plugins; a bare name is one of `plugins/`. */
   readonly plugins: readonly string[];
   readonly egress: readonly Grant[];
+  /** File of the trust policy; without it the one of the demo, which takes what is unsigned and unlocked. */
+  readonly trust?: string;
   /** Replaces parts of the shipped approval matrix, by tier. */
   readonly approvals?: Readonly<Record<string, unknown>>;
   /** Failures in a row after which a connector is left alone; without it as shipped. */
@@ -83,6 +85,7 @@ export async function makeKernelFolder(
       approvals: own('approvals'),
       egress: own('egress'),
       ...(org.providers && { secrets: own('secrets') }),
+      trust: org.trust ?? join(ROOT, 'policies/trust/demo.json'),
       ...(org.webhooks && { lifecycle: own('lifecycle') }),
       execution: own('execution'),
       plugins: org.plugins.map((plugin) => (plugin.includes('/') ? plugin : join(ROOT, 'plugins', plugin))),

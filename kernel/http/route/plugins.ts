@@ -19,12 +19,22 @@ export const pluginRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly 
   }),
 ];
 
-const pluginView = ({ name, digest, manifest, granted }: ReturnType<Kernel['plugins']>[number]): Api.Plugin => ({
+const pluginView = ({
+  name,
+  digest,
+  manifest,
+  granted,
+  may,
+  trusted,
+}: ReturnType<Kernel['plugins']>[number]): Api.Plugin => ({
   name,
   title: manifest.title,
   version: manifest.version,
   digest,
   granted,
+  may: [...may],
+  signer: trusted?.signer?.id ?? null,
+  locked: trusted?.locked ?? false,
   actions: Object.entries(manifest.actions).map(([action, declared]) => {
     const { title, effect, idempotent, plan, input } = declared;
     const parameters = parametersOf(input);

@@ -1,0 +1,207 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { EgressPolicy } from '../contract/egress.ts';
+import { mayOf, sizeOf } from '../contract/may.ts';
+import type { LockEntry } from '../contract/trust.ts';
+import type { Inspected } from '../supply/inspect.ts';
+import type { Change } from '../supply/lock.ts';
+import { act, withExamples } from './act.ts';
+import { cannot, type Ending, fine, ok, type Result, refuse } from './ending.ts';
+import { readInput, toText } from './input.ts';
+import { clean, exact, fields, note, say, sayJson } from './print.ts';
+import { ask, atTerminal } from './prompt.ts';
+import type { Globals } from './session.ts';
+import { typed } from './typed.ts';
+
+/** `interlock plugin inspect` and `lock`: what a plugin may do, and that somebody has looked at it. */
+export function addPluginLock(plugin: Command): void {
+  withExamples(
+    plugin
+      .command('inspect')
+      .description('say what a plugin may do, as the kernel judges it; needs no server')
+      .argument('<path>', 'folder of a plugin, or a module with its manifest in it')
+      .option('--grants <file>', 'egress policy of an org: say what it lets the plugin send')
+      .option('--trust <file>', 'trust policy of an org: say who signed the plugin'),
+    [
+      'interlock plugin inspect plugins/crowdsec',
+      'interlock plugin inspect plugins/crowdsec --grants acme/egress.json',
+    ],
+    'What the module imports counts, whatever its manifest says.\n' +
+      'Exit codes: 0 the kernel would admit it, 1 it would not, 2 there is nothing to look at.',
+  ).action((path: string, options: InspectOptions, command: Command) =>
+    act(inspect(path, options, command.optsWithGlobals())),
+  );
+
+  withExamples(
+    plugin
+      .command('lock')
+      .description('write plugins.lock: the plugins that were looked at, and what each may ask for; needs no server')
+      .argument('[dir...]', 'folders of plugins')
+      .option('--config <file>', 'configuration of a kernel: lock the plugins of its orgs, where it looks for the lock')
+      .option('--out <file>', 'the lock; else plugins.lock here, or where the configuration says')
+      .option('--trust <file>', 'trust policy that says whose signatures are locked; else those of the configuration')
+      .option('--approve', 'agree to what is new and to what asks for more'),
+    [
+      'interlock plugin lock plugins/crowdsec',
+      'interlock plugin lock --config interlock.json',
+      'interlock plugin lock --config interlock.json --approve',
+    ],
+    'What a changed plugin asks for beyond its entry is shown. Without --approve, or a yes at a terminal, nothing is written then.\n' +
+      'Exit codes: 0 the lock is current, 1 something was not approved or is not admitted, 2 there is nothing to lock.',
+  ).action((dirs: string[], options: LockOptions, command: Command) =>
+    act(lock(dirs, options, command.optsWithGlobals())),
+  );
+}
+
+type InspectOptions = { readonly grants?: string; readonly trust?: string };
+
+async function inspect(path: string, { grants, trust }: InspectOptions, { json }: Globals): Promise<Ending> {
+  const found = await lookAt(path);
+  if (!found.ok) return found;
+  const { manifest, report, asked } = found.value;
+  const grant = grants === undefined ? ok(undefined) : await grantOf(grants, manifest.name);
+  if (!grant.ok) return grant;
+  const signer = await signerOf(found.value, trust === undefined ? [] : [trust]);
+  if (!signer.ok) return signer;
+  const may = mayOf(manifest, report, grant.value);
+  const size = sizeOf(report);
+  const { name, version, digest, capabilities, limits } = asked;
+  const toolchain = report.customSections.some((one) => one.name === 'producers') ? 'named by the module' : 'not named';
+  const code = found.value.sealed ? 'sealed by this build of Interlock' : toolchain;
+  if (json)
+    sayJson({
+      name,
+      version,
+      digest,
+      signer: signer.value,
+      code,
+      may,
+      size,
+      capabilities,
+      limits,
+      imports: report.imports,
+    });
+  else {
+    say(
+      fields([
+        ['plugin', `${name} ${version}`],
+        ['digest', digest],
+        ['signed', signerText(signer.value, found.value, trust)],
+        ['code', code],
+      ]),
+    );
+    for (const sentence of may) say(`  ${exact(sentence, 500)}`);
+    say(`  ${size.join('; ')}`);
+  }
+  return fine;
+}
+
+const signerText = (signer: LockEntry['signer'], { bundle }: Inspected, trust?: string): string => {
+  if (signer)
+    return 'key' in signer ? `by the key ${signer.key}` : exact(`by ${signer.identity}, says ${signer.issuer}`, 500);
+  if (bundle === undefined) return 'no';
+  return trust === undefined
+    ? 'yes, by whom is not asked (--trust)'
+    : 'by nobody whom the policy trusts, or not for this plugin';
+};
+
+export async function lookAt(path: string): Promise<Result<Inspected>> {
+  // Brings the judges along, and a validator: only here.
+  const { inspectPlugin } = await import('../supply/inspect.ts');
+  const found = await inspectPlugin(path);
+  if (found.ok) return ok(found.value);
+  const text = typed`${clean(path, 200)}: ${clean(found.text, 600)}`;
+  return found.kind === 'refused' ? refuse(`${text}. No kernel takes it.`) : cannot(`${text}.`);
+}
+
+/** The one grant of the plugin; `null` where the policy has none. */
+async function grantOf(file: string, plugin: string): Promise<Result<EgressPolicy['grants'][number] | null>> {
+  const bytes = await readInput(file);
+  const text = bytes.ok ? toText(bytes.value, clean(file, 200)) : bytes;
+  if (!text.ok) return text;
+  const { safeParse } = await import('valibot');
+  const { EgressPolicySchema } = await import('../contract/egress.ts');
+  let json: unknown;
+  try {
+    json = JSON.parse(text.value);
+  } catch {
+    return cannot(`${clean(file, 200)} is not JSON.`);
+  }
+  const policy = safeParse(EgressPolicySchema, json);
+  if (!policy.success) return cannot(`${clean(file, 200)} is not an egress policy; docs/policies.md has its form.`);
+  return ok(policy.output.grants.find((one) => one.plugin === plugin) ?? null);
+}
+
+/** Who signed this very module and manifest, of those that the policies trust; `null`: nobody of them. */
+async function signerOf(found: Inspected, files: readonly string[]): Promise<Result<LockEntry['signer']>> {
+  const { readTrustFile } = await import('../supply/trust-file.ts');
+  const { signatureOf } = await import('../supply/signature.ts');
+  for (const file of files) {
+    const trust = await readTrustFile(file);
+    if (!trust)
+      return cannot(
+        `${clean(file, 200)} is not a trust policy whose keys and roots can be read; docs/policies.md has its form.`,
+      );
+    const signed = signatureOf(found, trust);
+    if (signed.ok) return ok(signed.by);
+  }
+  return ok(null);
+}
+
+type LockOptions = {
+  readonly config?: string;
+  readonly out?: string;
+  readonly trust?: string;
+  readonly approve?: true;
+};
+
+async function lock(dirs: readonly string[], options: LockOptions, { json }: Globals): Promise<Ending> {
+  const { changeOf, isForPerson, readConfigured, readLockFile, withChanges, writeLockFile } = await import(
+    '../supply/lock.ts'
+  );
+  const configured = options.config === undefined ? undefined : await readConfigured(options.config);
+  if (options.config !== undefined && !configured)
+    return cannot(`${clean(options.config, 200)} is not the configuration of a kernel.`);
+  const folders = [...dirs, ...(configured?.folders ?? [])];
+  if (folders.length === 0) return cannot('name folders of plugins, or a configuration with --config.');
+  const file = options.out ?? configured?.lock ?? join('.', 'plugins.lock');
+  const before = await readLockFile(file);
+  if (!before)
+    return cannot(`${clean(file, 200)} is there and is no lock of plugins: move it away. Nothing was written.`);
+  const changes: Change[] = [];
+  for (const folder of folders) {
+    const found = await lookAt(folder);
+    if (!found.ok) return found;
+    const signer = await signerOf(
+      found.value,
+      options.trust === undefined ? (configured?.trust ?? []) : [options.trust],
+    );
+    if (!signer.ok) return signer;
+    changes.push(changeOf(before, { ...found.value.asked, signer: signer.value }));
+  }
+  if (json)
+    sayJson({ lock: file, changes: changes.map(({ entry, kind, more, less }) => ({ kind, more, less, ...entry })) });
+  else for (const change of changes) sayChange(change);
+  const asked = changes.filter(isForPerson);
+  if (asked.length > 0 && !options.approve && !(await isAgreed(asked.length)))
+    return refuse(
+      typed`nothing was written: look at what is new, and approve it with interlock plugin lock --approve.`,
+    );
+  if (changes.every(({ kind }) => kind === 'same')) {
+    note(`interlock: ${clean(file, 200)} is current.`);
+    return fine;
+  }
+  await writeLockFile(file, withChanges(before, changes));
+  note(`interlock: ${clean(file, 200)} is written; a kernel reads it when it starts.`);
+  return fine;
+}
+
+function sayChange({ entry, kind, more, less }: Change): void {
+  say(`${entry.name} ${entry.version} ${entry.digest} ${kind}`);
+  for (const sentence of [...more, ...less]) say(`  ${exact(sentence, 500)}`);
+}
+
+const isAgreed = async (count: number): Promise<boolean> =>
+  atTerminal() &&
+  (await ask(`Approve what is new of ${count === 1 ? 'this plugin' : `these ${count} plugins`}? (yes or no) `)) ===
+    'yes';

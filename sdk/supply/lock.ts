@@ -1,0 +1,81 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import * as v from 'valibot';
+import { growth, isSameSigner, lockedAs, lockWith, shrinkage } from '../../kernel/trust/lock.ts';
+import { type LockEntry, NO_LOCK, type PluginsLock, PluginsLockSchema } from '../contract/trust.ts';
+
+/** Reads and writes plugins.lock. What an entry would gain is for a person to approve; everything else is written. */
+export type Change = {
+  readonly entry: LockEntry;
+  /** `same`: the lock has it as it is. */
+  readonly kind: 'same' | 'new' | 'changed';
+  /** What it asks for beyond the entry before, one sentence each. */
+  readonly more: readonly string[];
+  readonly less: readonly string[];
+};
+
+export function changeOf(lock: PluginsLock, entry: LockEntry): Change {
+  const locked = lockedAs(lock, entry);
+  const before = locked.kind === 'none' ? undefined : locked.entry;
+  const isUnsigned = before?.signer && !(entry.signer && isSameSigner(before.signer, entry.signer));
+  const more = [...growth(before, entry), ...(isUnsigned ? ['new: not signed by the signer of its entry'] : [])];
+  const less = shrinkage(before, entry);
+  const isSame = locked.kind === 'same' && JSON.stringify(before) === JSON.stringify(entry);
+  return { entry, kind: before === undefined ? 'new' : isSame ? 'same' : 'changed', more, less };
+}
+
+/** Whether a person has to agree: to what is new, and to what asks for more. */
+export const isForPerson = ({ kind, more }: Change): boolean => kind === 'new' || more.length > 0;
+
+export const withChanges = (lock: PluginsLock, changes: readonly Change[]): PluginsLock =>
+  lockWith(
+    lock,
+    changes.map(({ entry }) => entry),
+  );
+
+/** @returns the lock, one without plugins where there is no file, or undefined where the file is no lock. */
+export async function readLockFile(file: string): Promise<PluginsLock | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? NO_LOCK : undefined;
+  }
+  try {
+    return v.parse(PluginsLockSchema, JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Written whole or not at all. */
+export async function writeLockFile(file: string, lock: PluginsLock): Promise<void> {
+  const fresh = `${file}.${process.pid}.new`;
+  await writeFile(fresh, `${JSON.stringify(lock, null, 2)}\n`);
+  await rename(fresh, file);
+}
+
+const ConfigForm = v.object({
+  pluginsLock: v.optional(v.string()),
+  orgs: v.array(v.object({ plugins: v.optional(v.array(v.string()), []), trust: v.optional(v.string()) })),
+});
+
+/** What of a configuration the lock is about, as absolute paths; undefined where it is none. */
+export async function readConfigured(
+  file: string,
+): Promise<
+  { readonly lock: string; readonly folders: readonly string[]; readonly trust: readonly string[] } | undefined
+> {
+  try {
+    const { orgs, pluginsLock = 'plugins.lock' } = v.parse(ConfigForm, JSON.parse(await readFile(file, 'utf8')));
+    const at = (path: string) => resolve(dirname(file), path);
+    const folders = [...new Set(orgs.flatMap(({ plugins }) => plugins.map(at)))];
+    return {
+      lock: at(pluginsLock),
+      folders,
+      trust: [...new Set(orgs.flatMap(({ trust }) => (trust ? [at(trust)] : [])))],
+    };
+  } catch {
+    return undefined;
+  }
+}
