@@ -1,5 +1,5 @@
 import type { ErrorClass } from '../../sdk/contract/error.ts';
-import { type CallEnvelope, HEALTH_STAGES, type HealthStage } from '../../sdk/contract/plugin.ts';
+import type { HealthStage } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
 import type { OrgId } from '../base/id.ts';
 import type { UnixMs } from '../base/time.ts';
@@ -9,18 +9,16 @@ import type { Principal } from '../org/principal.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { Clock, Entropy } from '../port/clock.ts';
 import type { Broker } from './broker.ts';
-import { GRACE_MS, seedOf } from './caller.ts';
+import { openHealthAsk } from './health-ask.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
-import { healthOf } from './outcome.ts';
 import type { Plugin, Registry } from './registry.ts';
 import type { Scheduler } from './scheduler.ts';
 import { lifecycleRow } from './tell.ts';
 
 /**
- * Asks the connectors how they are: by the clock, and when a person asks. A check runs the stages that the plugin answers,
- * in order, in a cell with the broker as its one way out, like any call; it changes nothing and belongs to no run. That a
- * connector became healthy or unhealthy is on record, with the row that outlives a restart.
+ * When connectors are asked how they are (by the clock, and when a person asks) and what becomes of the answer: that one
+ * became healthy or unhealthy is on record, with the row that outlives a restart. How it is asked: `health-ask.ts`.
  */
 export type HealthState = {
   /** Null: the plugin answers no health check, or has no grant. */
@@ -70,6 +68,8 @@ export function openHealthChecks(deps: {
   /** Bounded by the connectors of the orgs. */
   const watched = new Map<string, Watched>();
   const stopping = new AbortController();
+  const { signal } = stopping;
+  const ask = openHealthAsk({ registry, cells, broker, isStopped, clock, entropy, signal });
   let looked = -Infinity;
   let running = 0;
 
@@ -104,70 +104,6 @@ export function openHealthChecks(deps: {
     };
     watched.set(key, one);
     return one;
-  };
-
-  const ask = async (org: OrgId, plugin: Plugin): Promise<HealthAnswer> => {
-    const { timeoutMs } = policyOf(org, plugin.name);
-    for (const stage of HEALTH_STAGES) {
-      if (!plugin.manifest.healthCheck?.includes(stage)) continue;
-      if (isStopped(org) || stopping.signal.aborted) return { kind: 'unasked' };
-      const answer = healthOf(await callStage(org, plugin, stage, timeoutMs));
-      // A stop that came meanwhile kept it from asking.
-      if (answer.kind !== 'well' && (isStopped(org) || stopping.signal.aborted)) return { kind: 'unasked' };
-      if (answer.kind === 'failed') return { ...answer, stage };
-      if (answer.kind === 'unasked') return { kind: 'unasked' };
-    }
-    return { kind: 'well' };
-  };
-
-  const callStage = async (org: OrgId, plugin: Plugin, stage: HealthStage, timeoutMs: number) => {
-    // Grants are those of now, as for every call.
-    const grant = grantOf(org, plugin.name);
-    const effect = stage === 'validate' ? 'none' : 'read';
-    const way = broker.forStep({
-      org,
-      run: null,
-      step: stage,
-      attempt: 1,
-      plugin: plugin.name,
-      // A rule whose secret is for some actions may name the stage among them.
-      action: stage,
-      playbook: null,
-      rules: grant?.rules ?? [],
-      reports: false,
-      proxy: registry.org(org)?.egress.proxy,
-      effect,
-      methods: effect === 'none' ? [] : ['GET', 'HEAD'],
-      op: stage,
-      idempotencyKey: '',
-      traceparent: '',
-      timeoutMs,
-      signal: stopping.signal,
-    });
-    const envelope: CallEnvelope = {
-      action: '',
-      op: stage,
-      input: null,
-      plan: null,
-      output: null,
-      settings: grant?.settings ?? {},
-      run: '',
-      step: '',
-      attempt: 1,
-      idempotencyKey: '',
-      now: clock.now(),
-      seed: seedOf(entropy),
-    };
-    const outcome = await cells.call({
-      org,
-      module: plugin.digest,
-      envelope: JSON.stringify(envelope),
-      softDeadlineMs: timeoutMs,
-      hardDeadlineMs: timeoutMs + GRACE_MS,
-      broker: way.handle,
-      signal: stopping.signal,
-    });
-    return { outcome, use: await way.close(), effect, checkOutput: () => undefined } as const;
   };
 
   /** The change and its record in one commit. */
@@ -211,7 +147,7 @@ export function openHealthChecks(deps: {
     const policy = policyOf(org, plugin.name);
     running += 1;
     try {
-      const answer = await ask(org, plugin);
+      const answer = await ask(org, plugin, policy.timeoutMs);
       if (answer.kind !== 'unasked') one.checked = { at: clock.now(), answer };
       const before = one.pulse.health;
       one.pulse = pulseAfter(one.pulse, answer, policy.failures, clock.now());
@@ -273,7 +209,7 @@ export function openHealthChecks(deps: {
     /** Begins what is due, what has been due for longest first. */
     sweep(): void {
       const now = scheduler.elapsed();
-      if (now - looked < LOOK_MS || running >= AT_ONCE || stopping.signal.aborted) return;
+      if (now - looked < LOOK_MS || running >= AT_ONCE || signal.aborted) return;
       looked = now;
       const due = registry
         .orgs()
