@@ -185,5 +185,11 @@ export const LIMITS = {
     'one answer with all that is around its body; a body in chunks of one byte takes six for each',
     'step fails upstream_error',
   ),
+  cellThreads: limit(
+    4_096,
+    'threads',
+    'threads of all cells of one user, by the system, where it can; 256 cells have ten each',
+    'the cell starts nothing more',
+  ),
   cellMemoryPages: limit(512, '64 KiB pages', 'a connector is glue; 32 MiB is ample', 'trap in the plugin'),
 } as const satisfies Record<string, Limit>;

@@ -30,10 +30,13 @@ export const CELL_LAYERS = {
   'permission-model': 'Node gives the process no files, sockets, child processes, threads, addons and inspector',
   'empty-environment': 'no variable of the kernel is there to be read',
   'network-namespace': 'the process has no network, not even loopback, whatever it can call',
-  'process-namespace': 'no other process can be named, so none can be signalled or looked at',
-  'own-user': 'the process is of a user that owns nothing and may signal nobody',
+  'process-namespace': 'no other process can be named, so none can be signalled',
+  'own-proc': 'no other process can be looked at through /proc: what runs here, and with which arguments',
+  'own-user':
+    'the process is of a user that owns nothing: it may not read the key and the record of the kernel, nor signal it',
   'no-new-privileges': 'no capability is left, and no program that it could start would have one',
-  'resource-limits': 'memory, open files, core dumps and the size of files are bounded by the system',
+  'resource-limits':
+    'memory, open files, core dumps, the size of files, and where cells have a user or namespaces of their own also the number of threads, are bounded by the system',
   'dies-with-kernel': 'a cell that computes without end does not outlive a kernel that was killed',
 } as const;
 export type CellLayer = keyof typeof CELL_LAYERS;

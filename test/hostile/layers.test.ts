@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
-import { chmod, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { SYSTEM_LAYERS, type SystemLayer, wrapperOf } from '../../kernel/adapter/extism/layers.ts';
 import { probeLayers } from '../../kernel/adapter/extism/probe.ts';
 import { LIMITS } from '../../kernel/base/limits.ts';
 import type { CellLayer } from '../../kernel/port/cell-host.ts';
@@ -42,7 +45,7 @@ describe('a cell of this machine', () => {
   it('says which layers it has, and of every other one why not', () => {
     expect([...LAYERS.on, ...LAYERS.off.map(({ layer }) => layer)].toSorted()).toEqual(
       [
-        ...['dies-with-kernel', 'empty-environment', 'network-namespace', 'no-new-privileges', 'own-user'],
+        ...['dies-with-kernel', 'empty-environment', 'network-namespace', 'no-new-privileges', 'own-proc', 'own-user'],
         ...['permission-model', 'process-namespace', 'resource-limits'],
       ].toSorted(),
     );
@@ -58,7 +61,7 @@ describe('a cell of this machine', () => {
     expect((await readFile(`/proc/${pid}/net/route`, 'utf8')).trim().split('\n')).toHaveLength(1);
   });
 
-  it.runIf(isOn('process-namespace'))('is the first of its processes, and sees no other', async () => {
+  it.runIf(isOn('process-namespace'))('is the first of its processes', async () => {
     const { pid } = await openCell();
     expect(await statusOf(pid, 'NSpid')).toEqual([`${pid}`, '1']);
   });
@@ -89,6 +92,7 @@ describe('a cell of this machine', () => {
       ['file size', 0],
     ])
       expect(limits).toMatch(new RegExp(`^Max ${name} +${most} +${most} `, 'm'));
+    if (isOn('own-user')) expect(limits).toMatch(new RegExp(`^Max processes +${LIMITS.cellThreads.value} `, 'm'));
   });
 
   it('is gone within the call of its kill, with whatever is above it', async () => {
@@ -97,6 +101,53 @@ describe('a cell of this machine', () => {
     expect(await spinning).toMatchObject({ kind: 'overran', deadline: 'hard' });
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000 });
     expect(await cells.call(await cells.load('echo'), 'next')).toMatchObject({ kind: 'replied' });
+  });
+});
+
+describe('a cell of which Node itself has gone over', () => {
+  let folder = '';
+  let secret = '';
+  const listener = createServer((socket) => socket.destroy());
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'interlock-broken-out-'));
+    await chmod(folder, 0o777);
+    secret = join(folder, 'secret.key');
+    await writeFile(secret, 'of the kernel', { mode: 0o600 });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(async () => {
+    listener.close();
+    await rm(folder, { recursive: true });
+  });
+  const reached = async (wrapper: readonly string[]) => {
+    const { port } = listener.address() as AddressInfo;
+    const program = join(import.meta.dirname, 'broken-out.ts');
+    const [file = '', ...args] = [...wrapper, process.execPath, program, `${port}`, `${process.pid}`, secret, folder];
+    return JSON.parse((await run(file, args, { env: {} })).stdout) as string[];
+  };
+
+  it('reaches all of it without a layer: the tests below mean something', async () => {
+    const worked = await reached([]);
+    expect(worked).toEqual(expect.arrayContaining(['connect to the kernel', 'signal the kernel', 'write a file']));
+    expect(worked).toEqual(expect.arrayContaining(['read the arguments of the kernel', 'read a file of the kernel']));
+  });
+
+  it.runIf(LAYERS.off.length === 0)('reaches nothing with all of them', async () => {
+    expect(await reached(LAYERS.wrapper)).toEqual([]);
+  });
+
+  const all = SYSTEM_LAYERS.filter(isOn);
+  it.runIf(LAYERS.off.length === 0).each<[SystemLayer[], string[]]>([
+    [['network-namespace'], ['connect to the kernel', 'see an interface']],
+    [['resource-limits'], ['write a file']],
+    [['own-user'], ['read a file of the kernel']],
+    [['own-proc'], ['read the arguments of the kernel']],
+    [['own-proc', 'process-namespace', 'own-user'], ['signal the kernel']],
+    [['own-user', 'no-new-privileges'], ['become root by a program']],
+  ])('without %j it reaches what those are for', async (without, then) => {
+    const rest = new Set(all.filter((layer) => !without.includes(layer)));
+    const wrapper = wrapperOf(rest, { isRoot, uid: LAYERS.uid ?? 65_534 });
+    expect(await reached(wrapper)).toEqual(expect.arrayContaining(then));
   });
 });
 
@@ -123,16 +174,23 @@ describe('where the system gives less', () => {
     expect(on).toEqual(expect.arrayContaining(['network-namespace', 'process-namespace', 'no-new-privileges']));
   });
 
+  it.runIf(isRoot && mayBeUser)('a kernel that could not end them has no cells of another user', async () => {
+    const { on, off, reply } = await elsewhere(['/usr/bin/setpriv', '--bounding-set=-sys_admin,-kill', '--']);
+    expect(reply).toBe('here');
+    expect(off.find(({ layer }) => layer === 'own-user')?.why).toMatch(/may not end a process.*CAP_KILL/);
+    expect(on).toEqual(expect.arrayContaining(['resource-limits', 'no-new-privileges', 'dies-with-kernel']));
+  });
+
   it.runIf(isRoot && isOn('network-namespace'))('without the right to make namespaces the others stay', async () => {
     const { on, off, reply } = await elsewhere(['/usr/bin/setpriv', '--bounding-set=-sys_admin', '--']);
     expect(reply).toBe('here');
-    expect(off.map(({ layer }) => layer)).toEqual(['network-namespace', 'process-namespace']);
+    expect(off.map(({ layer }) => layer)).toEqual(['network-namespace', 'process-namespace', 'own-proc']);
     for (const { why } of off) expect(why).toMatch(/unshare.*not permitted/i);
     expect(on).toEqual(expect.arrayContaining(['resource-limits', 'no-new-privileges', 'dies-with-kernel']));
   });
 
   it.each([
-    ['/usr/bin/unshare', ['network-namespace', 'process-namespace']],
+    ['/usr/bin/unshare', ['network-namespace', 'process-namespace', 'own-proc']],
     ['/usr/bin/prlimit', ['resource-limits']],
     ['/usr/bin/setpriv', ['own-user', 'no-new-privileges', 'dies-with-kernel']],
   ])('without %s the cell runs with what is left', async (tool, missing) => {
@@ -140,6 +198,21 @@ describe('where the system gives less', () => {
     for (const layer of missing) expect(layers.off.find((one) => one.layer === layer)?.why).toMatch(/is not there/);
     await openCell(layers.wrapper);
   });
+
+  it.runIf(mayBeUser)(
+    'where another user may not read the program of cells they are of the user of the kernel',
+    async () => {
+      const program = join(await mkdtemp(join(tmpdir(), 'interlock-unreadable-')), 'cell.mjs');
+      await writeFile(program, '', { mode: 0o600 });
+      const layers = await probeLayers({ program });
+      await rm(dirname(program), { recursive: true });
+      expect(layers.off).toEqual([
+        { layer: 'own-user', why: expect.stringMatching(/may not read.*put this checkout/) },
+      ]);
+      expect(layers.uid).toBeUndefined();
+      await openCell(layers.wrapper);
+    },
+  );
 
   it('on another system it runs with what Node has', async () => {
     const layers = await probeLayers({ platform: 'darwin' });

@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { LIMITS } from '../../base/limits.ts';
 import { printable } from '../../base/printable.ts';
 import type { CellLayer } from '../../port/cell-host.ts';
-import { type Around, OPEN_FILES_MAX, SYSTEM_LAYERS, type SystemLayer, TOOL_OF, TOOLS, wrapperOf } from './layers.ts';
+import { type Around, limitsOf, SYSTEM_LAYERS, type SystemLayer, TOOL_OF, TOOLS, wrapperOf } from './layers.ts';
 import type { ProbeFacts } from './probe-main.ts';
+import { cellProgram } from './program.ts';
 
 /**
  * Finds out which layers the system gives cells here, by starting a process as a cell is started and having it try what
@@ -29,20 +29,31 @@ export type ProbeOptions = {
   /** Whether a tool is there. */
   readonly hasTool?: (path: string) => boolean;
   readonly platform?: string;
+  /** The program of cells, which their user has to be able to read. */
+  readonly program?: string;
 };
 
 /** Above the ranges of Debian, systemd and user namespaces; below 2^31. The second is for containers that map few users. */
 const UIDS = [1_900_000_001, 65_534] as const;
 const PROBE_MS = 10_000;
 const WHY_CHARS = 200;
+const UNREADABLE =
+  'the user of cells may not read the runtime or the program of cells: put this checkout where everybody may read it';
+const UNENDING = 'the kernel may not end a process of another user: give it the capability CAP_KILL';
 const PROGRAM = join(import.meta.dirname, 'probe-main.ts');
 
-type Found = { readonly facts: ProbeFacts; readonly dump: string };
+type Found = { readonly facts: ProbeFacts; readonly dump: string; readonly wasKilled: boolean };
+type Said = { readonly text: string; readonly wasKilled: boolean };
 /** Why the program did not run, in the words of the tool. */
 type Failed = { readonly why: string };
 
 export async function probeLayers(options: ProbeOptions = {}): Promise<ProbedLayers> {
-  const { isRoot = process.getuid?.() === 0, hasTool = existsSync, platform = process.platform } = options;
+  const {
+    isRoot = process.getuid?.() === 0,
+    hasTool = existsSync,
+    platform = process.platform,
+    program = cellProgram().entry,
+  } = options;
   const uids = options.uid === undefined ? UIDS : [options.uid];
   const listener = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, '127.0.0.1', resolve));
@@ -58,10 +69,14 @@ export async function probeLayers(options: ProbeOptions = {}): Promise<ProbedLay
     let uid: number = uids[0] ?? UIDS[0];
     const tryOut = async (layers: ReadonlySet<SystemLayer>): Promise<ReadonlyMap<SystemLayer, string>> => {
       const around = { isRoot, uid };
-      const found = await run(wrapperOf(layers, around), port);
-      if ('why' in found) return new Map([...layers].map((layer) => [layer, found.why]));
+      const found = await run(wrapperOf(layers, around), port, program);
+      if ('why' in found) return new Map([...layers].map((layer) => [layer, whyNot(layer, found.why)]));
       return new Map(
-        [...layers].flatMap((layer) => (holds(layer, found, around) ? [] : [[layer, 'tried, and it does not hold']])),
+        [...layers].flatMap((layer) => {
+          if (layer === 'own-user' && !found.facts.mayRead) return [[layer, UNREADABLE]];
+          if (layer === 'own-user' && !found.wasKilled) return [[layer, UNENDING]];
+          return holds(layer, found, layers, around) ? [] : [[layer, 'tried, and it does not hold']];
+        }),
       );
     };
     const wanted = () => new Set(SYSTEM_LAYERS.filter((layer) => !off.has(layer)));
@@ -89,47 +104,62 @@ export async function probeLayers(options: ProbeOptions = {}): Promise<ProbedLay
   }
 }
 
-async function run(wrapper: readonly string[], port: number): Promise<Found | Failed> {
-  const program = await start([...wrapper, process.execPath, PROGRAM, `${port}`, `${process.pid}`]);
+/** Node speaks of its own files when a program cannot be read; for another user that is what there is to mend. */
+const whyNot = (layer: SystemLayer, words: string): string =>
+  layer === 'own-user' && /^node:|failed to execute/.test(words) ? UNREADABLE : words;
+
+async function run(wrapper: readonly string[], port: number, cell: string): Promise<Found | Failed> {
+  const program = await start([...wrapper, process.execPath, PROGRAM, `${port}`, `${process.pid}`, cell]);
   if ('why' in program) return program;
   // What a process cannot tell of itself.
   const dump = wrapper.length > 0 ? await start([...wrapper, TOOLS.setpriv, '--dump']) : { text: '' };
   try {
-    return { facts: JSON.parse(program.text) as ProbeFacts, dump: 'text' in dump ? dump.text : '' };
+    const facts = JSON.parse(program.text) as ProbeFacts;
+    return { facts, dump: 'text' in dump ? dump.text : '', wasKilled: program.wasKilled };
   } catch {
     return { why: 'a process that was started to try it said nothing' };
   }
 }
 
-function start([file = '', ...args]: readonly string[]): Promise<{ readonly text: string } | Failed> {
+/** Starts it, and kills it as a cell is killed once it has said a line. */
+function start([file = '', ...args]: readonly string[]): Promise<Said | Failed> {
   return new Promise((resolve) => {
-    execFile(file, args, { env: {}, timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, text, words) => {
-      if (error === null) resolve({ text });
+    const child = execFile(file, args, { env: {}, timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, text, words) => {
+      if (error === null || text.endsWith('\n')) resolve({ text, wasKilled: child.signalCode === 'SIGKILL' });
       else {
         const [line = ''] = words.split('\n').filter((one) => one.trim() !== '');
         resolve({ why: printable(line, WHY_CHARS) || 'a process that was started to try it did not run' });
       }
     });
+    child.stdin?.on('error', () => undefined);
+    child.stdout?.on('data', (chunk: string) => {
+      if (!chunk.endsWith('\n')) return;
+      try {
+        if (child.pid !== undefined) process.kill(child.pid, 'SIGKILL');
+      } catch {
+        // Not allowed: it ends by itself when nobody speaks to it any more.
+      }
+      child.stdin?.end();
+    });
   });
 }
 
-function holds(layer: SystemLayer, { facts, dump }: Found, { uid }: Around): boolean {
+function holds(layer: SystemLayer, { facts, dump }: Found, layers: ReadonlySet<SystemLayer>, around: Around): boolean {
   switch (layer) {
     case 'network-namespace':
       return !facts.reached;
     case 'process-namespace':
       return facts.pid === 1 && facts.parent === 0;
+    case 'own-proc':
+      return facts.pid === 1 && facts.inProc === 1;
     case 'own-user':
-      return facts.uid === uid && facts.groups.every((group) => group === uid) && !facts.signalled;
+      return facts.uid === around.uid && facts.groups.every((group) => group === around.uid) && !facts.signalled;
     case 'no-new-privileges':
       return /^NoNewPrivs:\s+1$/m.test(facts.status) && /^CapEff:\s+0+$/m.test(facts.status);
     case 'resource-limits':
-      return [
-        ['data size', LIMITS.cellDataBytes.value],
-        ['open files', OPEN_FILES_MAX],
-        ['core file size', 0],
-        ['file size', 0],
-      ].every(([name, most]) => new RegExp(`^Max ${name} +${most} +${most} `, 'm').test(facts.limits));
+      return limitsOf(layers, around).every(([, name, most]) =>
+        new RegExp(`^Max ${name} +${most} +${most} `, 'm').test(facts.limits),
+      );
     case 'dies-with-kernel':
       return /^Parent death signal: (?:SIG)?KILL$/im.test(dump);
   }
