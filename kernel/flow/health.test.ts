@@ -45,6 +45,7 @@ function openWorld(
   const plugin = (name: string): Plugin => ({
     name,
     digest: `sha256:${'0'.repeat(64)}` as Plugin['digest'],
+    module: `sha256:${'0'.repeat(64)}` as Plugin['module'],
     contracts: new Map(),
     facts: { imports: [], memory: { pagesMin: 1, pagesMax: 1 }, tables: [], functions: 2, startFunction: false },
     manifest: v.parse(PluginManifestSchema, {

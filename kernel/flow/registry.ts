@@ -30,6 +30,8 @@ export type PolicySet = { readonly guardrails: GuardrailSet; readonly matrix: Ap
 export type Plugin = {
   readonly name: string;
   readonly digest: Digest;
+  /** Of its module, as a trust policy and a lock name it. */
+  readonly module: Digest;
   readonly manifest: PluginManifest;
   readonly contracts: ReadonlyMap<string, ActionContract>;
   /** What admission found in the module. */
@@ -146,12 +148,14 @@ export function openRegistry(store: Store) {
       return set;
     },
 
-    addPlugin(digest: Digest, manifest: PluginManifest, facts: ModuleFacts): Plugin {
-      const plugin = { name: manifest.name, digest, manifest, contracts: contractsOf(manifest), facts };
+    addPlugin(digest: Digest, module: Digest, manifest: PluginManifest, facts: ModuleFacts): Plugin {
+      const plugin = { name: manifest.name, digest, module, manifest, contracts: contractsOf(manifest), facts };
       plugins.set(digest, plugin);
       return plugin;
     },
     plugin: (digest: Digest) => plugins.get(digest),
+    /** Asked at each call: a run may have pinned it before it was revoked, and another org may still use it. */
+    isRevoked: (id: OrgId, { module }: Pick<Plugin, 'module'>): boolean => orgs.get(id)?.revoked?.has(module) ?? false,
 
     /** The version that new runs use. */
     active(id: OrgId, name: string): { readonly digest: Digest; readonly graph: Graph } | undefined {

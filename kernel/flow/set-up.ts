@@ -102,7 +102,8 @@ export function openSetUp(deps: {
       sealed: sealed && admitted.value.report.restorable,
     });
     if (!ready.ok) return ready;
-    registry.addPlugin(digest, manifest, admitted.value.report);
+    const { report } = admitted.value;
+    registry.addPlugin(digest, report.originalDigest, manifest, report);
     return ok(digest);
   };
 

@@ -149,6 +149,17 @@ describe('a cell of which Node itself has gone over', () => {
     const wrapper = wrapperOf(rest, { isRoot, uid: LAYERS.uid ?? 65_534 });
     expect(await reached(wrapper)).toEqual(expect.arrayContaining(then));
   });
+
+  it('is gone whenever it is killed, also while it is being set up', async () => {
+    for (let ms = 0; ms < 40; ms += 2) {
+      const cells = openCells({ min: 2, max: 2 });
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      const started = cellsOf(process.pid);
+      // Settles when every process that holds a pipe of a cell is gone.
+      await cells.close();
+      expect(started.filter(isAlive)).toEqual([]);
+    }
+  });
 });
 
 /** Runs a probe and one call in a cell, in a process that is started as `command` says. */

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { openMemoryStore, type WriteFault } from '../../kernel/adapter/memory/store.ts';
 import { openSystemEntropy, systemClock } from '../../kernel/adapter/system/clock.ts';
 import { ApprovalMatrixSchema } from '../../kernel/approval/matrix.ts';
+import { digestOf } from '../../kernel/base/digest.ts';
 import { type Digest, type OrgId, principalId } from '../../kernel/base/id.ts';
 import { err, ok } from '../../kernel/base/result.ts';
 import { ExecutionPolicySchema } from '../../kernel/call/policy.ts';
@@ -21,6 +22,7 @@ import type { Store } from '../../kernel/port/store.ts';
 import type { CallEnvelope, PluginManifest } from '../../sdk/contract/plugin.ts';
 import { openContract, publishedOf } from './contract.ts';
 
+export const MODULE_DIGEST = (): Digest => digestOf(MODULE);
 export const ACME = 'acme' as OrgId;
 export const GLOBEX = 'globex' as OrgId;
 
@@ -221,11 +223,16 @@ export async function openHouse(
     return token;
   };
   /** As the kernel does it at its start; again with other settings, as at its next one. */
-  const setUp = async (id: OrgId, settings: Readonly<Record<string, string>> = {}, isGranted = true) => {
+  const setUp = async (
+    id: OrgId,
+    settings: Readonly<Record<string, string>> = {},
+    isGranted = true,
+    revoked: readonly Digest[] = [],
+  ) => {
     const plugins = [{ manifest: PROBE, wasm: MODULE, sealed: false }];
     const grants = isGranted ? EGRESS.grants.map((grant) => ({ ...grant, settings })) : [];
     const egress = { ...EGRESS, grants } as never;
-    const set = await kernel.setUpOrg({ id, policy: POLICY, egress, execution: EXECUTION, plugins });
+    const set = await kernel.setUpOrg({ id, policy: POLICY, egress, execution: EXECUTION, plugins, revoked });
     if (!set.ok) throw new Error(set.error);
   };
   for (const id of [ACME, GLOBEX]) {

@@ -36,7 +36,24 @@ export function spawnCell(
   onFrame: (frame: Frame | undefined) => boolean,
   onExit: (exit: CellExit) => void,
 ): CellChild {
-  const child = spawn(command.file, command.args, { env: {}, stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
+  const child = spawn(command.file, command.args, {
+    env: {},
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    // A group of its own, by which it is killed together with whatever stands above or below it.
+    detached: true,
+  });
+  /**
+   * To kill the process that was started would leave the cell below it alone wherever that had not yet asked the system to
+   * die with it. The group lives as long as one of them, so its number is nobody else's.
+   */
+  const killGroup = () => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // All of it is gone already.
+    }
+  };
   const [words, toCell, fromCell] = child.stdio.slice(2) as unknown as [Socket, Socket, Socket];
   let bootWords = '';
   let heard = true;
@@ -59,6 +76,8 @@ export function spawnCell(
   child.once('error', (fault: NodeJS.ErrnoException) => {
     failure = `It cannot be started (${fault.code ?? 'unknown'}).`;
   });
+  // The one above ended, by whatever hand: what is below holds the pipes, and would keep `close` from coming.
+  child.once('exit', killGroup);
   const gone = new Promise<void>((resolve) => {
     child.once('close', (code, signal) => {
       onExit({ text: failure || exitText(code, signal, bootWords), stateLeft: code === EXIT.stateLeft });
@@ -67,7 +86,7 @@ export function spawnCell(
   });
   return {
     send: (frame) => toCell.write(frame),
-    kill: () => child.kill('SIGKILL'),
+    kill: killGroup,
     gone,
   };
 }
