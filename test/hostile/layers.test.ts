@@ -150,15 +150,18 @@ describe('a cell of which Node itself has gone over', () => {
     expect(await reached(wrapper)).toEqual(expect.arrayContaining(then));
   });
 
-  it('is gone whenever it is killed, also while it is being set up', async () => {
-    for (let ms = 0; ms < 40; ms += 2) {
-      const cells = openCells({ min: 2, max: 2 });
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      const started = cellsOf(process.pid);
-      // Settles when no process holds a pipe of a cell any more; each is gone a moment later.
-      await cells.close();
-      await vi.waitFor(() => expect(started.filter(isAlive)).toEqual([]));
-    }
+  it.runIf(isRoot && isOn('process-namespace'))('is gone when it is killed while it is still set up', async () => {
+    // Below the process that was started stands one that has not yet asked to die with it, and does not get round to it.
+    const slow = ['/usr/bin/unshare', '--pid', '--fork', '--', '/bin/sh', '-c', 'sleep 3600; exec "$@"', 'sh'];
+    const cells = openCells({ min: 1, max: 1, wrapper: slow });
+    const below = await vi.waitFor(() => {
+      const [pid = 0, ...more] = cellsOf(process.pid);
+      expect([isAlive(pid), more]).toEqual([true, []]);
+      return pid;
+    });
+    // Settles when no process holds a pipe of a cell any more.
+    await cells.close();
+    await vi.waitFor(() => expect(isAlive(below)).toBe(false));
   });
 });
 
