@@ -1,9 +1,15 @@
 import type { CellOutcome } from '../../kernel/port/cell-host.ts';
+import type { Cells } from '../hostile/cells.ts';
 import { all, type Held, type Row, told, verdict } from './row.ts';
 
 /** I: one call from another, and a cell from its kernel. */
 
 const reply = (outcome: CellOutcome): string => (outcome.kind === 'replied' ? outcome.reply : told(outcome));
+/** A cell that finds state left ends itself, and another serves: that hides a restore that does nothing. */
+const putBack = ({ host }: Cells): Held => {
+  const { respawns } = host.stats();
+  return verdict(respawns === 0, respawns === 0 ? 'put back by its cell' : 'its cell had to be replaced');
+};
 const TAKEOVERS = ['flood', 'too-large', 'garbage', 'broken-result', 'foreign-result', 'unknown-frame', 'ready-again'];
 
 export const ISOLATION_ROWS: readonly Row[] = [
@@ -26,7 +32,7 @@ export const ISOLATION_ROWS: readonly Row[] = [
         const same = reply(await sealed('count')) === first;
         seen.push(verdict(same, same ? 'fresh' : `state is left by ${action}`));
       }
-      return all(seen);
+      return all([...seen, putBack(cells)]);
     },
   },
   {
@@ -44,7 +50,7 @@ export const ISOLATION_ROWS: readonly Row[] = [
             seen.push(verdict(own, own ? 'only its own input' : 'bytes of another call'));
           }
         }
-      return all(seen);
+      return all([...seen, putBack(cells)]);
     },
   },
   {
