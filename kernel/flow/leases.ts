@@ -3,7 +3,7 @@ import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { OutboundProxy } from '../port/egress.ts';
 import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
-import { createScrubber, type Scrubber } from '../secret/scrub.ts';
+import { createScrubber, type Scrubber, type SoughtSecret, seek } from '../secret/scrub.ts';
 import { judgeSecretValue } from '../secret/value.ts';
 
 /**
@@ -11,21 +11,31 @@ import { judgeSecretValue } from '../secret/value.ts';
  * back is scrubbed of every secret of the org, leased or not: a target may keep what another step sent to it.
  */
 
-/** Builds the scrubber of what an org knows, once: to build it costs more than to use it. */
-export function openScrubbers(): (known: KnownSecrets) => Scrubber {
+/** Builds the scrubber of what an org knows, once; and of a secret, what it is looked for by, once. */
+export function openScrubbers() {
   const built = new WeakMap<KnownSecrets, Scrubber>();
-  return (known) => {
-    const scrubber = built.get(known) ?? scrubberOf(known);
-    built.set(known, scrubber);
-    return scrubber;
+  const sought = new WeakMap<KnownSecrets[number], SoughtSecret | typeof UNUSABLE>();
+  const seekOnce = (secret: KnownSecrets[number]) => {
+    const found = sought.get(secret) ?? seekUsable(secret.name, secret.reveal());
+    sought.set(secret, found);
+    return found;
+  };
+  const scrubberOf = (secrets: KnownSecrets): Scrubber =>
+    createScrubber(secrets.map(seekOnce).filter((one) => one !== UNUSABLE));
+  return {
+    /** @param more what is not among the known, and is looked for all the same. */
+    scrubberOf: (known: KnownSecrets, more: KnownSecrets = []): Scrubber => {
+      if (more.length > 0) return scrubberOf([...known, ...more]);
+      const scrubber = built.get(known) ?? scrubberOf(known);
+      built.set(known, scrubber);
+      return scrubber;
+    },
   };
 }
 
 /** What cannot be used as a secret has never left, and may be too short to be looked for. */
-const scrubberOf = (secrets: KnownSecrets): Scrubber =>
-  createScrubber(
-    secrets.map((one) => ({ name: one.name, value: one.reveal() })).filter(({ value }) => judgeSecretValue(value).ok),
-  );
+const UNUSABLE = Symbol('unusable');
+const seekUsable = (name: string, value: string) => (judgeSecretValue(value).ok ? seek({ name, value }) : UNUSABLE);
 
 /** A function, because `$&` and the like in a value would be read as instructions. */
 const filled = (format: string, value: string): string => format.replaceAll('{}', () => value);
@@ -57,7 +67,7 @@ export type LeaseDesk = Pick<SecretSource, 'known' | 'lease'> & {
   giveBack(holder: Holder, leases: readonly SecretLease[], used: readonly SecretUse[]): void;
 };
 
-export function openLeases(source: LeaseDesk, scrubbers: ReturnType<typeof openScrubbers>, holder: Holder) {
+export function openLeases(source: LeaseDesk, { scrubberOf }: ReturnType<typeof openScrubbers>, holder: Holder) {
   const used = new Map<string, SecretUse>();
   const leases = new Map<string, Promise<Result<SecretLease, NoSecret>>>();
   const held: SecretLease[] = [];
@@ -109,11 +119,11 @@ export function openLeases(source: LeaseDesk, scrubbers: ReturnType<typeof openS
     scrubber: async (): Promise<Scrubber | undefined> => {
       const known = await source.known(holder.org);
       if (!known.ok) return undefined;
-      if (isRevoked) return scrubbers(known.value);
+      if (isRevoked) return scrubberOf(known.value);
       const isKnown = (lease: SecretLease) => known.value.some((one) => one.reveal() === lease.reveal());
       // Replaced or removed since the step leased it.
       const former = held.filter((lease) => !isKnown(lease));
-      return former.length === 0 ? scrubbers(known.value) : scrubberOf([...known.value, ...former]);
+      return scrubberOf(known.value, former);
     },
     /** A request is about to leave with the secret of this rule. */
     rides: (secret: { readonly name: string; readonly header: string } | undefined, host: string): void => {

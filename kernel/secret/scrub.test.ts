@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../base/limits.ts';
-import { createScrubber, type NamedSecret, scrubAtOnce } from './scrub.ts';
+import { createScrubber, type NamedSecret, scrubAtOnce, seek } from './scrub.ts';
 import { levelOf, unescapeOnce } from './unescape.ts';
 import { judgeSecretValue } from './value.ts';
 
@@ -202,7 +202,7 @@ function dump(value: string, group: number, left: (offset: string) => string, ri
 
 const VALUE = 'sk_live/4f9a+B"c\\d&e=Z<z90';
 const scrubberOf = (secrets: readonly NamedSecret[]) => {
-  const scrub = createScrubber(secrets);
+  const scrub = createScrubber(secrets.map(seek));
   return (text: string): string => {
     const scrubbed = scrubAtOnce(scrub, text);
     return scrubbed.ok ? scrubbed.value : `withheld: ${scrubbed.error}`;
@@ -317,7 +317,7 @@ describe('Basic credentials stored as base64', () => {
 });
 
 it('a value that was never judged is a defect, not a secret to look for', () => {
-  expect(() => createScrubber([{ name: 'x', value: '' }])).toThrow('judgeSecretValue');
+  expect(() => seek({ name: 'x', value: '' })).toThrow('judgeSecretValue');
 });
 
 it('no secrets, no change', () => expect(scrubberOf([])('text')).toBe('text'));
@@ -344,7 +344,7 @@ describe('hostile text of the largest size is looked at a bounded number of time
     ['letters that change length in lower case', 'İ', 'x'],
   ])('%s', (_, part, expected) => {
     const text = part.repeat(Math.floor(LARGEST / part.length));
-    const steps = createScrubber([{ name: 'api-key', value: VALUE }])(text);
+    const steps = createScrubber([seek({ name: 'api-key', value: VALUE })])(text);
     let looked = 0;
     let step = steps.next();
     for (; !step.done; step = steps.next()) {

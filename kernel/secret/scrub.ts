@@ -14,6 +14,9 @@ import { MIN_SECRET_CHARS } from './value.ts';
 
 export type NamedSecret = { readonly name: string; readonly value: string };
 
+/** A secret with all that it is looked for by. To find that costs more than to look for it: keep it with the secret. */
+export type SoughtSecret = NamedSecret & { readonly needles: readonly Needle[] };
+
 /**
  * Replaces every known form of every secret by `[secret:NAME]`, in steps: each looks once at the text in one form and
  * yields how many bytes it looked at, so that whoever runs it can let others have their turn.
@@ -31,26 +34,27 @@ const MAX_SECRETS = 0xffff;
 const MAX_GAP = 80;
 
 /**
- * Builds a scrubber. Recognised in either case: the raw characters; hexadecimal; base64 and base64url
+ * What a secret is looked for by. Recognised in either case: the raw characters; hexadecimal; base64 and base64url
  * (RFC 4648) at each of the three alignments, so also inside a longer encoded text such as `user:value`; each of these in
  * every normal form, under up to four levels of percent-encoding, JSON or HTML escapes, in any mixture. For a value that
  * is itself base64 (Basic credentials), what it encodes is taken out as well.
- * @param secrets values that judgeSecretValue accepted.
+ * @param secret its value is one that judgeSecretValue accepted.
  */
-export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
-  const areLong = secrets.every(({ value }) => value.length >= MIN_SECRET_CHARS);
-  invariant(areLong, 'a secret that is scrubbed was judged by judgeSecretValue first');
+export function seek({ name, value }: NamedSecret): SoughtSecret {
+  invariant(value.length >= MIN_SECRET_CHARS, 'a secret that is scrubbed was judged by judgeSecretValue first');
+  return { name, value, needles: [value, ...derivedValues(value)].flatMap(needlesOf) };
+}
+
+/** Builds a scrubber that takes out all of these. */
+export function createScrubber(secrets: readonly SoughtSecret[]): Scrubber {
   invariant(secrets.length < MAX_SECRETS, 'each secret has a mark of its own');
   // The longest last: where two secrets cover one place, the higher number names it.
   const sorted = secrets.toSorted((a, b) => a.value.length - b.value.length);
-  const needles = sorted.flatMap(({ value }, secret) =>
-    [value, ...derivedValues(value)].flatMap((text) => needlesOf(secret, text)),
-  );
-  const search = searchFor(needles);
+  const search = searchFor(sorted.map(({ needles }) => needles));
   const names = sorted.map(({ name }) => name);
 
   return function* scrub(text) {
-    if (needles.length === 0) return ok(text);
+    if (secrets.length === 0) return ok(text);
     const covered = new Uint16Array(text.length);
     let level: Level | undefined = levelOf(text);
     for (let depth = 0; level; depth++) {
@@ -80,17 +84,16 @@ function derivedValues(value: string): readonly string[] {
   return [inner, ...passwords].filter((text) => text.length >= MIN_SECRET_CHARS && text !== value);
 }
 
-function needlesOf(secret: number, value: string): readonly Needle[] {
+function needlesOf(value: string): readonly Needle[] {
   // A form encodes a space as `+` (WHATWG URL, application/x-www-form-urlencoded).
   const plain = [value, value.replaceAll(' ', '+')].map((text) => levelOf(text).bytes);
   const hex = levelOf(Buffer.from(value).toString('hex')).bytes;
   const whole = [...plain, ...unescapedForms({ bytes: levelOf(value).bytes }), hex].map((bytes) => ({
     bytes,
-    secret,
     before: 0,
     after: 0,
   }));
-  const encoded = [0, 1, 2].flatMap((offset) => base64Needles(secret, Buffer.from(value), offset));
+  const encoded = [0, 1, 2].flatMap((offset) => base64Needles(Buffer.from(value), offset));
   const all = [...whole, ...encoded];
   const unique = new Map<string, Needle>();
   for (const needle of [...all, ...all.map(inLettersAndDigits)]) {
@@ -106,26 +109,24 @@ function unescapedForms(value: Level): readonly Uint8Array[] {
 }
 
 /** Base64 of the bytes at an offset within a group of three: the characters that the bytes alone decide. */
-function base64Needles(secret: number, bytes: Buffer, offset: number): readonly Needle[] {
+function base64Needles(bytes: Buffer, offset: number): readonly Needle[] {
   const shifted = Buffer.concat([Buffer.alloc(offset), bytes]);
   const bits = shifted.length * 8;
   const first = offset === 0 ? 0 : offset + 1;
   return (['base64', 'base64url'] as const).map((form) => ({
     bytes: levelOf(shifted.toString(form).slice(first, Math.floor(bits / 6))).bytes,
-    secret,
     before: offset === 0 ? 0 : 1,
     after: bits % 6 === 0 ? 0 : 1,
   }));
 }
 
 /** Marks of base64 that are left out at either end are found again beside the match. */
-function inLettersAndDigits({ bytes, secret, before, after }: Needle): Needle {
+function inLettersAndDigits({ bytes, before, after }: Needle): Needle {
   const isEncoded = before + after > 0;
   const first = bytes.findIndex(isAlphanumeric);
   const last = bytes.findLastIndex(isAlphanumeric);
   return {
     bytes: keepLettersAndDigits(bytes).bytes,
-    secret,
     before: before + (isEncoded ? first : 0),
     after: after + (isEncoded ? bytes.length - 1 - last : 0),
   };
@@ -136,13 +137,13 @@ function cover(level: Level, form: NormalForm, search: Search, covered: Uint16Ar
   const { bytes, origin } = level;
   const view = form.view(bytes);
   const { at } = view;
-  const looked = search(view.bytes, (needle, start, end) => {
+  const looked = search(view.bytes, (needle, secret, start, end) => {
     const from = at ? (at[start] ?? 0) : start;
     const to = form.endOf(bytes, at ? (at[end - 1] ?? 0) : end - 1);
     const first = besideOf(bytes, from, -1, needle.before);
     const last = besideOf(bytes, to - 1, 1, needle.after) + 1;
     const stop = origin ? (origin[last] ?? 0) : last;
-    const mark = needle.secret + 1;
+    const mark = secret + 1;
     for (let i = origin ? (origin[first] ?? 0) : first; i < stop; i++) {
       if ((covered[i] ?? 0) < mark) covered[i] = mark;
     }

@@ -7,8 +7,6 @@ import { invariant } from '../base/assert.ts';
 export type Needle = {
   /** In lower case, at least `WINDOW` bytes. */
   readonly bytes: Uint8Array;
-  /** Number of the secret that it belongs to. */
-  readonly secret: number;
   /** How many characters of base64 before it, and after it, hold bits of the value and go with it. */
   readonly before: number;
   readonly after: number;
@@ -27,28 +25,31 @@ const SOME = 4_096;
  */
 export type Search = (
   text: Uint8Array,
-  found: (needle: Needle, start: number, end: number) => void,
+  found: (needle: Needle, secret: number, start: number, end: number) => void,
 ) => number | undefined;
 
-export function searchFor(needles: readonly Needle[]): Search {
+/** @param secrets the needles of each: its number is its place in this list. */
+export function searchFor(secrets: readonly (readonly Needle[])[]): Search {
   const filter = new Uint8Array(1 << FILTER_BITS);
   const byHash = new Map<number, Suspect[]>();
-  // In order, so that each shares as much as it can with the one before it.
-  const sorted = needles.toSorted((a, b) => Buffer.compare(a.bytes, b.bytes));
-  sorted.forEach((needle, index) => {
-    invariant(needle.bytes.length >= WINDOW, 'a needle is as long as the window');
-    const hash = needle.bytes.subarray(0, WINDOW).reduce(roll, 0);
-    filter[slot(hash)] = 1;
-    const suspects = byHash.get(hash) ?? [];
-    const before = suspects.at(-1)?.needle.bytes;
-    suspects.push({ needle, index, shared: before ? commonLength(before, 0, needle.bytes, 0) : 0 });
-    byHash.set(hash, suspects);
-  });
+  let count = 0;
+  for (const [secret, needles] of secrets.entries())
+    for (const needle of needles) {
+      invariant(needle.bytes.length >= WINDOW, 'a needle is as long as the window');
+      let hash = 0;
+      for (let i = 0; i < WINDOW; i++) hash = roll(hash, needle.bytes[i] ?? 0);
+      filter[slot(hash)] = 1;
+      const suspect = { needle, secret, index: count++, shared: 0 };
+      const suspects = byHash.get(hash);
+      if (suspects) suspects.push(suspect);
+      else byHash.set(hash, [suspect]);
+    }
+  for (const suspects of byHash.values()) shareBeginnings(suspects);
 
   return (text, found) => {
     const budget = COMPARISONS * text.length + SOME;
     /** Where the last match of each needle ended. */
-    const ends = new Uint32Array(needles.length);
+    const ends = new Uint32Array(count);
     let compared = 0;
     let hash = 0;
     for (let i = 0; i < text.length; i++) {
@@ -56,7 +57,7 @@ export function searchFor(needles: readonly Needle[]): Search {
       if (filter[slot(hash)] === 0) continue;
       const start = i + 1 - WINDOW;
       let same = NOT_COMPARED;
-      for (const { needle, index, shared } of byHash.get(hash) ?? []) {
+      for (const { needle, secret, index, shared } of byHash.get(hash) ?? []) {
         if (start < (ends[index] ?? 0)) {
           same = NOT_COMPARED;
           continue;
@@ -68,7 +69,7 @@ export function searchFor(needles: readonly Needle[]): Search {
         if (compared > budget) return undefined;
         if (same < needle.bytes.length) continue;
         ends[index] = start + same;
-        found(needle, start, start + same);
+        found(needle, secret, start, start + same);
       }
     }
     return text.length + compared;
@@ -77,7 +78,17 @@ export function searchFor(needles: readonly Needle[]): Search {
 
 const NOT_COMPARED = -1;
 /** `shared`: how many bytes it begins with as the suspect before it does. */
-type Suspect = { readonly needle: Needle; readonly index: number; readonly shared: number };
+type Suspect = { readonly needle: Needle; readonly secret: number; readonly index: number; shared: number };
+
+/** Puts those of one hash in order, so that each shares as much as it can with the one before it. */
+function shareBeginnings(suspects: Suspect[]): void {
+  if (suspects.length === 1) return;
+  suspects.sort((a, b) => Buffer.compare(a.needle.bytes, b.needle.bytes));
+  for (const [i, suspect] of suspects.entries()) {
+    const before = suspects[i - 1]?.needle.bytes;
+    if (before) suspect.shared = commonLength(before, 0, suspect.needle.bytes, 0);
+  }
+}
 
 /** What was rolled in eight bytes ago has left the 32 bits. */
 const roll = (hash: number, byte: number): number => ((hash << 4) + byte) | 0;
