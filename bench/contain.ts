@@ -26,15 +26,15 @@ export async function benchContain(bench: Bench): Promise<Figure[]> {
     driver.close();
     return [...closed, ...slow, ...fast];
   });
-  say('W1 with webhook/deliver as the second step, for information');
-  return [...figures, ...(await deliver(bench, 'deliver'))];
+  say('W1 with a secret in the request of the second step, and with webhook/deliver there, for information');
+  return [...figures, ...(await variant(bench, 'secret')), ...(await variant(bench, 'deliver'))];
 }
 
-/** The same workload with an action that changes something: it plans first, which is one more call in a cell. */
-const deliver = (bench: Bench, post: Post): Promise<Figure[]> =>
+/** The same workload with another second step. */
+const variant = (bench: Bench, post: Post): Promise<Figure[]> =>
   withKernel(bench, post, post, async (kernel, site) => {
     const driver = openDriver(kernel, site, bench.stub);
-    const figures = await saturate(bench, kernel, driver, 'W1.deliver_', bench.plan.warmMs, bench.plan.deliver);
+    const figures = await saturate(bench, kernel, driver, `W1.${post}_`, bench.plan.warmMs, bench.plan.variant);
     driver.close();
     return figures.filter(({ id }) => /runs_per_s|kernel_cpu|cells_cpu/.test(id));
   });

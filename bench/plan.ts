@@ -7,7 +7,7 @@ export type Plan = {
   readonly closed: Rounds;
   readonly slow: Rounds;
   readonly fast: Rounds;
-  readonly deliver: Rounds;
+  readonly variant: Rounds;
   readonly nonMatching: Rounds;
   readonly triggers: Rounds;
   readonly neighbour: Rounds;
@@ -25,7 +25,7 @@ const FULL: Plan = {
   closed: { rounds: 5, roundMs: 5_000 },
   slow: { rounds: 3, roundMs: 12_000 },
   fast: { rounds: 3, roundMs: 8_000 },
-  deliver: { rounds: 3, roundMs: 3_000 },
+  variant: { rounds: 3, roundMs: 3_000 },
   nonMatching: { rounds: 5, roundMs: 3_000 },
   triggers: { rounds: 5, roundMs: 800 },
   neighbour: { rounds: 16, roundMs: 4_000 },
@@ -42,7 +42,7 @@ const QUICK: Plan = {
   closed: { rounds: 3, roundMs: 2_500 },
   slow: { rounds: 3, roundMs: 2_000 },
   fast: { rounds: 3, roundMs: 2_500 },
-  deliver: { rounds: 2, roundMs: 1_500 },
+  variant: { rounds: 2, roundMs: 1_500 },
   nonMatching: { rounds: 3, roundMs: 1_500 },
   triggers: { rounds: 3, roundMs: 500 },
   neighbour: { rounds: 2, roundMs: 3_000 },
@@ -67,7 +67,7 @@ export function planOf(quick: boolean, scale: number): Plan {
     closed: scaled(plan.closed),
     slow: scaled(plan.slow),
     fast: scaled(plan.fast),
-    deliver: scaled(plan.deliver),
+    variant: scaled(plan.variant),
     nonMatching: scaled(plan.nonMatching),
     triggers: scaled(plan.triggers),
     neighbour: scaled(plan.neighbour),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,13 +17,22 @@ import { STUB_PATH } from './stub.ts';
  */
 const ROOT = join(import.meta.dirname, '..');
 
-/** How the second step posts: `query` asks and changes nothing; `deliver` changes something, so it plans first. */
-export type Post = 'query' | 'deliver';
+/**
+ * How the second step posts: `query` asks and changes nothing; `secret` asks with a secret in a header, so a lease is on
+ * record too; `deliver` changes something, so it plans first.
+ */
+export type Post = 'query' | 'secret' | 'deliver';
 
 export type Site = { readonly org: string; readonly token: string; readonly configFile: string };
 
-const POSTS: Readonly<Record<Post, { plugin: string; step: string }>> = {
-  query: { plugin: 'http-json', step: 'type: enrich\n    uses: http-json/query\n    with: { url: "URL", body: BODY }' },
+const QUERY = {
+  plugin: 'http-json',
+  step: 'type: enrich\n    uses: http-json/query\n    with: { url: "URL", body: BODY }',
+};
+const SECRET = { name: 'stub-key', header: 'x-api-key', format: 'Token {}' };
+const POSTS: Readonly<Record<Post, { plugin: string; step: string; secret?: typeof SECRET }>> = {
+  query: QUERY,
+  secret: { ...QUERY, secret: SECRET },
   deliver: {
     plugin: 'webhook',
     step: 'type: webhook\n    uses: webhook/deliver\n    with: { url: "URL", payload: BODY }',
@@ -117,6 +127,8 @@ export async function setUpSites(folder: string, tenants: readonly Tenant[]): Pr
       if (!active.ok) throw new Error(`the playbook of the bench is not activated: ${active.error.kind}`);
       const holder = as(org, 'bench-driver', ['operator']);
       const { token } = await kernel.tokens.create(holder.org, 'system:bench', holder);
+      const { secret } = POSTS[post];
+      if (secret) await kernel.secrets.put(holder, secret.name, randomBytes(24).toString('base64url'));
       sites.push({ org, token, configFile });
     }
     return sites;
@@ -132,7 +144,7 @@ export const policyFiles = {
 };
 
 async function filesOf(folder: string, { org, post, stubPort }: Tenant) {
-  const { plugin } = POSTS[post];
+  const { plugin, secret } = POSTS[post];
   const egress = {
     apiVersion: 'interlock/egress/v1',
     grants: [
@@ -146,6 +158,7 @@ async function filesOf(folder: string, { org, post, stubPort }: Tenant) {
             methods: ['POST'],
             pathPrefix: STUB_PATH,
             addresses: ['127.0.0.1/32'],
+            ...(secret && { secret }),
           },
         ],
       },
