@@ -66,8 +66,7 @@ async function inspect(path: string, { grants, trust }: InspectOptions, { json }
   const may = mayOf(manifest, report, grant.value);
   const size = sizeOf(report);
   const { name, version, digest, capabilities, limits } = asked;
-  const toolchain = report.customSections.some((one) => one.name === 'producers') ? 'named by the module' : 'not named';
-  const code = found.value.sealed ? 'sealed by this build of Interlock' : toolchain;
+  const code = found.value.sealed ? 'sealed by this build of Interlock' : toolchainText(found.value);
   if (json)
     sayJson({
       name,
@@ -95,6 +94,9 @@ async function inspect(path: string, { grants, trust }: InspectOptions, { json }
   }
   return fine;
 }
+
+const toolchainText = ({ producers }: Inspected): string =>
+  producers ? exact(`made by ${producers.join(', ')}, says the module`, 500) : 'of a toolchain that it does not name';
 
 const signerText = (signer: LockEntry['signer'], { bundle }: Inspected, trust?: string): string => {
   if (signer)

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { ADMISSION } from '../../kernel/cell/admission-policy.ts';
 import { type AdmissionReport, admit } from '../../kernel/cell/admit.ts';
 import { faultOfClaims } from '../../kernel/cell/claims.ts';
+import { producersOf } from '../../kernel/cell/producers.ts';
 import { faultOfManifest, sealedManifest } from '../../kernel/cell/sealed-manifest.ts';
 import { askedBy } from '../../kernel/trust/asked.ts';
 import type { Asked } from '../../kernel/trust/lock.ts';
@@ -22,6 +23,8 @@ export type Inspected = {
   readonly asked: Asked;
   /** Sealed by the build of this checkout: its code is known. */
   readonly sealed: boolean;
+  /** The tools that the module names as its makers, or null: a claim, in foreign words. */
+  readonly producers: readonly string[] | null;
   /** JSON of the signature beside the module; undefined where there is none. */
   readonly bundle: unknown;
 };
@@ -65,7 +68,10 @@ export async function inspectPlugin(path: string): Promise<Inspection> {
   if (fault) return { ok: false, kind: 'refused', text: fault };
   const bundle = await readBundle(join(dirname(file), BUNDLE_FILE));
   const asked = askedBy(manifest, wasm, report);
-  return { ok: true, value: { folder: path, wasm, manifest, report, asked, sealed, bundle } };
+  return {
+    ok: true,
+    value: { folder: path, wasm, manifest, report, asked, sealed, producers: producersOf(wasm), bundle },
+  };
 }
 
 async function readManifest(file: string): Promise<PluginManifest | undefined> {
