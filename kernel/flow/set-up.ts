@@ -17,6 +17,7 @@ import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { Write } from '../port/store.ts';
 import type { Trusted } from '../trust/judge.ts';
+import { faultOfDescription } from './describe.ts';
 import type { Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
 import type { Ledger } from './ledger.ts';
@@ -75,10 +76,13 @@ export function openSetUp(deps: {
     const digest = pluginDigest(manifest, wasm);
     const loaded = await load(digest, manifest, wasm, sealed);
     if (!loaded.ok) return loaded;
-    await modules.put(digest, { wasm, manifest, sealed });
     const key = `${org}/plugin/${manifest.name}`;
     const row = JSON.stringify({ name: manifest.name, version: manifest.version, digest });
-    if (ledger.read(key) !== row)
+    const isNew = ledger.read(key) !== row;
+    const fault = isNew && !sealed ? await faultOfDescription(cells, org, digest, manifest) : undefined;
+    if (fault) return err(`${manifest.name} is not installed: ${fault}`);
+    await modules.put(digest, { wasm, manifest, sealed });
+    if (isNew)
       await ledger.stage({
         audit: [{ org, kind: 'plugin.installed', actor: 'system:kernel', ref: manifest.name, act: digest }],
         rows: [{ key, value: row }],

@@ -16,6 +16,8 @@ export type CellCall = {
   readonly module: Digest;
   /** JSON text of a CallEnvelope. */
   readonly envelope: string;
+  /** Which export is called. `describe`: it says what it is (`sdk/contract/description.ts`), whatever the envelope holds. */
+  readonly entry?: CellEntry;
   /** From the moment the cell starts the call. Polled inside the interpreter: the author gets an error and his logs. */
   readonly softDeadlineMs: number;
   /** From the same moment. SIGKILL. Always above the soft one. */
@@ -24,6 +26,9 @@ export type CellCall = {
   /** Ends the call at once (`overran` is not used for this: see `aborted`). */
   readonly signal?: AbortSignal;
 };
+
+export const CELL_ENTRIES = ['execute', 'describe'] as const;
+export type CellEntry = (typeof CELL_ENTRIES)[number];
 
 /** What stands between a cell and the machine beside WebAssembly's own walls, and what each of it stops. */
 export const CELL_LAYERS = {

@@ -5,7 +5,7 @@ import {
   type HealthStage,
   type HttpAnswer,
   type HttpRequest,
-  type Operation,
+  OPERATIONS,
 } from '../contract/plugin.ts';
 import { ABSENT } from './absent.ts';
 import type { ActionContext, FetchInit, FetchResponse, PluginDefinition } from './index.ts';
@@ -23,7 +23,6 @@ export type DispatchHost = {
   readonly log: (level: LogLevel, text: string) => void;
 };
 
-const OPERATIONS: readonly Operation[] = ['plan', 'execute', 'check', 'rollback'];
 const MESSAGE_CHARS_MAX = 2_000;
 const FRAMES_MAX = 12;
 

@@ -293,7 +293,7 @@ describe('refuses to seal', () => {
     [
       'a stage of the health check that was announced',
       'plugin',
-      /has auth in healthCheck, but plugin\.ts does not export it/,
+      /has auth in healthCheck, but plugin\.ts does not have it/,
       { ...manifest, healthCheck: ['auth'] },
       plugin(),
     ],

@@ -13,7 +13,8 @@ import { closedObject } from './wanted.ts';
  */
 
 /** What is asked of an action. `plan` must not change anything; `rollback` undoes what `execute` did. */
-export type Operation = 'plan' | 'execute' | 'check' | 'rollback';
+export const OPERATIONS = ['plan', 'execute', 'check', 'rollback'] as const;
+export type Operation = (typeof OPERATIONS)[number];
 
 /**
  * What the health check of a connector asks it, in this order (S 7.1): `validate` whether its settings make sense, without

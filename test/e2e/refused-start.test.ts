@@ -4,7 +4,8 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type KernelFolder, makeKernelFolder } from '../support/org-files.ts';
+import { hostileModule } from '../hostile/hostile-module.ts';
+import { type KernelFolder, makeKernelFolder, writePlugin } from '../support/org-files.ts';
 
 const MAIN = join(import.meta.dirname, '../../kernel/main.ts');
 const PLUGIN = join(import.meta.dirname, '../../plugins/http-json');
@@ -46,6 +47,35 @@ describe('a kernel does not start', () => {
     });
     const { code, said } = await start(folder);
     expect([code, said]).toEqual([2, expect.stringMatching(/^interlock: http-json .*seal the plugin again with npx/m)]);
+  });
+
+  it('with a plugin that says something else of itself than its manifest', async () => {
+    const folder = await folderOf();
+    // It says what it is given, and the kernel gives it an empty object.
+    const module = await hostileModule('describes');
+    const plugin = await writePlugin(
+      folder.path,
+      {
+        apiVersion: 'interlock/plugin/v1',
+        name: 'foreign',
+        version: '1.0.0',
+        title: 'From another toolchain',
+        capabilities: { http: true },
+        actions: { look: { title: 'Look', types: ['enrich'], effect: 'read', input: {}, output: {} } },
+      },
+      module,
+    );
+    await change(folder.config, (config) => {
+      const [org] = config['orgs'] as readonly object[];
+      return { ...config, orgs: [{ ...org, plugins: [plugin] }] };
+    });
+    const { code, said } = await start(folder);
+    expect([code, said]).toEqual([
+      2,
+      expect.stringMatching(
+        /^interlock: foreign is not installed: what its module says of itself .* docs\/plugins\.md/m,
+      ),
+    ]);
   });
 
   it.skipIf(process.platform !== 'linux').each(['/proc/nope', '/proc/nope/deeper', '/dev/null', '/dev/null/below'])(

@@ -21,6 +21,7 @@ import type { CallEnvelope } from '../../sdk/contract/plugin.ts';
 import { PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import { createVerifier } from '../../sdk/verify/verifier.ts';
 import { hostileModule } from '../hostile/hostile-module.ts';
+import { describedAs } from '../support/described.ts';
 import { activatePlaybook, personOf } from '../support/org-files.ts';
 
 /**
@@ -174,7 +175,8 @@ export async function openStandIn(
   let gate: Promise<void> = Promise.resolve();
   let cell: Promise<void> = Promise.resolve();
   const reported: unknown[] = [];
-  const call = async ({ envelope, broker, signal }: CellCall) => {
+  const call = async ({ entry, envelope, broker, signal }: CellCall) => {
+    if (entry === 'describe') return describedAs(MANIFEST);
     calls++;
     const { action, op, input } = JSON.parse(envelope) as CallEnvelope;
     // As a cell does, it ends with its call when that is stopped.

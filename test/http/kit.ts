@@ -20,6 +20,7 @@ import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.t
 import type { SecretSource } from '../../kernel/port/secret-source.ts';
 import type { Store } from '../../kernel/port/store.ts';
 import type { CallEnvelope, PluginManifest } from '../../sdk/contract/plugin.ts';
+import { describedAs } from '../support/described.ts';
 import { openContract, publishedOf } from './contract.ts';
 
 export const MODULE_DIGEST = (): Digest => digestOf(MODULE);
@@ -70,7 +71,8 @@ function openFakeCells(): CellHost & { release(): void } {
   const waiting = new Set<() => void>();
   const reply = (output: unknown) =>
     ({ kind: 'replied', reply: JSON.stringify({ ok: true, output }), logs: [], elapsedMs: 1 }) as const;
-  const call = async ({ envelope, broker, signal }: CellCall) => {
+  const call = async ({ entry, envelope, broker, signal }: CellCall) => {
+    if (entry === 'describe') return describedAs(PROBE);
     const { action, op, input } = JSON.parse(envelope) as CallEnvelope;
     if (op === 'plan') return reply(PLAN);
     if (op === 'auth' || op === 'health') return reply(null);

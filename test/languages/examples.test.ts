@@ -11,8 +11,11 @@ import { contractsOf } from '../../kernel/cell/parameters.ts';
 import { faultOfManifest } from '../../kernel/cell/sealed-manifest.ts';
 import type { CellCall, CellHost } from '../../kernel/port/cell-host.ts';
 import { answer, type TestCall, testEnvelope } from '../../sdk/author/test-host.ts';
+import { DescriptionSchema } from '../../sdk/contract/description.ts';
 import type { HttpAnswer, HttpRequest, PluginReply } from '../../sdk/contract/plugin.ts';
 import { PluginManifestSchema } from '../../sdk/contract/plugin.ts';
+import { inspectPlugin } from '../../sdk/supply/inspect.ts';
+import { describedBy } from '../support/described.ts';
 import { buildExample, EXAMPLES } from './examples.ts';
 
 /** Plugins that were not made by our build, from their sources to their replies in a real cell. */
@@ -218,5 +221,16 @@ describe.each(EXAMPLES)('$name $missing', (example) => {
     expect(manifest.name).toBe(example.name);
     expect(faultOfManifest(manifest, wasm as Uint8Array)).toBeUndefined();
     expect(faultOfManifest({ ...manifest, title: 'Another' }, wasm as Uint8Array)).toMatch(/not the one/);
+  });
+
+  test('is taken by its instructions too, says who made it, and of itself what its manifest says', async () => {
+    const inspected = await inspectPlugin(folder);
+    if (!inspected.ok) throw new Error(inspected.text);
+    const { manifest, sealed, producers } = inspected.value;
+    expect(sealed).toBe(false);
+    expect(String(producers)).toMatch(example.producers);
+    const described = await call({ action: '' }, { entry: 'describe' });
+    const said = described.kind === 'replied' && v.parse(DescriptionSchema, JSON.parse(described.reply));
+    expect(said).toEqual(describedBy(manifest));
   });
 });

@@ -15,6 +15,8 @@ export type Example = {
   readonly folder: string;
   /** Why it cannot be built on this machine, for the title of what is skipped; empty when it can. */
   readonly missing: string;
+  /** What its module says of its makers. */
+  readonly producers: RegExp;
 };
 
 // Where every test has to run (CI=true), a compiler that is not there is a failure and no reason to skip.
@@ -25,8 +27,14 @@ export const EXAMPLES: readonly Example[] = [
     name: 'indicator-c',
     folder: 'docs/examples/plugin-c',
     missing: noClang ? '(skipped: clang is not installed)' : '',
+    producers: /clang [0-9.]+/,
   },
-  { name: 'indicator-assemblyscript', folder: 'docs/examples/plugin-assemblyscript', missing: '' },
+  {
+    name: 'indicator-assemblyscript',
+    folder: 'docs/examples/plugin-assemblyscript',
+    missing: '',
+    producers: /^null$/,
+  },
 ];
 
 /** Builds it in a folder of its own, as a kernel can be given it. @returns that folder. */

@@ -2,8 +2,9 @@ import { ok } from '../../kernel/base/result.ts';
 import type { CellCall, CellHost, CellOutcome } from '../../kernel/port/cell-host.ts';
 import { ERROR_CLASSES } from '../../sdk/contract/error.ts';
 import type { CallEnvelope, HttpAnswer } from '../../sdk/contract/plugin.ts';
+import { describedAs } from '../support/described.ts';
 import type { Life } from './life.ts';
-import { type ActionName, BEHAVIOURS } from './orgs.ts';
+import { type ActionName, BEHAVIOURS, MANIFEST } from './orgs.ts';
 import { wasDone } from './targets.ts';
 import type { World } from './world.ts';
 
@@ -110,6 +111,7 @@ export function cellsOf(world: World, life: Life): CellHost {
   return {
     load: async () => ok(undefined),
     async call(call) {
+      if (call.entry === 'describe') return describedAs(MANIFEST);
       const began = life.scheduler.elapsed();
       const { promise, resolve } = Promise.withResolvers<Ending>();
       busy++;

@@ -101,7 +101,11 @@ export async function makeKernelFolder(
 }
 
 /** A plugin folder as `interlock plugin build` leaves it, for a module that was made otherwise. */
-export async function writePlugin(folder: string, manifest: { name: string }, wasm: Uint8Array): Promise<string> {
+export async function writePlugin(
+  folder: string,
+  manifest: { readonly name: string; readonly [key: string]: unknown },
+  wasm: Uint8Array,
+): Promise<string> {
   const path = join(folder, 'plugins', manifest.name);
   await mkdir(join(path, 'dist'), { recursive: true });
   await writeFile(join(path, 'manifest.json'), JSON.stringify(manifest));

@@ -45,5 +45,5 @@ export function execute(): i32 {
 }
 
 export function describe(): i32 {
-  return say('{"name":"indicator-assemblyscript","version":"1.0.0","actions":["refang","lookup"]}');
+  return say('{"name":"indicator-assemblyscript","version":"1.0.0","actions":{"refang":{"ops":["execute"]},"lookup":{"ops":["execute"]}}}');
 }

@@ -66,7 +66,7 @@ EXPORT("execute") int execute(void) {
 }
 
 EXPORT("describe") int describe(void) {
-  text words = text_of("{\"name\":\"indicator-c\",\"version\":\"1.0.0\",\"actions\":[\"refang\",\"lookup\"]}");
+  text words = text_of("{\"name\":\"indicator-c\",\"version\":\"1.0.0\",\"actions\":{\"refang\":{\"ops\":[\"execute\"]},\"lookup\":{\"ops\":[\"execute\"]}}}");
   host_output_set(to_block(words), words.length);
   return 0;
 }

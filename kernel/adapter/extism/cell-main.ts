@@ -1,5 +1,6 @@
 import { setPriority } from 'node:os';
-import { KIND } from './frame.ts';
+import { CELL_ENTRIES } from '../../port/cell-host.ts';
+import { CALL_HEAD_BYTES, KIND } from './frame.ts';
 import { createHost } from './host-functions.ts';
 import { openInstances } from './instances.ts';
 import { openPipe } from './pipe.ts';
@@ -34,7 +35,9 @@ const NOT_COMPILED: RawResult = {
 async function call(id: number, payload: Buffer): Promise<void> {
   callId = id;
   const softDeadlineAt = performance.now() + payload.readUInt32LE(4);
-  const result = (await instances.call(payload.readUInt32LE(0), payload.subarray(8), softDeadlineAt)) ?? NOT_COMPILED;
+  const entry = CELL_ENTRIES[payload.readUInt8(8)] ?? process.exit(EXIT.protocol);
+  const input = payload.subarray(CALL_HEAD_BYTES);
+  const result = (await instances.call(payload.readUInt32LE(0), entry, input, softDeadlineAt)) ?? NOT_COMPILED;
   pipe.sendWritten(resultFrameBytes(result), (target) => writeResultFrame(target, id, KIND.result, result));
   if (!instances.settle()) process.exit(EXIT.stateLeft);
 }

@@ -1,9 +1,9 @@
 import type { HttpRequest } from '../../../sdk/contract/plugin.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { BrokerAnswer, CellLog, CellOutcome } from '../../port/cell-host.ts';
+import { type BrokerAnswer, CELL_ENTRIES, type CellLog, type CellOutcome } from '../../port/cell-host.ts';
 import { type CellExit, spawnCell } from './cell-child.ts';
 import type { CellCommand } from './cell-command.ts';
-import { type Frame, frameOf, KIND, PAYLOAD_AT, TO_CELL_BYTES_MAX, writeHead } from './frame.ts';
+import { CALL_HEAD_BYTES, type Frame, frameOf, KIND, PAYLOAD_AT, TO_CELL_BYTES_MAX, writeHead } from './frame.ts';
 import { parseHttpRequest } from './http-request.ts';
 import type { Culprit } from './kill-record.ts';
 import { type DecodedResult, readResult, VERDICT } from './result-frame.ts';
@@ -266,9 +266,10 @@ export function startCell(command: CellCommand, warm: readonly CellModule[], eve
     if (modules.delete(given.module)) modules.add(given.module);
     else load(given.module);
     if (given.kind === 'call') {
-      const frame = frameOf(KIND.call, given.id, 8, given.call.envelope);
+      const frame = frameOf(KIND.call, given.id, CALL_HEAD_BYTES, given.call.envelope);
       frame.writeUInt32LE(given.module.id, PAYLOAD_AT);
       frame.writeUInt32LE(timerMs(given.call.softDeadlineMs), PAYLOAD_AT + 4);
+      frame[PAYLOAD_AT + 8] = CELL_ENTRIES.indexOf(given.call.entry ?? 'execute');
       child.send(frame);
       if (!loading) startClock(given.call.hardDeadlineMs);
     } else if (!loading) {

@@ -12,7 +12,7 @@ export const KIND = {
   load: 1,
   /** kernel -> cell, no payload: forget the module. */
   unload: 2,
-  /** kernel -> cell: `u32 module | u32 softDeadlineMs | envelope` */
+  /** kernel -> cell: `u32 module | u32 softDeadlineMs | u8 place in CELL_ENTRIES | envelope` */
   call: 3,
   /** kernel -> cell: JSON of an HttpAnswer; empty when the request is denied. */
   answer: 4,
@@ -34,6 +34,9 @@ export const FROM_CELL_BYTES_MAX = 2 << 20;
 const LENGTH_BYTES = 4;
 /** Where the payload begins in a frame. */
 export const PAYLOAD_AT = LENGTH_BYTES + 5;
+
+/** Of the payload of `call`, what stands before the envelope. */
+export const CALL_HEAD_BYTES = 9;
 
 export type Frame = { readonly kind: number; readonly id: number; readonly payload: Buffer };
 

@@ -1,4 +1,5 @@
 import { createPlugin } from '@extism/extism';
+import type { CellEntry } from '../../port/cell-host.ts';
 import type { Host } from './host-functions.ts';
 import { type RawResult, VERDICT } from './result-frame.ts';
 import { type Exports, type Snapshot, takeSnapshot } from './snapshot.ts';
@@ -15,7 +16,7 @@ export type Instances = {
   load(id: number, wasm: Uint8Array, sealed: boolean): string;
   unload(id: number): void;
   /** @returns undefined when the module is not there (it did not compile). */
-  call(id: number, input: Uint8Array, softDeadlineAt: number): Promise<RawResult | undefined>;
+  call(id: number, entry: CellEntry, input: Uint8Array, softDeadlineAt: number): Promise<RawResult | undefined>;
   /** After the result is on its way: puts the instance back. @returns false when state is left, and the cell must end. */
   settle(): boolean;
 };
@@ -76,7 +77,7 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
     if (type === 'major') sinceMajor = 0;
   }
 
-  async function run(module: Module, input: Uint8Array, softDeadlineAt: number): Promise<RawResult> {
+  async function run(module: Module, entry: CellEntry, input: Uint8Array, softDeadlineAt: number): Promise<RawResult> {
     let instance = module.kept;
     module.kept = undefined;
     let result: RawResult;
@@ -87,8 +88,8 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
       host.begin(input, softDeadlineAt);
       if (instance) host.enter(instance.exports['memory']);
       instance ??= await instantiate(module);
-      const execute = instance.exports['execute'] as () => unknown;
-      const code = execute();
+      const called = instance.exports[entry] as () => unknown;
+      const code = called();
       returned = true;
       result = host.end({ code });
     } catch (thrown) {
@@ -110,9 +111,9 @@ export function openInstances(host: Host, checkRestoreEvery: number): Instances 
     unload(id) {
       modules.delete(id);
     },
-    async call(id, input, softDeadlineAt) {
+    async call(id, entry, input, softDeadlineAt) {
       const module = modules.get(id);
-      return module && run(module, input, softDeadlineAt);
+      return module && run(module, entry, input, softDeadlineAt);
     },
     settle() {
       if (used === undefined) return true;
