@@ -50,16 +50,19 @@ type Terms = {
   termMs?: number | null;
   renews?: readonly (number | 'unavailable' | 'over')[];
   revokes?: readonly boolean[] | null;
+  /** Before it answers. */
+  waits?: Promise<void>;
 };
 
 /** A provider that makes a value for each loan, and remembers what was asked of it. */
 function openProvider(terms: Terms = {}) {
-  const { termMs = 60_000, renews, revokes = [] } = terms;
+  const { termMs = 60_000, renews, revokes = [], waits } = terms;
   const log: string[] = [];
   let loans = 0;
   let fault: LendFault | undefined;
   const lend = async (): Promise<Result<Loan, LendFault>> => {
     log.push('lend');
+    await waits;
     if (fault) return err(fault);
     loans += 1;
     const n = loans;
@@ -218,6 +221,25 @@ describe('a lent secret', () => {
     expect((await take('db-password')).reveal()).toBe('password-of-loan-1');
   });
 
+  it('that is over as soon as it is lent is lent once, and given back', async () => {
+    const { take, pass, log } = openWorld({ termMs: 0 });
+    const lease = await take('db-password');
+    expect(lease.reveal()).toBe('password-of-loan-1');
+    lease.revoke();
+    await pass(1);
+    expect(log).toEqual(['lend', 'revoke 1']);
+  });
+
+  it.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('of a term of %s ms ends, and is forgotten', async (termMs) => {
+    const { take, pass, known } = openWorld({ termMs });
+    const lease = await take('db-password');
+    await pass((LIMITS.leaseHours.value + 1) * 3_600_000);
+    expect(lease.isOver()).toBe(true);
+    lease.revoke();
+    await pass(LIMITS.lentValueMinutes.value * 60_000);
+    expect(await known()).toEqual(['the-stored-value']);
+  });
+
   it('without the field that the policy names is unknown, and what was lent is given back', async () => {
     const { source, log, pass } = openWorld();
     expect(await source.lease(ACME, 'no-field', at('ban'))).toEqual({ ok: false, error: 'unknown' });
@@ -323,8 +345,28 @@ describe('the end of a lease', () => {
     const slow = openWorld({ revokes: [false, false, false] });
     (await slow.take('db-password')).revoke();
     const late = slow.source.close(3_000);
-    await slow.pass(3_500);
-    await late;
+    await slow.pass(2_900);
     expect(slow.closed()).toBe(0);
+    await slow.pass(600);
+    await late;
+    // What one provider does not take back keeps no other from being told.
+    expect(slow.closed()).toBe(1);
+  });
+
+  it('is waited for also of what is on its way from its provider when the kernel ends', async () => {
+    const answer = Promise.withResolvers<void>();
+    const { desk, source, log, pass, closed } = openWorld({ waits: answer.promise });
+    const leased = desk.lease(ACME, 'db-password', at('ban')).then((lease) => {
+      if (lease.ok) desk.giveBack({ org: ACME, ...at('ban') }, [lease.value], []);
+    });
+    await pass(1);
+    const over = source.close(3_000);
+    await pass(1_000);
+    expect(closed()).toBe(0);
+    answer.resolve();
+    await leased;
+    await pass(1);
+    await over;
+    expect([...log, closed()]).toEqual(['lend', 'revoke 1', 1]);
   });
 });
