@@ -212,13 +212,43 @@ describe('a lent secret', () => {
     ['sealed', { kind: 'unavailable', reason: 'the server is sealed' }, 'unavailable'],
     ['not there', { kind: 'unknown', reason: 'there is nothing at this path' }, 'unknown'],
   ])('that is %s is not lent, is told once, and is asked for again', async (_, fault, error) => {
-    const { source, take, fail, told } = openWorld();
+    const { source, take, fail, told, pass } = openWorld();
     fail(fault);
     for (let i = 0; i < 3; i++)
       expect(await source.lease(ACME, 'db-password', at('ban'))).toEqual({ ok: false, error });
     expect(told).toEqual([{ org: ACME, name: 'db-password', provider: 'vault', reason: fault.reason }]);
     fail(undefined);
+    await pass(30_000);
     expect((await take('db-password')).reveal()).toBe('password-of-loan-1');
+  });
+
+  it('whose provider refuses is asked for later and later, by one step at a time, and at once when it is well', async () => {
+    const { source, fail, log, pass, take } = openWorld();
+    fail({ kind: 'unavailable', reason: 'the server refused the login' });
+    let steps = 0;
+    const many = () =>
+      Promise.all(Array.from({ length: 20 }, () => source.lease(ACME, 'db-password', at(`s${steps++}`))));
+    // All at once, and the first time: nobody knows better.
+    expect(new Set((await many()).map((one) => JSON.stringify(one)))).toEqual(
+      new Set(['{"ok":false,"error":"unavailable"}']),
+    );
+    const asked: number[] = [];
+    for (let second = 0; second < 120; second++) {
+      const before = log.length;
+      await many();
+      asked.push(log.length - before);
+      await pass(1_000);
+    }
+    expect(Math.max(...asked)).toBe(1);
+    expect(asked.slice(60).reduce((sum, one) => sum + one)).toBeLessThanOrEqual(3);
+    fail(undefined);
+    await pass(30_000);
+    expect((await take('db-password', 'first')).reveal()).toBe('password-of-loan-1');
+    expect((await many()).every(({ ok: isLent }) => isLent)).toBe(true);
+    fail({ kind: 'unavailable', reason: 'a moment of bad luck' });
+    expect((await source.lease(ACME, 'db-password', at('unlucky'))).ok).toBe(false);
+    fail(undefined);
+    expect((await source.lease(ACME, 'db-password', at('unlucky'))).ok).toBe(true);
   });
 
   it('that is over as soon as it is lent is lent once, and given back', async () => {

@@ -1,10 +1,11 @@
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { Lenders, LendFault } from '../port/secret-lender.ts';
+import type { Lender, Lenders, LendFault } from '../port/secret-lender.ts';
 import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
 import { type LentValues, openLentValues } from './lent-values.ts';
 import { type OpenLoan, openLoan } from './loan.ts';
+import { openPatience, type Patience } from './patience.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
@@ -34,6 +35,8 @@ type OrgLoans = {
   readonly open: Map<string, Promise<Result<OpenLoan, LendFault>>>;
   /** The last fault of each name that was told, so that each is told once. */
   readonly told: Map<string, string>;
+  /** By the key of the lender. */
+  readonly patience: Map<string, Patience<LendFault>>;
   live: number;
 };
 
@@ -49,15 +52,23 @@ export function openLentSecrets(deps: {
   const underWay = new Set<Promise<unknown>>();
   const known = new WeakMap<KnownSecrets, { readonly lent: KnownSecrets; readonly both: KnownSecrets }>();
 
-  const borrow = (loans: OrgLoans, key: string, lender: Parameters<typeof openLoan>[0]) => {
-    const open = loans.open.get(key) ?? openLoan(lender, { scheduler, report });
+  const borrow = (loans: OrgLoans, key: string, lender: Lender): Promise<Result<OpenLoan, LendFault>> => {
+    const known = loans.open.get(key);
+    if (known) return known;
+    const patience = loans.patience.get(lender.key) ?? openPatience<LendFault>(scheduler.elapsed);
+    loans.patience.set(lender.key, patience);
+    const early = patience.ask();
+    if (early) return Promise.resolve(err(early));
+    const open = openLoan(lender, { scheduler, report });
     loans.open.set(key, open);
     const answered = open.then(() => undefined);
     underWay.add(answered);
     answered.finally(() => underWay.delete(answered));
-    // What failed is asked for again by the next request.
+    // What failed is asked for again by a later request.
     open.then((loan) => {
-      if (!loan.ok && loans.open.get(key) === open) loans.open.delete(key);
+      if (loan.ok) return patience.worked();
+      patience.failed(loan.error);
+      if (loans.open.get(key) === open) loans.open.delete(key);
     });
     return open;
   };
@@ -159,6 +170,7 @@ export function openLentSecrets(deps: {
         values: before?.values ?? openLentValues(scheduler.elapsed),
         open: new Map(),
         told: new Map(),
+        patience: new Map(),
         live: 0,
       });
     },
