@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
 import { type ProbedLayers, probeLayers } from './adapter/extism/probe.ts';
-import { readCredentialFile } from './adapter/file/credential-file.ts';
+import { openCredentialFiles } from './adapter/file/credential-file.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
@@ -76,7 +76,7 @@ export async function startKernel(
     egress,
     secrets: secrets.value,
     openLenders: lenders.open,
-    readCredentialFile,
+    readCredentialFile: openCredentialFiles([config.data, keyFileOf(config)]),
     modules,
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
