@@ -238,6 +238,22 @@ describe('a kernel does not start, and nothing is kept,', () => {
       /\/signers\/0\/key expected a public key on the curve P-256/,
     ],
     [
+      'with one key under two names, of which one is revoked',
+      async () => {
+        const key = mine.publicKey;
+        await trust({
+          unlocked: 'allow',
+          signers: [
+            { id: 'platform', key },
+            { id: 'former', key: `${key}\n` },
+          ],
+          revoked: [{ signer: 'former', reason: 'key lost' }],
+        });
+        await sign();
+      },
+      /\/signers\/1\/key expected a key that no other signer has/,
+    ],
+    [
       'with a trusted root that is none',
       async () => {
         await put('root.json', {});
