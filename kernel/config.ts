@@ -177,6 +177,7 @@ export async function readOrg(
     execution: execution.value,
     secrets: secrets.value,
     plugins,
+    trust: trust.value.policy,
     revoked: trust.value.policy.revoked.flatMap((one) => ('digest' in one ? [one.digest as Digest] : [])),
   });
 }
@@ -205,3 +206,15 @@ export const reportingGrants = ({ egress: file }: OrgFiles, { id, egress }: OrgS
         ]
       : [],
   );
+
+/** An org that takes what nobody answers for: meant for a demo, so it is told at every start. */
+export const looseTrust = ({ trust: file }: OrgFiles, { id, trust }: OrgSetup): readonly string[] => {
+  const taken = [
+    ...(trust?.unsigned === 'allow' ? ['that nobody signed'] : []),
+    ...(trust?.unlocked === 'allow' ? ['that plugins.lock does not have'] : []),
+  ];
+  if (taken.length === 0) return [];
+  return [
+    `${file}: the org ${id} takes plugins ${taken.join(' and ')}: whoever can write to their folders decides what runs`,
+  ];
+};

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';
 import { openCellHost } from './adapter/extism/cell-host.ts';
 import { type ProbedLayers, probeLayers } from './adapter/extism/probe.ts';
-import { readCredentialFile } from './adapter/file/credential-file.ts';
+import { openCredentialFiles } from './adapter/file/credential-file.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
 import { loadSecretKey } from './adapter/file/key.ts';
@@ -17,7 +17,7 @@ import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { iso } from './base/time.ts';
-import { type Config, idleGrants, readConfig, readOrg, reportingGrants } from './config.ts';
+import { type Config, idleGrants, looseTrust, readConfig, readOrg, reportingGrants } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { HealthChange } from './flow/health.ts';
@@ -76,7 +76,7 @@ export async function startKernel(
     egress,
     secrets: secrets.value,
     openLenders: lenders.open,
-    readCredentialFile,
+    readCredentialFile: openCredentialFiles([config.data, keyFileOf(config)]),
     modules,
     report: (defect) => say(defectText(defect)),
     onRefusal: (refused) => say(refusalText(refused)),
@@ -94,8 +94,8 @@ export async function startKernel(
     const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
     if (org.ok)
-      for (const line of [...idleGrants(files, org.value), ...reportingGrants(files, org.value)])
-        say(`warning: ${line}`);
+      for (const warn of [looseTrust, idleGrants, reportingGrants])
+        for (const line of warn(files, org.value)) say(`warning: ${line}`);
     if (!fine.ok) {
       await Promise.all([cells.close(), egress.close(), store.close()]);
       await lock.value.release();

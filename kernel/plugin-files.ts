@@ -1,18 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { codeDigest } from '../sdk/contract/code-digest.ts';
 import { PluginManifestSchema } from '../sdk/contract/plugin.ts';
-import {
-  NO_LOCK,
-  NO_TRUST,
-  type PluginsLock,
-  PluginsLockSchema,
-  type TrustPolicy,
-  TrustPolicySchema,
-} from '../sdk/contract/trust.ts';
+import { NO_LOCK, NO_TRUST, type PluginsLock, PluginsLockSchema, TrustPolicySchema } from '../sdk/contract/trust.ts';
 import { BUNDLE_BYTES_MAX, BUNDLE_FILE } from '../sdk/signature/statement.ts';
-import { isSignerKey, isTrustedRoot, type Known, verifyBundle } from '../sdk/signature/verify.ts';
+import { seenOf } from '../sdk/supply/signature.ts';
+import { readSigners, type Trust } from '../sdk/supply/trust-file.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { ADMISSION } from './cell/admission-policy.ts';
 import { admit } from './cell/admit.ts';
@@ -20,7 +14,7 @@ import { faultOfClaims } from './cell/claims.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { faultText, readJson, readOptional } from './json-file.ts';
 import { toFileIssues } from './rule/issue.ts';
-import { askedBy, manifestDigest } from './trust/asked.ts';
+import { askedBy } from './trust/asked.ts';
 import { judgeTrust, type Seen } from './trust/judge.ts';
 import { lockedAs } from './trust/lock.ts';
 
@@ -28,8 +22,6 @@ import { lockedAs } from './trust/lock.ts';
  * Reads plugins and what an org trusts of them. A plugin that the org does not take is refused here, before anything of it
  * is compiled or kept.
  */
-export type Trust = { readonly policy: TrustPolicy; readonly known: readonly Known[] };
-
 const PAGE = 'docs/policies.md';
 
 /** @param file of the trust policy; without one nothing is trusted that is not signed and locked. */
@@ -37,21 +29,9 @@ export async function readTrust(file: string | undefined): Promise<Result<Trust,
   const read = await readOptional(file, PAGE, TrustPolicySchema);
   if (!read.ok) return read;
   const policy = read.value ?? NO_TRUST;
-  const known: Known[] = [];
-  for (const [at, signer] of policy.signers.entries()) {
-    const fault = (key: string, text: string) =>
-      err(faultText(file ?? '', PAGE, [{ pointer: `/signers/${at}/${key}`, text }]));
-    if ('key' in signer) {
-      if (!isSignerKey(signer.key)) return fault('key', 'expected a public key on the curve P-256, as PEM');
-      known.push({ signer });
-      continue;
-    }
-    const root = await readJson(resolve(dirname(file ?? ''), signer.trustedRoot));
-    if (!root.ok) return root;
-    if (!isTrustedRoot(root.value)) return fault('trustedRoot', 'expected the file of a trusted root of Sigstore');
-    known.push({ signer, root: root.value });
-  }
-  return ok({ policy, known });
+  const known = await readSigners(policy, file ?? '', readJson);
+  if (known.ok) return ok({ policy, known: known.value });
+  return err(typeof known.error === 'string' ? known.error : faultText(file ?? '', PAGE, [known.error]));
 }
 
 export async function readLock(file: string | undefined): Promise<Result<PluginsLock, string>> {
@@ -106,8 +86,7 @@ async function readSignature(folder: string, { known }: Trust): Promise<Result<S
     return err(`${path} is not a signature: sign the plugin again`);
   const bundle = await readJson(path);
   if (!bundle.ok) return bundle;
-  const found = verifyBundle(bundle.value, known);
-  return ok(found.kind === 'signed' ? { ...found, manifest: manifestDigest(found.manifest) } : found);
+  return ok(seenOf(bundle.value, known));
 }
 
 function isSealed(wasm: Uint8Array, sealedBases: ReadonlySet<string>): boolean {

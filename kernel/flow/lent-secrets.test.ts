@@ -50,16 +50,19 @@ type Terms = {
   termMs?: number | null;
   renews?: readonly (number | 'unavailable' | 'over')[];
   revokes?: readonly boolean[] | null;
+  /** Before it answers. */
+  waits?: Promise<void>;
 };
 
 /** A provider that makes a value for each loan, and remembers what was asked of it. */
 function openProvider(terms: Terms = {}) {
-  const { termMs = 60_000, renews, revokes = [] } = terms;
+  const { termMs = 60_000, renews, revokes = [], waits } = terms;
   const log: string[] = [];
   let loans = 0;
   let fault: LendFault | undefined;
   const lend = async (): Promise<Result<Loan, LendFault>> => {
     log.push('lend');
+    await waits;
     if (fault) return err(fault);
     loans += 1;
     const n = loans;
@@ -209,13 +212,62 @@ describe('a lent secret', () => {
     ['sealed', { kind: 'unavailable', reason: 'the server is sealed' }, 'unavailable'],
     ['not there', { kind: 'unknown', reason: 'there is nothing at this path' }, 'unknown'],
   ])('that is %s is not lent, is told once, and is asked for again', async (_, fault, error) => {
-    const { source, take, fail, told } = openWorld();
+    const { source, take, fail, told, pass } = openWorld();
     fail(fault);
     for (let i = 0; i < 3; i++)
       expect(await source.lease(ACME, 'db-password', at('ban'))).toEqual({ ok: false, error });
     expect(told).toEqual([{ org: ACME, name: 'db-password', provider: 'vault', reason: fault.reason }]);
     fail(undefined);
+    await pass(30_000);
     expect((await take('db-password')).reveal()).toBe('password-of-loan-1');
+  });
+
+  it('whose provider refuses is asked for later and later, by one step at a time, and at once when it is well', async () => {
+    const { source, fail, log, pass, take } = openWorld();
+    fail({ kind: 'unavailable', reason: 'the server refused the login' });
+    let steps = 0;
+    const many = () =>
+      Promise.all(Array.from({ length: 20 }, () => source.lease(ACME, 'db-password', at(`s${steps++}`))));
+    // All at once, and the first time: nobody knows better.
+    expect(new Set((await many()).map((one) => JSON.stringify(one)))).toEqual(
+      new Set(['{"ok":false,"error":"unavailable"}']),
+    );
+    const asked: number[] = [];
+    for (let second = 0; second < 120; second++) {
+      const before = log.length;
+      await many();
+      asked.push(log.length - before);
+      await pass(1_000);
+    }
+    expect(Math.max(...asked)).toBe(1);
+    expect(asked.slice(60).reduce((sum, one) => sum + one)).toBeLessThanOrEqual(3);
+    fail(undefined);
+    await pass(30_000);
+    expect((await take('db-password', 'first')).reveal()).toBe('password-of-loan-1');
+    expect((await many()).every(({ ok: isLent }) => isLent)).toBe(true);
+    fail({ kind: 'unavailable', reason: 'a moment of bad luck' });
+    expect((await source.lease(ACME, 'db-password', at('unlucky'))).ok).toBe(false);
+    fail(undefined);
+    expect((await source.lease(ACME, 'db-password', at('unlucky'))).ok).toBe(true);
+  });
+
+  it('that is over as soon as it is lent is lent once, and given back', async () => {
+    const { take, pass, log } = openWorld({ termMs: 0 });
+    const lease = await take('db-password');
+    expect(lease.reveal()).toBe('password-of-loan-1');
+    lease.revoke();
+    await pass(1);
+    expect(log).toEqual(['lend', 'revoke 1']);
+  });
+
+  it.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('of a term of %s ms ends, and is forgotten', async (termMs) => {
+    const { take, pass, known } = openWorld({ termMs });
+    const lease = await take('db-password');
+    await pass((LIMITS.leaseHours.value + 1) * 3_600_000);
+    expect(lease.isOver()).toBe(true);
+    lease.revoke();
+    await pass(LIMITS.lentValueMinutes.value * 60_000);
+    expect(await known()).toEqual(['the-stored-value']);
   });
 
   it('without the field that the policy names is unknown, and what was lent is given back', async () => {
@@ -323,8 +375,28 @@ describe('the end of a lease', () => {
     const slow = openWorld({ revokes: [false, false, false] });
     (await slow.take('db-password')).revoke();
     const late = slow.source.close(3_000);
-    await slow.pass(3_500);
-    await late;
+    await slow.pass(2_900);
     expect(slow.closed()).toBe(0);
+    await slow.pass(600);
+    await late;
+    // What one provider does not take back keeps no other from being told.
+    expect(slow.closed()).toBe(1);
+  });
+
+  it('is waited for also of what is on its way from its provider when the kernel ends', async () => {
+    const answer = Promise.withResolvers<void>();
+    const { desk, source, log, pass, closed } = openWorld({ waits: answer.promise });
+    const leased = desk.lease(ACME, 'db-password', at('ban')).then((lease) => {
+      if (lease.ok) desk.giveBack({ org: ACME, ...at('ban') }, [lease.value], []);
+    });
+    await pass(1);
+    const over = source.close(3_000);
+    await pass(1_000);
+    expect(closed()).toBe(0);
+    answer.resolve();
+    await leased;
+    await pass(1);
+    await over;
+    expect([...log, closed()]).toEqual(['lend', 'revoke 1', 1]);
   });
 });

@@ -1,10 +1,11 @@
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { Lenders, LendFault } from '../port/secret-lender.ts';
+import type { Lender, Lenders, LendFault } from '../port/secret-lender.ts';
 import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
 import { type LentValues, openLentValues } from './lent-values.ts';
 import { type OpenLoan, openLoan } from './loan.ts';
+import { openPatience, type Patience } from './patience.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
@@ -16,7 +17,7 @@ export type LentSecrets = SecretSource & {
   isLent(org: OrgId, name: string): boolean;
   /** Puts the lenders of an org in force. */
   bind(org: OrgId, lenders: Lenders): void;
-  /** Ends what is held, and waits for what is on its way to be taken back, at most `graceMs`. */
+  /** Waits for what is on its way to be taken back, and then for the lenders to close, each at most `graceMs`. */
   close(graceMs: number): Promise<void>;
 };
 
@@ -34,6 +35,8 @@ type OrgLoans = {
   readonly open: Map<string, Promise<Result<OpenLoan, LendFault>>>;
   /** The last fault of each name that was told, so that each is told once. */
   readonly told: Map<string, string>;
+  /** By the key of the lender. */
+  readonly patience: Map<string, Patience<LendFault>>;
   live: number;
 };
 
@@ -45,15 +48,27 @@ export function openLentSecrets(deps: {
 }): LentSecrets {
   const { stored, scheduler, report, onNotLent } = deps;
   const orgs = new Map<OrgId, OrgLoans>();
-  const ending = new Set<Promise<unknown>>();
+  /** What a provider was asked for and has not answered: loans, and the ends of loans. */
+  const underWay = new Set<Promise<unknown>>();
   const known = new WeakMap<KnownSecrets, { readonly lent: KnownSecrets; readonly both: KnownSecrets }>();
 
-  const borrow = (loans: OrgLoans, key: string, lender: Parameters<typeof openLoan>[0]) => {
-    const open = loans.open.get(key) ?? openLoan(lender, { scheduler, report });
+  const borrow = (loans: OrgLoans, key: string, lender: Lender): Promise<Result<OpenLoan, LendFault>> => {
+    const known = loans.open.get(key);
+    if (known) return known;
+    const patience = loans.patience.get(lender.key) ?? openPatience<LendFault>(scheduler.elapsed);
+    loans.patience.set(lender.key, patience);
+    const early = patience.ask();
+    if (early) return Promise.resolve(err(early));
+    const open = openLoan(lender, { scheduler, report });
     loans.open.set(key, open);
-    // What failed is asked for again by the next request.
+    const answered = open.then(() => undefined);
+    underWay.add(answered);
+    answered.finally(() => underWay.delete(answered));
+    // What failed is asked for again by a later request.
     open.then((loan) => {
-      if (!loan.ok && loans.open.get(key) === open) loans.open.delete(key);
+      if (loan.ok) return patience.worked();
+      patience.failed(loan.error);
+      if (loans.open.get(key) === open) loans.open.delete(key);
     });
     return open;
   };
@@ -77,9 +92,11 @@ export function openLentSecrets(deps: {
     let opened: Result<OpenLoan, LendFault>;
     loans.live += 1;
     try {
-      const first = await borrow(loans, key, bound.lender);
-      if (first.ok && first.value.isOver()) loans.open.delete(key);
-      opened = first.ok && first.value.isOver() ? await borrow(loans, key, bound.lender) : first;
+      // One that was made for this very call is never too old for it: nobody would hold it then, and so give it back.
+      const earlier = loans.open.get(key);
+      const held = await earlier;
+      if (held?.ok && held.value.isOver() && loans.open.get(key) === earlier) loans.open.delete(key);
+      opened = await borrow(loans, key, bound.lender);
     } finally {
       loans.live -= 1;
     }
@@ -114,8 +131,8 @@ export function openLentSecrets(deps: {
           ended = end;
           loans.values.letGo(name, text, loan.restMs());
           if (end !== 'ended') {
-            ending.add(end);
-            end.finally(() => ending.delete(end));
+            underWay.add(end);
+            end.finally(() => underWay.delete(end));
           }
           return ended;
         },
@@ -153,17 +170,29 @@ export function openLentSecrets(deps: {
         values: before?.values ?? openLentValues(scheduler.elapsed),
         open: new Map(),
         told: new Map(),
+        patience: new Map(),
         live: 0,
       });
     },
     async close(graceMs) {
-      const late = Promise.withResolvers<void>();
-      const takeBack = scheduler.after(graceMs, late.resolve);
-      const over = Promise.all(ending).then(() =>
-        Promise.all([...orgs.values()].map(({ lenders }) => lenders.close())),
-      );
-      await Promise.race([over, late.promise]);
-      takeBack();
+      const within = async (work: Promise<unknown>) => {
+        const late = Promise.withResolvers<void>();
+        const takeBack = scheduler.after(graceMs, late.resolve);
+        await Promise.race([work, late.promise]);
+        takeBack();
+      };
+      let isLate = false;
+      const settle = async () => {
+        while (underWay.size > 0 && !isLate) {
+          await Promise.all(underWay);
+          // What was lent last is given back in the next turn.
+          await new Promise<void>((resolve) => scheduler.soon(resolve));
+        }
+      };
+      await within(settle());
+      isLate = true;
+      // Also where one provider has not taken back what it lent: others have tokens to be told of.
+      await within(Promise.all([...orgs.values()].map(({ lenders }) => lenders.close())));
     },
   };
 }

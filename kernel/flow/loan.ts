@@ -38,7 +38,9 @@ export async function openLoan(
     return err({ kind: 'unavailable', reason: 'the lender failed inside' } as const);
   });
   if (!lent.ok) return lent;
-  const { fields, renew, revoke, termMs } = lent.value;
+  const { fields, renew, revoke } = lent.value;
+  // What is no time is none: nothing may be held for ever because of it.
+  const termMs = lent.value.termMs === null ? null : Math.max(0, lent.value.termMs || 0);
   const endOf = (ms: number) => scheduler.elapsed() + Math.min(ms, LIMITS.leaseHours.value * 3_600_000);
   let endsAt = termMs === null ? Number.POSITIVE_INFINITY : endOf(termMs);
   let holders = 0;

@@ -2,6 +2,7 @@ import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
+import type { TrustPolicy } from '../../sdk/contract/trust.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
@@ -49,6 +50,8 @@ export type OrgSetup = {
     /** What was found of it when the org's trust policy was asked; absent: nobody asked. */
     readonly trusted?: Trusted;
   }[];
+  /** Whose word the org asks for before it takes a plugin. */
+  readonly trust?: Pick<TrustPolicy, 'unsigned' | 'unlocked'>;
   /** Modules (SHA-256 of the bytes) that no run of the org may use any more, also not one that has pinned it. */
   readonly revoked?: readonly Digest[];
 };

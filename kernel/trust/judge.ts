@@ -39,16 +39,7 @@ export function judgeTrust(
   const { name, version } = asked;
   const refuse = (why: string, ...mend: readonly string[]) =>
     err([`${name} ${version} is not loaded: ${why}`, ...mend].join('\n  '));
-  for (const one of policy.revoked) {
-    if ('digest' in one ? one.digest === asked.digest : seen.kind === 'signed' && one.signer === seen.signer) {
-      const what = 'digest' in one ? 'this module is revoked' : `its signer ${one.signer} is revoked`;
-      return refuse(
-        `${what} (${one.reason})`,
-        'take it out of the plugins of the org, or build, sign and lock another version',
-      );
-    }
-  }
-  const signer = signerOf(policy, asked, seen, now);
+  const signer = judgeSignature(policy, asked, seen, now);
   if (!signer.ok) return refuse(signer.error.why, signer.error.mend);
   const lock = lockFault(policy, asked, signer.value, locked);
   if (lock) return refuse(lock.why, ...lock.mend);
@@ -57,7 +48,29 @@ export function judgeTrust(
 
 type Fault = { readonly why: string; readonly mend: string };
 
-function signerOf(policy: TrustPolicy, asked: Asked, seen: Seen, now: number): Result<Trusted['signer'], Fault> {
+/** Who answers for the module: nobody has to where the policy allows that, and nobody can for what is revoked. */
+export function judgeSignature(
+  policy: TrustPolicy,
+  asked: Pick<Asked, 'digest' | 'manifest'>,
+  seen: Seen,
+  now: number,
+): Result<Trusted['signer'], Fault> {
+  for (const one of policy.revoked) {
+    if ('digest' in one ? one.digest === asked.digest : seen.kind === 'signed' && one.signer === seen.signer) {
+      const what = 'digest' in one ? 'this module is revoked' : `its signer ${one.signer} is revoked`;
+      const mend = 'take it out of the plugins of the org, or build, sign and lock another version';
+      return err({ why: `${what} (${one.reason})`, mend });
+    }
+  }
+  return signerOf(policy, asked, seen, now);
+}
+
+function signerOf(
+  policy: TrustPolicy,
+  asked: Pick<Asked, 'digest' | 'manifest'>,
+  seen: Seen,
+  now: number,
+): Result<Trusted['signer'], Fault> {
   const fault = (why: string, mend = SIGN) => err({ why, mend });
   // A bundle that does not fit is refused also where nobody has to sign: somebody wanted it to be checked.
   if (seen.kind === 'unknown' && policy.signers.length > 0)

@@ -44,7 +44,9 @@ export const isSameSigner = (a: SignedBy, b: SignedBy): boolean =>
 /** A lock with these plugins in the place of others of their names, in an order of its own. */
 export function lockWith(lock: PluginsLock, entries: readonly LockEntry[]): PluginsLock {
   const names = new Set(entries.map(({ name }) => name));
-  const plugins = [...lock.plugins.filter(({ name }) => !names.has(name)), ...entries];
+  // The same plugin may lie in several folders, of several orgs.
+  const fresh = new Map(entries.map((one) => [`${one.digest} ${one.manifest}`, one]));
+  const plugins = [...lock.plugins.filter(({ name }) => !names.has(name)), ...fresh.values()];
   const order = (one: LockEntry) => `${one.name} ${one.digest}`;
   return { ...lock, plugins: plugins.toSorted((a, b) => (order(a) < order(b) ? -1 : 1)) };
 }

@@ -111,11 +111,12 @@ export function isTrustedRoot(root: unknown): boolean {
   }
 }
 
-/** Whether the PEM is a public key on P-256. */
-export function isSignerKey(pem: string): boolean {
+/** The id of a public key on P-256; undefined where the PEM is none. */
+export function signerKeyId(pem: string): string | undefined {
   try {
-    return isP256(createPublicKey(pem));
+    const key = createPublicKey(pem);
+    return isP256(key) ? keyId(key) : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

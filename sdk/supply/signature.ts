@@ -1,28 +1,25 @@
 import { manifestDigest } from '../../kernel/trust/asked.ts';
-import type { SignedBy, TrustPolicy } from '../contract/trust.ts';
+import { judgeSignature, type Seen } from '../../kernel/trust/judge.ts';
+import type { SignedBy } from '../contract/trust.ts';
 import { type Known, verifyBundle } from '../signature/verify.ts';
 import type { Inspected } from './inspect.ts';
+import type { Trust } from './trust-file.ts';
+
+/** What a signature beside a module says, in the words of those who judge it. `undefined`: there is none. */
+export function seenOf(bundle: unknown, known: readonly Known[]): Seen {
+  if (bundle === undefined) return { kind: 'none' };
+  const found = verifyBundle(bundle, known);
+  return found.kind === 'signed' ? { ...found, manifest: manifestDigest(found.manifest) } : found;
+}
 
 export type Signed =
   | { readonly ok: true; readonly signer: string; readonly by: SignedBy }
   | { readonly ok: false; readonly why: string };
 
 /** Whether one of the signers made the signature beside the module, for this very module and manifest. */
-export function signatureOf(
-  { bundle, asked }: Pick<Inspected, 'bundle' | 'asked'>,
-  { known, policy }: { readonly known: readonly Known[]; readonly policy: TrustPolicy },
-): Signed {
-  if (bundle === undefined) return { ok: false, why: 'it has no signature (dist/plugin.sigstore.json)' };
-  const seen = verifyBundle(bundle, known);
-  if (seen.kind !== 'signed') return { ok: false, why: 'none of the signers of the policy made its signature' };
-  if (seen.digest !== asked.digest) return { ok: false, why: 'its signature is for another module' };
-  if (manifestDigest(seen.manifest) !== asked.manifest)
-    return { ok: false, why: 'its signature is for another manifest' };
-  const isOver = seen.until !== undefined && !(Date.now() < Date.parse(seen.until));
-  if (isOver) return { ok: false, why: `its signer ${seen.signer} is trusted until ${seen.until} only` };
-  const revoked = policy.revoked.find((one) =>
-    'digest' in one ? one.digest === asked.digest : one.signer === seen.signer,
-  );
-  if (revoked) return { ok: false, why: `it is revoked (${revoked.reason})` };
-  return { ok: true, signer: seen.signer, by: seen.by };
+export function signatureOf({ bundle, asked }: Pick<Inspected, 'bundle' | 'asked'>, { known, policy }: Trust): Signed {
+  const judged = judgeSignature({ ...policy, unsigned: 'refuse' }, asked, seenOf(bundle, known), Date.now());
+  if (!judged.ok) return { ok: false, why: judged.error.why };
+  const { value } = judged;
+  return value ? { ok: true, signer: value.id, by: value.by } : { ok: false, why: 'it has no signature' };
 }

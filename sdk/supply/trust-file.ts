@@ -1,28 +1,54 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
+import { err, ok, type Result } from '../../kernel/base/result.ts';
 import { type TrustPolicy, TrustPolicySchema } from '../contract/trust.ts';
-import { isSignerKey, isTrustedRoot, type Known } from '../signature/verify.ts';
+import { isTrustedRoot, type Known, signerKeyId } from '../signature/verify.ts';
 
-/** Reads a trust policy with the trusted roots that it names; undefined where something of it cannot be used. */
-export async function readTrustFile(
+/** A trust policy, with the keys and trusted roots of its signers as they were read. */
+export type Trust = { readonly policy: TrustPolicy; readonly known: readonly Known[] };
+
+/** What of a signer cannot be used: the key of the policy, and what is expected there; or a sentence on its file. */
+export type SignerFault = { readonly pointer: string; readonly text: string } | string;
+
+/**
+ * The signers of a policy, each with what it takes to know them. The one place that reads them, for kernels and for people.
+ * @param file of the policy: roots are named relative to it.
+ */
+export async function readSigners(
+  { signers }: TrustPolicy,
   file: string,
-): Promise<{ readonly policy: TrustPolicy; readonly known: readonly Known[] } | undefined> {
-  try {
-    const policy = v.parse(TrustPolicySchema, JSON.parse(await readFile(file, 'utf8')));
-    const known: Known[] = [];
-    for (const signer of policy.signers) {
-      if ('key' in signer) {
-        if (!isSignerKey(signer.key)) return undefined;
-        known.push({ signer });
-      } else {
-        const root: unknown = JSON.parse(await readFile(resolve(dirname(file), signer.trustedRoot), 'utf8'));
-        if (!isTrustedRoot(root)) return undefined;
-        known.push({ signer, root });
-      }
+  readJson: (file: string) => Promise<Result<unknown, string>>,
+): Promise<Result<readonly Known[], SignerFault>> {
+  const known: Known[] = [];
+  const keys = new Set<string>();
+  for (const [at, signer] of signers.entries()) {
+    const fault = (key: string, text: string) => err({ pointer: `/signers/${at}/${key}`, text });
+    if ('key' in signer) {
+      const id = signerKeyId(signer.key);
+      if (id === undefined) return fault('key', 'expected a public key on the curve P-256, as PEM');
+      // Else what is revoked under one name would be taken under the other.
+      if (keys.has(id)) return fault('key', 'expected a key that no other signer has');
+      keys.add(id);
+      known.push({ signer });
+      continue;
     }
-    return { policy, known };
-  } catch {
-    return undefined;
+    const root = await readJson(resolve(dirname(file), signer.trustedRoot));
+    if (!root.ok) return root;
+    if (!isTrustedRoot(root.value)) return fault('trustedRoot', 'expected the file of a trusted root of Sigstore');
+    known.push({ signer, root: root.value });
   }
+  return ok(known);
 }
+
+/** Reads a trust policy; undefined where something of it cannot be used. */
+export async function readTrustFile(file: string): Promise<Trust | undefined> {
+  const policy = v.safeParse(TrustPolicySchema, await jsonOf(file));
+  const known = policy.success && (await readSigners(policy.output, file, async (path) => ok(await jsonOf(path))));
+  return known && known.ok ? { policy: policy.output, known: known.value } : undefined;
+}
+
+const jsonOf = (file: string): Promise<unknown> =>
+  readFile(file, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined);

@@ -100,6 +100,15 @@ test('a lock is written when somebody agrees, and then it is current', async () 
   expect(await run('lock')).toMatchObject({ code: 2 });
 });
 
+test('the same plugin in two folders is in the lock once', async () => {
+  const [copy, out] = [at('copy'), at('two.lock')];
+  await cp(plugin, copy, { recursive: true });
+  const args = ['lock', plugin, copy, '--out', out];
+  expect(await run(...args, '--approve')).toMatchObject({ code: 0 });
+  expect(JSON.parse(await readFile(out, 'utf8')).plugins).toHaveLength(1);
+  expect(await run(...args)).toMatchObject({ code: 0, stderr: expect.stringContaining('is current') });
+});
+
 test('the source gives the same module, and another source another one', async () => {
   const source = join(ROOT, 'plugins/http-json');
   expect(await run('verify', source, '--rebuild')).toMatchObject({

@@ -56,6 +56,7 @@ export async function startVault(options: { tokenSeconds?: number; leaseSeconds?
     const token = String(headers['x-vault-token'] ?? '');
     const known = tokens.get(token);
     if (!known || known.endsAt < now()) return errors(403, `permission denied for ${token}`);
+    if (path.startsWith('denied/')) return errors(403, 'permission denied');
     if (path === 'auth/token/renew-self') {
       if (state.failRenewals-- > 0) return errors(403, 'no');
       known.endsAt = now() + tokenSeconds;

@@ -59,9 +59,9 @@ async function lock(change: (lock: PluginsLock) => PluginsLock = (same) => same)
 }
 
 /** Starts and stops; what kept it from starting, or undefined. */
-async function start(): Promise<string | undefined> {
+async function start(said: string[] = []): Promise<string | undefined> {
   const config = await readConfig(folder.config);
-  const running = config.ok ? await startKernel(config.value) : config;
+  const running = config.ok ? await startKernel(config.value, (line) => said.push(line)) : config;
   if (!running.ok) return running.error;
   await running.value.stop();
   return undefined;
@@ -238,6 +238,22 @@ describe('a kernel does not start, and nothing is kept,', () => {
       /\/signers\/0\/key expected a public key on the curve P-256/,
     ],
     [
+      'with one key under two names, of which one is revoked',
+      async () => {
+        const key = mine.publicKey;
+        await trust({
+          unlocked: 'allow',
+          signers: [
+            { id: 'platform', key },
+            { id: 'former', key: `${key}\n` },
+          ],
+          revoked: [{ signer: 'former', reason: 'key lost' }],
+        });
+        await sign();
+      },
+      /\/signers\/1\/key expected a key that no other signer has/,
+    ],
+    [
       'with a trusted root that is none',
       async () => {
         await put('root.json', {});
@@ -260,6 +276,23 @@ describe('a kernel does not start, and nothing is kept,', () => {
     expect(fault).not.toContain('s3cret');
     expect(await modules().catch(() => [])).toEqual([]);
   });
+});
+
+test.each([
+  [{}, ''],
+  [{ unsigned: 'allow' }, 'takes plugins that nobody signed: '],
+  [{ unlocked: 'allow' }, 'takes plugins that plugins.lock does not have: '],
+  [{ unsigned: 'allow', unlocked: 'allow' }, 'takes plugins that nobody signed and that plugins.lock does not have: '],
+])('a trust policy with %j is told at the start as what it is', async (more, tells) => {
+  await trust(more);
+  await sign();
+  await lock();
+  const said: string[] = [];
+  expect(await start(said)).toBeUndefined();
+  const warnings = said.filter((line) => line.includes('takes plugins'));
+  expect(warnings).toEqual(
+    tells === '' ? [] : [expect.stringContaining(`warning: ${at('trust.json')}: the org acme ${tells}`)],
+  );
 });
 
 test('an upgrade that asks for more is shown, and not locked before somebody agrees', async () => {

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
-import { readCredentialFile } from '../../kernel/adapter/file/credential-file.ts';
+import { openCredentialFiles } from '../../kernel/adapter/file/credential-file.ts';
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import { openVault } from '../../kernel/adapter/vault/vault.ts';
 import { type SecretProvider, SecretsPolicySchema } from '../../sdk/contract/secrets-policy.ts';
@@ -122,7 +122,7 @@ async function main(): Promise<number> {
   const ca = values['ca-file'];
   const egress = openEgressClient(ca === undefined ? {} : { ca: [readFileSync(ca, 'utf8')] });
   const readCredential = (from: { file: string } | { secret: string }) =>
-    readCredentialFile('file' in from ? from.file : '');
+    openCredentialFiles([])('file' in from ? from.file : '');
   const { source, told } = openLent(openVault(provider, { egress, readCredential, elapsed: () => performance.now() }));
   const missing = kv === undefined ? 'named-nowhere' : 'no-kv';
   const worlds: [string, SourceWorld][] = [];

@@ -123,13 +123,13 @@ describe('a key in a file', () => {
     expect((await readdir(folder)).sort()).toEqual(['secret.key', 'secret.key.next', 'secrets.json']);
   });
 
-  it('stays when a secret does not open under it: it would be lost', async () => {
+  it('stays when somebody edited the secrets: one would be lost', async () => {
     await fill();
     const document = JSON.parse(await readFile(file, 'utf8'));
     document.entries[1].box = document.entries[0].box;
     await writeFile(file, JSON.stringify(document));
     const [key, secrets] = [await readFile(keyFile, 'utf8'), await readFile(file, 'utf8')];
-    expect(await rotate()).toEqual({ ok: false, error: expect.stringContaining('does not open') });
+    expect(await rotate()).toEqual({ ok: false, error: expect.stringContaining('changed by something else') });
     expect([await readFile(keyFile, 'utf8'), await readFile(file, 'utf8')]).toEqual([key, secrets]);
   });
 

@@ -58,7 +58,7 @@ export async function rotateSecretKey(options: RotateOptions): Promise<Result<st
   if (!fresh) return err(`${file} holds a secret that does not open: set it anew, or remove it, and try again`);
   try {
     if (!isFromEnv) await disk.createFile(nextOf(keyFile), keyText(key.value));
-    await disk.replaceFile(file, textOf(fresh));
+    await disk.replaceFile(file, textOf(fresh, key.value));
     if (!isFromEnv) await disk.moveFile(nextOf(keyFile), keyFile);
   } catch {
     return err('the disk refused a write; run it again: until it says that it is done, what opens the secrets is kept');

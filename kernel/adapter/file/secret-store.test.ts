@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OrgId } from '../../base/id.ts';
 import type { SecretLease, SecretSource } from '../../port/secret-source.ts';
 import { loadSecretKey } from './key.ts';
+import { seal } from './secret-box.ts';
 import { openSecretStore } from './secret-store.ts';
 
 const acme = 'acme' as OrgId;
@@ -35,11 +36,6 @@ async function leaseOf(store: SecretSource, org: OrgId, name: string): Promise<S
   return leased.value;
 }
 const reveal = async (store: SecretSource, org: OrgId, name: string) => (await leaseOf(store, org, name)).reveal();
-const edit = async (change: (document: { entries: { [key: string]: unknown }[]; check: string }) => void) => {
-  const document = JSON.parse(await readFile(file, 'utf8'));
-  change(document);
-  await writeFile(file, JSON.stringify(document));
-};
 
 describe('what is put', () => {
   it('is leased again, also after the store was opened anew', async () => {
@@ -190,40 +186,69 @@ describe('the file', () => {
     expect((await openSecretStore({ file, key: new Uint8Array(16) })).ok).toBe(false);
   });
 
-  it('that someone edited gives no value that was moved, renamed, turned back or changed', async () => {
+  it('that someone edited gives nothing: not moved, renamed, turned back, taken out, brought back or changed', async () => {
     const store = await openStore();
     await store.put(acme, 'api-key', VALUE);
-    const old = JSON.parse(await readFile(file, 'utf8')).entries[0].box;
+    await store.put(acme, 'removed-key', 'a-value-that-was-removed');
+    const before = JSON.parse(await readFile(file, 'utf8'));
     await store.put(acme, 'api-key', 'the-newer-value');
+    await store.remove(acme, 'removed-key');
     await store.put(globex, 'api-key', 'a-value-of-globex');
     const original = await readFile(file, 'utf8');
-    const edits: readonly ((entries: { [key: string]: unknown }[]) => void)[] = [
-      ([first, second]) => {
+    type Edited = { serial: number; entries: { [key: string]: unknown }[] };
+    const edits: Readonly<Record<string, (document: Edited) => void>> = {
+      'boxes swapped': ({ entries: [first, second] }) => {
         if (first && second) [first['box'], second['box']] = [second['box'], first['box']];
       },
-      ([first, second]) => {
+      'orgs swapped': ({ entries: [first, second] }) => {
         if (first && second) [first['org'], second['org']] = [second['org'], first['org']];
       },
-      ([first]) => {
+      'another version': ({ entries: [first] }) => {
         if (first) first['version'] = 7;
       },
-      ([first]) => {
-        if (first) first['box'] = old;
+      'a former box': ({ entries: [first] }) => {
+        if (first) first['box'] = before.entries[0].box;
       },
-      ([first]) => {
+      'a former entry': ({ entries }) => void entries.splice(0, 1, before.entries[0]),
+      'a former entry beside the new one': ({ entries }) => void entries.unshift(before.entries[0]),
+      'a removed entry': ({ entries }) => void entries.push(before.entries[1]),
+      'no entry': ({ entries }) => void entries.pop(),
+      'another date': ({ entries: [first] }) => {
+        if (first) first['updatedAt'] = '2020-01-01T00:00:00.000Z';
+      },
+      'a box with other bits': ({ entries: [first] }) => {
         if (first) first['box'] = `${String(first['box']).slice(0, -8)}AAAAAAA=`;
       },
-      ([first]) => {
+      'no box': ({ entries: [first] }) => {
         if (first) first['box'] = '';
       },
-    ];
-    for (const change of edits) {
-      await writeFile(file, original);
-      await edit(({ entries }) => change(entries));
-      const damaged = await openStore();
-      expect(await damaged.lease(acme, 'api-key', step)).toEqual({ ok: false, error: 'unavailable' });
-      expect(await damaged.known(acme)).toEqual({ ok: false, error: 'unavailable' });
+      'another serial': (document) => {
+        document.serial -= 1;
+      },
+      'the seal of an earlier file': (document) => void Object.assign(document, { seal: before.seal }),
+      'the form of before, with its entries': (document) => {
+        Object.assign(document, { format: 'interlock/secrets/v1', seal: undefined });
+        document.entries.push(before.entries[1]);
+      },
+    };
+    for (const [name, change] of Object.entries(edits)) {
+      const document = JSON.parse(original);
+      change(document);
+      await writeFile(file, JSON.stringify(document));
+      const opened = await openSecretStore({ file, key });
+      expect(opened, name).toEqual({ ok: false, error: expect.stringContaining('changed by something else') });
     }
+  });
+
+  it('of an earlier kernel opens, and is of the present form from then on', async () => {
+    const entry = { org: acme, name: 'api-key', version: 1, updatedAt: '2030-01-01T00:00:00.000Z' };
+    const box = seal(key, [acme, 'api-key', '1'], Buffer.from(VALUE));
+    const check = seal(key, ['check'], Buffer.from('this key opens this file'));
+    const former = { format: 'interlock/secrets/v1', check, serial: 1, entries: [{ ...entry, box }] };
+    await writeFile(file, JSON.stringify(former), { mode: 0o600 });
+    expect(await reveal(await openStore(), acme, 'api-key')).toBe(VALUE);
+    expect(await readFile(file, 'utf8')).toContain('interlock/secrets/v2');
+    expect(await reveal(await openStore(), acme, 'api-key')).toBe(VALUE);
   });
 });
 

@@ -23,7 +23,7 @@ export type SecretStoreOptions = {
  * Opens the store; makes an empty one (mode 0600) when the file does not exist.
  * `put` throws for a name or value that cannot be stored (ask `judgeSecretValue` first) and when the disk fails; then
  * nothing has changed. Writers run one after the other.
- * @returns a sentence on how to mend it when the file is unreadable, open to others, or sealed under another key.
+ * @returns a sentence on how to mend it when the file is unreadable, open to others, sealed under another key, or edited.
  */
 export async function openSecretStore(options: SecretStoreOptions): Promise<Result<SecretSource, string>> {
   const { file, key, now = Date.now } = options;
@@ -39,7 +39,7 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
   const change = <T>(org: OrgId, alter: (current: Document) => readonly [Document, T]): Promise<T> => {
     const turn = writing.then(async () => {
       const [next, result] = alter(document);
-      if (next !== document) await replaceFile(file, textOf(next));
+      if (next !== document) await replaceFile(file, textOf(next, key));
       document = next;
       known.delete(org);
       return result;
@@ -79,7 +79,7 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
         const version = current.serial + 1;
         const head = { org, name, version, updatedAt: new Date(now()).toISOString() };
         const entry = { ...head, box: seal(key, placeOf(head), Buffer.from(value, 'utf8')) };
-        return [{ ...current, serial: version, entries: [...others(current, org, name), entry] }, undefined];
+        return [{ serial: version, entries: [...others(current, org, name), entry] }, undefined];
       });
     },
     list: async (org) =>
@@ -90,7 +90,9 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
     remove: (org, name) =>
       change(org, (current) => {
         const entries = others(current, org, name);
-        return entries.length === current.entries.length ? [current, false] : [{ ...current, entries }, true];
+        return entries.length === current.entries.length
+          ? [current, false]
+          : [{ serial: current.serial + 1, entries }, true];
       }),
   });
 }

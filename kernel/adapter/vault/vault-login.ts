@@ -27,6 +27,8 @@ type Token = { readonly text: string; readonly termMs: number; readonly since: n
 const RENEWED_AFTER = 0.5;
 /** And from here on not used any more. */
 const OVER_AFTER = 0.9;
+/** Because a request was refused a token is made anew no more often. */
+const ANEW_EVERY_MS = 60_000;
 
 export function openLogin(deps: {
   client: VaultClient;
@@ -37,6 +39,7 @@ export function openLogin(deps: {
 }): Login {
   const { client, login, readCredential, elapsed } = deps;
   let token: Token | undefined;
+  let anewAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<Result<Token, LendFault>> | undefined;
 
   const tokenOf = ({ auth }: v.InferOutput<typeof Auth>): Token => ({
@@ -92,8 +95,13 @@ export function openLogin(deps: {
       if (!first.ok) return first;
       const done = await use(first.value.text);
       if (done.ok || done.error.status !== 403) return done;
-      // Revoked on the other side, or a new policy of its role: a new login has what holds now.
-      if (token === first.value) token = undefined;
+      // Revoked on the other side, or a new policy of its role: a new login has what holds now. Or it is this path that is
+      // refused: then each new login would do nothing but leave a token behind.
+      if (token === first.value) {
+        if (elapsed() - anewAt < ANEW_EVERY_MS) return done;
+        anewAt = elapsed();
+        token = undefined;
+      }
       const second = await current();
       return second.ok ? use(second.value.text) : second;
     },

@@ -41,6 +41,7 @@ async function worldOf(
       { name: 'edr-first', engine: 'kv', mount: 'secret', path: 'soc/edr', field: 'key', version: 1 },
       { name: 'edr-port', engine: 'kv', mount: 'secret', path: 'soc/edr', field: 'port' },
       { name: 'db-password', engine: 'dynamic', path: 'database/creds/soc', field: 'password' },
+      { name: 'denied', engine: 'dynamic', path: 'denied/creds', field: 'password' },
       { name: 'kv-as-dynamic', engine: 'dynamic', path: 'secret/data/soc/edr', field: 'key' },
     ],
     ...part.provider,
@@ -86,6 +87,17 @@ describe('a login', () => {
     pass(310_000);
     expect(await read('edr-key')).toBe('first-value-of-the-key');
     expect(logins()).toBe(3);
+  });
+
+  it('is not made anew again and again for a path that the server refuses', async () => {
+    const { lenders, read, logins, pass } = await worldOf();
+    const { lender } = lenders.byName.get('denied') ?? {};
+    for (let minute = 0; minute < 3; minute++) {
+      for (let step = 0; step < 20; step++) expect(await lender?.lend()).toMatchObject({ ok: false });
+      expect(await read('edr-key')).toBe('first-value-of-the-key');
+      expect(logins()).toBe(2 + minute);
+      pass(60_000);
+    }
   });
 
   it('that the server forgot is made anew, once', async () => {
