@@ -109,7 +109,7 @@ describe('is refused', () => {
       trust(),
       signed,
       [],
-      /plugins\.lock does not have it\n {2}new: may ask to send requests\n {2}new: may ask to send GET\n {2}.*interlock plugin lock --approve/,
+      /plugins\.lock does not have it\n {2}new: may ask to send requests\n {2}new: may ask to send GET\n {2}.*interlock plugin lock --config FILE --approve/,
     ],
     [
       'when the lock has another digest',

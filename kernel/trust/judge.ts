@@ -88,7 +88,8 @@ function signerOf(
 
 const SIGN =
   'have it signed (interlock plugin sign), or name its signer in the trust policy; interlock plugin verify says what is wrong';
-const LOCK = 'look at it with interlock plugin inspect, and take it into the lock with interlock plugin lock --approve';
+const LOCK =
+  'look at it with interlock plugin inspect, and take it into the lock with interlock plugin lock --config FILE --approve (the configuration of the kernel)';
 
 function lockFault(
   policy: TrustPolicy,

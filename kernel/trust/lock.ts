@@ -25,12 +25,15 @@ export function growth(entry: LockEntry | undefined, asked: Asked): readonly str
   const more = asked.capabilities.filter((one) => !had.has(one)).map((one) => `new: ${capabilityText(one)}`);
   const { memoryPages = 0, tableEntries = 0 } = entry?.limits ?? {};
   if (!entry) return more;
+  if (isOlder(asked.version, entry.version)) more.push(`older: ${asked.version} instead of ${entry.version}`);
   if (asked.limits.memoryPages > memoryPages)
     more.push(`more: memory up to ${asked.limits.memoryPages} pages instead of ${memoryPages}`);
   if (asked.limits.tableEntries > tableEntries)
     more.push(`more: tables up to ${asked.limits.tableEntries} entries instead of ${tableEntries}`);
   return more;
 }
+
+const isOlder = (version: string, than: string): boolean => version.localeCompare(than, 'en', { numeric: true }) < 0;
 
 /** What it asks for no more. */
 export const shrinkage = (entry: LockEntry | undefined, asked: Asked): readonly string[] =>

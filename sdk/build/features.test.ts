@@ -20,9 +20,18 @@ test.each(['echo', 'requester', 'wasi-clock'])('so does the module %s', async (n
 test.each(['catch-and-continue', 'catch-and-spin', 'catch-quota'])(
   'a module that catches is refused: %s',
   async (name) => {
-    expect(await faultOfFeatures(await hostileModule(name))).toMatch(/^[\x20-\x7e]{1,200}$/);
+    expect(await faultOfFeatures(await hostileModule(name))).toMatch(
+      /^its code is not taken: [\x20-\x7e]{1,200}\. Turn the feature off/,
+    );
   },
 );
+
+test('a module that was changed after it was built is not told to turn something off', async () => {
+  const wasm = Uint8Array.from(readFileSync(join(ROOT, 'plugins/webhook/dist/plugin.wasm')));
+  // In the middle of the code.
+  wasm.fill(0x98, 200_000, 200_016);
+  expect(await faultOfFeatures(wasm)).toMatch(/^its code is not valid: .* damaged or changed after it was built/);
+});
 
 test('what is no module is refused', async () => {
   expect(await faultOfFeatures(new Uint8Array(0))).toBeDefined();

@@ -29,13 +29,23 @@ const FEATURES = {
 
 let loading: ReturnType<typeof wabt> | undefined;
 
-/** @returns what is wrong, as the validator says it, or undefined. */
+const ALL = Object.fromEntries(Object.keys(FEATURES).map((name) => [name, true]));
+
+/** @returns what is wrong, as the validator says it, and how to mend it; or undefined. */
 export async function faultOfFeatures(wasm: Uint8Array): Promise<string | undefined> {
+  const fault = await faultUnder(FEATURES, wasm);
+  if (fault === undefined) return undefined;
+  return (await faultUnder(ALL, wasm)) === undefined
+    ? `its code is not taken: ${fault}. Turn the feature off in the compiler; docs/plugins.md lists those that are taken`
+    : `its code is not valid: ${fault}. It was damaged or changed after it was built: find out how, and build it again`;
+}
+
+async function faultUnder(features: object, wasm: Uint8Array): Promise<string | undefined> {
   loading ??= wabt();
   const tools = await loading;
   try {
     // A copy: the tool reads the whole buffer behind a view.
-    const module = tools.readWasm(Uint8Array.from(wasm), { ...FEATURES, readDebugNames: false });
+    const module = tools.readWasm(Uint8Array.from(wasm), { ...features, readDebugNames: false });
     try {
       module.validate();
     } finally {

@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { EgressPolicy } from '../contract/egress.ts';
 import { mayOf, sizeOf } from '../contract/may.ts';
-import type { LockEntry } from '../contract/trust.ts';
+import type { LockEntry, SignedBy } from '../contract/trust.ts';
 import type { Inspected } from '../supply/inspect.ts';
 import type { Change } from '../supply/lock.ts';
+import type { Signed } from '../supply/signature.ts';
+import type { Trust } from '../supply/trust-file.ts';
 import { act, withExamples } from './act.ts';
-import { cannot, type Ending, fine, ok, type Result, refuse } from './ending.ts';
+import { cannot, type Ending, fine, no, ok, type Result, refuse } from './ending.ts';
 import { readInput, toText } from './input.ts';
 import { clean, exact, fields, note, say, sayJson } from './print.ts';
 import { ask, atTerminal } from './prompt.ts';
@@ -27,7 +29,8 @@ export function addPluginLock(plugin: Command): void {
       'interlock plugin inspect plugins/crowdsec --grants acme/egress.json',
     ],
     'What the module imports counts, whatever its manifest says.\n' +
-      'Exit codes: 0 the kernel would admit it, 1 it would not, 2 there is nothing to look at.',
+      'Exit codes: 0 the kernel would admit it, 1 it would not (with --trust: also where the policy does not take its signature),\n' +
+      '2 there is nothing to look at.',
   ).action((path: string, options: InspectOptions, command: Command) =>
     act(inspect(path, options, command.optsWithGlobals())),
   );
@@ -40,13 +43,14 @@ export function addPluginLock(plugin: Command): void {
       .option('--config <file>', 'configuration of a kernel: lock the plugins of its orgs, where it looks for the lock')
       .option('--out <file>', 'the lock; else plugins.lock here, or where the configuration says')
       .option('--trust <file>', 'trust policy that says whose signatures are locked; else those of the configuration')
-      .option('--approve', 'agree to what is new and to what asks for more'),
+      .option('--approve', 'agree to what is new and to what is changed'),
     [
       'interlock plugin lock plugins/crowdsec',
       'interlock plugin lock --config interlock.json',
       'interlock plugin lock --config interlock.json --approve',
     ],
-    'What a changed plugin asks for beyond its entry is shown. Without --approve, or a yes at a terminal, nothing is written then.\n' +
+    'The lock says that somebody has looked at a plugin. What one asks for that is new or changed beyond its entry is shown, and\n' +
+      'without --approve, or a yes at a terminal, nothing is written.\n' +
       'Exit codes: 0 the lock is current, 1 something was not approved or is not admitted, 2 there is nothing to lock.',
   ).action((dirs: string[], options: LockOptions, command: Command) =>
     act(lock(dirs, options, command.optsWithGlobals())),
@@ -61,18 +65,20 @@ async function inspect(path: string, { grants, trust }: InspectOptions, { json }
   const { manifest, report, asked } = found.value;
   const grant = grants === undefined ? ok(undefined) : await grantOf(grants, manifest.name);
   if (!grant.ok) return grant;
-  const signer = await signerOf(found.value, trust === undefined ? [] : [trust]);
-  if (!signer.ok) return signer;
+  const signature = await signatureIn(found.value, trust);
+  if (!signature.ok) return signature;
+  const { signed, text } = signature.value;
   const may = mayOf(manifest, report, grant.value);
   const size = sizeOf(report);
   const { name, version, digest, capabilities, limits } = asked;
-  const code = found.value.sealed ? 'sealed by this build of Interlock' : toolchainText(found.value);
+  const code = found.value.sealed ? SEALED_CODE : toolchainText(found.value);
   if (json)
     sayJson({
       name,
       version,
       digest,
-      signer: signer.value,
+      signature: text,
+      signer: signed?.ok ? signed.by : null,
       code,
       may,
       size,
@@ -85,27 +91,45 @@ async function inspect(path: string, { grants, trust }: InspectOptions, { json }
       fields([
         ['plugin', `${name} ${version}`],
         ['digest', digest],
-        ['signed', signerText(signer.value, found.value, trust)],
+        ['signed', text],
         ['code', code],
       ]),
     );
     for (const sentence of may) say(`  ${exact(sentence, 500)}`);
     say(`  ${size.join('; ')}`);
   }
-  return fine;
+  return signed?.ok === false ? no : fine;
 }
+
+/** What runs is known, and is given a script that is not: only a rebuild compares that. */
+const SEALED_CODE =
+  'the engine of this build of Interlock, with a script (plugin verify --rebuild compares it with its source)';
 
 const toolchainText = ({ producers }: Inspected): string =>
   producers ? exact(`made by ${producers.join(', ')}, says the module`, 500) : 'of a toolchain that it does not name';
 
-const signerText = (signer: LockEntry['signer'], { bundle }: Inspected, trust?: string): string => {
-  if (signer)
-    return 'key' in signer ? `by the key ${signer.key}` : exact(`by ${signer.identity}, says ${signer.issuer}`, 500);
-  if (bundle === undefined) return 'no';
-  return trust === undefined
-    ? 'yes, by whom is not asked (--trust)'
-    : 'by nobody whom the policy trusts, or not for this plugin';
-};
+/** What a person is told of the signature beside a module. `signed`: what the policy says of it, where one was named. */
+async function signatureIn(
+  found: Inspected,
+  file: string | undefined,
+): Promise<Result<{ readonly signed: Signed | undefined; readonly text: string }>> {
+  const { claimed, signatureOf } = await import('../supply/signature.ts');
+  const trust = file === undefined ? undefined : await trustOf(file);
+  if (trust && !trust.ok) return trust;
+  const signed = trust && signatureOf(found, trust.value);
+  if (signed?.ok) return ok({ signed, text: exact(`by ${signed.signer}, ${signerText(signed.by)}`, 500) });
+  if (signed) return ok({ signed, text: exact(`not so that the policy takes it: ${signed.why}`, 500) });
+  const text = {
+    'no signature': 'no',
+    'not a signature': 'no: the file beside it is no signature',
+    'of another': 'no: the signature beside it is for another module or manifest',
+    'of this': 'for this module and manifest; by whom is not asked (--trust)',
+  };
+  return ok({ signed, text: text[claimed(found)] });
+}
+
+const signerText = (by: SignedBy): string =>
+  'key' in by ? `with the key ${by.key}` : `who is ${by.identity}, says ${by.issuer}`;
 
 export async function lookAt(path: string): Promise<Result<Inspected>> {
   // Brings the judges along, and a validator: only here.
@@ -136,18 +160,24 @@ async function grantOf(file: string, plugin: string): Promise<Result<EgressPolic
 
 /** Who signed this very module and manifest, of those that the policies trust; `null`: nobody of them. */
 async function signerOf(found: Inspected, files: readonly string[]): Promise<Result<LockEntry['signer']>> {
-  const { readTrustFile } = await import('../supply/trust-file.ts');
   const { signatureOf } = await import('../supply/signature.ts');
   for (const file of files) {
-    const trust = await readTrustFile(file);
-    if (!trust)
-      return cannot(
-        `${clean(file, 200)} is not a trust policy whose keys and roots can be read; docs/policies.md has its form.`,
-      );
-    const signed = signatureOf(found, trust);
+    const trust = await trustOf(file);
+    if (!trust.ok) return trust;
+    const signed = signatureOf(found, trust.value);
     if (signed.ok) return ok(signed.by);
   }
   return ok(null);
+}
+
+async function trustOf(file: string): Promise<Result<Trust>> {
+  const { readTrustFile } = await import('../supply/trust-file.ts');
+  const trust = await readTrustFile(file);
+  return trust
+    ? ok(trust)
+    : cannot(
+        `${clean(file, 200)} is not a trust policy whose keys and roots can be read; docs/policies.md has its form.`,
+      );
 }
 
 type LockOptions = {
@@ -158,9 +188,7 @@ type LockOptions = {
 };
 
 async function lock(dirs: readonly string[], options: LockOptions, { json }: Globals): Promise<Ending> {
-  const { changeOf, isForPerson, readConfigured, readLockFile, withChanges, writeLockFile } = await import(
-    '../supply/lock.ts'
-  );
+  const { changeOf, readConfigured, readLockFile, withChanges, writeLockFile } = await import('../supply/lock.ts');
   const configured = options.config === undefined ? undefined : await readConfigured(options.config);
   if (options.config !== undefined && !configured)
     return cannot(`${clean(options.config, 200)} is not the configuration of a kernel.`);
@@ -184,12 +212,12 @@ async function lock(dirs: readonly string[], options: LockOptions, { json }: Glo
   if (json)
     sayJson({ lock: file, changes: changes.map(({ entry, kind, more, less }) => ({ kind, more, less, ...entry })) });
   else for (const change of changes) sayChange(change);
-  const asked = changes.filter(isForPerson);
+  const asked = changes.filter(({ kind }) => kind !== 'same');
   if (asked.length > 0 && !options.approve && !(await isAgreed(asked.length)))
     return refuse(
-      typed`nothing was written: look at what is new, and approve it with interlock plugin lock --approve.`,
+      typed`nothing was written: look at what is new or changed, and give the same command with --approve.`,
     );
-  if (changes.every(({ kind }) => kind === 'same')) {
+  if (asked.length === 0) {
     note(`interlock: ${clean(file, 200)} is current.`);
     return fine;
   }
@@ -205,5 +233,6 @@ function sayChange({ entry, kind, more, less }: Change): void {
 
 const isAgreed = async (count: number): Promise<boolean> =>
   atTerminal() &&
-  (await ask(`Approve what is new of ${count === 1 ? 'this plugin' : `these ${count} plugins`}? (yes or no) `)) ===
-    'yes';
+  (await ask(
+    `Approve what is new or changed of ${count === 1 ? 'this plugin' : `these ${count} plugins`}? (yes or no) `,
+  )) === 'yes';

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -154,6 +155,8 @@ type Rebuilt = { readonly ok: true; readonly digest: string } | { readonly ok: f
 
 /** Into a folder of its own: what lies in dist is what is verified. */
 async function rebuilt(dir: string): Promise<Rebuilt> {
+  if (!existsSync(join(dir, 'plugin.ts')))
+    return { ok: false, text: 'there is no plugin.ts: build it by its own build, and compare the digests' };
   const { buildPlugin } = await import('../build/build-plugin.ts');
   const outDir = await mkdtemp(join(tmpdir(), 'interlock-rebuild-'));
   try {

@@ -117,7 +117,7 @@ async function buildPlugins(dirs: readonly string[], { json }: Globals): Promise
     }
     const fault = await faultOfFeatures(await readFile(outcome.value.wasmPath));
     if (fault !== undefined) {
-      note(`interlock: ${clean(dir, 200)} is sealed, and its code is not taken: ${clean(fault)}.`);
+      note(`interlock: ${clean(dir, 200)} is sealed, and no kernel takes it: ${clean(fault)}.`);
       continue;
     }
     built.push(outcome.value);

@@ -60,6 +60,9 @@ describe('what it may do', () => {
         'may send POST to api.x.example:443 under /v1, at most 20/m',
         'may use the secret token in the header authorization there',
         'its action ban changes something outside',
+        'its action ban cannot be undone',
+        'its action ban may be a step of type contain',
+        'its action ban makes no plan of what it changes',
       ],
     ],
     [
@@ -78,7 +81,10 @@ describe('what it may do', () => {
       [
         'may ask to send POST to where the egress policy of an org lets it',
         'its action ban changes something outside',
+        'its action ban cannot be undone',
         'wants the secret token to ride with its requests',
+        'its action ban may be a step of type contain',
+        'its action ban makes no plan of what it changes',
       ],
     ],
     [
@@ -101,6 +107,7 @@ test('the list is sorted, and has what a newer host would give', () => {
     ),
   ).toEqual([
     'change:b',
+    'final:b',
     'http',
     'import:interlock:host/v2.disk',
     'method:GET',
@@ -108,6 +115,8 @@ test('the list is sorted, and has what a newer host would give', () => {
     'method:PUT',
     'secret:k',
     'start',
+    'step:b:contain',
+    'unplanned:b',
   ]);
   expect(capabilityText('import:interlock:host/v2.disk')).toBe('uses interlock:host/v2.disk of the host');
 });

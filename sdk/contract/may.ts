@@ -1,5 +1,5 @@
 import type { EgressPolicy, EgressRule } from './egress.ts';
-import { methodsOf, type PluginManifest } from './plugin.ts';
+import { methodsOf, type PluginManifest, stepTypesOf } from './plugin.ts';
 
 /**
  * What a plugin can do, for somebody who decides whether to let it: as a sorted list of words that can be compared, and
@@ -22,8 +22,9 @@ const isSending = ({ capabilities }: PluginManifest, { imports }: ModuleFacts): 
   capabilities.http && imports.includes(HTTP_IMPORT);
 
 /**
- * `http` (may ask to send), `method:POST`, `secret:NAME`, `change:ACTION` (an action that changes something outside),
- * `import:NAME` (a function of the host that nothing here describes), `start` (code that runs before any call).
+ * `http` (may ask to send), `method:POST`, `secret:NAME`, `change:ACTION` (an action that changes something outside), and of
+ * such an action `step:ACTION:TYPE` (the types of steps that may use it: approval depends on them), `unplanned:ACTION` (it
+ * makes no plan of what it changes), `final:ACTION` (it cannot be undone); `import:NAME` (a function of the host that nothing here describes), `start` (code that runs before any call).
  */
 export function capabilitiesOf(manifest: PluginManifest, facts: ModuleFacts): readonly string[] {
   const actions = Object.entries(manifest.actions);
@@ -32,7 +33,13 @@ export function capabilitiesOf(manifest: PluginManifest, facts: ModuleFacts): re
   if (sending) found.add('http');
   if (sending) for (const [, action] of actions) for (const method of methodsOf(action)) found.add(`method:${method}`);
   for (const secret of manifest.capabilities.secrets) found.add(`secret:${secret}`);
-  for (const [name, { effect }] of actions) if (effect === 'write') found.add(`change:${name}`);
+  for (const [name, action] of actions) {
+    if (action.effect !== 'write') continue;
+    found.add(`change:${name}`);
+    for (const type of stepTypesOf(action)) found.add(`step:${name}:${type}`);
+    if (!action.plan) found.add(`unplanned:${name}`);
+    if (!action.rollback) found.add(`final:${name}`);
+  }
   for (const name of facts.imports) if (!POWERLESS.test(name) && name !== HTTP_IMPORT) found.add(`import:${name}`);
   if (facts.startFunction) found.add('start');
   return [...found].sort();
@@ -46,6 +53,9 @@ export function capabilityText(capability: string): string {
   if (kind === 'method') return `may ask to send ${what}`;
   if (kind === 'secret') return `wants the secret ${what} to ride with its requests`;
   if (kind === 'change') return `its action ${what} changes something outside`;
+  if (kind === 'step') return `its action ${what.replace(':', ' may be a step of type ')}`;
+  if (kind === 'unplanned') return `its action ${what} makes no plan of what it changes`;
+  if (kind === 'final') return `its action ${what} cannot be undone`;
   if (kind === 'start') return 'runs code of its own before any call (in the cell, under the deadline of the call)';
   return `uses ${what || capability} of the host`;
 }

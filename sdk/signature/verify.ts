@@ -39,23 +39,30 @@ const EMPTY_ROOT = {
 
 /** @param bundle JSON as it was read; hostile. */
 export function verifyBundle(bundle: unknown, known: readonly Known[]): Signature {
-  let entity: ReturnType<typeof toSignedEntity>;
-  let payload: Uint8Array;
-  try {
-    const read = bundleFromJSON(bundle);
-    if (!isBundleWithDsseEnvelope(read) || read.content.dsseEnvelope.payloadType !== PAYLOAD_TYPE)
-      return { kind: 'unknown' };
-    payload = read.content.dsseEnvelope.payload;
-    entity = toSignedEntity(read);
-  } catch {
-    return { kind: 'unknown' };
-  }
+  const opened = openBundle(bundle);
+  if (!opened) return { kind: 'unknown' };
   for (const one of known) {
-    const by = signedBy(entity, one);
-    const statement = by && readStatement(payload);
+    const by = signedBy(opened.entity, one);
+    const statement = by && readStatement(opened.payload);
     if (statement) return { kind: 'signed', signer: one.signer.id, by, until: one.signer.until, ...statement };
   }
   return { kind: 'unknown' };
+}
+
+/** What a bundle claims to be about, whoever made it; undefined where it is no bundle with a statement of ours. */
+export function claimOf(bundle: unknown): ReturnType<typeof readStatement> {
+  const opened = openBundle(bundle);
+  return opened && readStatement(opened.payload);
+}
+
+function openBundle(bundle: unknown) {
+  try {
+    const read = bundleFromJSON(bundle);
+    if (!isBundleWithDsseEnvelope(read) || read.content.dsseEnvelope.payloadType !== PAYLOAD_TYPE) return undefined;
+    return { payload: read.content.dsseEnvelope.payload, entity: toSignedEntity(read) };
+  } catch {
+    return undefined;
+  }
 }
 
 function signedBy(entity: ReturnType<typeof toSignedEntity>, { signer, root }: Known): SignedBy | undefined {

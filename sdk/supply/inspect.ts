@@ -59,12 +59,8 @@ export async function inspectPlugin(path: string): Promise<Inspection> {
     );
   const { report } = admitted.value;
   const sealed = codeDigest(wasm) === (await sealedCodeDigest());
-  const features = await faultOfFeatures(wasm);
   const fault =
-    faultOfManifest(manifest, wasm) ??
-    faultOfClaims(manifest, report, sealed) ??
-    (features &&
-      `its code is not taken: ${features}. Turn the feature off in the compiler; docs/plugins.md lists those that are taken`);
+    faultOfManifest(manifest, wasm) ?? faultOfClaims(manifest, report, sealed) ?? (await faultOfFeatures(wasm));
   if (fault) return { ok: false, kind: 'refused', text: fault };
   const bundle = await readBundle(join(dirname(file), BUNDLE_FILE));
   const asked = askedBy(manifest, wasm, report);

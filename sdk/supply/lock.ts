@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { growth, isSameSigner, lockedAs, lockWith, shrinkage } from '../../kernel/trust/lock.ts';
 import { type LockEntry, NO_LOCK, type PluginsLock, PluginsLockSchema } from '../contract/trust.ts';
 
-/** Reads and writes plugins.lock. What an entry would gain is for a person to approve; everything else is written. */
+/** Reads and writes plugins.lock. What is new or changed is for a person to approve: the lock says that somebody looked. */
 export type Change = {
   readonly entry: LockEntry;
   /** `same`: the lock has it as it is. */
@@ -23,9 +23,6 @@ export function changeOf(lock: PluginsLock, entry: LockEntry): Change {
   const isSame = locked.kind === 'same' && JSON.stringify(before) === JSON.stringify(entry);
   return { entry, kind: before === undefined ? 'new' : isSame ? 'same' : 'changed', more, less };
 }
-
-/** Whether a person has to agree: to what is new, and to what asks for more. */
-export const isForPerson = ({ kind, more }: Change): boolean => kind === 'new' || more.length > 0;
 
 export const withChanges = (lock: PluginsLock, changes: readonly Change[]): PluginsLock =>
   lockWith(

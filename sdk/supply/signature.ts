@@ -1,7 +1,7 @@
 import { manifestDigest } from '../../kernel/trust/asked.ts';
 import { judgeSignature, type Seen } from '../../kernel/trust/judge.ts';
 import type { SignedBy } from '../contract/trust.ts';
-import { type Known, verifyBundle } from '../signature/verify.ts';
+import { claimOf, type Known, verifyBundle } from '../signature/verify.ts';
 import type { Inspected } from './inspect.ts';
 import type { Trust } from './trust-file.ts';
 
@@ -10,6 +10,16 @@ export function seenOf(bundle: unknown, known: readonly Known[]): Seen {
   if (bundle === undefined) return { kind: 'none' };
   const found = verifyBundle(bundle, known);
   return found.kind === 'signed' ? { ...found, manifest: manifestDigest(found.manifest) } : found;
+}
+
+/** Whether the signature beside a module is about it at all, whoever made it. */
+export type Claim = 'no signature' | 'not a signature' | 'of another' | 'of this';
+
+export function claimed({ bundle, asked }: Pick<Inspected, 'bundle' | 'asked'>): Claim {
+  if (bundle === undefined) return 'no signature';
+  const claim = claimOf(bundle);
+  if (!claim) return 'not a signature';
+  return claim.digest === asked.digest && manifestDigest(claim.manifest) === asked.manifest ? 'of this' : 'of another';
 }
 
 export type Signed =

@@ -100,6 +100,65 @@ test('a lock is written when somebody agrees, and then it is current', async () 
   expect(await run('lock')).toMatchObject({ code: 2 });
 });
 
+test('what changed is for a person, whether it asks for more or not', async () => {
+  const [dir, out] = [at('changing'), at('changing.lock')];
+  await cp(join(ROOT, 'plugins/edge-firewall'), dir, { recursive: true });
+  const file = join(dir, 'manifest.json');
+  const shipped = JSON.parse(await readFile(file, 'utf8'));
+  // As one of another toolchain, whose manifest is not sealed in: the module is none of ours.
+  await writeFile(join(dir, 'dist/plugin.wasm'), await hostileModule('requester'));
+  const lockIt = async (change: object, ...more: readonly string[]) => {
+    await writeFile(file, JSON.stringify({ ...shipped, version: '1.1.0', ...change }));
+    return run('lock', dir, '--out', out, ...more);
+  };
+  const ban = (change: object) => ({
+    actions: { ...shipped.actions, ban: { ...shipped.actions.ban, ...change } },
+  });
+  expect(await lockIt({}, '--approve')).toMatchObject({ code: 0 });
+  const before = await readFile(out, 'utf8');
+  for (const [change, says] of [
+    [{ title: 'Another title' }, ' changed'],
+    [{ version: '1.0.9' }, 'older: 1.0.9 instead of 1.1.0'],
+    [{ version: '1.10.0' }, ' 1.10.0 sha256:'],
+    [ban({ types: ['notify'] }), 'new: its action ban may be a step of type notify'],
+    [ban({ plan: false }), 'new: its action ban makes no plan of what it changes'],
+    [ban({ rollback: false }), 'new: its action ban cannot be undone'],
+  ] as const) {
+    const said = await lockIt(change);
+    expect([said.code, said.stdout], said.stderr).toEqual([1, expect.stringContaining(says)]);
+    expect(said.stderr).toContain('the same command with --approve');
+    expect(await readFile(out, 'utf8')).toBe(before);
+  }
+});
+
+test('a signature beside a module is looked at, whoever is trusted', async () => {
+  const dir = at('looked-at');
+  await cp(plugin, dir, { recursive: true });
+  const bundle = join(dir, 'dist/plugin.sigstore.json');
+  const inspect = async (...more: readonly string[]) => {
+    const { code, stdout } = await run('inspect', dir, ...more);
+    return [code, /^signed +(.*)$/m.exec(stdout)?.[1]];
+  };
+  const trust = ['--trust', at('trust.json')] as const;
+  expect(await inspect()).toEqual([0, 'for this module and manifest; by whom is not asked (--trust)']);
+  expect(await inspect(...trust)).toEqual([0, expect.stringMatching(/^by platform, with the key sha256:/)]);
+  await run('sign', dir, '--key', at('other.key'));
+  expect(await inspect(...trust)).toEqual([1, expect.stringMatching(/^not so that the policy takes it: none of the/)]);
+  await writeFile(bundle, await readFile(join(plugin, 'dist/plugin.sigstore.json')));
+  const module = join(dir, 'dist/plugin.wasm');
+  const bytes = await readFile(module);
+  // One character of the script: the module is as valid as before.
+  bytes.write('_', bytes.indexOf('use strict'));
+  await writeFile(module, bytes);
+  expect(await inspect()).toEqual([0, 'no: the signature beside it is for another module or manifest']);
+  expect(await inspect(...trust)).toEqual([1, expect.stringContaining('for another module')]);
+  await writeFile(bundle, 'garbage');
+  expect(await inspect()).toEqual([0, 'no: the file beside it is no signature']);
+  await rm(bundle);
+  expect(await inspect()).toEqual([0, 'no']);
+  expect(await inspect(...trust)).toEqual([1, expect.stringContaining('no signature')]);
+});
+
 test('the same plugin in two folders is in the lock once', async () => {
   const [copy, out] = [at('copy'), at('two.lock')];
   await cp(plugin, copy, { recursive: true });
@@ -107,6 +166,16 @@ test('the same plugin in two folders is in the lock once', async () => {
   expect(await run(...args, '--approve')).toMatchObject({ code: 0 });
   expect(JSON.parse(await readFile(out, 'utf8')).plugins).toHaveLength(1);
   expect(await run(...args)).toMatchObject({ code: 0, stderr: expect.stringContaining('is current') });
+});
+
+test('what has no source here is not rebuilt, and says so', async () => {
+  const dir = at('without-source');
+  await cp(plugin, dir, { recursive: true });
+  await rm(join(dir, 'plugin.ts'));
+  expect(await run('verify', dir, '--rebuild')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('there is no plugin.ts: build it by its own build'),
+  });
 });
 
 test('the source gives the same module, and another source another one', async () => {

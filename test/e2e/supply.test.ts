@@ -209,7 +209,7 @@ describe('a kernel does not start, and nothing is kept,', () => {
         await trust();
         await sign();
       },
-      /plugins\.lock does not have it\n {2}new: may ask to send requests\n[\s\S]*interlock plugin lock --approve/,
+      /plugins\.lock does not have it\n {2}new: may ask to send requests\n[\s\S]*interlock plugin lock --config FILE --approve/,
     ],
     [
       'with a plugin that asks for more than was locked',
