@@ -242,7 +242,7 @@ describe('secrets that were lent', { timeout: 60_000 }, () => {
     const word = (text: string) => ({ status: 403, body: JSON.stringify({ message: text, error: text }) });
     for (const one of [vault, cluster]) {
       one.revokeTokens();
-      one.state.status = 400;
+      one.state.status = 500;
     }
     github.state.reply = word(`no: ${github.keyLine} ${github.asserted.at(-1)} ${github.made.at(-1)}`);
     sts.state.reply = word(`no: ${sts.token} ${sts.made.at(-1)?.secret}`);
