@@ -56,7 +56,8 @@ export async function startKernel(
   if (!guard.holds) return err(`the egress guard does not hold here, so the kernel does not start: ${guard.detail}`);
   const secrets = await openSecrets(config);
   if (!secrets.ok) return secrets;
-  const modules = await openModuleStore(join(config.data, 'modules'));
+  const sealedBases = new Set([await sealedCodeDigest()]);
+  const modules = await openModuleStore(join(config.data, 'modules'), sealedBases);
   const { min, max, uid, require } = config.cells;
   const layers = await probeLayers({ uid });
   const missing = layers.off.filter(({ layer }) => require.includes(layer));
@@ -89,7 +90,6 @@ export async function startKernel(
     machineStop: () => readStopFile(join(config.data, 'STOP')),
   });
 
-  const sealedBases = new Set([await sealedCodeDigest()]);
   for (const files of config.orgs) {
     const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { codeDigest } from '../sdk/contract/code-digest.ts';
+import { isSealedBy } from '../sdk/contract/code-digest.ts';
 import { PluginManifestSchema } from '../sdk/contract/plugin.ts';
 import { NO_LOCK, NO_TRUST, type PluginsLock, PluginsLockSchema, TrustPolicySchema } from '../sdk/contract/trust.ts';
 import { BUNDLE_BYTES_MAX, BUNDLE_FILE } from '../sdk/signature/statement.ts';
@@ -57,7 +57,7 @@ export async function readPlugin(
   const admitted = admit(wasm);
   if (!admitted.ok) return err(`${name} is not admitted: ${admitted.error.text}`);
   const { report } = admitted.value;
-  const sealed = isSealed(wasm, sealedBases);
+  const sealed = isSealedBy(sealedBases, wasm);
   const claims = faultOfClaims(manifest, report, sealed);
   if (claims) return err(`${name} is not admitted: ${claims}`);
   const seen = await readSignature(folder, trust);
@@ -87,13 +87,4 @@ async function readSignature(folder: string, { known }: Trust): Promise<Result<S
   const bundle = await readJson(path);
   if (!bundle.ok) return bundle;
   return ok(seenOf(bundle.value, known));
-}
-
-function isSealed(wasm: Uint8Array, sealedBases: ReadonlySet<string>): boolean {
-  try {
-    return sealedBases.has(codeDigest(wasm));
-  } catch {
-    // Malformed: admission says so, with the reason.
-    return false;
-  }
 }

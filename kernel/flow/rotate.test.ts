@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import type { ErrorClass } from '../../sdk/contract/error.ts';
+import type { HealthStage } from '../../sdk/contract/plugin.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
 import { principalId } from '../base/id.ts';
 import { err, ok } from '../base/result.ts';
+import type { HealthAnswer } from '../call/health.ts';
 import type { Principal } from '../org/principal.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { openLentSecrets } from './lent-secrets.ts';
-import { type CheckHealth, type Health, openRotate } from './rotate.ts';
+import { type CheckHealth, type Health, healthAfter, openRotate } from './rotate.ts';
 import { processScheduler } from './scheduler.ts';
 
 const ACME = 'acme' as OrgId;
@@ -74,6 +77,36 @@ function worldOf(states: Readonly<Record<string, Health | 'fails'>>, options: { 
 const WELL: Health = { state: 'healthy' };
 const ILL: Health = { state: 'unhealthy', reason: 'it answers 401' };
 
+describe('what a health check says of a credential', () => {
+  const failed = (kind: ErrorClass, stage: HealthStage = 'auth'): HealthAnswer => ({
+    kind: 'failed',
+    stage,
+    error: { class: kind, message: 'why' },
+  });
+  it.each<[string, HealthAnswer | null, Health]>([
+    ['nothing when nobody is asked', null, { state: 'unknown' }],
+    ['nothing when it asked nobody', { kind: 'unasked' }, { state: 'unknown' }],
+    ['that it is taken', { kind: 'well' }, { state: 'healthy' }],
+    ['that it is refused', failed('unauthorized'), { state: 'unhealthy', reason: 'why' }],
+    ['that it may not do enough', failed('forbidden'), { state: 'unhealthy', reason: 'why' }],
+    [
+      'that it is refused, by a plugin that asks late',
+      failed('unauthorized', 'health'),
+      { state: 'unhealthy', reason: 'why' },
+    ],
+    ...(['unavailable', 'timeout', 'upstream_error', 'rate_limited', 'refused_by_policy', 'internal'] as const).map(
+      (kind): [string, HealthAnswer, Health] => [
+        `nothing when it ends with ${kind}`,
+        failed(kind),
+        { state: 'unknown', reason: 'why' },
+      ],
+    ),
+    ['nothing when a setting is wrong', failed('invalid_input', 'validate'), { state: 'unknown', reason: 'why' }],
+  ])('is %s', (_, answer, health) => {
+    expect(healthAfter(answer)).toEqual(health);
+  });
+});
+
 describe('a rotation', () => {
   it('stores the new value and asks the connectors that carry it, and no other', async () => {
     const { rotate, seen, kinds, value, records } = worldOf({ edr: WELL, chat: WELL });
@@ -94,7 +127,7 @@ describe('a rotation', () => {
     expect(JSON.stringify(records)).not.toMatch(/former-value|fresh-value/);
   });
 
-  it('puts the former value back when one of them is not well', async () => {
+  it('puts the former value back when one of them is refused with the new one', async () => {
     const { rotate, kinds, value } = worldOf({ edr: ILL, chat: WELL });
     const done = await rotate(BY, 'api-key', FRESH, { keep: false });
     expect(done.ok && done.value).toMatchObject({
@@ -108,6 +141,7 @@ describe('a rotation', () => {
   it.each<[string, Readonly<Record<string, Health | 'fails'>>, boolean]>([
     ['it is told to', { edr: ILL, chat: WELL }, true],
     ['of none anything is known', { edr: { state: 'unknown' }, chat: 'fails' }, false],
+    ['a target is down', { edr: { state: 'unknown', reason: 'it does not answer' }, chat: WELL }, false],
   ])('keeps the new value when %s', async (_, states, keep) => {
     const { rotate, value } = worldOf(states);
     const done = await rotate(BY, 'api-key', FRESH, { keep });

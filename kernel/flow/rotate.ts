@@ -1,3 +1,4 @@
+import type { ErrorClass } from '../../sdk/contract/error.ts';
 import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { HealthAnswer } from '../call/health.ts';
@@ -8,18 +9,24 @@ import type { Registry } from './registry.ts';
 
 /**
  * Rotation of a stored secret (S 12.4): the new value is stored, the connectors that carry it are asked how they are, and
- * the former value comes back when one of them is not well. The former value is held in memory for that time only: a kernel
- * that ends meanwhile leaves the new one.
+ * the former value comes back when a target refuses the new one. A target that cannot be reached has said nothing of it:
+ * whoever rotates has taken the former value back, or is about to. The former value is held in memory for that time only:
+ * a kernel that ends meanwhile leaves the new one.
  */
 export type HealthState = 'healthy' | 'unhealthy' | 'unknown';
 export type Health = { readonly state: HealthState; readonly reason?: string };
 /** Asks a connector of an org how it is, within a time of its own. */
 export type CheckHealth = (org: OrgId, connector: string) => Promise<Health>;
 
-/** What a check of now says; one that asks nothing leaves it unknown. */
+/** What a target says of a credential that it does not take. */
+const REFUSALS: ReadonlySet<ErrorClass> = new Set(['unauthorized', 'forbidden']);
+
+/** What a check says of the credential; one that asks nothing, or comes to no answer about it, leaves it unknown. */
 export function healthAfter(answer: HealthAnswer | null): Health {
   if (answer === null || answer.kind === 'unasked') return { state: 'unknown' };
-  return answer.kind === 'well' ? { state: 'healthy' } : { state: 'unhealthy', reason: answer.error.message };
+  if (answer.kind === 'well') return { state: 'healthy' };
+  const { class: kind, message } = answer.error;
+  return { state: REFUSALS.has(kind) ? 'unhealthy' : 'unknown', reason: message };
 }
 
 export type Rotated = {

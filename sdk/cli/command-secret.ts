@@ -4,7 +4,7 @@ import { complain } from './complain.ts';
 import { cannot, type Ending, fine, no, type Result } from './ending.ts';
 import { isName } from './form.ts';
 import { readInput, toText } from './input.ts';
-import { say, sayJson, table, when } from './print.ts';
+import { note, say, sayJson, table, when } from './print.ts';
 import { askHidden, atTerminal } from './prompt.ts';
 import { type Globals, openSession, type Session } from './session.ts';
 
@@ -36,7 +36,9 @@ export function addSecret(program: Command): void {
 
   const rotate = secret
     .command('rotate')
-    .description('replace a secret, ask the connectors that carry it, and put the former value back if one is not well')
+    .description(
+      'replace a secret, ask the connectors that carry it, and put the former value back if a target refuses it',
+    )
     .argument('<name>', 'name of the secret')
     .option('--keep', 'keep the new value, whatever the connectors say')
     .allowExcessArguments()
@@ -100,10 +102,15 @@ async function rotateSecret(name: string, command: Command): Promise<Ending> {
     say(
       kept === 'new'
         ? `secret ${name} is rotated in ${session.org}`
-        : `secret ${name} is as before in ${session.org}: a connector was not well with the new value`,
+        : `secret ${name} is as before in ${session.org}: a target refused the new value`,
     );
     const rows = checks.map(({ connector, state, reason }) => [connector, state, reason ?? '-']);
     if (rows.length > 0) say(table(['CONNECTOR', 'STATE', 'REASON'], rows));
+    const unproven = checks.filter(({ state }) => state === 'unknown').map(({ connector }) => connector);
+    if (kept === 'new' && unproven.length > 0)
+      note(
+        `interlock: nobody knows yet whether ${unproven.join(', ')} can work with the new value: interlock connector check asks again.`,
+      );
   }
   return kept === 'new' ? fine : no;
 }

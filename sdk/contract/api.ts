@@ -242,11 +242,12 @@ export const SecretName = v.object({ name: Name });
 /** After the new value was stored and the connectors that carry it were asked how they are. */
 export const SecretRotated = v.object({
   name: Name,
-  /** `former`: a connector was not well with the new value, so the one before is stored again. */
+  /** `former`: a target refused the new value, so the one before is stored again. */
   kept: v.picklist(['new', 'former']),
   checks: v.array(
     v.object({
       connector: Name,
+      /** `unhealthy`: its target refused the new value. `unknown`: that is not known, because it did not come to it. */
       state: v.picklist(['healthy', 'unhealthy', 'unknown']),
       reason: v.nullable(v.string()),
     }),

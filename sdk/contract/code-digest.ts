@@ -66,3 +66,12 @@ export function codeDigest(wasm: Uint8Array): string {
   }
   return `sha256:${hash('sha256', bytes, 'hex')}`;
 }
+
+/** Whether the module does what one of these bases does; one that is malformed does not. */
+export function isSealedBy(bases: ReadonlySet<string>, wasm: Uint8Array): boolean {
+  try {
+    return bases.has(codeDigest(wasm));
+  } catch {
+    return false;
+  }
+}

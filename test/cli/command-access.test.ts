@@ -46,7 +46,7 @@ table({
     input: 'correct horse\n',
     sent: { value: 'correct horse' },
     code: 1,
-    says: ['secret crowdsec-key is as before in acme: a connector was not well with the new value\n'],
+    says: ['secret crowdsec-key is as before in acme: a target refused the new value\n'],
     json: { ...samples.secretRotated, kept: 'former' },
   },
   'secret remove': {

@@ -9,6 +9,8 @@ export async function startGithub() {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
   const live = new Set<string>();
   const made: string[] = [];
+  /** What the app logged in with. */
+  const asserted: string[] = [];
   const state: { reply: Reply | null; failRevokes: number } = { reply: null, failRevokes: 0 };
 
   const isApp = (bearer: string): boolean => {
@@ -30,6 +32,7 @@ export async function startGithub() {
       if (!live.delete(bearer)) return json(401, { message: `Bad credentials ${bearer}` });
       return { status: 204 };
     }
+    asserted.push(bearer);
     if (!isApp(bearer)) return json(401, { message: 'A JSON web token could not be decoded' });
     if (method !== 'POST' || path !== '/app/installations/42/access_tokens') return json(404, { message: 'Not Found' });
     const { permissions = { contents: 'write' }, repositories } = JSON.parse(body);
@@ -49,6 +52,7 @@ export async function startGithub() {
     ...double,
     state,
     made,
+    asserted,
     isOver: (token: string) => !live.has(token),
     keyPem: privateKey.export({ format: 'pem', type: 'pkcs1' }).toString(),
     keyLine: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),

@@ -135,7 +135,7 @@ export async function openShippedWorld() {
   opening.defer(() => cells.close());
   const egress = openEgressClient();
   opening.defer(() => egress.close());
-  const modules = await openModuleStore(join(path, 'modules'));
+  const modules = await openModuleStore(join(path, 'modules'), new Set([await sealedCodeDigest()]));
   const entropy = openSystemEntropy();
   let folders = 0;
 

@@ -65,7 +65,8 @@ export function secretRoutes({ kernel }: { readonly kernel: Kernel }): readonly 
       method: 'POST',
       path: '/v1/orgs/{org}/secrets/{secret}/rotate',
       operation: 'rotateSecret',
-      summary: 'Replace a secret, ask the connectors that carry it, and put the former value back if one is not well',
+      summary:
+        'Replace a secret, ask the connectors that carry it, and put the former value back if a target refuses it',
       access: 'secret.manage',
       body: form(RotateForm),
       problems: ['secrets-unavailable', 'secret-lent', 'secret-rotating'],
