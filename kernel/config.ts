@@ -9,7 +9,7 @@ import { SecretsPolicySchema } from '../sdk/contract/secrets-policy.ts';
 import { NO_LOCK, type PluginsLock } from '../sdk/contract/trust.ts';
 import { closedObject } from '../sdk/contract/wanted.ts';
 import { ApprovalMatrixSchema } from './approval/matrix.ts';
-import type { Digest, OrgId } from './base/id.ts';
+import type { OrgId } from './base/id.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { ExecutionPolicySchema } from './call/policy.ts';
 import { faultOfSettings } from './cell/parameters.ts';
@@ -156,10 +156,12 @@ export async function readOrg(
   const trust = await readTrust(files.trust);
   if (!trust.ok) return trust;
   const plugins: OrgSetup['plugins'][number][] = [];
+  const revoked: string[] = [];
   for (const folder of files.plugins) {
     const plugin = await readPlugin(folder, sealedBases, trust.value, lock);
     if (!plugin.ok) return plugin;
-    plugins.push(plugin.value);
+    if ('revoked' in plugin.value) revoked.push(plugin.value.revoked);
+    else plugins.push(plugin.value);
   }
   const policy: EgressPolicy = grants.value.policy;
   const unfit = policy.grants.flatMap(({ plugin: name, settings }, at): SchemaIssue[] => {
@@ -178,7 +180,7 @@ export async function readOrg(
     secrets: secrets.value,
     plugins,
     trust: trust.value.policy,
-    revoked: trust.value.policy.revoked.flatMap((one) => ('digest' in one ? [one.digest as Digest] : [])),
+    revoked,
   });
 }
 
@@ -206,6 +208,19 @@ export const reportingGrants = ({ egress: file }: OrgFiles, { id, egress }: OrgS
         ]
       : [],
   );
+
+/** What the org has revoked: its plugins that are not there any more, and what stops nothing because nobody has that name. */
+export const revokedTrust = ({ trust: file }: OrgFiles, { id, trust, revoked = [] }: OrgSetup): readonly string[] => {
+  const signers = new Set(trust?.signers.map((one) => one.id));
+  const unknown = (trust?.revoked ?? []).flatMap((one, at) =>
+    'signer' in one && !signers.has(one.signer)
+      ? [
+          `${file}: /revoked/${at}/signer: the org ${id} has no signer ${one.signer} now: what it signed before is stopped all the same; check the name`,
+        ]
+      : [],
+  );
+  return [...revoked.map((text) => `${text}. The org ${id} goes on without it, and its steps fail`), ...unknown];
+};
 
 /** An org that takes what nobody answers for: meant for a demo, so it is told at every start. */
 export const looseTrust = ({ trust: file }: OrgFiles, { id, trust }: OrgSetup): readonly string[] => {

@@ -17,7 +17,7 @@ import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { iso } from './base/time.ts';
-import { type Config, idleGrants, looseTrust, readConfig, readOrg, reportingGrants } from './config.ts';
+import { type Config, idleGrants, looseTrust, readConfig, readOrg, reportingGrants, revokedTrust } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { HealthChange } from './flow/health.ts';
@@ -94,7 +94,7 @@ export async function startKernel(
     const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
     if (org.ok)
-      for (const warn of [looseTrust, idleGrants, reportingGrants])
+      for (const warn of [looseTrust, revokedTrust, idleGrants, reportingGrants])
         for (const line of warn(files, org.value)) say(`warning: ${line}`);
     if (!fine.ok) {
       await Promise.all([cells.close(), egress.close(), store.close()]);

@@ -11,11 +11,12 @@ import { err, ok, type Result } from './base/result.ts';
 import { ADMISSION } from './cell/admission-policy.ts';
 import { admit } from './cell/admit.ts';
 import { faultOfClaims } from './cell/claims.ts';
+import { pluginDigest } from './cell/parameters.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { faultText, readJson, readOptional } from './json-file.ts';
 import { toFileIssues } from './rule/issue.ts';
 import { askedBy } from './trust/asked.ts';
-import { judgeTrust, type Seen } from './trust/judge.ts';
+import { judgeTrust, revocationOf, type Seen } from './trust/judge.ts';
 import { lockedAs } from './trust/lock.ts';
 
 /**
@@ -39,12 +40,15 @@ export async function readLock(file: string | undefined): Promise<Result<Plugins
   return lock.ok ? ok(lock.value ?? NO_LOCK) : lock;
 }
 
+/** It was taken once, and is not any more: a kernel goes on without it. `revoked` says which one, and why. */
+export type Revoked = { readonly revoked: string };
+
 export async function readPlugin(
   folder: string,
   sealedBases: ReadonlySet<string>,
   trust: Trust,
   lock: PluginsLock,
-): Promise<Result<OrgSetup['plugins'][number], string>> {
+): Promise<Result<OrgSetup['plugins'][number] | Revoked, string>> {
   const file = await readJson(`${folder}/manifest.json`);
   if (!file.ok) return file;
   const parsed = v.safeParse(PluginManifestSchema, file.value);
@@ -63,6 +67,11 @@ export async function readPlugin(
   const seen = await readSignature(folder, trust);
   if (!seen.ok) return seen;
   const asked = askedBy(manifest, wasm, report);
+  const why = revocationOf(trust.policy, {
+    digests: [asked.digest, pluginDigest(manifest, wasm)],
+    signer: seen.value.kind === 'signed' ? seen.value.signer : undefined,
+  });
+  if (why) return ok({ revoked: `${name} ${manifest.version} is not loaded: ${why}` });
   const trusted = judgeTrust(trust.policy, asked, seen.value, lockedAs(lock, asked), Date.now());
   return trusted.ok ? ok({ manifest, wasm, sealed, trusted: trusted.value }) : trusted;
 }

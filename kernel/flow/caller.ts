@@ -58,7 +58,8 @@ export function openCaller(deps: {
       return answerTo(call, failedBefore('internal', 'the pinned step is not there'));
     const digest = own(run.plugins, step.plugin);
     const plugin = digest && registry.plugin(digest);
-    if (plugin && registry.isRevoked(org, plugin)) return answerTo(call, failedBefore('refused_by_policy', REVOKED));
+    const revoked = plugin && registry.revocation(org, plugin);
+    if (revoked) return answerTo(call, failedBefore('refused_by_policy', `${REVOKED}: ${revoked}`));
     const contract = plugin?.contracts.get(step.action);
     if (!digest || !contract)
       return answerTo(call, failedBefore('not_found', `${step.plugin}/${step.action} is not installed`));
@@ -167,7 +168,7 @@ export const stepOf = (registry: Pick<Registry, 'graph'>, run: Run, { step }: Pi
 const isOwed = (run: Run | null, { step, op }: Call): boolean =>
   run !== null && openCalls(run).some((open) => open.step === step && open.op === op);
 
-const REVOKED = 'the trust policy of the org has revoked the module of this plugin since the run began';
+const REVOKED = 'the trust policy of the org has revoked this plugin since the run began';
 const CIRCUIT_OPEN = 'the connector has failed several times in a row, so nothing is sent to it for a while';
 const NO_BREAKER = { pass: { round: null } } as const;
 

@@ -152,7 +152,7 @@ export function openKernel(ports: Ports): Kernel {
     if (lenders?.ok) lent.bind(org, lenders.value);
     return lenders && !lenders.ok ? lenders : ok(undefined);
   };
-  const { setUpOrg, load } = openSetUp({ ledger, registry, feed, reports, cells, modules, bindSecrets });
+  const { setUpOrg, load, isCallable } = openSetUp({ ledger, registry, feed, reports, cells, modules, bindSecrets });
   let stopTicking: () => void = () => undefined;
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
@@ -273,7 +273,7 @@ export function openKernel(ports: Ports): Kernel {
       // Before anything is taken up: a kernel that starts stopped sends nothing.
       await stops.followMachine();
       for (const org of registry.orgs()) pending.takeUp(org);
-      await takeUpRuns({ store, registry, driver, modules, load, inFlight, children, noted, report });
+      await takeUpRuns({ store, registry, driver, modules, load, isCallable, inFlight, children, noted, report });
       const recovered = await recover({ store, ledger, driver, children, report });
       await arrivals.sweep();
       // Released while nobody ran, or with nobody left to tell of it.

@@ -2,6 +2,7 @@ import type { EgressPolicy } from '../../sdk/contract/egress.ts';
 import type { IncidentPolicy } from '../../sdk/contract/incident-policy.ts';
 import type { ModuleFacts } from '../../sdk/contract/may.ts';
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
+import type { TrustPolicy } from '../../sdk/contract/trust.ts';
 import type { ApprovalMatrix } from '../approval/matrix.ts';
 import { digestOfJson } from '../base/digest.ts';
 import type { Digest, OrgId } from '../base/id.ts';
@@ -17,7 +18,7 @@ import type { Store } from '../port/store.ts';
 import type { Run, Terminal } from '../run/state.ts';
 import { type ActiveTrigger, type ActiveTriggers, openActiveTriggers } from '../trigger/indexed.ts';
 import type { ScheduledTrigger } from '../trigger/schema.ts';
-import type { Trusted } from '../trust/judge.ts';
+import { revocationOf, type Trusted } from '../trust/judge.ts';
 import { KEYS, within } from './keys.ts';
 import type { Concurrency } from './pending.ts';
 
@@ -50,8 +51,8 @@ export type Org = {
   readonly plugins: ReadonlyMap<string, Plugin>;
   /** What was found of each when its trust was judged. */
   readonly trusted?: ReadonlyMap<string, Trusted | undefined>;
-  /** Modules that no run may use any more. */
-  readonly revoked?: ReadonlySet<Digest>;
+  /** Absent: nobody was asked, and nothing is revoked. */
+  readonly trust?: TrustPolicy | undefined;
   /** Those that are asked about events. */
   readonly triggers: ActiveTriggers;
   /** Those that are due by the clock. Another list whenever another version came into force. */
@@ -154,8 +155,16 @@ export function openRegistry(store: Store) {
       return plugin;
     },
     plugin: (digest: Digest) => plugins.get(digest),
-    /** Asked at each call: a run may have pinned it before it was revoked, and another org may still use it. */
-    isRevoked: (id: OrgId, { module }: Pick<Plugin, 'module'>): boolean => orgs.get(id)?.revoked?.has(module) ?? false,
+    /**
+     * Why no run of the org may call a plugin, where it is revoked. Asked at each call: a run may have pinned it before,
+     * and another org may still use it.
+     */
+    revocation(id: OrgId, { digest, module }: Pick<Plugin, 'digest' | 'module'>): string | undefined {
+      const trust = orgs.get(id)?.trust;
+      if (!trust || trust.revoked.length === 0) return undefined;
+      const signer = store.get(KEYS.signer(id, digest));
+      return revocationOf(trust, { digests: [module, digest], signer });
+    },
 
     /** The version that new runs use. */
     active(id: OrgId, name: string): { readonly digest: Digest; readonly graph: Graph } | undefined {

@@ -51,9 +51,9 @@ export type OrgSetup = {
     readonly trusted?: Trusted;
   }[];
   /** Whose word the org asks for before it takes a plugin. */
-  readonly trust?: Pick<TrustPolicy, 'unsigned' | 'unlocked'>;
-  /** Modules (SHA-256 of the bytes) that no run of the org may use any more, also not one that has pinned it. */
-  readonly revoked?: readonly Digest[];
+  readonly trust?: TrustPolicy;
+  /** Plugins of the org's list that are not there because they are revoked: in words, for whoever starts the kernel. */
+  readonly revoked?: readonly string[];
 };
 
 const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
@@ -74,13 +74,15 @@ export function openSetUp(deps: {
 
   const install = async (
     org: OrgId,
-    { manifest, wasm, sealed }: OrgSetup['plugins'][number],
+    { manifest, wasm, sealed, trusted }: OrgSetup['plugins'][number],
   ): Promise<Result<Digest, string>> => {
     const digest = pluginDigest(manifest, wasm);
     const loaded = await load(digest, manifest, wasm, sealed);
     if (!loaded.ok) return loaded;
     const key = `${org}/plugin/${manifest.name}`;
-    const row = JSON.stringify({ name: manifest.name, version: manifest.version, digest });
+    // Who signs the same module anew takes the place of who did.
+    const signer = trusted?.signer?.id;
+    const row = JSON.stringify({ name: manifest.name, version: manifest.version, digest, signer });
     const isNew = ledger.read(key) !== row;
     const fault = isNew && !sealed ? await faultOfDescription(cells, org, digest, manifest) : undefined;
     if (fault) return err(`${manifest.name} is not installed: ${fault}`);
@@ -88,28 +90,38 @@ export function openSetUp(deps: {
     if (isNew)
       await ledger.stage({
         audit: [{ org, kind: 'plugin.installed', actor: 'system:kernel', ref: manifest.name, act: digest }],
-        rows: [{ key, value: row }],
+        rows: [
+          { key, value: row },
+          // Runs pin the digest, and what they pinned is asked about when a signer is revoked.
+          ...(signer === undefined ? [] : [{ key: KEYS.signer(org, digest), value: signer }]),
+        ],
       });
     return ok(digest);
   };
 
+  /** Those that cells can call. */
+  const callable = new Set<Digest>();
+
+  /** @param isCalled false: runs that pinned it can be looked at and judged, and nothing of it is compiled. */
   const load = async (
     digest: Digest,
     manifest: PluginManifest,
     wasm: Uint8Array,
     sealed: boolean,
+    isCalled = true,
   ): Promise<Result<Digest, string>> => {
-    if (registry.plugin(digest)) return ok(digest);
+    if (isCalled ? callable.has(digest) : registry.plugin(digest)) return ok(digest);
     const admitted = admit(wasm);
     if (!admitted.ok) return err(`${manifest.name} is not admitted: ${admitted.error.text}`);
     const fault = faultOfManifest(manifest, wasm);
     if (fault) return err(`${manifest.name} is not admitted: ${fault}`);
-    const ready = await cells.load(digest, admitted.value.wasm, {
-      // Restored instead of made anew only when nothing that can change is out of the restorer's reach.
-      sealed: sealed && admitted.value.report.restorable,
-    });
-    if (!ready.ok) return ready;
     const { report } = admitted.value;
+    if (isCalled) {
+      // Restored instead of made anew only when nothing that can change is out of the restorer's reach.
+      const ready = await cells.load(digest, admitted.value.wasm, { sealed: sealed && report.restorable });
+      if (!ready.ok) return ready;
+      callable.add(digest);
+    }
     registry.addPlugin(digest, report.originalDigest, manifest, report);
     return ok(digest);
   };
@@ -130,7 +142,7 @@ export function openSetUp(deps: {
     execution,
     secrets,
     plugins,
-    revoked,
+    trust,
   }: OrgSetup): Promise<Result<void, string>> {
     const digests = new Map<string, Digest>();
     if (ledger.read(KEYS.org(id)) === undefined)
@@ -153,6 +165,7 @@ export function openSetUp(deps: {
     const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
     const executionDigest = execution && digestOfJson('execution', execution as unknown as Json);
     const secretsDigest = secrets && digestOfJson('secrets', secrets as unknown as Json);
+    const trustDigest = trust && digestOfJson('trust', trust as unknown as Json);
     const inForce = JSON.stringify({
       policy: digest,
       egress: egressDigest,
@@ -160,6 +173,7 @@ export function openSetUp(deps: {
       ...(webhooksDigest && { webhooks: webhooksDigest }),
       ...(executionDigest && { execution: executionDigest }),
       ...(secretsDigest && { secrets: secretsDigest }),
+      ...(trustDigest && { trust: trustDigest }),
     });
     const put = (ref: string, act: Digest): AuditDraft => ({
       org: id,
@@ -177,6 +191,7 @@ export function openSetUp(deps: {
           ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
           ...(executionDigest ? [put('execution', executionDigest)] : []),
           ...(secretsDigest ? [put('secrets', secretsDigest)] : []),
+          ...(trustDigest ? [put('trust', trustDigest)] : []),
         ],
         rows: [
           { key, value: JSON.stringify(policy) },
@@ -203,11 +218,11 @@ export function openSetUp(deps: {
       execution: execution ?? DEFAULT_EXECUTION,
       plugins: active,
       trusted,
-      revoked: new Set(revoked ?? []),
+      trust,
     });
     registry.refreshPlaybooks(id);
     return ok(undefined);
   }
 
-  return { setUpOrg, load };
+  return { setUpOrg, load, isCallable: (digest: Digest) => callable.has(digest) };
 }

@@ -28,13 +28,20 @@ async function takeUp(part: {
   const store = openMemoryStore();
   await store.write(part.runs.map(([org, id], at) => ({ key: KEYS.timer(unixMs(1 + at), org, id), value: '{}' })));
   const loads: [Digest, boolean][] = [];
+  const shown: Digest[] = [];
   const [notes, reported]: [RunId[], unknown[]] = [[], []];
   await takeUpRuns({
     store,
     registry: {
-      org: (id) => ({ revoked: new Set((part.revoked?.[id] ?? []).map(bytesOf)) }) as never,
-      plugin: (digest) => (part.loaded?.includes(digest) ? ({} as never) : undefined),
+      org: () => ({}) as never,
+      plugin: (digest) =>
+        part.loaded?.includes(digest) || shown.includes(digest)
+          ? ({ digest, module: bytesOf(digest) } as never)
+          : undefined,
+      revocation: (id, { module: bytes }) =>
+        part.revoked?.[id]?.map(bytesOf).includes(bytes) ? 'this module is revoked' : undefined,
     },
+    isCallable: (digest) => part.loaded?.includes(digest) === true || loads.some(([one]) => one === digest),
     driver: {
       load: (org, id) => {
         if (id === part.broken) throw new Error('a defect');
@@ -43,8 +50,9 @@ async function takeUp(part: {
       },
     },
     modules: { put: async () => undefined, get: async (digest) => MODULES.find((one) => one.digest === digest) },
-    load: async (digest, _, __, sealed) => {
-      loads.push([digest, sealed]);
+    load: async (digest, _, __, sealed, isCalled) => {
+      if (isCalled) loads.push([digest, sealed]);
+      else shown.push(digest);
       return { ok: true, value: digest };
     },
     inFlight: openRunsInFlight(),
@@ -52,7 +60,7 @@ async function takeUp(part: {
     noted: ({ id }) => void notes.push(id),
     report: (defect) => void reported.push(defect),
   });
-  return { loads, noted: notes, reported };
+  return { loads, shown, noted: notes, reported };
 }
 
 describe('a kernel that starts takes up runs with the modules that they pinned', () => {
@@ -64,10 +72,10 @@ describe('a kernel that starts takes up runs with the modules that they pinned',
     ]);
   });
 
-  test('and not with one that the org has revoked; another org may', async () => {
+  test('of one that the org has revoked only what it is, never to be called; another org may', async () => {
     const revoked = { [ACME]: [FIRST] };
     const one = await takeUp({ runs: [[ACME, runOf('1'), [FIRST, SECOND]]], revoked });
-    expect([one.loads, one.noted, one.reported]).toEqual([[[SECOND, false]], [runOf('1')], []]);
+    expect([one.loads, one.shown, one.noted, one.reported]).toEqual([[[SECOND, false]], [FIRST], [runOf('1')], []]);
     const two = await takeUp({
       runs: [
         [ACME, runOf('1'), [FIRST]],

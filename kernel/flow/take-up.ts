@@ -14,27 +14,30 @@ import type { SetUp } from './set-up.ts';
 /** At the start: takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
 export async function takeUpRuns(deps: {
   store: Store;
-  registry: Pick<Registry, 'org' | 'plugin'>;
+  registry: Pick<Registry, 'org' | 'plugin' | 'revocation'>;
   driver: Pick<Driver, 'load'>;
   modules: ModuleStore;
   load: SetUp['load'];
+  isCallable: SetUp['isCallable'];
   inFlight: RunsInFlight;
   children: Pick<Children, 'takeUpOrphan'>;
   /** Told of each of them. */
   noted: (run: Run) => void;
   report: (defect: unknown) => void;
 }): Promise<void> {
-  const { store, registry, driver, modules, load, inFlight, children, noted, report } = deps;
+  const { store, registry, driver, modules, load, isCallable, inFlight, children, noted, report } = deps;
 
   const takeUp = async (org: OrgId, id: RunId) => {
     const run = registry.org(org) && driver.load(org, id);
     if (!run) return;
     noted(run);
     for (const digest of Object.values(run.plugins)) {
-      const stored = registry.plugin(digest) ? undefined : await modules.get(digest);
-      // Revoked after the run began: its calls find no plugin, and say so.
-      if (stored && registry.org(org)?.revoked?.has(digestOf(stored.wasm))) continue;
-      if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed);
+      const known = registry.plugin(digest);
+      if (known && (isCallable(digest) || registry.revocation(org, known))) continue;
+      const stored = await modules.get(digest);
+      // Revoked after the run began: what it asked for can be looked at, and its calls are refused.
+      const isCalled = stored && !registry.revocation(org, { digest, module: digestOf(stored.wasm) });
+      if (stored) await load(digest, stored.manifest as PluginManifest, stored.wasm, stored.sealed, isCalled);
     }
   };
 

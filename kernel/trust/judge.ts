@@ -48,6 +48,19 @@ export function judgeTrust(
 
 type Fault = { readonly why: string; readonly mend: string };
 
+/**
+ * Whether something of a plugin is revoked, and why.
+ * @param digests of its module, and of module and manifest together: whichever somebody read somewhere stops it.
+ */
+export function revocationOf(
+  { revoked }: Pick<TrustPolicy, 'revoked'>,
+  { digests, signer }: { readonly digests: readonly string[]; readonly signer: string | undefined },
+): string | undefined {
+  const found = revoked.find((one) => ('digest' in one ? digests.includes(one.digest) : one.signer === signer));
+  if (!found) return undefined;
+  return `${'digest' in found ? 'this module is revoked' : `its signer ${found.signer} is revoked`} (${found.reason})`;
+}
+
 /** Who answers for the module: nobody has to where the policy allows that, and nobody can for what is revoked. */
 export function judgeSignature(
   policy: TrustPolicy,
@@ -55,13 +68,9 @@ export function judgeSignature(
   seen: Seen,
   now: number,
 ): Result<Trusted['signer'], Fault> {
-  for (const one of policy.revoked) {
-    if ('digest' in one ? one.digest === asked.digest : seen.kind === 'signed' && one.signer === seen.signer) {
-      const what = 'digest' in one ? 'this module is revoked' : `its signer ${one.signer} is revoked`;
-      const mend = 'take it out of the plugins of the org, or build, sign and lock another version';
-      return err({ why: `${what} (${one.reason})`, mend });
-    }
-  }
+  const signer = seen.kind === 'signed' ? seen.signer : undefined;
+  const why = revocationOf(policy, { digests: [asked.digest], signer });
+  if (why) return err({ why, mend: 'build, sign and lock another version' });
   return signerOf(policy, asked, seen, now);
 }
 

@@ -4,10 +4,13 @@
  */
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { pluginDigest } from '../../kernel/cell/parameters.ts';
 import { readConfig, readOrg } from '../../kernel/config.ts';
 import { startKernel } from '../../kernel/main.ts';
 import { readLock } from '../../kernel/plugin-files.ts';
+import { PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import type { PluginsLock } from '../../sdk/contract/trust.ts';
 import { makeKeyPair, signPlugin } from '../../sdk/signature/sign.ts';
 import { openKeyless } from '../../sdk/signature/test-keyless.ts';
@@ -88,6 +91,52 @@ describe('a kernel starts', () => {
     const locked = await readLock(at('plugins.lock'));
     expect(locked).toMatchObject({ value: { plugins: [{ signer: who }] } });
     expect(await start()).toBeUndefined();
+  });
+});
+
+describe('a kernel starts without a plugin that is revoked, and says so:', () => {
+  const all = { unsigned: 'allow', unlocked: 'allow' };
+  test.each<[string, () => Promise<object>, RegExp]>([
+    [
+      'its signer',
+      async () => ({ signer: 'platform', reason: 'key lost' }),
+      /its signer platform is revoked \(key lost\)/,
+    ],
+    [
+      'its module, locked or not',
+      async () => {
+        await lock();
+        const { value } = (await readLock(at('plugins.lock'))) as { value: PluginsLock };
+        return { digest: value.plugins[0]?.digest, reason: 'sends too much' };
+      },
+      /this module is revoked \(sends too much\)/,
+    ],
+    [
+      'module and manifest, by the digest that is on record',
+      async () => {
+        const { wasm, manifest } = await read();
+        const digest = pluginDigest(v.parse(PluginManifestSchema, manifest), wasm);
+        return { digest, reason: 'sends too much' };
+      },
+      /this module is revoked \(sends too much\)/,
+    ],
+  ])('%s', async (_, entry, says) => {
+    await trust(all);
+    await sign();
+    await trust({ ...all, revoked: [await entry()] });
+    const said: string[] = [];
+    expect(await start(said)).toBeUndefined();
+    const told = said.find((line) => line.startsWith('warning: http-json'));
+    expect(told).toMatch(/^warning: http-json 1\.0\.0 is not loaded: .*\. The org acme goes on without it/);
+    expect(told).toMatch(says);
+    expect(await modules()).toEqual([]);
+  });
+
+  test('a signer whose name nobody has is told, because a slip would stop nothing', async () => {
+    await trust({ ...all, revoked: [{ signer: 'plattform', reason: 'key lost' }] });
+    const said: string[] = [];
+    expect(await start(said)).toBeUndefined();
+    expect(said.join('\n')).toMatch(/\/revoked\/0\/signer: the org acme has no signer plattform now/);
   });
 });
 
@@ -184,24 +233,6 @@ describe('a kernel does not start, and nothing is kept,', () => {
         await sign();
       },
       /trusted until 2020/,
-    ],
-    [
-      'with a signer who is revoked',
-      async () => {
-        await trust({ ...all, revoked: [{ signer: 'platform', reason: 'key lost' }] });
-        await sign();
-      },
-      /signer platform is revoked \(key lost\)/,
-    ],
-    [
-      'with a module that is revoked, locked or not',
-      async () => {
-        await trust(all);
-        await lock();
-        const { value } = (await readLock(at('plugins.lock'))) as { value: PluginsLock };
-        await trust({ ...all, revoked: [{ digest: value.plugins[0]?.digest, reason: 'sends too much' }] });
-      },
-      /this module is revoked \(sends too much\)/,
     ],
     [
       'with a plugin that nobody locked',

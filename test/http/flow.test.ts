@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LIMITS } from '../../kernel/base/limits.ts';
 import type { OpenRun } from '../../sdk/contract/api-run.ts';
 import { verifyBundle } from '../../sdk/verify/bundle.ts';
-import { ACME, CONTAIN, event, type House, MODULE_DIGEST, openHouse, playbook, started } from './kit.ts';
+import { ACME, CONTAIN, event, type House, MODULE_DIGEST, openHouse, PLUGIN_DIGEST, playbook, started } from './kit.ts';
 
 /** What people and machines do through the front door, from the event to the record. */
 let house: House;
@@ -251,19 +251,24 @@ test('an approval is for the settings under which it was given: after a change p
   await house.setUp(ACME);
 });
 
-test('a plugin that was revoked since a run pinned it is not called', async () => {
-  const id = started(await house.publish('contain.seen', ACME, 'finding-revoked'));
+test.each([
+  ['its module', () => ({ digest: MODULE_DIGEST(), reason: 'sends too much' })],
+  ['module and manifest', () => ({ digest: PLUGIN_DIGEST(), reason: 'sends too much' })],
+  ['its signer', () => ({ signer: 'platform', reason: 'key lost' })],
+])('a plugin that was revoked since a run pinned it is not called: by %s', async (what, entry) => {
+  const id = started(await house.publish('contain.seen', ACME, `finding-revoked-${what}`));
   const pending = async () =>
     (await runOf(id, '')).data.approvals.find((one: { state: string }) => one.state === 'pending');
   const { approval, subject } = await house.until(pending);
-  await house.setUp(ACME, {}, true, [MODULE_DIGEST()]);
+  await house.setUp(ACME, {}, true, [entry()]);
   await house.ask('approver@acme', 'POST', `/v1/orgs/acme/approvals/${approval}/votes`, {
     body: { decision: 'approve', rationale: 'seen', subject },
   });
   const { state, steps } = (await runOf(id)).data;
   await house.setUp(ACME);
   expect(state).toBe('aborted');
-  expect(JSON.stringify(steps)).toContain('the trust policy of the org has revoked the module of this plugin');
+  expect(JSON.stringify(steps)).toContain('the trust policy of the org has revoked this plugin since the run began');
+  expect(JSON.stringify(steps)).toContain(entry().reason);
 });
 
 test('whoever caused the run does not decide on it, and nobody votes twice', async () => {

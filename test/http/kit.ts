@@ -8,6 +8,7 @@ import { digestOf } from '../../kernel/base/digest.ts';
 import { type Digest, type OrgId, principalId } from '../../kernel/base/id.ts';
 import { err, ok } from '../../kernel/base/result.ts';
 import { ExecutionPolicySchema } from '../../kernel/call/policy.ts';
+import { pluginDigest } from '../../kernel/cell/parameters.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
 import { openKernel } from '../../kernel/flow/open-kernel.ts';
 import { type AppOptions, createApp } from '../../kernel/http/app.ts';
@@ -20,10 +21,14 @@ import type { ModuleStore, StoredModule } from '../../kernel/port/module-store.t
 import type { SecretSource } from '../../kernel/port/secret-source.ts';
 import type { Store } from '../../kernel/port/store.ts';
 import type { CallEnvelope, PluginManifest } from '../../sdk/contract/plugin.ts';
+import { NO_TRUST, type TrustPolicy } from '../../sdk/contract/trust.ts';
 import { describedAs } from '../support/described.ts';
 import { openContract, publishedOf } from './contract.ts';
 
 export const MODULE_DIGEST = (): Digest => digestOf(MODULE);
+export const PLUGIN_DIGEST = (): Digest => pluginDigest(PROBE, MODULE);
+/** As found when it was taken in. */
+const TRUSTED = { signer: { id: 'platform', by: { key: `sha256:${'a'.repeat(64)}` } }, locked: true };
 export const ACME = 'acme' as OrgId;
 export const GLOBEX = 'globex' as OrgId;
 
@@ -229,12 +234,20 @@ export async function openHouse(
     id: OrgId,
     settings: Readonly<Record<string, string>> = {},
     isGranted = true,
-    revoked: readonly Digest[] = [],
+    revoked: TrustPolicy['revoked'] = [],
   ) => {
-    const plugins = [{ manifest: PROBE, wasm: MODULE, sealed: false }];
+    const plugins = [{ manifest: PROBE, wasm: MODULE, sealed: false, trusted: TRUSTED }];
     const grants = isGranted ? EGRESS.grants.map((grant) => ({ ...grant, settings })) : [];
     const egress = { ...EGRESS, grants } as never;
-    const set = await kernel.setUpOrg({ id, policy: POLICY, egress, execution: EXECUTION, plugins, revoked });
+    const trust = revoked.length === 0 ? undefined : { ...NO_TRUST, revoked };
+    const set = await kernel.setUpOrg({
+      id,
+      policy: POLICY,
+      egress,
+      execution: EXECUTION,
+      plugins,
+      ...(trust && { trust }),
+    });
     if (!set.ok) throw new Error(set.error);
   };
   for (const id of [ACME, GLOBEX]) {
