@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { SecretProvider } from '../sdk/contract/secrets-policy.ts';
 import { openAwsSts } from './adapter/aws/aws-sts.ts';
@@ -19,9 +20,9 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
   const clients = new Map<string, EgressClient>();
   const clientFor = (caFile: string | undefined): EgressClient => {
     if (caFile === undefined) return egress;
-    const ca = readFileSync(caFile, 'utf8');
-    const client = clients.get(ca) ?? openEgressClient({ ca: [ca] });
-    clients.set(ca, client);
+    const ca = certificatesOf(readFileSync(caFile, 'utf8'));
+    const client = clients.get(ca.join()) ?? openEgressClient({ ca });
+    clients.set(ca.join(), client);
     return client;
   };
   return {
@@ -41,6 +42,13 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
     },
     close: async () => void (await Promise.all([...clients.values()].map((client) => client.close()))),
   };
+}
+
+/** TLS passes over what is no certificate, and trusts nobody then. @throws where one is broken, or there is none. */
+function certificatesOf(text: string): readonly string[] {
+  const all = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (all.length === 0) throw new Error('no certificate');
+  return all.map((one) => new X509Certificate(one).toString());
 }
 
 const elapsed = () => performance.now();

@@ -20,7 +20,15 @@ export async function startVault(options: { tokenSeconds?: number; leaseSeconds?
   const tokens = new Map<string, { endsAt: number }>();
   const leases = new Map<string, Lease>();
   const asked: string[] = [];
-  const state = { isSealed: false, isStandby: false, status: 0, failRevokes: 0, failRenewals: 0, lateMs: 0 };
+  const state = {
+    isSealed: false,
+    isStandby: false,
+    status: 0,
+    loginStatus: 0,
+    failRevokes: 0,
+    failRenewals: 0,
+    lateMs: 0,
+  };
   const seen = { secrets: new Set<string>() };
   const now = () => performance.now() / 1_000;
 
@@ -47,6 +55,8 @@ export async function startVault(options: { tokenSeconds?: number; leaseSeconds?
     if (state.isSealed) return errors(503, 'Vault is sealed');
     if (state.isStandby) return errors(429, 'standby');
     if (state.status !== 0) return errors(state.status, `no, ${JSON.stringify(body)}`);
+    if (state.loginStatus !== 0 && path.endsWith('/login'))
+      return errors(state.loginStatus, `no, ${JSON.stringify(body)}`);
     if (path === 'auth/approle/login')
       return body['role_id'] === ids.roleId && body['secret_id'] === ids.secretId
         ? login()

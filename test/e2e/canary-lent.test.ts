@@ -242,14 +242,16 @@ describe('secrets that were lent', { timeout: 60_000 }, () => {
     const word = (text: string) => ({ status: 403, body: JSON.stringify({ message: text, error: text }) });
     for (const one of [vault, cluster]) {
       one.revokeTokens();
-      one.state.status = 500;
+      one.state.loginStatus = 500;
     }
     github.state.reply = word(`no: ${github.keyLine} ${github.asserted.at(-1)} ${github.made.at(-1)}`);
     sts.state.reply = word(`no: ${sts.token} ${sts.made.at(-1)?.secret}`);
     idp.state.reply = word(`no: ${idp.client.secret} ${idp.made.at(-1)}`);
     for (const [prefix, name] of LENT) expect((await ask(`${prefix}/plain`)).data.steps[0]?.state, name).toBe('failed');
-    for (const one of [vault, cluster]) one.state.status = 0;
+    for (const one of [vault, cluster]) one.state.loginStatus = 0;
     for (const one of [github, sts, idp]) one.state.reply = null;
+    for (const [prefix, name] of LENT)
+      expect((await ask(`${prefix}/plain`)).data.steps[0]?.state, name).toBe('succeeded');
   });
 
   it('are on record: lent, used where, and taken back', async () => {
