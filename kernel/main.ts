@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './adapter/system/threads.ts';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sealedCodeDigest } from '../sdk/build/base.ts';

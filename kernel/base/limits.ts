@@ -103,6 +103,12 @@ export const LIMITS = {
     'the next one waits, orgs in turn',
   ),
   stepOutputBytes: limit(65_536, 'bytes', 'outputs are kept in the run history', 'step fails invalid_input'),
+  schemaLooks: limit(
+    200_000,
+    'looks',
+    'parts of a schema, each at each value of parameters or an output; a text counts once more for every 32 characters',
+    'the step fails',
+  ),
   runDays: limit(
     30,
     'days',

@@ -54,7 +54,33 @@ describe('parameters that do not fit', () => {
     expect(String(contract?.checkInput(value))).not.toContain('s3cret');
   });
 
+  test('more faults than the engine hands on', () => {
+    const output = { anyOf: [{ propertyNames: { anyOf: [false, false, false, false, false] } }] };
+    const made = contractsOf({ actions: { act: { input: {}, output } } } as unknown as PluginManifest).get('act');
+    const many = Object.fromEntries(Array.from({ length: 19_000 }, (_, i) => [`k${i}`, 0]));
+    expect(made?.checkOutput(many)).toBe(
+      'the output does not fit what may be checked at a time: give fewer values, or a schema of fewer parts',
+    );
+  });
+
   test('and an output', () => {
     expect(contract?.checkOutput({ a: 1 })).toBe("the output does not fit the action's schema at /const");
+  });
+});
+
+describe('what costs too much', () => {
+  const anyOf = Array.from({ length: 50 }, () => ({ type: 'string' }));
+  const output = { type: 'array', items: { anyOf: [...anyOf, {}] } };
+  const made = contractsOf({ actions: { act: { input: {}, output } } } as unknown as PluginManifest).get('act');
+  const numbers = (length: number) => Array.from({ length }, (_, i) => i);
+
+  test('is not looked at: 53 parts at 3,770 values come to 200,000 looks', () => {
+    expect(made?.checkOutput(numbers(3_600))).toBe(undefined);
+    expect(made?.checkOutput(numbers(3_900))).toContain('what may be checked at a time');
+  });
+
+  test('is told where the text is long', () => {
+    expect(made?.checkOutput(['x'.repeat(116_000)])).toBe(undefined);
+    expect(made?.checkOutput(['x'.repeat(130_000)])).toContain('what may be checked at a time');
   });
 });

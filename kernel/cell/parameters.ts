@@ -1,12 +1,15 @@
 import { type OutputUnit, type Schema, Validator } from '@cfworker/json-schema';
+import { partsOf, valuesIn } from '../../sdk/contract/parameter-schema.ts';
 import type { ActionManifest, PluginManifest } from '../../sdk/contract/plugin.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { Digest } from '../base/id.ts';
 import { isObject, type Json, resolvePointer } from '../base/json.ts';
+import { LIMITS } from '../base/limits.ts';
 
 /**
- * The contract of an action's parameters and output: the JSON Schemas of its manifest (2020-12), interpreted, never
- * compiled to code. What is said about a fault names the place, never a value, because values may be anything.
+ * The contract of an action's parameters and output: the JSON Schemas of its manifest, interpreted, never compiled to code.
+ * A manifest holds none that is expensive (`parameter-schema.ts`); how much a value costs is bounded here. What is said
+ * about a fault names the place, never a value, because values may be anything.
  */
 export type ActionContract = {
   readonly action: ActionManifest;
@@ -29,13 +32,27 @@ const OUTPUT: Words = { whole: 'the output does', part: 'the field of the output
 
 function checker(schema: Readonly<Record<string, unknown>>, words: Words): (value: Json) => string | undefined {
   const validator = new Validator(schema as Schema, '2020-12', true);
+  const parts = partsOf(schema);
+  const tooMuch = `${words.whole} not fit what may be checked at a time: give fewer values, or a schema of fewer parts`;
   return (value) => {
-    const { valid, errors } = validator.validate(value);
+    // Each part looks at each value once at most, while nothing else runs.
+    if (parts * valuesIn(value) > LIMITS.schemaLooks.value) return tooMuch;
+    const { valid, errors } = validate(validator, value);
     if (valid) return undefined;
+    if (errors.length === 0) return tooMuch;
     // The validator tells the way from the root down to the fault; of two at one place, the first is the wider one.
     const deepest = errors.reduce((a, b) => (depthOf(b) > depthOf(a) ? b : a), errors[0] ?? ROOT_FAULT);
     return faultText(deepest, schema, value, words);
   };
+}
+
+/** The validator hands faults from call to call as arguments, of which the engine takes only so many. */
+function validate(validator: Validator, value: Json): ReturnType<Validator['validate']> {
+  try {
+    return validator.validate(value);
+  } catch {
+    return { valid: false, errors: [] };
+  }
 }
 
 type Fault = Pick<OutputUnit, 'keyword' | 'keywordLocation' | 'instanceLocation'>;

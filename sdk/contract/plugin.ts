@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { HTTP_METHODS, type HttpMethod } from './egress.ts';
 import type { ErrorClass } from './error.ts';
 import { NAME_PATTERN, noKeyTaken, notTaken } from './name.ts';
+import { faultOfSchema, wantedSchema } from './parameter-schema.ts';
 import { closedObject } from './wanted.ts';
 
 /**
@@ -91,6 +92,14 @@ const name = v.pipe(v.string(), v.regex(NAME_PATTERN, 'lower case letters, digit
 export const STEP_TYPES = ['notify', 'enrich', 'open_ticket', 'webhook', 'contain'] as const;
 export type StepType = (typeof STEP_TYPES)[number];
 
+const ParameterSchema = v.pipe(
+  v.record(v.string(), v.unknown()),
+  v.check(
+    (schema) => faultOfSchema(schema) === undefined,
+    ({ input }) => wantedSchema(input),
+  ),
+);
+
 const ActionManifest = closedObject({
   /**
    * What a playbook may use the action as. Without it the strictest reading holds: `enrich` for what changes nothing,
@@ -114,9 +123,9 @@ const ActionManifest = closedObject({
   plan: v.optional(v.boolean(), false),
   /** Whether the action exports `rollback`. */
   rollback: v.optional(v.boolean(), false),
-  /** JSON Schema (2020-12) of the parameters and of the output. Checked by the kernel before and after the call. */
-  input: v.record(v.string(), v.unknown()),
-  output: v.record(v.string(), v.unknown()),
+  /** JSON Schema of the parameters and of the output. Checked by the kernel before and after the call. */
+  input: ParameterSchema,
+  output: ParameterSchema,
 });
 export type ActionManifest = v.InferOutput<typeof ActionManifest>;
 
@@ -142,8 +151,8 @@ export const PluginManifestSchema = closedObject({
     /** Secret names it expects the broker to carry for it; it never sees a value. */
     secrets: v.optional(v.array(name), []),
   }),
-  /** JSON Schema (2020-12) of the settings that a grant must give. Checked when the kernel starts. */
-  settings: v.exactOptional(v.record(v.string(), v.unknown())),
+  /** JSON Schema of the settings that a grant must give. Checked when the kernel starts. */
+  settings: v.exactOptional(ParameterSchema),
   /** The stages of the health check that the plugin answers. */
   healthCheck: v.exactOptional(
     v.pipe(

@@ -5,7 +5,7 @@
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import type { AddressInfo } from 'node:net';
-import type { Resolve } from '../../kernel/adapter/undici/connect.ts';
+import type { Resolve } from '../../kernel/adapter/undici/resolve.ts';
 
 type Record = { readonly a: string } | { readonly aaaa: string } | { readonly cname: string };
 /** `refused`: the name does not exist; `cut`: the answer says that it is not whole; `silent`: nothing comes. */

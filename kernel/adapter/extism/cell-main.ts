@@ -17,11 +17,18 @@ const settings = JSON.parse(process.argv[2] ?? '') as CellSettings;
 const pipe = openPipe(3, 4);
 const CELL_NICE = 5;
 let callId = 0;
+/**
+ * A request is out, or on its way. A module that asks at the end of its stack can leave the host no room to read the answer:
+ * the call ends there, and the answer would be the next thing that is read, in the place of another call.
+ */
+let asking = false;
 
 const host = createHost(settings.quota, (request) => {
+  asking = true;
   pipe.send(KIND.http, callId, request);
   const { kind, id, payload } = pipe.receive();
   if (kind !== KIND.answer || id !== callId) process.exit(EXIT.protocol);
+  asking = false;
   return payload.length > 0 ? payload : undefined;
 });
 const instances = openInstances(host, settings.checkRestoreEvery);
@@ -38,6 +45,7 @@ async function call(id: number, payload: Buffer): Promise<void> {
   const entry = CELL_ENTRIES[payload.readUInt8(8)] ?? process.exit(EXIT.protocol);
   const input = payload.subarray(CALL_HEAD_BYTES);
   const result = (await instances.call(payload.readUInt32LE(0), entry, input, softDeadlineAt)) ?? NOT_COMPILED;
+  if (asking) process.exit(EXIT.unread);
   pipe.sendWritten(resultFrameBytes(result), (target) => writeResultFrame(target, id, KIND.result, result));
   if (!instances.settle()) process.exit(EXIT.stateLeft);
 }

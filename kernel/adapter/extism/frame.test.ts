@@ -45,6 +45,16 @@ describe('frames', () => {
     );
   });
 
+  it('in pieces hold none of the pieces: byte by byte they would take hundreds of times as much', () => {
+    const bytes = frameOf(KIND.result, 7, 0, 'a frame in pieces');
+    const payloads: string[] = [];
+    const feed = frameSplitter(MAX, ({ payload }) => payloads.push(payload.toString()) > 0);
+    // The one piece is written over each time.
+    const piece = Buffer.alloc(1);
+    for (const byte of bytes) feed(Buffer.from(piece.buffer, piece.byteOffset, piece.fill(byte).length));
+    expect(payloads).toEqual(['a frame in pieces']);
+  });
+
   it.each([
     ['4 GiB', announcing(0xffff_ffff)],
     ['one byte more than the maximum', announcing(MAX + 1)],

@@ -75,22 +75,32 @@ export const readFrame = (bytes: Buffer, at: number, length: number): Frame => (
 });
 
 /**
- * Cuts what arrives from a cell into frames. Bytes of an unfinished frame are kept as they came, so a cell that
- * announces much and sends little costs little (F1).
+ * Cuts what arrives from a cell into frames. Room for an unfinished frame grows with what has come of it, so a cell that
+ * announces much and sends little costs little (F1), however small the pieces are in which it sends.
  * @returns a function that takes the next chunk and gives `false` once the stream is illegal or `onFrame` gave `false`.
  */
 export function frameSplitter(bytesMax: number, onFrame: (frame: Frame) => boolean): (chunk: Buffer) => boolean {
-  let kept: Buffer[] = [];
+  let kept = NOTHING;
   let keptBytes = 0;
   let wanted = 0;
+  const keep = (chunk: Buffer): void => {
+    const size = keptBytes + chunk.length;
+    if (size > kept.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(size, Math.min(wanted, kept.length * 2)));
+      kept.copy(grown, 0, 0, keptBytes);
+      kept = grown;
+    }
+    chunk.copy(kept, keptBytes);
+    keptBytes = size;
+  };
   return (chunk) => {
     let bytes = chunk;
     if (keptBytes > 0) {
-      kept.push(chunk);
-      keptBytes += chunk.length;
+      keep(chunk);
       if (keptBytes < wanted) return true;
-      bytes = Buffer.concat(kept, keptBytes);
-      kept = [];
+      bytes = kept.subarray(0, keptBytes);
+      // Never used again: payloads are views of it.
+      kept = NOTHING;
       keptBytes = 0;
     }
     let at = 0;
@@ -102,10 +112,12 @@ export function frameSplitter(bytesMax: number, onFrame: (frame: Frame) => boole
       at += length;
     }
     if (at < bytes.length) {
-      kept = [bytes.subarray(at)];
-      keptBytes = bytes.length - at;
-      wanted = keptBytes < LENGTH_BYTES ? LENGTH_BYTES : LENGTH_BYTES + bytes.readUInt32LE(at);
+      const rest = bytes.subarray(at);
+      wanted = rest.length < LENGTH_BYTES ? LENGTH_BYTES : LENGTH_BYTES + rest.readUInt32LE(0);
+      keep(rest);
     }
     return true;
   };
 }
+
+const NOTHING = Buffer.alloc(0);

@@ -39,9 +39,11 @@ export function openHostMemory(bytesMax: number, blocksMax: number): HostMemory 
   let allocated = 0;
   const lengths = new Map<number, number>();
 
+  /** Both or none: at the end of the stack whatever is called may throw. */
   function use(buffer: Uint8Array<ArrayBuffer>): void {
+    const of = new DataView(buffer.buffer);
     bytes = buffer;
-    view = new DataView(buffer.buffer);
+    view = of;
   }
 
   function reserve(needed: number): void {

@@ -42,6 +42,8 @@ export const EXIT = {
   done: 0,
   /** The kernel's frames made no sense. */
   protocol: 70,
+  /** A call ended in the middle of a request: what is in the pipes belongs to it, so the cell ends with it. */
+  unread: 71,
   /** Restored state differed from the snapshot: the cell must never serve another call. */
   stateLeft: 86,
 } as const;

@@ -2,7 +2,6 @@
  * Opens the sockets of the egress client. Owns the guard at the one place that no request can go around: undici asks
  * this function for every socket, and it dials nothing but addresses that it has judged.
  */
-import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import tls from 'node:tls';
@@ -11,14 +10,14 @@ import { type AddressRefusal, blockContains, blockOf, canonicalAddress, judgeAdd
 import type { OutboundProxy } from '../../port/egress.ts';
 import { before } from './deadline.ts';
 import { denied, EgressError, failed, toEgressError } from './failure.ts';
+import type { Resolve } from './resolve.ts';
 import { askForTunnel } from './tunnel.ts';
 import { boundWire } from './wire.ts';
 
-/** All addresses of a name, in the order in which to try them. */
-export type Resolve = (host: string) => Promise<readonly string[]>;
-
 export type ConnectOptions = {
   readonly resolve: Resolve;
+  /** For whom names are resolved. */
+  readonly owner: string;
   /** CIDR blocks of the rule: see EgressRule. */
   readonly allowedBlocks: readonly string[];
   /** Through which proxy; absent: straight to the host. */
@@ -36,10 +35,6 @@ export type ConnectOptions = {
 /** How many addresses of one name are tried, and how long each but the last may take. */
 const MAX_ATTEMPTS = 4;
 const ATTEMPT_MS = 1_000;
-
-/** The system's resolver, so that the hosts file and the search order of the machine hold. */
-export const systemResolve: Resolve = async (host) =>
-  (await lookup(host, { all: true, order: 'verbatim' })).map(({ address }) => address);
 
 export const systemAddresses = (): readonly string[] =>
   Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
@@ -73,10 +68,10 @@ async function open(target: buildConnector.Options, options: ConnectOptions): Pr
 
 async function judgedAddresses(
   host: string,
-  options: Pick<ConnectOptions, 'resolve' | 'allowedBlocks' | 'ownAddresses'>,
+  options: Pick<ConnectOptions, 'resolve' | 'owner' | 'allowedBlocks' | 'ownAddresses'>,
   deadline: number,
 ): Promise<readonly string[]> {
-  return judgeAll(host, await resolveHost(host, options.resolve, deadline), options);
+  return judgeAll(host, await resolveHost(host, options, deadline), options);
 }
 
 /**
@@ -92,8 +87,7 @@ async function tunnelTo(
 ): Promise<net.Socket> {
   const isName = canonicalAddress(host) === undefined;
   const targets = isName && proxy.resolve === 'proxy' ? [host] : await judgedAddresses(host, options, deadline);
-  const own = { resolve: options.resolve, ownAddresses: options.ownAddresses, allowedBlocks: proxy.addresses };
-  const proxies = await judgedAddresses(proxy.host, own, deadline);
+  const proxies = await judgedAddresses(proxy.host, { ...options, allowedBlocks: proxy.addresses }, deadline);
   return firstOf(targets, deadline, async (target, until) => {
     const socket = await dialFirst(proxies, proxy.port, until);
     try {
@@ -111,11 +105,17 @@ async function tunnelTo(
   });
 }
 
-async function resolveHost(host: string, resolve: Resolve, deadline: number): Promise<readonly string[]> {
+async function resolveHost(
+  host: string,
+  { resolve, owner }: Pick<ConnectOptions, 'resolve' | 'owner'>,
+  deadline: number,
+): Promise<readonly string[]> {
   // An address is its own answer. No resolver is asked, but it is judged like one that a name server gave.
   if (canonicalAddress(host) !== undefined) return [host];
   const { promise, settle } = before<readonly string[]>(deadline, 'the name of the host took too long to resolve');
-  resolve(host).then(
+  const gone = new AbortController();
+  promise.catch(() => gone.abort());
+  resolve(host, owner, gone.signal).then(
     (addresses) => settle(addresses.length > 0 ? addresses : failed('unavailable', UNRESOLVED)),
     () => settle(failed('unavailable', UNRESOLVED)),
   );

@@ -9,8 +9,9 @@ import type { EgressRule } from '../../../sdk/contract/egress.ts';
 import { digestOf } from '../../base/digest.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { EgressClient, OutboundAnswer, OutboundProxy, OutboundRequest } from '../../port/egress.ts';
-import { guardedConnector, type Resolve, systemAddresses, systemResolve } from './connect.ts';
+import { guardedConnector, systemAddresses } from './connect.ts';
 import { exchange } from './exchange.ts';
+import { type Resolve, systemResolve } from './resolve.ts';
 import { runSelfTest } from './self-test.ts';
 
 export type EgressLimits = {
@@ -74,7 +75,7 @@ export function openEgressClient(options: EgressOptions = {}): EgressClient {
     const key = `${request.pool}\n${url.origin}\n${identityOf(rule)}${request.proxy ? `\n${proxyIdentityOf(request.proxy)}` : ''}`;
     const known = pools.get(key);
     if (known) pools.delete(key);
-    const pool = known ?? openPool(url.origin, rule, request.proxy);
+    const pool = known ?? openPool(request);
     pools.set(key, pool);
     if (pools.size > limits.pools) retireOldest();
     return pool;
@@ -87,10 +88,11 @@ export function openEgressClient(options: EgressOptions = {}): EgressClient {
       return;
     }
   };
-  const openPool = (origin: string, rule: EgressRule, proxy: OutboundProxy | undefined): Pool =>
-    new Pool(origin, {
+  const openPool = ({ url, rule, proxy, pool }: OutboundRequest): Pool =>
+    new Pool(url.origin, {
       connect: guardedConnector({
         resolve: options.resolve ?? systemResolve,
+        owner: pool,
         ownAddresses: options.ownAddresses ?? systemAddresses,
         allowedBlocks: rule.addresses,
         proxy,

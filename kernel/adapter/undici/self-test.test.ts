@@ -3,6 +3,7 @@ import net from 'node:net';
 import { expect, it } from 'vitest';
 import type { EgressClient, OutboundAnswer, OutboundRequest } from '../../port/egress.ts';
 import { openEgressClient } from './egress-client.ts';
+import type { Resolve } from './resolve.ts';
 import { runSelfTest } from './self-test.ts';
 
 const clientOf = (send: (request: OutboundRequest) => Promise<OutboundAnswer>): EgressClient => ({
@@ -51,7 +52,6 @@ it.each<[string, (request: OutboundRequest) => Promise<OutboundAnswer>, string]>
 });
 
 it('holds for ours', async () => {
-  const open = (resolve: (host: string) => Promise<readonly string[]>) =>
-    openEgressClient({ resolve, ownAddresses: () => [] });
+  const open = (resolve: Resolve) => openEgressClient({ resolve, ownAddresses: () => [] });
   expect(await runSelfTest(open)).toMatchObject({ holds: true });
 });

@@ -2,7 +2,7 @@
 import net, { type AddressInfo } from 'node:net';
 import type { EgressRule } from '../../../sdk/contract/egress.ts';
 import type { EgressClient, OutboundAnswer } from '../../port/egress.ts';
-import type { Resolve } from './connect.ts';
+import type { Resolve } from './resolve.ts';
 
 const HOST = 'egress-self-test.invalid';
 const LOOPBACK = '127.0.0.1';
