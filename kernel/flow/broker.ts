@@ -9,7 +9,7 @@ import { LIMITS } from '../base/limits.ts';
 import { type AllowedRequest, isSafe } from '../egress/allow.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
-import { type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
+import { type Holder, type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
 import { openRates, type Rates } from './rates.ts';
 import type { Reports } from './reports.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
@@ -113,8 +113,15 @@ export function createBroker(parts: Parts): Broker {
   const { scheduler = processScheduler } = parts;
   const scrubbers = openScrubbers();
   const all = { ...parts, scheduler, rates: openRates(scheduler) };
-  return { forStep: (scope) => openStep(all, openLeases(parts.secrets, scrubbers, scope), scope) };
+  return { forStep: (scope) => openStep(all, openLeases(parts.secrets, scrubbers, holderOf(scope)), scope) };
 }
+
+/** A health check has no run by which the record could tell whose lease it is. */
+const holderOf = ({ org, run, step, plugin }: StepScope): Holder => ({
+  org,
+  run,
+  step: run === null ? `${plugin}/${step}` : step,
+});
 
 type AllParts = Parts & { readonly scheduler: Scheduler; readonly rates: Rates };
 

@@ -55,7 +55,7 @@ export const proxyWith = (
 /** `isFinal`: nothing but a change by the operator helps. */
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
-/** For whom secrets are leased. */
+/** For whom secrets are leased: a step of a run, or where `run` is null a stage of a health check, as `CONNECTOR/STAGE`. */
 export type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
 
 /** Where a secret rode. */

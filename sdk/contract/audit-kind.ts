@@ -124,11 +124,16 @@ export const AUDIT_KINDS = {
     'The connectors that carry a new value were asked: it was `kept`, or the former one was `put_back`.',
   ),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
-  'secret.leased': kind(['ref'], 'A secret was lent to one call.'),
+  'secret.leased': kind(
+    ['ref'],
+    'A secret is about to be lent to one call. On disk before it is looked for. Without a `run` it is for a health check, ' +
+      'whose connector and stage are in `step`, or for the kernel itself.',
+  ),
   'secret.used': kind(['ref'], 'A secret rode in a request; `ref` is `NAME/HOST/HEADER`.'),
   'secret.revoked': kind(
     ['ref', 'outcome'],
-    'A lease ended: `ended` here, `revoked` by its provider, or `failed` to be: then it ends with its term.',
+    'A lease ended: `ended` here, `revoked` by its provider, or `failed` to be: then it ends with its term. ' +
+      '`not_lent`: there was none, because the secret is not there or cannot be had.',
   ),
   'token.created': kind(
     ['ref'],
