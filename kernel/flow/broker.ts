@@ -105,7 +105,7 @@ type Parts = {
   readonly secrets: LeaseDesk;
   readonly scheduler?: Scheduler;
   /** Without it report mode lets nothing out. */
-  readonly reports?: Pick<Reports, 'note'>;
+  readonly reports?: Pick<Reports, 'note' | 'refused'>;
   readonly onRefusal?: (refused: EgressRefused) => void;
 };
 
@@ -168,6 +168,9 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
   /** Outside of a run there is nobody to tell of what was let out, so nothing is. */
   const note = (request: AllowedRequest) =>
     scope.run === null ? false : parts.reports?.note({ ...scope, run: scope.run, request });
+  /** What was noted before it left has not left. */
+  const noteRefused = (request: AllowedRequest, block: string | undefined) =>
+    scope.run === null ? undefined : parts.reports?.refused({ ...scope, run: scope.run, request }, block);
 
   const handle = async (request: HttpRequest): Promise<BrokerAnswer> => {
     if (denied !== null) return { denied };
@@ -236,6 +239,7 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
       if (answer.kind === 'answered' && answer.status >= 200 && answer.status <= 299) unsafeDone += 1;
     }
     retryAfter = patienceOf(answer) ?? retryAfter;
+    if (beyond && answer.kind === 'denied') await noteRefused(allowed.value, answer.block);
     if (closing) return deny('the step has ended');
     // Asked anew: a secret may have been stored, and used by another step, since the request left.
     const scrub = await secrets.scrubber();

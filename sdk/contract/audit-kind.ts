@@ -115,8 +115,9 @@ export const AUDIT_KINDS = {
   'stop.released': kind(['ref', 'act'], 'The stop switch was released; what waited goes on.'),
   'egress.reported': kind(
     ['run', 'step', 'ref', 'act'],
-    'A plugin (`ref`) in report mode asked for what no rule covers, and it was let out without any secret; `act` is the ' +
-      'digest of method, place and path.',
+    'A plugin (`ref`) in report mode asked for what no rule covers, and it is let go on without any secret; `act` is the ' +
+      'digest of method, place and path. A second one with the outcome `refused`: it did not leave, because its address or ' +
+      'the proxy was against it.',
   ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.rotated': kind(

@@ -116,9 +116,11 @@ table({
     args: ['egress', 'report'],
     answers: { [`GET ${ORG}/egress/report`]: data(samples.egressReport, null) },
     says: [
-      'http-json  https://api.example:443/v1  12        2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  run_1  look\n',
+      'http-json  https://api.example:443/v1  12        let out    2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  run_1  look\n',
+      'http-json  http://wiki.test:80/        3         2 refused  2026-11-23 14:33:40Z  2026-11-23 14:33:40Z  run_1  look\n',
       'to allow it, add to the rules of http-json:\n  {"scheme":"https","host":"api.example","port":443,' +
-        '"methods":["GET"],"pathPrefix":"/v1","headers":["x-a"]}\n',
+        '"methods":["GET"],"pathPrefix":"/v1","headers":["x-a"]},\n  {"scheme":"http","host":"wiki.test","port":80,' +
+        '"methods":["GET"],"pathPrefix":"/","addresses":["10.0.0.7/32"]}\n',
     ],
     json: samples.egressReport,
   },
