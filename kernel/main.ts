@@ -17,7 +17,7 @@ import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { iso } from './base/time.ts';
-import { type Config, idleGrants, readConfig, readOrg, reportingGrants } from './config.ts';
+import { absentSecrets, type Config, idleGrants, readConfig, readOrg, reportingGrants } from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { HealthChange } from './flow/health.ts';
@@ -93,9 +93,12 @@ export async function startKernel(
   for (const files of config.orgs) {
     const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
-    if (org.ok)
-      for (const line of [...idleGrants(files, org.value), ...reportingGrants(files, org.value)])
+    if (org.ok) {
+      const stored = (await secrets.value.list(org.value.id)).map(({ name }) => name);
+      const absent = absentSecrets(files, org.value, stored);
+      for (const line of [...idleGrants(files, org.value), ...absent, ...reportingGrants(files, org.value)])
         say(`warning: ${line}`);
+    }
     if (!fine.ok) {
       await Promise.all([cells.close(), egress.close(), store.close()]);
       await lock.value.release();

@@ -6,6 +6,10 @@ import * as samples from './samples.ts';
 const { table } = openCommand();
 const { RUN_ID } = samples;
 const UNCHECKED = { state: 'unchecked', since: null, checkedAt: null, failure: null };
+const failing = (message: string) => {
+  const failure = { stage: 'auth', class: 'refused_by_policy', message };
+  return { ...samples.connectors[0], check: 'failed', health: { ...samples.connectors[0]?.health, failure } };
+};
 
 table({
   'incident show': {
@@ -98,6 +102,25 @@ table({
       'connector edge-firewall of acme fails its health check: its target does not let it in (auth): unauthorized: the firewall does not take the token\n',
     ],
     json: { ...samples.connectors[0], check: 'failed' },
+  },
+  'connector check (kept from asking, by the policy)': {
+    args: ['connector', 'check', 'edge-firewall'],
+    code: 1,
+    answers: {
+      [`POST ${ORG}/connectors/edge-firewall/check`]: data(failing('E_NOT_ALLOWED: no rule is for the host')),
+    },
+    says: [
+      'fails its health check: the kernel kept it from asking (auth): refused_by_policy: E_NOT_ALLOWED: no rule is for the host\n',
+      'the line that would allow it is in the log of the kernel (its standard error), after "request refused:"\n',
+    ],
+    json: failing('E_NOT_ALLOWED: no rule is for the host'),
+  },
+  'connector check (kept from asking, for want of a secret)': {
+    args: ['connector', 'check', 'edge-firewall'],
+    code: 1,
+    answers: { [`POST ${ORG}/connectors/edge-firewall/check`]: data(failing('E_SECRET: this org has no secret key')) },
+    says: ['the kernel kept it from asking (auth): refused_by_policy: E_SECRET: this org has no secret key\n'],
+    json: failing('E_SECRET: this org has no secret key'),
   },
   'connector check (nothing to ask)': {
     args: ['connector', 'check', 'http-json'],
