@@ -200,7 +200,7 @@ const stopText = ({ org, kind, by }: StopChange): string => {
   return org === null ? `the machine is ${what} by its file STOP: ${then}` : `org ${org} is ${what} by ${by}: ${then}`;
 };
 
-const HELP = `Usage: node kernel/main.ts --config FILE
+const HELP = `Usage: node_modules/.bin/node kernel/main.ts --config FILE
 
 Starts the Interlock kernel. The configuration names the data folder, the
 listener and the orgs with their policies and plugins; docs/configuration.md
@@ -215,8 +215,8 @@ Options:
   --help                this text
 
 Examples:
-  node kernel/main.ts --config interlock.json
-  node kernel/main.ts --config interlock.json --rotate-secret-key
+  node_modules/.bin/node kernel/main.ts --config interlock.json
+  node_modules/.bin/node kernel/main.ts --config interlock.json --rotate-secret-key
 `;
 
 function readOptions() {
