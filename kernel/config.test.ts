@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeKernelFolder, ruleFor } from '../test/support/org-files.ts';
+import { makeKernelFolder, personOf, prepareKernel, ruleFor } from '../test/support/org-files.ts';
 import { readConfig, readOrg } from './config.ts';
 import { startKernel } from './main.ts';
 
@@ -197,6 +197,36 @@ describe('a start', () => {
         /^warning: \/acme-egress\.json: \/grants\/0\/plugin: the org acme has no plugin edge-firewal, so this grant is never/,
       ),
       expect.stringContaining('/grants/1/plugin: the org acme has no plugin of this name'),
+    ]);
+  });
+
+  test('warns of a secret that a grant names and nobody has, once, and not of those that are stored or lent', async () => {
+    const carries = (name: string, pathPrefix: string) =>
+      ruleFor('http://127.0.0.1:9', { pathPrefix, secret: { name, header: 'authorization', format: '{}' } });
+    const rules = ['stored-key', 'lent-key', 'no-such-key', 'no-such-key'].map((name, at) => carries(name, `/${at}`));
+    const egress = [{ plugin: 'webhook', rules }];
+    const provider = {
+      kind: 'vault',
+      name: 'vault',
+      url: 'http://127.0.0.1:9',
+      login: { method: 'approle', roleId: 'role', secretId: { secret: 'stored-key' } },
+      secrets: [{ name: 'lent-key', engine: 'kv', path: 'soc/key', field: 'key' }],
+    };
+    const files = await makeKernelFolder('absent', [
+      { id: 'acme', plugins: ['webhook'], egress, providers: [provider] },
+    ]);
+    await prepareKernel(files, (kernel) =>
+      kernel.secrets.put(personOf('acme', 'ann', ['admin']), 'stored-key', 'a-value-of-it'),
+    );
+    const read = await readConfig(files.config);
+    const said: string[] = [];
+    const running = read.ok ? await startKernel(read.value, (line) => said.push(line)) : read;
+    if (!running.ok) throw new Error(running.error);
+    await running.value.stop();
+    await files.remove();
+    expect(said.filter((line) => line.startsWith('warning: ')).map((line) => line.replace(files.path, ''))).toEqual([
+      'warning: /acme-egress.json: /grants/0/rules/2/secret: the org acme has no secret no-such-key, so requests under this ' +
+        'rule are refused: store it with interlock secret set no-such-key (role admin)',
     ]);
   });
 

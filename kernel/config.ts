@@ -198,6 +198,31 @@ export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins }: 
     ];
   });
 
+/**
+ * Secrets that grants name and nobody has: their requests are refused. Not refused itself: a secret is stored in a kernel
+ * that runs.
+ * @param stored names of the secrets of the org.
+ */
+export function absentSecrets(
+  { egress: file }: OrgFiles,
+  { id, egress, secrets }: Pick<OrgSetup, 'id' | 'egress' | 'secrets'>,
+  stored: readonly string[],
+): readonly string[] {
+  const lent = secrets?.providers.flatMap((provider) => provider.secrets.map(({ name }) => name)) ?? [];
+  const there = new Set([...stored, ...lent]);
+  const rules = egress.grants.flatMap((grant, g) =>
+    grant.rules.map(({ secret }, r) => ({ at: `/grants/${g}/rules/${r}/secret`, name: secret?.name })),
+  );
+  const first = new Map<string, string>();
+  for (const { at, name } of [{ at: '/proxy/secret', name: egress.proxy?.secret?.name }, ...rules])
+    if (name !== undefined && !there.has(name) && !first.has(name)) first.set(name, at);
+  return [...first].map(
+    ([name, at]) =>
+      `${file}: ${at}: the org ${id} has no secret ${name}, so requests under this rule are refused: ` +
+      `store it with interlock secret set ${name} (role admin)`,
+  );
+}
+
 /** Grants that let out more than they say: told at every start, so that none is forgotten. */
 export const reportingGrants = ({ egress: file }: OrgFiles, { id, egress }: OrgSetup): readonly string[] =>
   egress.grants.flatMap(({ plugin, mode }, at) =>

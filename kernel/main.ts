@@ -18,7 +18,16 @@ import { openSystemEntropy, systemClock } from './adapter/system/clock.ts';
 import { openEgressClient } from './adapter/undici/egress-client.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { iso } from './base/time.ts';
-import { type Config, idleGrants, looseTrust, readConfig, readOrg, reportingGrants, revokedTrust } from './config.ts';
+import {
+  absentSecrets,
+  type Config,
+  idleGrants,
+  looseTrust,
+  readConfig,
+  readOrg,
+  reportingGrants,
+  revokedTrust,
+} from './config.ts';
 import type { BreakerChange } from './flow/breakers.ts';
 import type { EgressRefused } from './flow/broker.ts';
 import type { HealthChange } from './flow/health.ts';
@@ -94,9 +103,11 @@ export async function startKernel(
   for (const files of config.orgs) {
     const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
-    if (org.ok)
-      for (const warn of [looseTrust, revokedTrust, idleGrants, reportingGrants])
-        for (const line of warn(files, org.value)) say(`warning: ${line}`);
+    if (org.ok) {
+      const stored = (await secrets.value.list(org.value.id)).map(({ name }) => name);
+      const told = [looseTrust, revokedTrust, idleGrants, reportingGrants].flatMap((warn) => warn(files, org.value));
+      for (const line of [...told, ...absentSecrets(files, org.value, stored)]) say(`warning: ${line}`);
+    }
     if (!fine.ok) {
       await Promise.all([cells.close(), egress.close(), store.close()]);
       await lock.value.release();
@@ -198,7 +209,7 @@ const stopText = ({ org, kind, by }: StopChange): string => {
   return org === null ? `the machine is ${what} by its file STOP: ${then}` : `org ${org} is ${what} by ${by}: ${then}`;
 };
 
-const HELP = `Usage: node kernel/main.ts --config FILE
+const HELP = `Usage: node_modules/.bin/node kernel/main.ts --config FILE
 
 Starts the Interlock kernel. The configuration names the data folder, the
 listener and the orgs with their policies and plugins; docs/configuration.md
@@ -213,8 +224,8 @@ Options:
   --help                this text
 
 Examples:
-  node kernel/main.ts --config interlock.json
-  node kernel/main.ts --config interlock.json --rotate-secret-key
+  node_modules/.bin/node kernel/main.ts --config interlock.json
+  node_modules/.bin/node kernel/main.ts --config interlock.json --rotate-secret-key
 `;
 
 function readOptions() {

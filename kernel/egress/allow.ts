@@ -135,8 +135,25 @@ const isFor = (whom: NonNullable<NonNullable<EgressRule['secret']>['for']>, { ac
   (whom.playbooks === undefined || (playbook !== null && whom.playbooks.includes(playbook)));
 
 /** The path equals the prefix or continues it at a `/`. */
-const isUnder = (prefix: string, path: string): boolean =>
+export const isUnder = (prefix: string, path: string): boolean =>
   path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
+
+/** Whether one of the rules covers a whole part of a place by this method, whoever asks. */
+export const isGranted = (
+  rules: readonly EgressRule[],
+  { scheme, host, port }: Pick<EgressRule, 'scheme' | 'host' | 'port'>,
+  path: string,
+  method: HttpMethod,
+): boolean =>
+  rules.some(
+    (rule) =>
+      rule.scheme === scheme &&
+      bareHost(rule.host) === bareHost(host) &&
+      rule.port === port &&
+      rule.methods.includes(method) &&
+      isUnder(rule.pathPrefix, path) &&
+      !rule.secret?.for,
+  );
 
 /**
  * Tells whoever reads the run where the request was for, and which part of it no rule covers; and the operator the line to

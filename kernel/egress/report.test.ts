@@ -4,7 +4,7 @@ import type { EgressRule } from '../../sdk/contract/egress.ts';
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { unixMs } from '../base/time.ts';
 import { judgeRequest, uncovered } from './allow.ts';
-import { type ReportedPlace, ruleToPaste, withRequest } from './report.ts';
+import { type ReportedPlace, ruleToPaste, withRefusal, withRequest } from './report.ts';
 
 const ASKER = { action: 'lookup', playbook: 'contain-c2' };
 const ask = (url: string, part: Partial<HttpRequest> = {}): HttpRequest => ({
@@ -87,6 +87,65 @@ describe('requests for one place become rules', () => {
         expect(rules.length).toBeLessThanOrEqual(8);
         for (const request of requests) expect(judgeRequest(rules, request, ASKER).ok).toBe(true);
       }),
+    );
+  });
+});
+
+describe('a request that did not leave', () => {
+  it('is counted at its rule, and the place has the blocks that it needed, up to eight', () => {
+    const place = reported(ask('http://wiki.test/v1/items/7'), ask('http://wiki.test/v1'), ask('http://wiki.test/v2'));
+    const refused = withRefusal(withRefusal(place, '/v1/items/7', '10.0.0.7/32'), '/v1/items/9', '10.0.0.7/32');
+    expect(refused.rules.map((one) => [one.pathPrefix, one.refused])).toEqual([
+      ['/v1/items', 2],
+      ['/v1', undefined],
+      ['/v2', undefined],
+    ]);
+    const [first] = refused.rules;
+    expect(first && ruleToPaste(refused, first)?.addresses).toEqual(['10.0.0.7/32']);
+    expect(withRefusal(place, '/v1', undefined)).not.toHaveProperty('addresses');
+    const many = Array.from({ length: 20 }, (_, i) => `10.0.0.${i}/32`);
+    expect(many.reduce((one, block) => withRefusal(one, '/v1', block), place).addresses).toHaveLength(8);
+  });
+
+  it('stays counted where its rules become one, and with the next request', () => {
+    const words = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((word) => ask(`http://wiki.test/v1/${word}`));
+    const refused = withRefusal(reported(...words), '/v1/b', '10.0.0.7/32');
+    const request = uncovered([], ask('http://wiki.test/v1/i'), ASKER);
+    if (!request) throw new Error('it could not be granted');
+    const next = withRequest(refused, { request, plugin: 'tracker', run: 'run_9', step: 'ask' }, unixMs(2_000));
+    expect(next).toMatchObject({ addresses: ['10.0.0.7/32'], rules: [{ pathPrefix: '/v1', requests: 9, refused: 1 }] });
+  });
+});
+
+describe('a rule to paste beside those in force', () => {
+  const inForce = (part: Partial<EgressRule> = {}): EgressRule => ({
+    scheme: 'https',
+    host: 'api.example.com',
+    port: 443,
+    methods: ['GET'],
+    pathPrefix: '/v1',
+    addresses: [],
+    ...part,
+  });
+  const secret = { name: 'k', header: 'x-key', format: '{}' };
+  const left = [['GET', 'POST']];
+  it.each<[string, EgressRule[], readonly (readonly string[])[]]>([
+    ['is left as it is where none is for the place', [inForce({ host: 'api.example.org' })], left],
+    ['nor for its path', [inForce({ pathPrefix: '/v1/items/7' })], left],
+    [
+      'nor for everybody',
+      [inForce({ methods: ['GET', 'POST'], secret: { ...secret, for: { actions: ['x'] } } })],
+      left,
+    ],
+    ['has the other methods only', [inForce()], [['POST']]],
+    ['is not there where all is granted', [inForce({ methods: ['POST'] }), inForce({ pathPrefix: '/v1/items' })], []],
+  ])('%s', (_, rules, methods) => {
+    const place = reported(
+      ask('https://api.example.com/v1/items/7'),
+      ask('https://api.example.com/v1/items/8', { method: 'POST' }),
+    );
+    expect(place.rules.flatMap((one) => ruleToPaste(place, one, rules) ?? []).map((one) => one.methods)).toEqual(
+      methods,
     );
   });
 });

@@ -4,7 +4,7 @@
  */
 import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
 import type { UnixMs } from '../base/time.ts';
-import type { AllowedRequest } from './allow.ts';
+import { type AllowedRequest, isGranted, isUnder } from './allow.ts';
 
 /** One rule to paste, and what it would have been used for. */
 export type ReportedRule = {
@@ -12,6 +12,8 @@ export type ReportedRule = {
   readonly pathPrefix: string;
   readonly headers: readonly string[];
   readonly requests: number;
+  /** Of these, those whose address was refused, so that they did not leave. A row of before has none. */
+  readonly refused?: number;
   readonly first: UnixMs;
   readonly last: UnixMs;
   /** Of the last request. */
@@ -21,11 +23,15 @@ export type ReportedRule = {
 /** What a plugin asked of one place. */
 export type ReportedPlace = Pick<EgressRule, 'scheme' | 'host' | 'port'> & {
   readonly plugin: string;
+  /** Blocks that its addresses would have needed. */
+  readonly addresses?: readonly string[];
   readonly rules: readonly ReportedRule[];
 };
 
 /** Paths of one place that are told apart; with one more, all become the path that they begin with. */
 const PATHS = 8;
+/** Blocks of one place that are kept: whoever owns its name may have it lead anywhere. */
+const BLOCKS = 8;
 /** The longest path that is kept. */
 const PATH_CHARS = 128;
 
@@ -53,16 +59,46 @@ export function withRequest(
   const at = known.findIndex((other) => other.pathPrefix === pathPrefix);
   const rules = at === -1 ? [...known, one] : known.with(at, joined(known[at] ?? one, one, pathPrefix));
   const { scheme, host, port } = rule;
-  return { plugin, scheme, host, port, rules: rules.length > PATHS ? [asOne(rules)] : rules };
+  const { addresses } = before ?? {};
+  const place = { plugin, scheme, host, port, ...(addresses && { addresses }) };
+  return { ...place, rules: rules.length > PATHS ? [asOne(rules)] : rules };
 }
 
-/** As it stands in a policy. */
-export const ruleToPaste = ({ scheme, host, port }: ReportedPlace, one: ReportedRule) => ({
+/**
+ * A request that is kept did not leave after all.
+ * @param block that its address would have needed; undefined where no block would have helped.
+ */
+export function withRefusal(place: ReportedPlace, path: string, block: string | undefined): ReportedPlace {
+  const stem = stemOf(path);
+  const covering = place.rules.filter(({ pathPrefix }) => isUnder(pathPrefix, stem));
+  const its = covering.reduce<ReportedRule | undefined>(
+    (a, b) => (a && a.pathPrefix.length >= b.pathPrefix.length ? a : b),
+    undefined,
+  );
+  const rules = place.rules.map((one) => (one === its ? { ...one, refused: (one.refused ?? 0) + 1 } : one));
+  const addresses = [...new Set([...(place.addresses ?? []), ...(block === undefined ? [] : [block])])].slice(
+    0,
+    BLOCKS,
+  );
+  return { ...place, ...(addresses.length > 0 && { addresses }), rules };
+}
+
+/**
+ * As it would stand in a policy beside these rules: with the methods that none of them grants there. Undefined when there
+ * is none left.
+ */
+export function ruleToPaste(place: ReportedPlace, one: ReportedRule, rules: readonly EgressRule[] = []) {
+  const methods = one.methods.filter((method) => !isGranted(rules, place, one.pathPrefix, method));
+  return methods.length === 0 ? undefined : { ...asWritten(place, one), methods };
+}
+
+const asWritten = ({ scheme, host, port, addresses }: ReportedPlace, one: ReportedRule) => ({
   scheme,
   host,
   port,
   methods: one.methods,
   pathPrefix: one.pathPrefix,
+  ...(addresses ? { addresses } : {}),
   ...(one.headers.length > 0 ? { headers: one.headers } : {}),
 });
 
@@ -75,6 +111,7 @@ const joined = (a: ReportedRule, b: ReportedRule, pathPrefix: string): ReportedR
   methods: [...new Set([...a.methods, ...b.methods])].sort(),
   headers: [...new Set([...a.headers, ...b.headers])].sort(),
   requests: a.requests + b.requests,
+  ...((a.refused || b.refused) && { refused: (a.refused ?? 0) + (b.refused ?? 0) }),
   first: a.first,
 });
 

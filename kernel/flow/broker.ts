@@ -9,7 +9,7 @@ import { LIMITS } from '../base/limits.ts';
 import { type AllowedRequest, isSafe } from '../egress/allow.ts';
 import type { BrokerAnswer } from '../port/cell-host.ts';
 import type { EgressClient, OutboundAnswer } from '../port/egress.ts';
-import { type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
+import { type Holder, type LeaseDesk, openLeases, openScrubbers, type SecretUse } from './leases.ts';
 import { openRates, type Rates } from './rates.ts';
 import type { Reports } from './reports.ts';
 import { processScheduler, type Scheduler } from './scheduler.ts';
@@ -105,7 +105,7 @@ type Parts = {
   readonly secrets: LeaseDesk;
   readonly scheduler?: Scheduler;
   /** Without it report mode lets nothing out. */
-  readonly reports?: Pick<Reports, 'note'>;
+  readonly reports?: Pick<Reports, 'note' | 'refused'>;
   readonly onRefusal?: (refused: EgressRefused) => void;
 };
 
@@ -113,8 +113,15 @@ export function createBroker(parts: Parts): Broker {
   const { scheduler = processScheduler } = parts;
   const scrubbers = openScrubbers();
   const all = { ...parts, scheduler, rates: openRates(scheduler) };
-  return { forStep: (scope) => openStep(all, openLeases(parts.secrets, scrubbers, scope), scope) };
+  return { forStep: (scope) => openStep(all, openLeases(parts.secrets, scrubbers, holderOf(scope)), scope) };
 }
+
+/** A health check has no run by which the record could tell whose lease it is. */
+const holderOf = ({ org, run, step, plugin }: StepScope): Holder => ({
+  org,
+  run,
+  step: run === null ? `${plugin}/${step}` : step,
+});
 
 type AllParts = Parts & { readonly scheduler: Scheduler; readonly rates: Rates };
 
@@ -161,6 +168,9 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
   /** Outside of a run there is nobody to tell of what was let out, so nothing is. */
   const note = (request: AllowedRequest) =>
     scope.run === null ? false : parts.reports?.note({ ...scope, run: scope.run, request });
+  /** What was noted before it left has not left. */
+  const noteRefused = (request: AllowedRequest, block: string | undefined) =>
+    scope.run === null ? undefined : parts.reports?.refused({ ...scope, run: scope.run, request }, block);
 
   const handle = async (request: HttpRequest): Promise<BrokerAnswer> => {
     if (denied !== null) return { denied };
@@ -229,6 +239,7 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
       if (answer.kind === 'answered' && answer.status >= 200 && answer.status <= 299) unsafeDone += 1;
     }
     retryAfter = patienceOf(answer) ?? retryAfter;
+    if (beyond && answer.kind === 'denied') await noteRefused(allowed.value, answer.block);
     if (closing) return deny('the step has ended');
     // Asked anew: a secret may have been stored, and used by another step, since the request left.
     const scrub = await secrets.scrubber();

@@ -38,6 +38,7 @@ function openWorld(
   const asked: HealthStage[] = [];
   const sent: OutboundRequest[] = [];
   const audit: AuditDraft[] = [];
+  const leases: AuditDraft[] = [];
   const told: HealthChange[] = [];
   const rows = new Map<string, string>(part.rows);
   const clock = openManualClock(1_800_000_000_000);
@@ -129,7 +130,11 @@ function openWorld(
     cells,
     broker: createBroker({
       egress,
-      secrets: leasesOnRecord(source, { stage: async () => undefined }, () => undefined),
+      secrets: leasesOnRecord(
+        source,
+        { stage: async ({ audit: drafts }) => void leases.push(...drafts) },
+        () => undefined,
+      ),
       scheduler,
       isStopped: () => world.isStopped,
     }),
@@ -149,7 +154,7 @@ function openWorld(
     checks.sweep();
     await new Promise((resolve) => setTimeout(resolve, 5));
   };
-  return { world, checks, asked, sent, audit, told, rows, pass };
+  return { world, checks, asked, sent, audit, leases, told, rows, pass };
 }
 
 const MINUTES_5 = 300_000;
@@ -270,6 +275,19 @@ it('a check changes nothing: what is no GET and no HEAD is refused, and validate
     error: { message: expect.stringContaining('E_OPERATION') },
   });
   expect([...sent, ...behind.sent]).toEqual([]);
+});
+
+it('whose lease a secret was is on record, without a run', async () => {
+  const { checks, leases } = openWorld();
+  await checks.check(ACME, 'firewall');
+  const head = (stage: string) => ({ org: ACME, actor: 'system:broker', step: `firewall/${stage}` });
+  expect(leases).toEqual(
+    ['auth', 'health'].flatMap((stage) => [
+      { ...head(stage), kind: 'secret.leased', ref: 'key' },
+      { ...head(stage), kind: 'secret.used', ref: 'key/fw.example/x-key' },
+      { ...head(stage), kind: 'secret.revoked', ref: 'key', outcome: 'ended' },
+    ]),
+  );
 });
 
 it('what is known outlives a restart, by class and without the words of the plugin', async () => {

@@ -99,7 +99,7 @@ export type Kernel = {
     readonly trusted: Trusted | undefined;
   })[];
   /** What plugins in report mode asked for beyond their rules. */
-  readonly reported: Reports['list'];
+  reported(org: OrgId): ReturnType<Reports['list']>;
   /** The connectors of the org by name, and how they are doing. */
   readonly connectors: Connectors;
   /** What the cells tell. */

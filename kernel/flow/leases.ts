@@ -55,7 +55,10 @@ export const proxyWith = (
 /** `isFinal`: nothing but a change by the operator helps. */
 type NoSecret = { readonly isFinal: boolean; readonly text: string };
 
-/** For whom secrets are leased. */
+/** A provider that has nothing under the name says more in the log of the kernel. */
+const HOW_TO_STORE = 'neither stored nor lent: to store it, interlock secret set';
+
+/** For whom secrets are leased: a step of a run, or where `run` is null a stage of a health check, as `CONNECTOR/STAGE`. */
 export type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
 
 /** Where a secret rode. */
@@ -79,7 +82,7 @@ export function openLeases(source: LeaseDesk, { scrubberOf }: ReturnType<typeof 
       // Not remembered, so that the next request of the step asks again.
       leases.delete(name);
       return leased.error === 'unknown'
-        ? err({ isFinal: true, text: `E_SECRET: the secret ${name} is not stored for this org; store it first` })
+        ? err({ isFinal: true, text: `E_SECRET: this org has no secret ${name}, ${HOW_TO_STORE} ${name} (role admin)` })
         : err({ isFinal: false, text: `the secret ${name} cannot be read at the moment` });
     }
     const lease = leased.value;

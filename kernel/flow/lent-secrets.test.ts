@@ -8,7 +8,7 @@ import type { Lender, LendFault, Loan } from '../port/secret-lender.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { type NotLent, openLentSecrets } from './lent-secrets.ts';
 import type { Scheduler } from './scheduler.ts';
-import { leasesOnRecord } from './secrets.ts';
+import { credentialsOnRecord, leasesOnRecord } from './secrets.ts';
 
 const ACME = 'acme' as OrgId;
 const at = (step: string) => ({ run: 'run_1', step });
@@ -361,6 +361,38 @@ describe('the end of a lease', () => {
     expect(records.map(({ kind, outcome }) => [kind, outcome])).toEqual([
       ['secret.leased', undefined],
       ['secret.revoked', 'ended'],
+    ]);
+  });
+
+  it.each<[string, Parameters<typeof openWorld>[0], string]>([
+    ['is not stored', {}, 'no-such-secret'],
+    ['is not lent, because its provider has it without the field', {}, 'no-field'],
+  ])('is on record also where the secret %s', async (_, part, name) => {
+    const { desk, records } = openWorld(part);
+    expect((await desk.lease(ACME, name, at('ban'))).ok).toBe(false);
+    const head = { org: ACME, actor: 'system:broker', ...at('ban'), ref: name };
+    expect(records).toEqual([
+      { ...head, kind: 'secret.leased' },
+      { ...head, kind: 'secret.revoked', outcome: 'not_lent' },
+    ]);
+  });
+
+  it('of what the kernel logs in with is on record, also where it is not stored', async () => {
+    const { source, records } = openWorld();
+    const stage = async ({ audit }: { audit: readonly AuditDraft[] }) => void records.push(...audit);
+    const ask = credentialsOnRecord({
+      stored: source,
+      ledger: { stage },
+      report: () => undefined,
+      readFile: undefined,
+    });
+    expect((await ask(ACME, { secret: 'stored-key' })).ok).toBe(true);
+    expect(await ask(ACME, { secret: 'no-such-secret' })).toEqual(err('the secret no-such-secret is not stored'));
+    expect(records.map(({ kind, ref, outcome }) => [kind, ref, outcome])).toEqual([
+      ['secret.leased', 'stored-key', undefined],
+      ['secret.revoked', 'stored-key', 'ended'],
+      ['secret.leased', 'no-such-secret', undefined],
+      ['secret.revoked', 'no-such-secret', 'not_lent'],
     ]);
   });
 

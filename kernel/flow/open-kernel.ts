@@ -239,7 +239,7 @@ export function openKernel(ports: Ports): Kernel {
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     connectors: openConnectors({ registry, breakers, worker, health, quarantines }),
-    reported: reports.list,
+    reported: (org) => reports.list(org, registry.org(org)?.egress.grants ?? []),
     stops,
     quarantined: quarantines.noted,
     auditExport: openExport({ store, clock }),

@@ -16,7 +16,7 @@ import { KEYS } from './keys.ts';
 import { proxyWith } from './leases.ts';
 import type { Ledger } from './ledger.ts';
 import type { Registry } from './registry.ts';
-import { endOnRecord } from './secrets.ts';
+import { endOnRecord, leaseOnRecord } from './secrets.ts';
 import { lifecycleRow } from './tell.ts';
 
 /**
@@ -134,8 +134,8 @@ export function openOutbox(deps: {
 
   /** On record before it is used, like every lease. @returns why there is none, for the operator. */
   const take = async (org: OrgId, name: string): Promise<Result<SecretLease, string>> => {
-    await ledger.stage({ audit: [{ org, kind: 'secret.leased', actor: 'system:outbox', ref: name }], rows: [] });
-    const lease = await secrets.lease(org, name, { run: '-', step: '-' });
+    const head = { org, actor: 'system:outbox' };
+    const lease = await leaseOnRecord(secrets, ledger, head, name, { run: '-', step: '-' });
     if (lease.ok) return lease;
     return err(`the secret ${name} ${lease.error === 'unknown' ? 'is not stored' : 'cannot be read'}`);
   };

@@ -6,7 +6,8 @@ import { openMemoryStore } from '../adapter/memory/store.ts';
 import type { OrgId } from '../base/id.ts';
 import { LIMITS } from '../base/limits.ts';
 import { err, ok } from '../base/result.ts';
-import type { EgressClient, OutboundRequest } from '../port/egress.ts';
+import { parseEgressPolicy } from '../egress/policy.ts';
+import type { EgressClient, OutboundAnswer, OutboundRequest } from '../port/egress.ts';
 import type { SecretSource } from '../port/secret-source.ts';
 import { createBroker, type StepScope } from './broker.ts';
 import { openExport } from './export.ts';
@@ -26,15 +27,15 @@ const RULE = {
 };
 
 /** A step of a plugin in report mode on a real ledger. What leaves is kept with what was on disk at that moment. */
-function openWorld(store = openMemoryStore()) {
+function openWorld(store = openMemoryStore(), refusal?: Extract<OutboundAnswer, { kind: 'denied' }>) {
   const clock = openManualClock(1_800_000_000_000);
   const ledger = openLedger({ store, clock, entropy: openSeededEntropy('reports') });
   const reports = openReports({ store, ledger, clock });
   const sent: (OutboundRequest & { readonly listed: number })[] = [];
   const egress: EgressClient = {
     send: async (request) => {
-      sent.push({ ...request, listed: reports.list(acme).length });
-      return { kind: 'answered', status: 200, headers: {}, body: Buffer.from('{}') };
+      sent.push({ ...request, listed: reports.list(acme, []).length });
+      return refusal ?? { kind: 'answered', status: 200, headers: {}, body: Buffer.from('{}') };
     },
     selfTest: async () => ({ holds: true, detail: '' }),
     close: async () => undefined,
@@ -89,7 +90,7 @@ describe('a plugin in report mode', () => {
     expect(sent).toMatchObject([{ rule: { addresses: [], pathPrefix: '/' }, headers: { 'x-a': 'b' }, listed: 1 }]);
     expect(sent[0]?.rule.secret).toBeUndefined();
     expect([leased, sent[0]?.headers['authorization']]).toEqual([[], undefined]);
-    expect(reports.list(acme)).toMatchObject([
+    expect(reports.list(acme, [])).toMatchObject([
       {
         plugin: 'tracker',
         rule: { host: 'api.example.com', methods: ['DELETE'], pathPrefix: '/v2/items', headers: ['x-a'] },
@@ -101,7 +102,7 @@ describe('a plugin in report mode', () => {
     const record = [...records().lines].find((line) => line.includes('egress.reported')) ?? '';
     expect(record).toContain('"ref":"tracker"');
     expect(record).not.toMatch(/example|items|hidden/);
-    expect(JSON.stringify(reports.list(acme))).not.toContain('hidden');
+    expect(JSON.stringify(reports.list(acme, []))).not.toContain('hidden');
   });
 
   it.each<[string, string, Partial<StepScope>, string, string]>([
@@ -119,7 +120,27 @@ describe('a plugin in report mode', () => {
   ])('gets nothing more out than that: %s', async (_, url, part, method, code) => {
     const { ask, sent, reports } = openWorld();
     expect(await ask(url, part, method)).toEqual(denied(code));
-    expect([sent, reports.list(acme)]).toEqual([[], []]);
+    expect([sent, reports.list(acme, [])]).toEqual([[], []]);
+  });
+
+  it('whose address is refused is told as that: on record, and with the rule that would let it out', async () => {
+    const refusal = { kind: 'denied', reason: 'E_PRIVATE_ADDRESS: no', block: '127.0.0.1/32' } as const;
+    const { ask, reports, records } = openWorld(openMemoryStore(), refusal);
+    expect(await ask('http://127.0.0.1:8486/v1/ip/198.51.100.7')).toEqual(denied('E_PRIVATE_ADDRESS'));
+    const place = { scheme: 'http' as const, host: '127.0.0.1', port: 8486, methods: ['GET' as const] };
+    const rule = { ...place, pathPrefix: '/v1/ip', addresses: ['127.0.0.1/32'] };
+    expect(reports.list(acme, [])).toMatchObject([{ rule, requests: 1, refused: 1 }]);
+    const told = [...records().lines].map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'egress.reported');
+    expect(told.map(({ outcome }) => outcome)).toEqual([undefined, 'refused']);
+    expect(new Set(told.map(({ act }) => act)).size).toBe(1);
+    // Pasted, it is in force, and not listed any more.
+    const read = parseEgressPolicy({
+      apiVersion: 'interlock/egress/v1',
+      grants: [{ plugin: 'tracker', mode: 'report', rules: reports.list(acme, []).map((one) => one.rule) }],
+    });
+    if (!read.ok) throw new Error('the rule cannot be pasted');
+    expect(reports.list(acme, read.value.policy.grants)).toEqual([]);
+    expect(reports.list(acme, [{ ...read.value.policy.grants[0], plugin: 'other' } as never])).toHaveLength(1);
   });
 
   it('is refused as ever when its list is full, but for places that are listed', async () => {
@@ -141,7 +162,7 @@ describe('a plugin in report mode', () => {
     await ask('https://api.example.org/a');
     const { reports, ledger, ask: askAgain } = openWorld(store);
     await askAgain('https://api.example.org/a');
-    expect(reports.list(acme)).toMatchObject([{ requests: 2 }]);
+    expect(reports.list(acme, [])).toMatchObject([{ requests: 2 }]);
     const policy = (mode: 'report' | 'enforce'): EgressPolicy => ({
       apiVersion: 'interlock/egress/v1',
       grants: [{ plugin: 'tracker', mode, settings: {}, rules: [] }],
@@ -149,6 +170,6 @@ describe('a plugin in report mode', () => {
     expect(reports.removed(acme, policy('report'))).toEqual([]);
     const rows = reports.removed(acme, policy('enforce'));
     await ledger.stage({ audit: [{ org: acme, kind: 'org.created', actor: 'system:test' }], rows });
-    expect(reports.list(acme)).toEqual([]);
+    expect(reports.list(acme, [])).toEqual([]);
   });
 });

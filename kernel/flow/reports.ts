@@ -1,10 +1,11 @@
 import type { EgressPolicy } from '../../sdk/contract/egress.ts';
+import type { AuditDraft } from '../audit/record.ts';
 import { digestOf, digestOfJson } from '../base/digest.ts';
 import type { OrgId } from '../base/id.ts';
 import type { Json } from '../base/json.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { AllowedRequest } from '../egress/allow.ts';
-import { type ReportedPlace, type ReportedRule, ruleToPaste, withRequest } from '../egress/report.ts';
+import { type ReportedPlace, type ReportedRule, ruleToPaste, withRefusal, withRequest } from '../egress/report.ts';
 import type { Clock } from '../port/clock.ts';
 import type { Store, Write } from '../port/store.ts';
 import { KEYS, within } from './keys.ts';
@@ -17,16 +18,18 @@ import type { Ledger } from './ledger.ts';
 export type Reports = {
   /** @returns whether it is on record; false: the list of the org is full. */
   note(asked: Asked): Promise<boolean>;
-  /** By plugin and place, as on disk. */
-  list(org: OrgId): readonly Reported[];
+  /** What was noted did not leave: its address was refused, or the proxy refused the place. On record as well. */
+  refused(asked: Asked, block: string | undefined): Promise<void>;
+  /** By plugin and place, as on disk, without what these grants cover by now. */
+  list(org: OrgId, grants: EgressPolicy['grants']): readonly Reported[];
   /** Rows of plugins that are not in report mode under this policy: to be removed with the commit that puts it in force. */
   removed(org: OrgId, policy: EgressPolicy): readonly Write[];
 };
 
 /** A rule as it would stand in the policy, and what it would have been used for. */
-export type Reported = Omit<ReportedRule, 'methods' | 'pathPrefix' | 'headers'> & {
+export type Reported = Required<Omit<ReportedRule, 'methods' | 'pathPrefix' | 'headers'>> & {
   readonly plugin: string;
-  readonly rule: ReturnType<typeof ruleToPaste>;
+  readonly rule: NonNullable<ReturnType<typeof ruleToPaste>>;
 };
 
 type Asked = {
@@ -36,6 +39,14 @@ type Asked = {
   readonly plugin: string;
   readonly request: AllowedRequest;
 };
+
+const keyOf = ({ org, plugin, request: { rule } }: Asked): string =>
+  KEYS.reportedPlace(org, plugin, digestOf(JSON.stringify([rule.scheme, rule.host, rule.port])));
+
+function recordOf({ org, run, step, plugin, request: { method, url } }: Asked): AuditDraft {
+  const act = digestOfJson('egress-reported', { method, place: url.origin, path: url.pathname } satisfies Json);
+  return { org, kind: 'egress.reported', actor: 'system:broker', ref: plugin, run, step, act };
+}
 
 export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 'stage'>; clock: Clock }): Reports {
   const { store, ledger, clock } = deps;
@@ -54,9 +65,9 @@ export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 
   };
 
   return {
-    async note({ org, run, step, plugin, request }) {
-      const { scheme, host, port } = request.rule;
-      const key = KEYS.reportedPlace(org, plugin, digestOf(JSON.stringify([scheme, host, port])));
+    async note(one) {
+      const { org, run, step, plugin, request } = one;
+      const key = keyOf(one);
       const known = keysOf(org);
       if (!known.has(key) && known.size >= LIMITS.reportedPlaces.value) return false;
       known.add(key);
@@ -67,21 +78,31 @@ export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 
         asked,
         clock.now(),
       );
-      const { method, url } = request;
-      const act = digestOfJson('egress-reported', { method, place: url.origin, path: url.pathname } satisfies Json);
-      await ledger.stage({
-        audit: [{ org, kind: 'egress.reported', actor: 'system:broker', ref: plugin, run, step, act }],
-        rows: [{ key, value: JSON.stringify(place) }],
-      });
+      await ledger.stage({ audit: [recordOf(one)], rows: [{ key, value: JSON.stringify(place) }] });
       return true;
     },
-    list: (org) =>
-      rowsOf(org).flatMap(({ place }) =>
-        place.rules.map((one) => {
-          const { requests, first, last, run, step } = one;
-          return { plugin: place.plugin, rule: ruleToPaste(place, one), requests, first, last, run, step };
-        }),
-      ),
+    async refused(one, block) {
+      const key = keyOf(one);
+      const before = ledger.read(key);
+      const { pathname } = one.request.url;
+      await ledger.stage({
+        audit: [{ ...recordOf(one), outcome: 'refused' }],
+        rows:
+          before === undefined
+            ? []
+            : [{ key, value: JSON.stringify(withRefusal(JSON.parse(before), pathname, block)) }],
+      });
+    },
+    list: (org, grants) =>
+      rowsOf(org).flatMap(({ place }) => {
+        const { plugin } = place;
+        const inForce = grants.find((grant) => grant.plugin === plugin)?.rules;
+        return place.rules.flatMap((one) => {
+          const rule = ruleToPaste(place, one, inForce);
+          const { requests, refused = 0, first, last, run, step } = one;
+          return rule ? [{ plugin, rule, requests, refused, first, last, run, step }] : [];
+        });
+      }),
     removed(org, { grants }) {
       const reporting = new Set(grants.flatMap(({ plugin, mode }) => (mode === 'report' ? [plugin] : [])));
       const gone = rowsOf(org).filter(({ place }) => !reporting.has(place.plugin));

@@ -4,7 +4,7 @@ import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
 import type { SecretLease, SecretSource } from '../port/secret-source.ts';
-import type { LeaseDesk } from './leases.ts';
+import type { Holder, LeaseDesk } from './leases.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Secrets, with everything that is done with one on the record first: what is there without a record would break the log. */
@@ -33,7 +33,7 @@ export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>)
 
 /**
  * Every lease is on the record before the value can be used. Its use and its end are told when the step is over, with what
- * is written then anyway: nobody waits for that.
+ * is written then anyway: nobody waits for that. A lease that is not given ends at once, as `not_lent`.
  */
 export function leasesOnRecord(
   source: SecretSource,
@@ -43,21 +43,40 @@ export function leasesOnRecord(
   return {
     known: source.known,
     async lease(org, name, forWhat) {
-      const { run, step } = forWhat;
-      await ledger.stage({
-        audit: [{ org, kind: 'secret.leased', actor: 'system:broker', ref: name, ...(run !== null && { run, step }) }],
-        rows: [],
-      });
-      return source.lease(org, name, forWhat);
+      return leaseOnRecord(source, ledger, headOf({ org, ...forWhat }), name, forWhat);
     },
-    giveBack({ org, run, step }, leases, used) {
-      const head = { org, actor: 'system:broker', ...(run !== null && { run, step }) };
+    giveBack(holder, leases, used) {
+      const head = headOf(holder);
       const uses = used.map(
         ({ name, host, header }): AuditDraft => ({ ...head, kind: 'secret.used', ref: `${name}/${host}/${header}` }),
       );
       endOnRecord(ledger, report, head, leases, uses);
     },
   };
+}
+
+const headOf = ({ org, run, step }: Holder): Head => ({
+  org,
+  actor: 'system:broker',
+  ...(run !== null && { run }),
+  step,
+});
+
+/**
+ * One lease, with the record before it: so a lease that is not given is on record as well, and its end follows.
+ * A kernel that died in between has written no end.
+ */
+export async function leaseOnRecord(
+  source: Pick<SecretSource, 'lease'>,
+  ledger: Pick<Ledger, 'stage'>,
+  head: Head,
+  name: string,
+  forWhat: Parameters<SecretSource['lease']>[2],
+): ReturnType<SecretSource['lease']> {
+  await ledger.stage({ audit: [{ ...head, kind: 'secret.leased', ref: name }], rows: [] });
+  const lease = await source.lease(head.org, name, forWhat);
+  if (!lease.ok) stageAndGoOn(ledger, [{ ...head, kind: 'secret.revoked', ref: name, outcome: 'not_lent' }]);
+  return lease;
 }
 
 /** What the kernel logs in to a provider with: a secret of the store is leased for it on record, like for a step. */
@@ -71,8 +90,7 @@ export function credentialsOnRecord(deps: {
   return async (org: OrgId, from: CredentialRef): Promise<Result<string, string>> => {
     if ('file' in from) return readFile ? readFile(from.file) : err('files are not read here');
     const head = { org, actor: 'system:lender' };
-    await ledger.stage({ audit: [{ ...head, kind: 'secret.leased', ref: from.secret }], rows: [] });
-    const lease = await stored.lease(org, from.secret, { run: '-', step: '-' });
+    const lease = await leaseOnRecord(stored, ledger, head, from.secret, { run: '-', step: '-' });
     if (!lease.ok)
       return err(`the secret ${from.secret} ${lease.error === 'unknown' ? 'is not stored' : 'cannot be read'}`);
     const value = lease.value.reveal();
@@ -81,26 +99,30 @@ export function credentialsOnRecord(deps: {
   };
 }
 
+/** Of whom a record tells. */
+type Head = Pick<AuditDraft, 'org' | 'actor' | 'run' | 'step'>;
+
+/** A ledger that failed is told by itself, and ends the process. */
+function stageAndGoOn(ledger: Pick<Ledger, 'stage'>, audit: readonly AuditDraft[]): void {
+  ledger.stage({ audit, rows: [] }).catch(() => undefined);
+}
+
 /**
  * Ends leases. What ends here is on record at once, together with `also`; what a provider has to take back, when it has.
- * A ledger that failed is told by itself, and ends the process.
  */
 export function endOnRecord(
   ledger: Pick<Ledger, 'stage'>,
   report: (defect: unknown) => void,
-  head: Pick<AuditDraft, 'org' | 'actor' | 'run' | 'step'>,
+  head: Head,
   leases: readonly SecretLease[],
   also: readonly AuditDraft[] = [],
 ): void {
   const audit: AuditDraft[] = [...also];
-  const stage = (records: readonly AuditDraft[]) => {
-    ledger.stage({ audit: records, rows: [] }).catch(() => undefined);
-  };
   for (const lease of leases) {
     const end = lease.revoke();
     const record = (outcome: string): AuditDraft => ({ ...head, kind: 'secret.revoked', ref: lease.name, outcome });
     if (end === 'ended') audit.push(record(end));
-    else end.then((outcome) => stage([record(outcome)])).catch(report);
+    else end.then((outcome) => stageAndGoOn(ledger, [record(outcome)])).catch(report);
   }
-  if (audit.length > 0) stage(audit);
+  if (audit.length > 0) stageAndGoOn(ledger, audit);
 }

@@ -38,8 +38,11 @@ export type OutboundAnswer =
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Uint8Array;
     }
-  /** `hint` is for the operator alone: what the name resolved to, and how to grant it. */
-  | { readonly kind: 'denied'; readonly reason: string; readonly hint?: string }
+  /**
+   * `hint` is for the operator alone: what the name resolved to, and how to grant it. So is `block`: the address of the
+   * host that no block of the rule holds, as one that would.
+   */
+  | { readonly kind: 'denied'; readonly reason: string; readonly hint?: string; readonly block?: string }
   | { readonly kind: 'failed'; readonly class: ErrorClass; readonly reason: string; readonly sent: boolean };
 
 export interface EgressClient {

@@ -30,7 +30,7 @@ export interface SecretSource {
   lease(
     org: OrgId,
     name: string,
-    /** `run` is null where it is for a health check. */
+    /** `run` is null where it is for a health check: `step` is its connector and stage then. */
     forWhat: { readonly run: string | null; readonly step: string },
   ): Promise<Result<SecretLease, 'unknown' | 'unavailable'>>;
   /** Stores or replaces a value, encrypted, durable on return. */

@@ -31,7 +31,9 @@ export function addConnector(program: Command): void {
       .argument('<connector>', 'name of the plugin'),
     ['interlock connector check edge-firewall'],
     'Changes nothing at the target. Exits 1 when the check fails. The kernel does the same by the clock, and says in the log,\n' +
-      'in the feed of lifecycle events and on the record when a connector becomes unhealthy.',
+      'in the feed of lifecycle events and on the record when a connector becomes unhealthy. Where the egress policy kept a\n' +
+      'check in (E_NOT_ALLOWED and the like), the line that would allow it is in the log of the kernel (its standard error),\n' +
+      'after "request refused:". Report mode does not hold for health checks.',
   ).action((name: string, _options, command: Command) => act(checkConnector(name, command.optsWithGlobals())));
 
   withExamples(
@@ -115,10 +117,19 @@ const STAGE_SAYS = {
   health: 'its target is not well (health)',
 } as const;
 
-const failureOf = (health: Connector['health']): string =>
-  health?.failure
-    ? `: ${STAGE_SAYS[health.failure.stage]}: ${health.failure.class}: ${clean(health.failure.message, 500)}`
-    : '';
+function failureOf(health: Connector['health']): string {
+  if (!health?.failure) return '';
+  const { stage, class: errorClass, message } = health.failure;
+  const isKept = errorClass === 'refused_by_policy';
+  const says = isKept ? `the kernel kept it from asking (${stage})` : STAGE_SAYS[stage];
+  const paste = isKept && GRANTABLE.test(message) ? `\n${WHERE_THE_LINE_IS}` : '';
+  return `: ${says}: ${errorClass}: ${clean(message, 500)}${paste}`;
+}
+
+/** Refusals that a line in the egress policy would end. */
+const GRANTABLE = /^E_(?:NOT_ALLOWED|IP_LITERAL|HEADER_NOT_ALLOWED|PRIVATE_ADDRESS):/;
+const WHERE_THE_LINE_IS =
+  'the line that would allow it is in the log of the kernel (its standard error), after "request refused:"';
 
 const whyUnasked = (health: Connector['health']): string =>
   health?.state === 'unchecked'

@@ -12,9 +12,11 @@ export function addEgress(program: Command): void {
   withExamples(egress, ['interlock egress report']);
 
   withExamples(
-    egress.command('report').description('what no rule covers and was let out, as the rules that would allow it'),
+    egress.command('report').description('what no rule covers and was let go on, as the rules that would allow it'),
     ['interlock egress report', 'interlock egress report --json'],
-    'Read each rule before you paste it: a plugin asks for what it likes. docs/operate.md says how a plugin is taken in.',
+    'What a rule in force covers by now is not listed. RESULT says whether it left: it is refused where its address is not\n' +
+      'public, or where the proxy refuses it. Read each rule before you paste it: a plugin asks for what it likes. One with\n' +
+      'addresses opens a place of your own network. docs/operate.md says how a plugin is taken in.',
   ).action((_options, command: Command) => act(report(command.optsWithGlobals())));
 }
 
@@ -27,7 +29,7 @@ async function report(options: Globals): Promise<Ending> {
   if (options.json) sayJson(data);
   else if (data.length === 0) say('nothing was asked for beyond the rules of a plugin in report mode');
   else {
-    say(table(['PLUGIN', 'PLACE', 'REQUESTS', 'FIRST', 'LAST', 'RUN', 'STEP'], data.map(rowOf)));
+    say(table(['PLUGIN', 'PLACE', 'REQUESTS', 'RESULT', 'FIRST', 'LAST', 'RUN', 'STEP'], data.map(rowOf)));
     for (const plugin of new Set(data.map((one) => one.plugin))) {
       say(`\nto allow it, add to the rules of ${clean(plugin, 63)}:`);
       const rules = data.filter((one) => one.plugin === plugin).map(({ rule }) => JSON.stringify(rule));
@@ -40,10 +42,16 @@ async function report(options: Globals): Promise<Ending> {
 /** The longest rule that a kernel tells, and more. */
 const RULE_CHARS = 4_096;
 
-const rowOf = ({ plugin, rule, requests, first, last, run, step }: EgressReported): string[] => [
+const resultOf = (requests: number, refused: number): string => {
+  if (refused === 0) return 'let out';
+  return refused === requests ? 'refused' : `${refused} refused`;
+};
+
+const rowOf = ({ plugin, rule, requests, refused = 0, first, last, run, step }: EgressReported): string[] => [
   clean(plugin, 63),
   clean(`${rule.scheme}://${rule.host}:${rule.port}${rule.pathPrefix}`, 80),
   `${requests}`,
+  resultOf(requests, refused),
   when(first),
   when(last),
   clean(run, 80),

@@ -50,10 +50,14 @@ export const EgressReported = v.object({
     port: Count,
     methods: v.array(v.string()),
     pathPrefix: v.string(),
+    /** Blocks of addresses that are not public, where the host led to one. */
+    addresses: v.optional(v.array(v.string())),
     headers: v.optional(v.array(v.string())),
   }),
   /** How many it would have been used for. */
   requests: Count,
+  /** How many of these did not leave, because their address, or the proxy, was against it. Older servers do not say. */
+  refused: v.optional(Count),
   first: Instant,
   last: Instant,
   /** Run and step of the last one. */

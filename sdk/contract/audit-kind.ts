@@ -115,8 +115,9 @@ export const AUDIT_KINDS = {
   'stop.released': kind(['ref', 'act'], 'The stop switch was released; what waited goes on.'),
   'egress.reported': kind(
     ['run', 'step', 'ref', 'act'],
-    'A plugin (`ref`) in report mode asked for what no rule covers, and it was let out without any secret; `act` is the ' +
-      'digest of method, place and path.',
+    'A plugin (`ref`) in report mode asked for what no rule covers, and it is let go on without any secret; `act` is the ' +
+      'digest of method, place and path. A second one with the outcome `refused`: it did not leave, because its address or ' +
+      'the proxy was against it.',
   ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
   'secret.rotated': kind(
@@ -124,11 +125,16 @@ export const AUDIT_KINDS = {
     'The connectors that carry a new value were asked: it was `kept`, or the former one was `put_back`.',
   ),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
-  'secret.leased': kind(['ref'], 'A secret was lent to one call.'),
+  'secret.leased': kind(
+    ['ref'],
+    'A secret is about to be lent to one call. On disk before it is looked for. Without a `run` it is for a health check, ' +
+      'whose connector and stage are in `step`, or for the kernel itself.',
+  ),
   'secret.used': kind(['ref'], 'A secret rode in a request; `ref` is `NAME/HOST/HEADER`.'),
   'secret.revoked': kind(
     ['ref', 'outcome'],
-    'A lease ended: `ended` here, `revoked` by its provider, or `failed` to be: then it ends with its term.',
+    'A lease ended: `ended` here, `revoked` by its provider, or `failed` to be: then it ends with its term. ' +
+      '`not_lent`: there was none, because the secret is not there or cannot be had.',
   ),
   'token.created': kind(
     ['ref'],

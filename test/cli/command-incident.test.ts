@@ -6,6 +6,10 @@ import * as samples from './samples.ts';
 const { table } = openCommand();
 const { RUN_ID } = samples;
 const UNCHECKED = { state: 'unchecked', since: null, checkedAt: null, failure: null };
+const failing = (message: string) => {
+  const failure = { stage: 'auth', class: 'refused_by_policy', message };
+  return { ...samples.connectors[0], check: 'failed', health: { ...samples.connectors[0]?.health, failure } };
+};
 
 table({
   'incident show': {
@@ -99,6 +103,25 @@ table({
     ],
     json: { ...samples.connectors[0], check: 'failed' },
   },
+  'connector check (kept from asking, by the policy)': {
+    args: ['connector', 'check', 'edge-firewall'],
+    code: 1,
+    answers: {
+      [`POST ${ORG}/connectors/edge-firewall/check`]: data(failing('E_NOT_ALLOWED: no rule is for the host')),
+    },
+    says: [
+      'fails its health check: the kernel kept it from asking (auth): refused_by_policy: E_NOT_ALLOWED: no rule is for the host\n',
+      'the line that would allow it is in the log of the kernel (its standard error), after "request refused:"\n',
+    ],
+    json: failing('E_NOT_ALLOWED: no rule is for the host'),
+  },
+  'connector check (kept from asking, for want of a secret)': {
+    args: ['connector', 'check', 'edge-firewall'],
+    code: 1,
+    answers: { [`POST ${ORG}/connectors/edge-firewall/check`]: data(failing('E_SECRET: this org has no secret key')) },
+    says: ['the kernel kept it from asking (auth): refused_by_policy: E_SECRET: this org has no secret key\n'],
+    json: failing('E_SECRET: this org has no secret key'),
+  },
   'connector check (nothing to ask)': {
     args: ['connector', 'check', 'http-json'],
     code: 1,
@@ -116,9 +139,11 @@ table({
     args: ['egress', 'report'],
     answers: { [`GET ${ORG}/egress/report`]: data(samples.egressReport, null) },
     says: [
-      'http-json  https://api.example:443/v1  12        2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  run_1  look\n',
+      'http-json  https://api.example:443/v1  12        let out    2026-11-23 14:33:40Z  2026-11-23 14:34:10Z  run_1  look\n',
+      'http-json  http://wiki.test:80/        3         2 refused  2026-11-23 14:33:40Z  2026-11-23 14:33:40Z  run_1  look\n',
       'to allow it, add to the rules of http-json:\n  {"scheme":"https","host":"api.example","port":443,' +
-        '"methods":["GET"],"pathPrefix":"/v1","headers":["x-a"]}\n',
+        '"methods":["GET"],"pathPrefix":"/v1","headers":["x-a"]},\n  {"scheme":"http","host":"wiki.test","port":80,' +
+        '"methods":["GET"],"pathPrefix":"/","addresses":["10.0.0.7/32"]}\n',
     ],
     json: samples.egressReport,
   },

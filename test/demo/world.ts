@@ -36,6 +36,7 @@ export type World = {
   stop(): Promise<void>;
 };
 
+const FIREWALL_SECRET = 'edge-firewall-token';
 const FIREWALL_TOKEN = 'demo-firewall-token-0001';
 
 /**
@@ -84,7 +85,8 @@ export async function startWorld(options: {
   await writeFile(join(folder, 'interlock.json'), `${JSON.stringify(config, null, 2)}\n`);
   const read = await readConfig(join(folder, 'interlock.json'));
   if (!read.ok) throw new Error(read.error);
-  const started = await startKernel(read.value, say);
+  // What a first start warns of is stored a moment later.
+  const started = await startKernel(read.value, (line) => void (line.includes(FIREWALL_SECRET) || say(line)));
   if (!started.ok) throw new Error(started.error);
   const { kernel } = started.value;
 
@@ -93,7 +95,7 @@ export async function startWorld(options: {
   for (const [name, roles] of Object.entries(PEOPLE))
     tokens[name] = await tokenOf(kernel, tokenFile(name), name, roles);
 
-  await kernel.secrets.put(as('operator'), 'edge-firewall-token', FIREWALL_TOKEN);
+  await kernel.secrets.put(as('operator'), FIREWALL_SECRET, FIREWALL_TOKEN);
   const playbook = here(await readFile(join(ROOT, 'policies/playbooks/contain-c2.yaml'), 'utf8'));
   const put = await kernel.playbooks.put(as('operator'), playbook);
   if (!put.ok) throw new Error(`the demo playbook is refused: ${JSON.stringify(put.error)}`);

@@ -21,9 +21,12 @@ function faultOf(command: string): string | undefined {
   if (program === 'npm') return npmFault(first, rest);
   if (program === 'npx' && first === 'interlock') return interlockFault(rest);
   if (program === 'npx' && first === 'vitest') return rest.slice(1).map(missingFile).find(Boolean);
-  if (program === 'npx' && first === '-c') return faultOf(rest.join(' '));
+  // In there the node of the checkout comes first.
+  if (program === 'npx' && first === '-c') return faultOf(rest.join(' ').replace(/^node /, 'node_modules/.bin/node '));
+  if (program === 'node')
+    return 'the node of the system may be too old: node_modules/.bin/node is the one of the checkout';
   if (/^\/.*\/node$/.test(program) && first.endsWith('/interlock')) return interlockFault(rest);
-  if (/(?:^|\/)node$/.test(program)) return [first, ...rest].slice(0, 1).map(missingFile).find(Boolean);
+  if (program.endsWith('/node')) return [first, ...rest].slice(0, 1).map(missingFile).find(Boolean);
   return undefined;
 }
 
@@ -68,7 +71,7 @@ const commandsIn = (file: string): readonly string[] => {
     ...blocksOf(document)
       .filter(({ language }) => language === 'sh')
       .flatMap((block) => shellCommandsOf(block).flatMap(({ text }) => partsOf(text))),
-    ...inlineCodeOf(document).filter((code) => /^(?:npm|npx) /.test(code)),
+    ...inlineCodeOf(document).filter((code) => /^(?:npm|npx|node) /.test(code)),
   ];
 };
 
@@ -92,6 +95,9 @@ describe('commands in documents', () => {
     ['/srv/interlock/node_modules/.bin/node /srv/interlock/node_modules/.bin/interlock run lst', /takes a subcommand/],
     ['npx interlock event send test/samples/nothing.json', /no test\/samples\/nothing/],
     ['npx vitest run test/nothing', /no test\/nothing/],
+    ['node kernel/main.ts --config interlock.json', /node of the system/],
+    ['node_modules/.bin/node kernel/nothing.ts', /no kernel\/nothing.ts/],
+    ["npx -c 'node kernel/nothing.ts'", /no kernel\/nothing.ts/],
   ])('a broken one is seen: %s', (command, fault) => {
     expect(faultOf(command)).toMatch(fault);
   });

@@ -47,6 +47,7 @@ describe('a name that resolves to what the rule does not grant', () => {
       kind: 'denied',
       reason: 'E_PRIVATE_ADDRESS: api.test resolved to an address that is not public or is this machine',
       hint: 'it resolved to 10.1.2.3; to allow it, add to the rule: "addresses":["10.1.2.3/32"]',
+      block: '10.1.2.3/32',
     });
   });
 

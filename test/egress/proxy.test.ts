@@ -48,6 +48,17 @@ async function start(script: ProxyScript = tunnel, options: EgressOptions = {}) 
 }
 
 describe('a request through the proxy', () => {
+  it('is not dialled where its own address is not public, and the hint is for the proxy, not for a rule', async () => {
+    const { proxy, send } = await start();
+    const answer = await send({ addresses: [] });
+    expect(answer).toMatchObject({
+      kind: 'denied',
+      reason: 'E_PRIVATE_ADDRESS: proxy.test resolved to an address that is not public or is this machine',
+      hint: 'it resolved to 127.0.0.1; to allow it, add to the proxy: "addresses":["127.0.0.1/32"]',
+    });
+    expect([answer, proxy.connections()]).toEqual([expect.not.objectContaining({ block: expect.anything() }), 0]);
+  });
+
   it('goes through a tunnel to the judged address, and the host hears nothing of the proxy', async () => {
     const { proxy, upstream, resolved, send } = await start();
     const answered = await send({ authorization: 'Basic canary' });
@@ -225,7 +236,9 @@ describe('the secret of the proxy', () => {
     const secret = { name: 'other', format: '{}' };
     const via = { host: 'proxy.test', port: proxy.port, addresses: ['127.0.0.1/32'], secret };
     const step = steps.start([ruleFor(upstream.port)], { proxy: via });
-    expect(await step.handle(to(upstream.port))).toEqual({ denied: expect.stringContaining('E_SECRET') });
+    expect(await step.handle(to(upstream.port))).toEqual({
+      denied: expect.stringMatching(/^E_SECRET: .* interlock secret set other \(role admin\)$/),
+    });
     expect([proxy.connections(), upstream.connections.length]).toEqual([0, 0]);
   });
 });

@@ -267,6 +267,11 @@ describe('nothing is sent', () => {
     await life.tell('a');
     await until(() => life.state().failure === 'no_secret');
     expect(siem.connections).toEqual([]);
+    const asked = { ref: 'siem-key', actor: 'system:outbox' };
+    expect(life.records().filter(({ kind }) => kind?.startsWith('secret.'))).toMatchObject([
+      { ...asked, kind: 'secret.leased' },
+      { ...asked, kind: 'secret.revoked', outcome: 'not_lent' },
+    ]);
     await life.secrets.put(ORG, 'siem-key', SECRET);
     life.clock.advance(1_000);
     await until(() => life.state().delivered === 1);

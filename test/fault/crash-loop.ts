@@ -126,7 +126,7 @@ export function summaryText(of: Summary): string {
   ].join('\n');
 }
 
-const HELP = `Usage: node test/fault/crash-loop.ts [--kills N] [--seed N]
+const HELP = `Usage: node_modules/.bin/node test/fault/crash-loop.ts [--kills N] [--seed N]
 
 Kills a kernel under load N times (300 by default, about ten minutes) and checks after
 each that nothing that was answered is lost, nothing was done twice or without an

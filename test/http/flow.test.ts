@@ -584,6 +584,7 @@ test('what plugins in report mode asked for is shown as rules, to those who writ
         headers: ['x-a'],
       },
       requests: 3,
+      refused: 0,
       first: '2027-01-15T08:00:00.000Z',
       last: '2027-01-15T08:00:01.000Z',
       run: 'run_1',

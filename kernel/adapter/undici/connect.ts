@@ -68,7 +68,7 @@ async function open(target: buildConnector.Options, options: ConnectOptions): Pr
 
 async function judgedAddresses(
   host: string,
-  options: Pick<ConnectOptions, 'resolve' | 'owner' | 'allowedBlocks' | 'ownAddresses'>,
+  options: Judged & Pick<ConnectOptions, 'resolve' | 'owner'>,
   deadline: number,
 ): Promise<readonly string[]> {
   return judgeAll(host, await resolveHost(host, options, deadline), options);
@@ -87,7 +87,8 @@ async function tunnelTo(
 ): Promise<net.Socket> {
   const isName = canonicalAddress(host) === undefined;
   const targets = isName && proxy.resolve === 'proxy' ? [host] : await judgedAddresses(host, options, deadline);
-  const proxies = await judgedAddresses(proxy.host, { ...options, allowedBlocks: proxy.addresses }, deadline);
+  const own = { ...options, allowedBlocks: proxy.addresses, isProxy: true };
+  const proxies = await judgedAddresses(proxy.host, own, deadline);
   return firstOf(targets, deadline, async (target, until) => {
     const socket = await dialFirst(proxies, proxy.port, until);
     try {
@@ -124,18 +125,17 @@ async function resolveHost(
 
 const UNRESOLVED = 'the name of the host does not resolve';
 
+/** Whose addresses are judged: those of the host of a rule, or of the proxy. */
+type Judged = Pick<ConnectOptions, 'allowedBlocks' | 'ownAddresses'> & { readonly isProxy?: boolean };
+
 /** One bad address condemns the whole answer: who controls the name could otherwise wait for the dice to fall. */
-function judgeAll(
-  host: string,
-  addresses: readonly string[],
-  options: Pick<ConnectOptions, 'allowedBlocks' | 'ownAddresses'>,
-): readonly string[] {
+function judgeAll(host: string, addresses: readonly string[], options: Judged): readonly string[] {
   const own = new Set(options.ownAddresses().map(canonicalAddress));
   return addresses.map((address) => {
     const judged = judgeAddress(address, options.allowedBlocks);
-    if (!judged.ok) throw refusalOf(judged.error, host, address);
+    if (!judged.ok) throw refusalOf(judged.error, host, address, options);
     const isGranted = options.allowedBlocks.some((block) => blockContains(block, judged.value));
-    if (own.has(judged.value) && !isGranted) throw refusalOf('E_PRIVATE_ADDRESS', host, address);
+    if (own.has(judged.value) && !isGranted) throw refusalOf('E_PRIVATE_ADDRESS', host, address, options);
     return judged.value;
   });
 }
@@ -144,14 +144,16 @@ function judgeAll(
  * `host` is the rule's, so it may be repeated; an address is repeated in its canonical text only, and to the operator: to a
  * plugin, what a name resolves to would be a map of the network.
  */
-function refusalOf(code: AddressRefusal, host: string, address: string): EgressError {
+function refusalOf(code: AddressRefusal, host: string, address: string, { isProxy }: Judged): EgressError {
   const canonical = canonicalAddress(address);
   if (code === 'E_ADDRESS' || canonical === undefined)
     return denied(`${code}: ${host} resolved to something that is no address`);
-  const line = JSON.stringify({ addresses: [blockOf(canonical)] }).slice(1, -1);
+  const block = blockOf(canonical);
+  const line = JSON.stringify({ addresses: [block] }).slice(1, -1);
   return denied(
     `${code}: ${host} resolved to an address that is not public or is this machine`,
-    `it resolved to ${canonical}; to allow it, add to the rule: ${line}`,
+    `it resolved to ${canonical}; to allow it, add to the ${isProxy ? 'proxy' : 'rule'}: ${line}`,
+    isProxy ? undefined : block,
   );
 }
 

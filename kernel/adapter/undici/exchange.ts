@@ -124,8 +124,15 @@ const flat = (headers: Headers): Readonly<Record<string, string>> =>
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
   );
 
+const deniedBy = ({ message, hint, block }: EgressError): OutboundAnswer => ({
+  kind: 'denied',
+  reason: message,
+  ...(hint !== undefined && { hint }),
+  ...(block !== undefined && { block }),
+});
+
 function answerOf(error: EgressError, started: boolean): OutboundAnswer {
   return error.code === 'EGRESS_DENIED' && !started
-    ? { kind: 'denied', reason: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
+    ? deniedBy(error)
     : { kind: 'failed', class: error.class, reason: error.message, sent: started };
 }

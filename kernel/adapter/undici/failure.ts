@@ -12,17 +12,19 @@ export class EgressError extends Error {
   readonly class: ErrorClass;
   /** For the operator alone. */
   readonly hint: string | undefined;
+  readonly block: string | undefined;
 
-  constructor(code: EgressError['code'], errorClass: ErrorClass, reason: string, hint?: string) {
+  constructor(code: EgressError['code'], errorClass: ErrorClass, reason: string, hint?: string, block?: string) {
     super(reason);
     this.code = code;
     this.class = errorClass;
     this.hint = hint;
+    this.block = block;
   }
 }
 
-export const denied = (reason: string, hint?: string): EgressError =>
-  new EgressError('EGRESS_DENIED', 'refused_by_policy', reason, hint);
+export const denied = (reason: string, hint?: string, block?: string): EgressError =>
+  new EgressError('EGRESS_DENIED', 'refused_by_policy', reason, hint, block);
 export const failed = (errorClass: ErrorClass, reason: string): EgressError =>
   new EgressError('EGRESS_FAILED', errorClass, reason);
 

@@ -19,12 +19,21 @@ export const egressRoutes = ({ kernel }: { readonly kernel: Kernel }): readonly 
   }),
 ];
 
-const reportedView = ({ plugin, rule, requests, first, last, run, step }: Reported): Api.EgressReported => {
-  const { scheme, host, port, methods, pathPrefix, headers } = rule;
+const reportedView = ({ plugin, rule, requests, refused, first, last, run, step }: Reported): Api.EgressReported => {
+  const { scheme, host, port, methods, pathPrefix, addresses, headers } = rule;
   return {
     plugin,
-    rule: { scheme, host, port, methods: [...methods], pathPrefix, ...(headers && { headers: [...headers] }) },
+    rule: {
+      scheme,
+      host,
+      port,
+      methods: [...methods],
+      pathPrefix,
+      ...(addresses && { addresses: [...addresses] }),
+      ...(headers && { headers: [...headers] }),
+    },
     requests,
+    refused,
     first: iso(first),
     last: iso(last),
     run,
