@@ -1,12 +1,6 @@
 import { type ErrorClass, isErrorClass } from '../contract/error.ts';
-import {
-  type CallEnvelope,
-  HEALTH_STAGES,
-  type HealthStage,
-  type HttpAnswer,
-  type HttpRequest,
-  OPERATIONS,
-} from '../contract/plugin.ts';
+import { HEALTH_STAGES, type HealthStage, OPERATIONS } from '../contract/operation.ts';
+import type { CallEnvelope, HttpAnswer, HttpRequest } from '../contract/plugin.ts';
 import { ABSENT } from './absent.ts';
 import type { ActionContext, FetchInit, FetchResponse, PluginDefinition } from './index.ts';
 import { PluginError } from './plugin-error.ts';

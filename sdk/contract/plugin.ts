@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { HTTP_METHODS, type HttpMethod } from './egress.ts';
 import type { ErrorClass } from './error.ts';
 import { NAME_PATTERN, noKeyTaken, notTaken } from './name.ts';
+import { HEALTH_STAGES, type HealthStage, type Operation } from './operation.ts';
 import { faultOfSchema, wantedSchema } from './parameter-schema.ts';
 import { closedObject } from './wanted.ts';
 
@@ -13,16 +14,7 @@ import { closedObject } from './wanted.ts';
  * its clock stands still at `now`, its randomness comes from `seed`, its one way out is the brokered HTTP request.
  */
 
-/** What is asked of an action. `plan` must not change anything; `rollback` undoes what `execute` did. */
-export const OPERATIONS = ['plan', 'execute', 'check', 'rollback'] as const;
-export type Operation = (typeof OPERATIONS)[number];
-
-/**
- * What the health check of a connector asks it, in this order (S 7.1): `validate` whether its settings make sense, without
- * a request; `auth` whether its target lets it in; `health` whether the target does its work. None of them changes anything.
- */
-export const HEALTH_STAGES = ['validate', 'auth', 'health'] as const;
-export type HealthStage = (typeof HEALTH_STAGES)[number];
+export { HEALTH_STAGES, type HealthStage, OPERATIONS, type Operation } from './operation.ts';
 
 export type CallEnvelope = {
   /** Empty for a stage of the health check, which is of the plugin and not of an action. */
