@@ -3,7 +3,7 @@ import type { OrgId } from '../base/id.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { OutboundProxy } from '../port/egress.ts';
 import type { KnownSecrets, SecretLease, SecretSource } from '../port/secret-source.ts';
-import { createScrubber, type Scrubber } from '../secret/scrub.ts';
+import { createScrubber, type NamedSecret, type Scrubber } from '../secret/scrub.ts';
 import { judgeSecretValue } from '../secret/value.ts';
 
 /**
@@ -23,9 +23,15 @@ export function openScrubbers(): (known: KnownSecrets) => Scrubber {
 
 /** What cannot be used as a secret has never left, and may be too short to be looked for. */
 const scrubberOf = (secrets: KnownSecrets): Scrubber =>
-  createScrubber(
-    secrets.map((one) => ({ name: one.name, value: one.reveal() })).filter(({ value }) => judgeSecretValue(value).ok),
-  );
+  createScrubber(secrets.map(named).filter(({ value }) => judgeSecretValue(value).ok));
+
+/** The same object for the same secret: with it is kept what a scrubber makes of it. */
+const names = new WeakMap<KnownSecrets[number], NamedSecret>();
+function named(one: KnownSecrets[number]): NamedSecret {
+  const made = names.get(one) ?? { name: one.name, value: one.reveal() };
+  names.set(one, made);
+  return made;
+}
 
 /** A function, because `$&` and the like in a value would be read as instructions. */
 const filled = (format: string, value: string): string => format.replaceAll('{}', () => value);

@@ -1,4 +1,5 @@
 import { LIMITS } from '../base/limits.ts';
+import type { KnownSecrets } from '../port/secret-source.ts';
 
 /**
  * The values that providers lent to an org, for the scrubber: those that are held, and those that were held lately,
@@ -6,7 +7,8 @@ import { LIMITS } from '../base/limits.ts';
  */
 type Value = {
   readonly name: string;
-  readonly text: string;
+  /** The same object as long as it is known. */
+  readonly known: KnownSecrets[number];
   holders: number;
   /** When it is forgotten after nobody holds it any more, by the scheduler's time. */
   until: number;
@@ -19,7 +21,7 @@ export type LentValues = ReturnType<typeof openLentValues>;
 
 export function openLentValues(elapsed: () => number) {
   const values = new Map<string, Value>();
-  let list: readonly { readonly name: string; readonly reveal: () => string }[] = [];
+  let list: KnownSecrets = [];
   let isStale = false;
 
   const forget = () => {
@@ -42,7 +44,7 @@ export function openLentValues(elapsed: () => number) {
       const known = values.get(key);
       if (known) known.holders += 1;
       else {
-        values.set(key, { name, text, holders: 1, until: 0 });
+        values.set(key, { name, known: { name, reveal: () => text }, holders: 1, until: 0 });
         isStale = true;
       }
       // What was the latest of its name, and is not any more, goes in time.
@@ -60,7 +62,7 @@ export function openLentValues(elapsed: () => number) {
     /** The same list until it changes. */
     all() {
       forget();
-      if (isStale) list = [...values.values()].map(({ name, text }) => ({ name, reveal: () => text }));
+      if (isStale) list = [...values.values()].map(({ known }) => known);
       isStale = false;
       return list;
     },

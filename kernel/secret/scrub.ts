@@ -35,7 +35,7 @@ const MAX_GAP = 80;
  * (RFC 4648) at each of the three alignments, so also inside a longer encoded text such as `user:value`; each of these in
  * every normal form, under up to four levels of percent-encoding, JSON or HTML escapes, in any mixture. For a value that
  * is itself base64 (Basic credentials), what it encodes is taken out as well.
- * @param secrets values that judgeSecretValue accepted.
+ * @param secrets values that judgeSecretValue accepted. What is made of one is kept with the object.
  */
 export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
   const areLong = secrets.every(({ value }) => value.length >= MIN_SECRET_CHARS);
@@ -43,9 +43,7 @@ export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
   invariant(secrets.length < MAX_SECRETS, 'each secret has a mark of its own');
   // The longest last: where two secrets cover one place, the higher number names it.
   const sorted = secrets.toSorted((a, b) => a.value.length - b.value.length);
-  const needles = sorted.flatMap(({ value }, secret) =>
-    [value, ...derivedValues(value)].flatMap((text) => needlesOf(secret, text)),
-  );
+  const needles = sorted.flatMap((one, secret) => formsOf(one).map((form): Needle => ({ ...form, secret })));
   const search = searchFor(needles);
   const names = sorted.map(({ name }) => name);
 
@@ -66,6 +64,17 @@ export function createScrubber(secrets: readonly NamedSecret[]): Scrubber {
   };
 }
 
+type Form = Omit<Needle, 'secret'>;
+
+/** Of each secret they are made once, as long as it is there: that costs more than all that is done with them. */
+const forms = new WeakMap<NamedSecret, readonly Form[]>();
+function formsOf(one: NamedSecret): readonly Form[] {
+  const { value } = one;
+  const made = forms.get(one) ?? [value, ...derivedValues(value)].flatMap(formsOfText);
+  forms.set(one, made);
+  return made;
+}
+
 /** Runs a scrubber to its end at once: for short text of our own. */
 export function scrubAtOnce(scrub: Scrubber, text: string): Result<string, ScrubFault> {
   const steps = scrub(text);
@@ -80,19 +89,18 @@ function derivedValues(value: string): readonly string[] {
   return [inner, ...passwords].filter((text) => text.length >= MIN_SECRET_CHARS && text !== value);
 }
 
-function needlesOf(secret: number, value: string): readonly Needle[] {
+function formsOfText(value: string): readonly Form[] {
   // A form encodes a space as `+` (WHATWG URL, application/x-www-form-urlencoded).
   const plain = [value, value.replaceAll(' ', '+')].map((text) => levelOf(text).bytes);
   const hex = levelOf(Buffer.from(value).toString('hex')).bytes;
   const whole = [...plain, ...unescapedForms({ bytes: levelOf(value).bytes }), hex].map((bytes) => ({
     bytes,
-    secret,
     before: 0,
     after: 0,
   }));
-  const encoded = [0, 1, 2].flatMap((offset) => base64Needles(secret, Buffer.from(value), offset));
+  const encoded = [0, 1, 2].flatMap((offset) => base64Forms(Buffer.from(value), offset));
   const all = [...whole, ...encoded];
-  const unique = new Map<string, Needle>();
+  const unique = new Map<string, Form>();
   for (const needle of [...all, ...all.map(inLettersAndDigits)]) {
     if (needle.bytes.length >= WINDOW) unique.set(Buffer.from(needle.bytes).toString('latin1'), needle);
   }
@@ -106,26 +114,24 @@ function unescapedForms(value: Level): readonly Uint8Array[] {
 }
 
 /** Base64 of the bytes at an offset within a group of three: the characters that the bytes alone decide. */
-function base64Needles(secret: number, bytes: Buffer, offset: number): readonly Needle[] {
+function base64Forms(bytes: Buffer, offset: number): readonly Form[] {
   const shifted = Buffer.concat([Buffer.alloc(offset), bytes]);
   const bits = shifted.length * 8;
   const first = offset === 0 ? 0 : offset + 1;
   return (['base64', 'base64url'] as const).map((form) => ({
     bytes: levelOf(shifted.toString(form).slice(first, Math.floor(bits / 6))).bytes,
-    secret,
     before: offset === 0 ? 0 : 1,
     after: bits % 6 === 0 ? 0 : 1,
   }));
 }
 
 /** Marks of base64 that are left out at either end are found again beside the match. */
-function inLettersAndDigits({ bytes, secret, before, after }: Needle): Needle {
+function inLettersAndDigits({ bytes, before, after }: Form): Form {
   const isEncoded = before + after > 0;
   const first = bytes.findIndex(isAlphanumeric);
   const last = bytes.findLastIndex(isAlphanumeric);
   return {
     bytes: keepLettersAndDigits(bytes).bytes,
-    secret,
     before: before + (isEncoded ? first : 0),
     after: after + (isEncoded ? bytes.length - 1 - last : 0),
   };
