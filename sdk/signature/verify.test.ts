@@ -196,6 +196,13 @@ describe('without a key', () => {
     expect(verifyBundle(bundle, knows({}, { ...keyless.root, ctlogs: [] }))).toEqual({ kind: 'unknown' });
   });
 
+  test('a certificate that is in no log of certificates is nobody', async () => {
+    const unlisted = await openKeyless(false);
+    expect(verifyBundle(await unlisted.sign(who, manifest, wasm), knows({}, unlisted.root))).toEqual({
+      kind: 'unknown',
+    });
+  });
+
   test('a key in the place of the certificate is nobody', () => {
     const { privateKey } = makeKeyPair();
     expect(verifyBundle(signPlugin(manifest, wasm, privateKey)?.bundle, knows())).toEqual({ kind: 'unknown' });
