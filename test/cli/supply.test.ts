@@ -151,6 +151,19 @@ test('a lock is written when somebody agrees, and then it is current', async () 
   expect(await run('lock')).toMatchObject({ code: 2 });
 });
 
+test('a file that is no lock is not written over', async () => {
+  const out = at('no.lock');
+  for (const text of ['{', '{"apiVersion":"interlock/plugins-lock/v1","plugins":[{}]}']) {
+    await writeFile(out, text);
+    expect(await run('lock', plugin, '--out', out, '--approve')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('is no lock of plugins'),
+    });
+    expect(await readFile(out, 'utf8')).toBe(text);
+  }
+});
+
 test('the same plugin in two folders is in the lock once', async () => {
   const [copy, out] = [at('copy'), at('two.lock')];
   await cp(plugin, copy, { recursive: true });
