@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SecretsPolicySchema } from '../sdk/contract/secrets-policy.ts';
@@ -20,6 +21,7 @@ let folder: string;
 let credentials: Record<string, string>;
 let providers: Record<string, object>;
 let asked: () => number;
+let connections: () => number;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'interlock-lenders-'));
@@ -55,20 +57,25 @@ beforeAll(async () => {
       secrets: [{ name: 'one', roleArn: 'arn:aws:iam::123456789012:role/soc', field: 'sessionToken' }],
     },
   };
+  connections = () => fronts.reduce((sum, one) => sum + one.connections(), 0);
   asked = () => doubles.reduce((sum, one) => sum + one.asked.length, 0);
 });
 afterAll(async () => {
   for (const close of closing) await close();
 });
 
-/** Of the kinds together: whoever is told to trust one has not told the others to. */
-function open(kinds: Readonly<Record<string, string | undefined>>) {
+function openOver() {
   const egress = openEgressClient();
   const over = lendersOver(egress);
   closing.unshift(
     () => over.close(),
     () => egress.close(),
   );
+  return over;
+}
+
+/** Of the kinds together: whoever is told to trust one has not told the others to. */
+function open(kinds: Readonly<Record<string, string | undefined>>, over = openOver()) {
   const policy = v.parse(SecretsPolicySchema, {
     apiVersion: 'interlock/secrets/v1',
     providers: Object.entries(kinds).map(([kind, ca], at) => {
@@ -103,6 +110,19 @@ describe('a provider with a certificate of an internal authority', () => {
 
   it('is trusted for that provider alone', async () => {
     expect(await lend({ vault: 'ca.pem', oauth: undefined, 'github-app': 'ca.pem' })).toEqual([true, false, true]);
+  });
+
+  it('shares no connection with that of another org, whatever its name', async () => {
+    const over = openOver();
+    const orgs = ['acme', 'globex'].map(() => open({ 'github-app': 'ca.pem' }, over));
+    const lends = orgs.flatMap((one) => (one.ok ? [...one.value.byName.values()] : []));
+    const before = connections();
+    for (const { lender } of lends) {
+      expect((await lender.lend()).ok).toBe(true);
+      // A connection is free again one turn of the event loop after its answer.
+      await setImmediate();
+    }
+    expect(connections() - before).toBe(2);
   });
 
   it.each(['nowhere.pem', 'none.pem', 'broken.pem', 'empty.pem'])('keeps the kernel from starting with %s', (file) => {

@@ -18,6 +18,7 @@ import type { Lenders, OpenLenders, ReadCredential } from './port/secret-lender.
 export function lendersOver(egress: EgressClient): { readonly open: OpenLenders; close(): Promise<void> } {
   /** By the text of their certificates. */
   const clients = new Map<string, EgressClient>();
+  let opened = 0;
   const clientFor = (caFile: string | undefined): EgressClient => {
     if (caFile === undefined) return egress;
     const ca = certificatesOf(readFileSync(caFile, 'utf8'));
@@ -27,10 +28,11 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
   };
   return {
     open(policy, readCredential) {
+      opened += 1;
       const all: Lenders[] = [];
       for (const one of policy.providers) {
         try {
-          all.push(openOne(one, clientFor(one.caFile), readCredential));
+          all.push(openOne(one, ofOrg(opened, clientFor(one.caFile)), readCredential));
         } catch {
           return err(`the caFile of the provider ${one.name} cannot be read, or holds no certificates (PEM)`);
         }
@@ -44,6 +46,11 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
   };
 }
 
+/** Providers of two orgs share no connection, whatever their names: each policy that is opened has pools of its own. */
+const ofOrg = (n: number, client: EgressClient): Pick<EgressClient, 'send'> => ({
+  send: (request) => client.send({ ...request, pool: `${request.pool} of ${n}` }),
+});
+
 /** TLS passes over what is no certificate, and trusts nobody then. @throws where one is broken, or there is none. */
 function certificatesOf(text: string): readonly string[] {
   const all = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
@@ -54,7 +61,11 @@ function certificatesOf(text: string): readonly string[] {
 const elapsed = () => performance.now();
 const now = () => Date.now();
 
-function openOne(provider: SecretProvider, egress: EgressClient, readCredential: ReadCredential): Lenders {
+function openOne(
+  provider: SecretProvider,
+  egress: Pick<EgressClient, 'send'>,
+  readCredential: ReadCredential,
+): Lenders {
   switch (provider.kind) {
     case 'vault':
       return openVault(provider, { egress, readCredential, elapsed });

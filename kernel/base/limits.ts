@@ -158,6 +158,12 @@ export const LIMITS = {
   ),
   pageSize: limit(200, 'rows', 'one page is answered from memory', 'capped'),
   brokerCallsPerStep: limit(32, 'requests', 'a step is one action, not a crawler', 'step fails refused_by_policy'),
+  secretsPerOrg: limit(
+    256,
+    'secrets',
+    'stored for an org: each is searched for in every answer, and made ready for that at one go',
+    '422 on put; what is there can be replaced',
+  ),
   leasesPerOrg: limit(
     256,
     'leases',

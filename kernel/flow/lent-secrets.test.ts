@@ -294,11 +294,16 @@ describe('what is known of an org', () => {
     const lease = await take('db-password');
     const list = await source.known(ACME);
     expect(await known()).toEqual(['the-stored-value', 'password-of-loan-1']);
+    const other = await take('db-user', 'other');
+    const more = await source.known(ACME);
+    // A new one makes a new list, of the same objects: what was made of them need not be made again.
+    expect(list.ok && more.ok && list.value.every((one) => more.value.includes(one))).toBe(true);
+    other.revoke();
     lease.revoke();
     await pass(1);
-    expect(await known()).toEqual(['the-stored-value', 'password-of-loan-1']);
+    expect(await known()).toEqual(['the-stored-value', 'password-of-loan-1', 'user-of-loan-2']);
     const again = await source.known(ACME);
-    expect(list.ok && again.ok && list.value === again.value).toBe(true);
+    expect(more.ok && again.ok && more.value === again.value).toBe(true);
     await pass(60_000 + LIMITS.lentValueMinutes.value * 60_000);
     expect(await known()).toEqual(['the-stored-value']);
   });

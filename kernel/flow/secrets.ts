@@ -1,6 +1,7 @@
 import type { CredentialRef } from '../../sdk/contract/secrets-policy.ts';
 import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId } from '../base/id.ts';
+import { LIMITS } from '../base/limits.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Principal } from '../org/principal.ts';
 import type { SecretLease, SecretSource } from '../port/secret-source.ts';
@@ -9,7 +10,8 @@ import type { Ledger } from './ledger.ts';
 
 /** Secrets, with everything that is done with one on the record first: what is there without a record would break the log. */
 export type Secrets = {
-  put(by: Principal, name: string, value: string): Promise<void>;
+  /** @returns whether there was room for it. */
+  put(by: Principal, name: string, value: string): Promise<boolean>;
   /** @returns whether it was there. */
   remove(by: Principal, name: string): Promise<boolean>;
   list(org: OrgId): ReturnType<SecretSource['list']>;
@@ -18,10 +20,24 @@ export type Secrets = {
 export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>): Secrets {
   const record = ({ org, id }: Principal, kind: 'secret.put' | 'secret.removed', name: string) =>
     ledger.stage({ audit: [{ org, kind, actor: `principal:${id}`, ref: name }], rows: [] });
+  /** Names that are about to be there, so that many at once do not pass the bound. */
+  const coming = new Map<OrgId, Set<string>>();
+
   return {
     async put(by, name, value) {
-      await record(by, 'secret.put', name);
-      await source.put(by.org, name, value);
+      const own = coming.get(by.org) ?? new Set();
+      coming.set(by.org, own);
+      const there = (await source.list(by.org)).map((one) => one.name);
+      const names = new Set([...there, ...own]);
+      if (!names.has(name) && names.size >= LIMITS.secretsPerOrg.value) return false;
+      own.add(name);
+      try {
+        await record(by, 'secret.put', name);
+        await source.put(by.org, name, value);
+        return true;
+      } finally {
+        own.delete(name);
+      }
     },
     async remove(by, name) {
       await record(by, 'secret.removed', name);

@@ -135,6 +135,11 @@ export const PROBLEMS = {
     'Activate a version with fewer triggers, here or in another playbook.',
   ),
   'too-many-versions': kind(422, 'The playbook has as many versions as it may have', 'Go on under a new name.'),
+  'too-many-secrets': kind(
+    422,
+    'The org has as many secrets as it may have',
+    'Remove one that nothing uses, or have a provider lend it.',
+  ),
   'too-many-events': kind(
     429,
     'Too many events of the org wait to be read',

@@ -1,8 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import * as v from 'valibot';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { PluginManifestSchema } from '../contract/plugin.ts';
 import { makeKeyPair, signPlugin } from './sign.ts';
+import { PAYLOAD_TYPE, statementOf } from './statement.ts';
 import { type Keyless, type KeylessBundle, openKeyless } from './test-keyless.ts';
 import { isTrustedRoot, type Known, signerKeyId, verifyBundle } from './verify.ts';
 
@@ -99,6 +100,35 @@ describe('with the key of an organisation', () => {
     expect(verifyBundle(change(bundle), knows(mine.publicKey))).toEqual({ kind: 'unknown' });
   });
 
+  /** What the same key signed on another occasion: whoever holds a key for plugins may sign other things with it. */
+  const signedElse = (payload: Uint8Array, type = PAYLOAD_TYPE): Json => {
+    const other = copy(bundle);
+    const text = Buffer.from(`DSSEv1 ${type.length} ${type} ${payload.length} `);
+    const sig = sign('sha256', Buffer.concat([text, payload]), mine.privateKey).toString('base64');
+    other.dsseEnvelope = { payload: Buffer.from(payload).toString('base64'), payloadType: type };
+    other.dsseEnvelope['signatures'] = [{ sig, keyid: '' }];
+    return other;
+  };
+  const statement = JSON.parse(statementOf(manifest, wasm));
+  const asBytes = (value: unknown) => Buffer.from(JSON.stringify(value));
+
+  test.each<[string, Uint8Array, string?]>([
+    ['as another type', asBytes(statement), 'application/json'],
+    ['as a statement of another kind', asBytes({ ...statement, _type: 'https://in-toto.io/Statement/v0.1' })],
+    ['about something else', asBytes({ ...statement, predicateType: 'https://slsa.dev/provenance/v1' })],
+    ['for several modules', asBytes({ ...statement, subject: [...statement.subject, ...statement.subject] })],
+    ['for no module', asBytes({ ...statement, subject: [] })],
+    ['for a module by another digest', asBytes({ ...statement, subject: [{ name: 'p', digest: { sha512: '0' } }] })],
+    ['without a manifest', asBytes({ ...statement, predicate: {} })],
+    ['in no UTF-8', Buffer.concat([asBytes(statement).subarray(0, -1), Buffer.from([0xff]), Buffer.from('}')])],
+    ['as no JSON', Buffer.from('a plugin')],
+  ])('what our key signed %s is no signature of a plugin', (_, payload, type) => {
+    expect(verifyBundle(signedElse(payload, type), knows(mine.publicKey))).toEqual({ kind: 'unknown' });
+  });
+  test('what our key signed as a plugin is one', () => {
+    expect(verifyBundle(signedElse(asBytes(statement)), knows(mine.publicKey))).toMatchObject({ kind: 'signed' });
+  });
+
   test('nobody is known who is not named', () => {
     expect(verifyBundle(bundle, [])).toEqual({ kind: 'unknown' });
     expect(verifyBundle(bundle, knows(other.publicKey))).toEqual({ kind: 'unknown' });
@@ -164,6 +194,13 @@ describe('without a key', () => {
       ),
     ).toEqual({ kind: 'unknown' });
     expect(verifyBundle(bundle, knows({}, { ...keyless.root, ctlogs: [] }))).toEqual({ kind: 'unknown' });
+  });
+
+  test('a certificate that is in no log of certificates is nobody', async () => {
+    const unlisted = await openKeyless(false);
+    expect(verifyBundle(await unlisted.sign(who, manifest, wasm), knows({}, unlisted.root))).toEqual({
+      kind: 'unknown',
+    });
   });
 
   test('a key in the place of the certificate is nobody', () => {

@@ -82,6 +82,57 @@ test('it is signed and verified, and another byte or signer is not', async () =>
   expect(await run('sign', plugin, '--key', at('platform.key'))).toMatchObject({ code: 0 });
 });
 
+test('a signature that does not count is told why, and is not locked', async () => {
+  const key = await readFile(at('platform.pub'), 'utf8');
+  const signer = { id: 'platform', key };
+  const { digest } = JSON.parse((await run('inspect', plugin, '--json')).stdout);
+  const cases: readonly [string, object, string][] = [
+    [
+      'revoked by its digest',
+      { revoked: [{ digest, reason: 'sends too much' }] },
+      'module is revoked (sends too much)',
+    ],
+    [
+      'of a revoked signer',
+      { revoked: [{ signer: 'platform', reason: 'key lost' }] },
+      'platform is revoked (key lost)',
+    ],
+    [
+      'of a signer whose time is over',
+      { signers: [{ ...signer, until: '2020-01-01T00:00:00Z' }] },
+      'trusted until 2020',
+    ],
+    ['of nobody, where that is allowed', { unsigned: 'allow', signers: [] }, 'has no signature by a signer'],
+  ];
+  for (const [name, more, says] of cases) {
+    const policy = at('other-trust.json');
+    await writeFile(policy, JSON.stringify({ apiVersion: 'interlock/trust/v1', signers: [signer], ...more }));
+    const verified = await run('verify', plugin, '--trust', policy, '--json');
+    expect([name, verified.code, verified.stderr]).toEqual([name, 1, expect.stringContaining(says)]);
+    expect(JSON.parse(verified.stdout), name).toMatchObject({ signer: null });
+    const out = at(`${name}.lock`);
+    expect(await run('lock', plugin, '--trust', policy, '--out', out, '--approve'), name).toMatchObject({ code: 0 });
+    expect(JSON.parse(await readFile(out, 'utf8')).plugins, name).toMatchObject([{ signer: null }]);
+  }
+});
+
+test('a signature is about this very module and manifest', async () => {
+  const other = at('other-plugin');
+  await cp(plugin, other, { recursive: true });
+  const manifest = JSON.parse(await readFile(join(other, 'manifest.json'), 'utf8'));
+  await writeFile(join(other, 'manifest.json'), JSON.stringify({ ...manifest, title: 'Other' }));
+  const wasm = await readFile(join(other, 'dist/plugin.wasm'));
+  const verified = await run('verify', other, '--trust', at('trust.json'));
+  expect(verified).toMatchObject({ code: 1, stdout: expect.not.stringContaining('signed by') });
+  await cp(join(plugin, 'manifest.json'), join(other, 'manifest.json'));
+  wasm[wasm.length - 1] = (wasm.at(-1) ?? 0) ^ 1;
+  await writeFile(join(other, 'dist/plugin.wasm'), wasm);
+  expect(await run('verify', other, '--trust', at('trust.json'))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('its signature is for another module'),
+  });
+});
+
 test('a lock is written when somebody agrees, and then it is current', async () => {
   const out = at('plugins.lock');
   const args = ['lock', plugin, '--trust', at('trust.json'), '--out', out];
@@ -157,6 +208,19 @@ test('a signature beside a module is looked at, whoever is trusted', async () =>
   await rm(bundle);
   expect(await inspect()).toEqual([0, 'no']);
   expect(await inspect(...trust)).toEqual([1, expect.stringContaining('no signature')]);
+});
+
+test('a file that is no lock is not written over', async () => {
+  const out = at('no.lock');
+  for (const text of ['{', '{"apiVersion":"interlock/plugins-lock/v1","plugins":[{}]}']) {
+    await writeFile(out, text);
+    expect(await run('lock', plugin, '--out', out, '--approve')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('is no lock of plugins'),
+    });
+    expect(await readFile(out, 'utf8')).toBe(text);
+  }
 });
 
 test('the same plugin in two folders is in the lock once', async () => {

@@ -293,6 +293,15 @@ describe('a kernel does not start, and nothing is kept,', () => {
       /\/signers\/0\/trustedRoot expected the file of a trusted root/,
     ],
     [
+      'with a file of 2 MB in the place of a signature',
+      async () => {
+        await trust(all);
+        await sign();
+        await writeFile(join(plugin, BUNDLE), `${await readFile(join(plugin, BUNDLE), 'utf8')}${' '.repeat(2 << 20)}`);
+      },
+      /plugin\.sigstore\.json is not a signature: sign the plugin again/,
+    ],
+    [
       'with a file of 100 MB in the place of a module',
       async () => {
         await trust(all);

@@ -506,6 +506,22 @@ test('secrets go in and never come out', async () => {
   expect(JSON.stringify(house.records())).not.toMatch(/horse|hunter/);
 });
 
+test('secrets beyond the bound are refused, also of many that come at once; those that are there can be replaced', async () => {
+  const own = await openHouse();
+  const put = (name: string) =>
+    own.ask('admin@acme', 'PUT', `/v1/orgs/acme/secrets/${name}`, { body: { value: 'correct-horse-battery' } });
+  const most = LIMITS.secretsPerOrg.value;
+  for (let i = 0; i < most - 1; i++) own.secrets.values.set(`acme/key-${i}`, 'correct-horse-battery');
+  const replies = await Promise.all(Array.from({ length: 8 }, (_, i) => put(`late-${i}`)));
+  expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
+  expect(replies.find(({ status }) => status !== 200)).toMatchObject({
+    status: 422,
+    json: { title: expect.stringContaining('as many secrets') },
+  });
+  expect((await put('key-0')).status).toBe(200);
+  await own.close();
+});
+
 test('a token is shown once, works, and ends when it is withdrawn', async () => {
   const made = await house.ask('admin@acme', 'POST', '/v1/orgs/acme/tokens', {
     body: { principal: 'dana@example.org', roles: ['auditor', 'auditor'], expiresIn: '7d' },

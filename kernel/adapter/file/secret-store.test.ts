@@ -89,6 +89,11 @@ describe('what is put', () => {
     expect(inspect(first) + JSON.stringify(first)).not.toContain('first-value');
     await store.put(acme, 'api-key', 'second-value');
     expect(await values(acme)).toEqual(['api-key=second-value']);
+    const [kept] = await known(acme);
+    await store.put(acme, 'other-key', 'another-value');
+    // What did not change is the same object: what was made of it need not be made again.
+    expect((await known(acme)).find(({ name }) => name === 'api-key')).toBe(kept);
+    await store.remove(acme, 'other-key');
     await store.remove(acme, 'api-key');
     expect(await values(acme)).toEqual([]);
     expect(await values(globex)).toEqual(['api-key=foreign-value', 'more=foreign-value']);

@@ -28,10 +28,12 @@ export type SecretStoreOptions = {
 export async function openSecretStore(options: SecretStoreOptions): Promise<Result<SecretSource, string>> {
   const { file, key, now = Date.now } = options;
   if (key.length !== 32) return err('the secret key must have 32 bytes');
-  const opened = await readDocument(file, key, { create: true });
-  if (!opened.ok) return opened;
-  let document = opened.value;
+  const read = await readDocument(file, key, { create: true });
+  if (!read.ok) return read;
+  let document = read.value;
   let writing: Promise<unknown> = Promise.resolve();
+  /** What has not changed stays the same object: a scrubber keeps with it what it has made of it. */
+  const opened = new WeakMap<Entry, KnownSecrets[number]>();
   /** By org; what is not here is read from the document. */
   const known = new Map<OrgId, KnownSecrets>();
 
@@ -60,7 +62,11 @@ export async function openSecretStore(options: SecretStoreOptions): Promise<Resu
       const kept = known.get(org);
       if (kept) return ok(kept);
       const entries = document.entries.filter((entry) => entry.org === org);
-      const secrets = entries.flatMap((entry) => open(entry) ?? []);
+      const secrets = entries.flatMap((entry) => {
+        const one = opened.get(entry) ?? open(entry);
+        if (one) opened.set(entry, one);
+        return one ?? [];
+      });
       if (secrets.length < entries.length) return err('unavailable');
       known.set(org, secrets);
       return ok(secrets);

@@ -4,6 +4,7 @@ import type { ProviderOf } from '../../../sdk/contract/secrets-policy.ts';
 import { ACME, credentialsOf, openLent } from '../../../test/contract/lent.ts';
 import { json } from '../../../test/double/http.ts';
 import { startOAuth } from '../../../test/double/oauth.ts';
+import { LIMITS } from '../../base/limits.ts';
 import { openEgressClient } from '../undici/egress-client.ts';
 import { openOAuth } from './oauth.ts';
 
@@ -91,6 +92,26 @@ describe('a token', () => {
     const leased = await source.lease(ACME, 'api-token', { run: 'run_1', step: 'last' });
     expect(leased.ok && (await leased.value.revoke())).toBe('revoked');
     expect(double.isOver(double.made[2] ?? '')).toBe(true);
+  });
+
+  it('that says nothing of its end is of one step also where two ask at once', async () => {
+    const { source, double } = await worldOf({}, { seconds: null });
+    const lease = async (step: string) => {
+      const leased = await source.lease(ACME, 'api-token', { run: 'run_1', step });
+      if (!leased.ok) throw new Error(leased.error);
+      return leased.value;
+    };
+    const [one, two, three] = await Promise.all([lease('a'), lease('b'), lease('c')]);
+    expect(new Set([one.reveal(), two.reveal(), three.reveal()]).size).toBe(3);
+    expect(await one.revoke()).toBe('revoked');
+    expect([two, three].some((other) => double.isOver(other.reveal()))).toBe(false);
+  });
+
+  it('whose end is said to be far away is asked for anew all the same', async () => {
+    const { read, pass } = await worldOf({}, { seconds: 1e12 });
+    const first = await read();
+    pass(LIMITS.leaseHours.value * 3_600_000);
+    expect(await read()).not.toBe(first);
   });
 
   it('that is shared is revoked when the kernel ends', async () => {

@@ -1,5 +1,6 @@
 import * as oauth from 'oauth4webapi';
 import type { ProviderOf } from '../../../sdk/contract/secrets-policy.ts';
+import { LIMITS } from '../../base/limits.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import type { EgressClient } from '../../port/egress.ts';
 import type { Lenders, LendFault, Loan, ReadCredential } from '../../port/secret-lender.ts';
@@ -16,6 +17,8 @@ type Deps = { egress: Pick<EgressClient, 'send'>; readCredential: ReadCredential
 
 /** From this part of its term on a shared token is not lent any more: who gets it has some time left. */
 const LENT_UNTIL = 0.8;
+/** Whatever a server says of its end: nothing that is lent is held for longer. */
+const LONGEST_MS = LIMITS.leaseHours.value * 3_600_000;
 
 export function openOAuth(provider: Provider, deps: Deps): Lenders {
   const { elapsed } = deps;
@@ -55,7 +58,7 @@ export function openOAuth(provider: Provider, deps: Deps): Lenders {
       const grant = await oauth.processClientCredentialsResponse(server, client, answer);
       // DPoP and the like: it would not open anything when it stands in a header alone.
       if (grant.token_type !== 'bearer') return unknown('the server gives tokens that are not bearer tokens');
-      const termMs = grant.expires_in === undefined ? null : grant.expires_in * 1_000;
+      const termMs = grant.expires_in === undefined ? null : Math.min(grant.expires_in * 1_000, LONGEST_MS);
       return ok({ text: grant.access_token, termMs, since });
     } catch (error) {
       return err(faultOf(error));
@@ -76,20 +79,21 @@ export function openOAuth(provider: Provider, deps: Deps): Lenders {
     }
   };
 
-  const sharedToken = (key: string, secret: Provider['secrets'][number]): Promise<Result<Token, LendFault>> => {
+  const sharedToken = async (key: string, secret: Provider['secrets'][number]): Promise<Result<Token, LendFault>> => {
     const known = shared.get(key);
-    if (known && (known.termMs === null || elapsed() - known.since < known.termMs * LENT_UNTIL))
-      return Promise.resolve(ok(known));
-    const asked =
-      asking.get(key) ??
-      ask(secret).then((got) => {
-        asking.delete(key);
-        // Without a term nobody would know when to ask again.
-        if (got.ok && got.value.termMs !== null) shared.set(key, got.value);
-        return got;
-      });
+    if (known && elapsed() - known.since < (known.termMs ?? 0) * LENT_UNTIL) return ok(known);
+    const others = asking.get(key);
+    if (others) {
+      const got = await others;
+      // Without a term it is of the step that asked for it, and revoked with that one.
+      return got.ok && got.value.termMs === null ? ask(secret) : got;
+    }
+    const asked = ask(secret).finally(() => asking.delete(key));
     asking.set(key, asked);
-    return asked;
+    const got = await asked;
+    // Without a term nobody would know when to ask again.
+    if (got.ok && got.value.termMs !== null) shared.set(key, got.value);
+    return got;
   };
 
   const lend = async (key: string, secret: Provider['secrets'][number]): Promise<Result<Loan, LendFault>> => {

@@ -49,7 +49,7 @@ export function secretRoutes({ kernel }: { readonly kernel: Kernel }): readonly 
       summary: 'Store or replace a secret. The value is never shown again',
       access: 'secret.manage',
       body: form(SecretForm),
-      problems: ['secrets-unavailable', 'secret-lent', 'secret-rotating'],
+      problems: ['secrets-unavailable', 'secret-lent', 'secret-rotating', 'too-many-secrets'],
       answer: { status: 200, description: 'Stored.', schema: envelope(SecretName) },
       async handle({ by, context, body }) {
         const name = context.req.param('secret') ?? '';
@@ -58,7 +58,11 @@ export function secretRoutes({ kernel }: { readonly kernel: Kernel }): readonly 
         if (!judged.ok) return problem('invalid-body', { errors: [{ pointer: '/value', text: judged.error }] });
         const held = kernel.secrets.heldBy(by.org, name);
         if (held) return problem(HELD[held]);
-        return change(kernel.secrets.put(by, name, judged.value).then(() => data({ name })));
+        return change(
+          kernel.secrets
+            .put(by, name, judged.value)
+            .then((hasRoom) => (hasRoom ? data({ name }) : problem('too-many-secrets'))),
+        );
       },
     }),
     route({
