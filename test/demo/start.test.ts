@@ -137,8 +137,8 @@ describe('npm start', () => {
     expect(second.token).toBe(first.token);
     const api = apiOf(second.url, 'demo', second.token);
     expect((await api.run(run)).data.state).toBe('completed');
-    const { data } = await api.ask('GET', '/v1/orgs/demo/plugins');
-    const names = data.map(({ name }: { name: string }) => name);
+    const installed = await api.ask('GET', '/v1/orgs/demo/plugins');
+    const names = (installed.data as { name: string }[]).map(({ name }) => name);
     expect(names).toEqual(['edge-firewall', 'http-json', 'my-own', 'webhook']);
     expect(await again.end('SIGINT')).toMatchObject({ code: 0 });
   });
