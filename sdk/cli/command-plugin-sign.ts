@@ -31,7 +31,7 @@ export function addPluginSign(plugin: Command): void {
       .description('sign a built plugin with the key of an organisation; needs no server')
       .argument('<dir>', 'folder of the plugin')
       .requiredOption('--key <file>', 'private key (PEM, P-256)'),
-    ['interlock plugin sign plugins/crowdsec --key platform.key'],
+    ['interlock plugin sign plugins/edge-firewall --key platform.key'],
     'Writes dist/plugin.sigstore.json: a Sigstore bundle (v0.3) over the digest of dist/plugin.wasm and the manifest.\n' +
       'Exit codes: 0 it is signed, 1 no kernel would take the plugin, 2 there is nothing to sign, or no key.',
   ).action((dir: string, options: { readonly key: string }, command: Command) =>
@@ -48,8 +48,8 @@ export function addPluginSign(plugin: Command): void {
       .option('--trust <file>', 'trust policy of the org')
       .option('--rebuild', 'seal the source again and compare the digests'),
     [
-      'interlock plugin verify plugins/crowdsec --trust acme/trust.json',
-      'interlock plugin verify plugins/crowdsec --rebuild',
+      'interlock plugin verify plugins/edge-firewall --trust acme/trust.json',
+      'interlock plugin verify plugins/edge-firewall --rebuild',
     ],
     'Exit codes: 0 all that was asked holds, 1 something does not, 2 there is nothing to verify.',
   ).action((dir: string, options: VerifyOptions, command: Command) =>
@@ -83,7 +83,7 @@ async function keygen(name: string, { json }: Globals): Promise<Ending> {
 async function sign(dir: string, keyFile: string, { json }: Globals): Promise<Ending> {
   const pem = await readInput(keyFile);
   const text = pem.ok ? toText(pem.value, clean(keyFile, 200)) : pem;
-  if (!text.ok) return text;
+  if (!text.ok) return cannot(`${text.error.text} A key pair is made by: interlock plugin keygen --out NAME`);
   const found = await lookAt(dir);
   if (!found.ok) return found;
   const { signPlugin } = await import('../signature/sign.ts');

@@ -18,8 +18,8 @@ import { typed } from './typed.ts';
 export function addPlugin(program: Command): void {
   const plugin = program
     .command('plugin')
-    .description('list the plugins of the org; seal plugins into WebAssembly modules');
-  withExamples(plugin, ['interlock plugin list', 'interlock plugin build plugins/crowdsec']);
+    .description('list the plugins of the org; seal, inspect, lock, sign and verify plugins');
+  withExamples(plugin, ['interlock plugin list', 'interlock plugin build plugins/edge-firewall']);
 
   withExamples(
     plugin
@@ -37,7 +37,7 @@ export function addPlugin(program: Command): void {
       .command('build')
       .description('seal plugin.ts and manifest.json of each folder into dist/plugin.wasm; needs no server')
       .argument('<dir...>', 'folders that hold plugin.ts and manifest.json'),
-    ['interlock plugin build plugins/crowdsec', 'interlock plugin build plugins/* --json'],
+    ['interlock plugin build plugins/edge-firewall', 'interlock plugin build plugins/* --json'],
     'Types are taken off, not checked. The same sources give the same bytes, so that the printed digest can be compared.\n' +
       'Exit codes: 0 all are sealed, 1 one of them cannot be, 2 one is not the folder of a plugin.',
   ).action((dirs: string[], _options, command: Command) => act(buildPlugins(dirs, command.optsWithGlobals())));
@@ -49,8 +49,8 @@ export function addPlugin(program: Command): void {
       .argument('<dir>', 'folder of the plugin, as it was built')
       .argument('<text>', 'what a run says, or a place in it such as plugin.js:79:35'),
     [
-      'interlock plugin locate plugins/crowdsec plugin.js:79:35',
-      'interlock plugin locate plugins/crowdsec "TypeError: not a function at execute (plugin.js:79:35)"',
+      'interlock plugin locate plugins/edge-firewall plugin.js:79:35',
+      'interlock plugin locate plugins/edge-firewall "TypeError: not a function at execute (plugin.js:79:35)"',
     ],
     'Exit codes: 0 the text with places in the source, 1 the module knows no place in it, 2 there is no sealed module.',
   ).action((dir: string, text: string, _options, command: Command) =>

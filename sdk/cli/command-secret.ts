@@ -10,8 +10,8 @@ import { type Globals, openSession, type Session } from './session.ts';
 
 /** `interlock secret`: names can be seen, values only be set. */
 export function addSecret(program: Command): void {
-  const secret = program.command('secret').description('set and remove what the broker carries for plugins');
-  withExamples(secret, ['interlock secret list', 'pass show crowdsec | interlock secret set crowdsec-key']);
+  const secret = program.command('secret').description('set, rotate and remove what the broker carries for plugins');
+  withExamples(secret, ['interlock secret list', 'pass show edge-firewall | interlock secret set edge-firewall-token']);
 
   withExamples(secret.command('list').description('names of the secrets; values are never shown'), [
     'interlock secret list',
@@ -28,8 +28,8 @@ export function addSecret(program: Command): void {
   withExamples(
     set,
     [
-      'interlock secret set crowdsec-key   # asks, and shows nothing',
-      'pass show crowdsec | interlock secret set crowdsec-key',
+      'interlock secret set edge-firewall-token   # asks, and shows nothing',
+      'pass show edge-firewall | interlock secret set edge-firewall-token',
     ],
     'The value never stands on the command line. One line end behind a piped value is dropped.',
   ).action((name: string, _options, command: Command) => act(setSecret(name, command)));
@@ -45,7 +45,10 @@ export function addSecret(program: Command): void {
     .allowUnknownOption();
   withExamples(
     rotate,
-    ['pass show crowdsec-new | interlock secret rotate crowdsec-key', 'interlock secret rotate crowdsec-key --keep'],
+    [
+      'pass show edge-firewall-new | interlock secret rotate edge-firewall-token',
+      'interlock secret rotate edge-firewall-token --keep',
+    ],
     'The value is read as by set. Exit 1: the former value is stored again.',
   ).action((name: string, _options, command: Command) => act(rotateSecret(name, command)));
 
@@ -54,7 +57,7 @@ export function addSecret(program: Command): void {
       .command('remove')
       .description('remove a secret; steps that need it fail from then on')
       .argument('<name>', 'name of the secret'),
-    ['interlock secret remove crowdsec-key'],
+    ['interlock secret remove edge-firewall-token'],
   ).action((name: string, _options, command: Command) => act(removeSecret(name, command.optsWithGlobals())));
 }
 

@@ -50,10 +50,10 @@ export function addToken(program: Command): void {
 }
 
 export function addWhoami(program: Command): void {
-  withExamples(program.command('whoami').description('show the org, name and roles of the token in use'), [
-    'interlock whoami',
-    'interlock whoami --token-file siem.token --json',
-  ]).action((_options, command: Command) => act(whoami(command.optsWithGlobals())));
+  withExamples(
+    program.command('whoami').description('show the org, name and roles of the token in use, and what it may do'),
+    ['interlock whoami', 'interlock whoami --token-file siem.token --json'],
+  ).action((_options, command: Command) => act(whoami(command.optsWithGlobals())));
 }
 
 type CreateOptions = Globals & {
@@ -131,12 +131,18 @@ async function revokeToken(id: string, options: Globals): Promise<Ending> {
   return fine;
 }
 
+/** One line for each thing that something may be done with. */
+const bySubject = (permissions: readonly string[]): readonly string[] =>
+  [...Map.groupBy(permissions, (one) => one.split('.', 1)[0]).values()].map((some) =>
+    some.map((one) => clean(one, 40)).join(', '),
+  );
+
 async function whoami(options: Globals): Promise<Ending> {
   const session = await openSession(options);
   if (!session.ok) return session;
   const answer = await session.value.client.whoami();
   if (!answer.ok) return complain(answer.error, session.value);
-  const { org, principal, roles } = answer.value;
+  const { org, principal, roles, permissions } = answer.value;
   if (options.json) sayJson(answer.value);
   else {
     say(
@@ -144,6 +150,7 @@ async function whoami(options: Globals): Promise<Ending> {
         ['org', clean(org)],
         ['name', clean(principal)],
         ['roles', roles.map((role) => clean(role, 40)).join(', ')],
+        ...bySubject(permissions).map((line, at): [string, string] => [at === 0 ? 'may' : '', line]),
         ['server', session.value.address],
       ]),
     );

@@ -9,7 +9,12 @@ table({
   whoami: {
     args: ['whoami'],
     answers: { 'GET /v1/whoami': data(samples.whoami) },
-    says: ['org     acme\n', 'name    ann\n', 'roles   approver, operator\n'],
+    says: [
+      'org     acme\n',
+      'name    ann\n',
+      'roles   approver, operator\n',
+      'may     run.read, run.cancel\n        approval.vote\nserver  ',
+    ],
     json: samples.whoami,
   },
   'token list': {

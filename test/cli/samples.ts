@@ -805,7 +805,12 @@ export const tokenRow: TokenSummary = {
   expiresAt: '2026-11-23T14:33:40.101Z',
 };
 
-export const whoami = { org: 'acme', principal: 'ann', roles: ['approver', 'operator'], permissions: ['run.read'] };
+export const whoami = {
+  org: 'acme',
+  principal: 'ann',
+  roles: ['approver', 'operator'],
+  permissions: ['run.read', 'run.cancel', 'approval.vote'],
+};
 
 export const newToken: NewToken = {
   token: `ilk_acme_fedcba9876543210_${'N'.repeat(43)}`,

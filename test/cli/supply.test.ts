@@ -62,6 +62,10 @@ test('it is signed and verified, and another byte or signer is not', async () =>
     code: 1,
     stderr: expect.stringContaining('it has no signature'),
   });
+  expect(await run('sign', plugin, '--key', at('no.key'))).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/no\.key does not exist\.[\s\S]*interlock plugin keygen --out NAME/),
+  });
   expect(await run('sign', plugin, '--key', at('platform.pub'))).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('is not a private key'),

@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dieWithParent } from '../../kernel/adapter/extism/cell-command.ts';
+import { buildPlugin } from '../../sdk/build/build-plugin.ts';
 import { apiOf } from '../support/api.ts';
 
 /** `npm start` as a reader runs it, on free ports and in a folder of its own. */
@@ -64,6 +65,19 @@ function toldBy(printed: string) {
   return { url, token, commands: [...printed.matchAll(/^ {2}npx interlock (.+)$/gm)].map(([, text = '']) => text) };
 }
 
+/** A plugin that is built as its author builds it. @returns its folder. */
+async function ownPlugin(): Promise<string> {
+  const path = join(folder, 'my-own');
+  await mkdir(path);
+  const source = await readFile(join(ROOT, 'plugins/webhook/plugin.ts'), 'utf8');
+  const manifest = await readFile(join(ROOT, 'plugins/webhook/manifest.json'), 'utf8');
+  await writeFile(join(path, 'plugin.ts'), source.replace(/(?<=\bname: )'webhook'/, "'my-own'"));
+  await writeFile(join(path, 'manifest.json'), JSON.stringify({ ...JSON.parse(manifest), name: 'my-own' }));
+  const built = await buildPlugin(path);
+  if (!built.ok) throw new Error(built.error.message);
+  return path;
+}
+
 /** A command as it was printed, run by the command line of this checkout. */
 function interlock(command: string): Promise<{ code: number | string; out: string; err: string }> {
   const args = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
@@ -114,14 +128,18 @@ describe('npm start', () => {
     expect(err).toContain(folder);
   });
 
-  test('ends with 0 on SIGTERM, and has everything again on the next start', async () => {
-    expect(await begun[0]?.end('SIGTERM')).toMatchObject({ code: 0 });
+  test('ends with 0 on SIGTERM, and has everything again on the next start, and a plugin of its user beside', async () => {
+    expect(await begun[0]?.end('SIGTERM')).toMatchObject({ code: 0, err: expect.not.stringContaining('warning') });
     await expect(fetch(`${first.url}/healthz`)).rejects.toThrow();
-    const again = begin([...FREE, '--folder', folder]);
+    const own = await ownPlugin();
+    const again = begin([...FREE, '--folder', folder, '--plugin', own]);
     const second = toldBy(await again.ready);
     expect(second.token).toBe(first.token);
     const api = apiOf(second.url, 'demo', second.token);
     expect((await api.run(run)).data.state).toBe('completed');
+    const installed = await api.ask('GET', '/v1/orgs/demo/plugins');
+    const names = (installed.data as { name: string }[]).map(({ name }) => name);
+    expect(names).toEqual(['edge-firewall', 'http-json', 'my-own', 'webhook']);
     expect(await again.end('SIGINT')).toMatchObject({ code: 0 });
   });
 });

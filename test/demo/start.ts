@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findRunning } from './running.ts';
 import { startWorld } from './world.ts';
@@ -7,7 +7,7 @@ import { startWorld } from './world.ts';
 const PORTS = { port: 8484, 'firewall-port': 8485, 'reputation-port': 8486 } as const;
 type PortOption = keyof typeof PORTS;
 
-const HELP = `Usage: npm start -- [--port 8484] [--folder .interlock/demo]
+const HELP = `Usage: npm start -- [--port 8484] [--folder .interlock/demo] [--plugin DIR]
 
 Starts the Interlock kernel with a demo org, a small edge firewall on port 8485
 and a reputation service on 8486, all on 127.0.0.1. Ctrl-C ends it; what it
@@ -18,6 +18,9 @@ Options:
   --firewall-port N    of the firewall, 8485 without it
   --reputation-port N  of the reputation service, 8486 without it
   --folder PATH        where everything is kept, .interlock/demo without it
+  --plugin DIR         a plugin of your own beside those that come along; once for
+                       each. It is built before (npx interlock plugin build DIR),
+                       and its grant stands in policies/egress/demo.json
   --help               this text
 
 The port 0 stands for any free one.
@@ -31,8 +34,9 @@ function fail(text: string): never {
 function readOptions() {
   const text = { type: 'string' } as const;
   const options = { port: text, 'firewall-port': text, 'reputation-port': text, folder: text } as const;
+  const plugin = { type: 'string', multiple: true } as const;
   try {
-    return parseArgs({ options: { ...options, help: { type: 'boolean' } } }).values;
+    return parseArgs({ options: { ...options, plugin, help: { type: 'boolean' } } }).values;
   } catch (error) {
     return fail(`${(error as Error).message.split('. ', 1)[0]}; --help lists the options`);
   }
@@ -64,6 +68,7 @@ try {
   const world = await startWorld({
     folder,
     port: portOf('port'),
+    plugins: (values.plugin ?? []).map((path) => resolve(path)),
     ports: { firewall: portOf('firewall-port'), reputation: portOf('reputation-port') },
     say,
   });

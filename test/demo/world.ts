@@ -36,20 +36,22 @@ export type World = {
   stop(): Promise<void>;
 };
 
+const PLUGINS = ['http-json', 'webhook', 'edge-firewall'];
 const FIREWALL_SECRET = 'edge-firewall-token';
 const FIREWALL_TOKEN = 'demo-firewall-token-0001';
 
 /**
- * @param options `folder`: where everything is kept; `port`: of the kernel, 0 for a free one; `ports`: of the firewall
+ * @param options `folder`: where everything is kept; `plugins`: folders of more than those of the checkout; `port`: of the kernel, 0 for a free one; `ports`: of the firewall
  *                and the reputation service, 0 for free ones.
  */
 export async function startWorld(options: {
   folder: string;
   port: number;
+  plugins?: readonly string[];
   ports?: { firewall: number; reputation: number };
   say?: (line: string) => void;
 }): Promise<World> {
-  const { folder, port, ports = { firewall: 0, reputation: 0 }, say = () => undefined } = options;
+  const { folder, port, plugins = [], ports = { firewall: 0, reputation: 0 }, say = () => undefined } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await prepareAll(say);
   await prepareCells(say);
@@ -78,7 +80,7 @@ export async function startWorld(options: {
         egress: './egress.json',
         // Takes what is unsigned and unlocked: the plugins of this checkout were sealed a moment ago.
         trust: join(ROOT, 'policies/trust/demo.json'),
-        plugins: ['http-json', 'webhook', 'edge-firewall'].map((name) => join(ROOT, 'plugins', name)),
+        plugins: [...PLUGINS.map((name) => join(ROOT, 'plugins', name)), ...plugins],
       },
     ],
   };

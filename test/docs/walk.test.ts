@@ -104,6 +104,51 @@ describe('the walk of the README', () => {
   });
 });
 
+describe('docs/examples/secret-leases.ts', () => {
+  const commands = blocksOf(readDocument('docs/audit-events.md'))
+    .filter(({ language }) => language === 'sh')
+    .flatMap(shellCommandsOf);
+  const ask = (more: string) => shell(`"$NODE" docs/examples/secret-leases.ts ${folder}/leases ${more}`);
+  const TIME = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
+
+  test('says of an export which secret went to which run and host, and when it was given back', async () => {
+    expect(commands.length).toBe(3);
+    let last = '';
+    for (const command of commands) {
+      const result = await shell(await ready(command));
+      expect(result, result.err).toMatchObject({ exit: 0 });
+      last = result.out;
+    }
+    const line = `${TIME}  edge-firewall-token  (run_\\w+) ban  rode to 127.0.0.1/authorization  ended ${TIME}`;
+    const [, banned = ''] = new RegExp(`^${line}$`, 'm').exec(last) ?? [];
+    expect(banned).toMatch(/^run_/);
+    expect((await ask(`--run ${banned}`)).out).toMatch(new RegExp(`^(?:${line}\n)+$`));
+    expect((await ask('--secret no-such-key')).out).toBe('');
+  });
+
+  test('tells a lease that was not given, that of a health check, and one without an end', async () => {
+    const own = join(folder, 'told');
+    await mkdir(own);
+    const head = { actor: 'system:broker', ref: 'key', time: 0 };
+    const check = { ...head, step: 'edge-firewall/auth' };
+    const records = [
+      { ...head, kind: 'secret.leased', run: 'run_1', step: 'ban' },
+      { ...head, kind: 'secret.revoked', run: 'run_1', step: 'ban', outcome: 'not_lent' },
+      { ...check, kind: 'secret.leased' },
+      { ...check, kind: 'secret.used', ref: 'key/fw.test/x-key' },
+      { ...check, kind: 'secret.revoked', outcome: 'failed', time: 1_000 },
+      { ...head, kind: 'secret.leased', actor: 'system:outbox' },
+    ];
+    await writeFile(join(own, 'entries.ndjson'), records.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    const { out } = await shell(`"$NODE" docs/examples/secret-leases.ts ${own}`);
+    expect(out.replaceAll('1970-01-01T00:00:00.000Z', 'T0')).toBe(
+      'T0  key  run_1 ban  rode nowhere  was not lent\n' +
+        'T0  key  health check edge-firewall/auth  rode to fw.test/x-key  failed 1970-01-01T00:00:01.000Z\n' +
+        'T0  key  system:outbox  rode nowhere  has no end here: it goes on, or its kernel died\n',
+    );
+  });
+});
+
 describe('docs/examples/first-token.ts', () => {
   let home: string;
   let file: string;
