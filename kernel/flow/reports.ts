@@ -15,7 +15,7 @@ import type { Ledger } from './ledger.ts';
  * whose row is not on disk does not leave, and what cannot be listed any more is refused.
  */
 export type Reports = {
-  /** @returns whether it is on record; false: the list of the org is full. */
+  /** @returns whether it is on record; false: the list of the org is full, or what is kept of the place. */
   note(asked: Asked): Promise<boolean>;
   /** By plugin and place, as on disk. */
   list(org: OrgId): readonly Reported[];
@@ -59,7 +59,6 @@ export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 
       const key = KEYS.reportedPlace(org, plugin, digestOf(JSON.stringify([scheme, host, port])));
       const known = keysOf(org);
       if (!known.has(key) && known.size >= LIMITS.reportedPlaces.value) return false;
-      known.add(key);
       const before = ledger.read(key);
       const asked = { request, plugin, run, step };
       const place = withRequest(
@@ -67,6 +66,8 @@ export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 
         asked,
         clock.now(),
       );
+      if (place === undefined) return false;
+      known.add(key);
       const { method, url } = request;
       const act = digestOfJson('egress-reported', { method, place: url.origin, path: url.pathname } satisfies Json);
       await ledger.stage({
