@@ -14,6 +14,7 @@ export type AdmissionPolicy = {
   readonly moduleBytesMax: number;
   readonly typesMax: number;
   readonly importsMax: number;
+  readonly customSectionsMax: number;
   readonly exportsMax: number;
   readonly globalsMax: number;
   readonly functionsMax: number;
@@ -80,6 +81,7 @@ export const ADMISSION: AdmissionPolicy = {
   moduleBytesMax: 8 << 20,
   typesMax: 10_000,
   importsMax: 64,
+  customSectionsMax: 256,
   exportsMax: 1_000,
   globalsMax: 1_000,
   functionsMax: 20_000,

@@ -238,6 +238,12 @@ describe('refuses', () => {
       'global_refused',
       /number/,
     ],
+    [
+      'a million custom sections',
+      concat([moduleOf(), new Uint8Array(3_000_000).map((_, i) => (i % 3 === 1 ? 1 : 0))]),
+      'too_large',
+      /256 custom/,
+    ],
     ['200 000 functions', moduleOf({ 3: u32Bytes(200_000) }), 'too_large', /200000 functions/],
     ['a function of 7 MB', moduleOf({ 10: [2, ...u32Bytes(7_000_000)] }), 'too_large', /7000000 bytes/],
     ['more bodies than functions', moduleOf({ 3: vector([0]) }), 'malformed', /bodies/],

@@ -122,6 +122,11 @@ export function admit(wasm: Uint8Array, policy: AdmissionPolicy = ADMISSION): Re
     if (id === 0) {
       customSections.push({ name: name(inner), bytes: body.length });
       if (inner.fault) return err(inner.fault);
+      if (customSections.length > policy.customSectionsMax)
+        return err({
+          code: 'too_large',
+          text: `The module has more than ${policy.customSectionsMax} custom sections. Strip it.`,
+        });
       continue;
     }
     const section = SECTIONS[id];

@@ -20,6 +20,7 @@ const reported = (...requests: HttpRequest[]): ReportedPlace => {
     const request = uncovered([], one, ASKER);
     if (!request) throw new Error('it could not be granted');
     place = withRequest(place, { request, plugin: 'tracker', run: `run_${i}`, step: 'ask' }, unixMs(1_000 + i));
+    if (!place) throw new Error('not listed');
   }
   if (!place) throw new Error('nothing was asked');
   return place;
@@ -72,6 +73,15 @@ describe('requests for one place become rules', () => {
     const words = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
     const place = reported(...words.map((word) => ask(`https://api.example.com/v1/${word}`)));
     expect([pathsOf(place), place.rules[0]?.requests, place.rules[0]?.first]).toEqual([['/v1'], 9, 1_000]);
+  });
+
+  it('which a policy takes: a request with one header too many for its rule is not listed', () => {
+    const named = (from: number, count: number) =>
+      ask('https://api.example.com/v1', {
+        headers: Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${from + i}`, ''])),
+      });
+    expect(reported(named(0, 20), named(10, 22)).rules[0]?.headers).toHaveLength(32);
+    expect(() => reported(named(0, 20), named(10, 22), named(32, 1))).toThrow('not listed');
   });
 
   it('that cover every one of them, whatever was asked', () => {

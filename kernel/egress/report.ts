@@ -2,7 +2,7 @@
  * Keeps what a plugin in report mode asked for beyond its rules, as the rules that would allow it. Owns how much is kept of
  * one place, and how requests become one rule.
  */
-import type { EgressRule, HttpMethod } from '../../sdk/contract/egress.ts';
+import { type EgressRule, type HttpMethod, RULE_HEADERS_MAX } from '../../sdk/contract/egress.ts';
 import type { UnixMs } from '../base/time.ts';
 import { type AllowedRequest, isGranted, isUnder } from './allow.ts';
 
@@ -37,12 +37,15 @@ const PATH_CHARS = 128;
 
 type Asked = { readonly request: AllowedRequest; readonly plugin: string; readonly run: string; readonly step: string };
 
-/** @param before what is kept of this place; undefined when it is the first request for it. */
+/**
+ * @param before what is kept of this place; undefined when it is the first request for it.
+ * @returns undefined where it would become a rule that no policy takes.
+ */
 export function withRequest(
   before: ReportedPlace | undefined,
   { request, plugin, run, step }: Asked,
   now: UnixMs,
-): ReportedPlace {
+): ReportedPlace | undefined {
   const { rule, method, url } = request;
   const pathPrefix = stemOf(url.pathname);
   const one = {
@@ -59,9 +62,10 @@ export function withRequest(
   const at = known.findIndex((other) => other.pathPrefix === pathPrefix);
   const rules = at === -1 ? [...known, one] : known.with(at, joined(known[at] ?? one, one, pathPrefix));
   const { scheme, host, port } = rule;
+  const kept = rules.length > PATHS ? [asOne(rules)] : rules;
+  if (kept.some(({ headers }) => headers.length > RULE_HEADERS_MAX)) return undefined;
   const { addresses } = before ?? {};
-  const place = { plugin, scheme, host, port, ...(addresses && { addresses }) };
-  return { ...place, rules: rules.length > PATHS ? [asOne(rules)] : rules };
+  return { plugin, scheme, host, port, ...(addresses && { addresses }), rules: kept };
 }
 
 /**

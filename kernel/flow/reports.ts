@@ -16,7 +16,7 @@ import type { Ledger } from './ledger.ts';
  * whose row is not on disk does not leave, and what cannot be listed any more is refused.
  */
 export type Reports = {
-  /** @returns whether it is on record; false: the list of the org is full. */
+  /** @returns whether it is on record; false: the list of the org is full, or what is kept of the place. */
   note(asked: Asked): Promise<boolean>;
   /** What was noted did not leave: its address was refused, or the proxy refused the place. On record as well. */
   refused(asked: Asked, block: string | undefined): Promise<void>;
@@ -70,7 +70,6 @@ export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 
       const key = keyOf(one);
       const known = keysOf(org);
       if (!known.has(key) && known.size >= LIMITS.reportedPlaces.value) return false;
-      known.add(key);
       const before = ledger.read(key);
       const asked = { request, plugin, run, step };
       const place = withRequest(
@@ -78,6 +77,8 @@ export function openReports(deps: { store: Store; ledger: Pick<Ledger, 'read' | 
         asked,
         clock.now(),
       );
+      if (place === undefined) return false;
+      known.add(key);
       await ledger.stage({ audit: [recordOf(one)], rows: [{ key, value: JSON.stringify(place) }] });
       return true;
     },

@@ -18,6 +18,9 @@ const name = v.pipe(v.string(), v.regex(NAME_PATTERN));
 const format = v.pipe(v.string(), v.maxLength(64), v.includes('{}'));
 const names = v.pipe(v.array(name), v.minLength(1), v.maxLength(64));
 
+/** Request headers that one rule may name. */
+export const RULE_HEADERS_MAX = 32;
+
 /**
  * Egress policy of one org: which plugin may send what where, and which secret rides in which header.
  * Denied until listed. A rule binds scheme, host, port, methods and path prefix together.
@@ -49,7 +52,7 @@ const EgressRule = closedObject({
   headers: v.exactOptional(
     v.pipe(
       v.array(v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'lower-case header name'))),
-      v.maxLength(32),
+      v.maxLength(RULE_HEADERS_MAX),
     ),
   ),
   /** How many requests may leave under this rule in a time, e.g. `20/m`: the grammar of the limits of triggers. */

@@ -41,6 +41,19 @@ describe('a name that resolves to what the rule does not grant', () => {
     expect(upstream.connections).toEqual([]);
   });
 
+  it('to more addresses than are looked at: it is not reached, however good they are', async () => {
+    const loopback = (count: number) => Array.from({ length: count }, () => '127.0.0.1');
+    const request = requestFor(ruleFor(upstream.port, { addresses: ['127.0.0.1/32'] }));
+    expect(await open({ resolve: async () => loopback(513) }).send(request)).toMatchObject({
+      kind: 'failed',
+      class: 'unavailable',
+      reason: 'the name of the host has more than 512 addresses',
+      sent: false,
+    });
+    expect(upstream.connections).toEqual([]);
+    expect(gist(await open({ resolve: async () => loopback(512) }).send(request))).toBe('200');
+  });
+
   it('says which line grants it', async () => {
     const client = open({ resolve: async () => ['::ffff:10.1.2.3'] });
     expect(await client.send(requestFor(ruleFor(upstream.port, { addresses: [] })))).toEqual({

@@ -77,6 +77,13 @@ const MODES: Readonly<Record<string, (id: number, envelope: string) => unknown>>
     }
     reply(id, `${loads}`);
   },
+  async 'slow-to-load'(id, envelope) {
+    if (envelope === 'wait') {
+      request(id);
+      pipe.receive();
+    }
+    reply(id, `${loads}`);
+  },
   async 'dies-warming-up'(id, envelope) {
     if (envelope === 'wait') {
       request(id);
@@ -128,6 +135,7 @@ for (;;) {
   const payload = Buffer.from(frame.payload);
   if (frame.kind === KIND.load) {
     loads++;
+    if (mode === 'slow-to-load' && loads === 2) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
     if (mode === 'dies-warming-up' && ++inARow > 1) process.exit(3);
     pipe.send(KIND.loaded, frame.id, new Uint8Array(0));
   } else if (frame.kind === KIND.call) {

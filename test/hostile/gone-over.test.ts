@@ -78,6 +78,13 @@ describe('a cell that has gone over', () => {
     expect(await cells.call(digestOf('globex 15'), '', other)).toMatchObject({ kind: 'replied', reply: '16' });
   });
 
+  it('slow-to-load: a cell that joins does not compile what another took long over', async () => {
+    const cells = takenOver('slow-to-load', { max: 2 });
+    const [echo] = [await cells.load('echo'), await cells.load('variables')];
+    void cells.call(echo, 'wait', { broker: () => new Promise(() => undefined) });
+    expect(await cells.call(echo, '', { org: 'globex' as OrgId })).toMatchObject({ kind: 'replied', reply: '1' });
+  });
+
   it('dies-warming-up: what a cell dies of before it serves is left out of the next, which comes all the same', async () => {
     const cells = takenOver('dies-warming-up', { max: 2 });
     const loaded = [await cells.load('echo')];

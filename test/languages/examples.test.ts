@@ -68,6 +68,12 @@ const ROWS: readonly Row[] = [
   ['an answer without a verdict', evil, error('upstream_error'), answer(200, { other: 1 })],
   ['an answer that is no JSON', evil, error('upstream_error'), answer(200, 'nothing')],
   ['an answer that breaks off', evil, error('upstream_error'), answer(200, '{"verdict":"b')],
+  [
+    'an answer with an escape that JSON has not',
+    evil,
+    ok({ verdict: 'a\u0000b' }),
+    answer(200, '{"verdict":"a\\\u0000b"}'),
+  ],
   ['an answer that is empty', evil, error('upstream_error'), answer(200)],
   ['an answer that is too deep', evil, error('upstream_error'), answer(200, '{"a":'.repeat(50_000))],
   ['a redirect', evil, error('upstream_error'), answer(302, { verdict: 'bad' })],

@@ -167,7 +167,7 @@ static text json_string(text json) {
   for (const char *at = json.at + 1; at < end; at++) {
     if (*at != '\\' || ++at == end) put(&b, (text){at, at < end});
     else if (*at != 'u') {
-      const char *escapes = "b\bf\fn\nr\rt\t", *found = strchr(escapes, *at);
+      const char *escapes = "b\bf\fn\nr\rt\t", *found = *at ? strchr(escapes, *at) : NULL; /* NUL is at its end, too */
       put(&b, (text){found && (found - escapes) % 2 == 0 ? found + 1 : at, 1});
     } else {
       int c = json_hex(at + 1, end);

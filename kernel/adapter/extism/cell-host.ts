@@ -27,8 +27,8 @@ import { type CallTask, type CellModule, culpritOf, type LoadTask, onBehalfOf, t
  *   fill the queue for another: its bound is per org.
  * - P5 while several orgs call, the same holds of the cells that there are: nobody waits for a cell to start because
  *   another org holds all the others.
- * - P6 a cell that joins has compiled what the others run: no call waits for that. What one did not survive to compile
- *   is left to the call that needs it, and its own cell: a module keeps no cell from joining.
+ * - P6 a cell that joins has compiled what the others run: no call waits for that. What one did not survive to compile,
+ *   or took long over, is left to the call that needs it, and its own cell: a module keeps no cell from joining.
  */
 
 const BOOT_BACKOFF_MS = 100;
@@ -53,7 +53,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
     sharing.isShared() ? cells.filter(isServing).length : options.max,
   );
   const givenTo = new Map<Cell, Task>();
-  /** What no cell compiles before it serves: one ended with it. */
+  /** What no cell compiles before it serves: one ended with it, or took long. */
   const unfit = new WeakSet<CellModule>();
   let lastId = 0;
   let respawns = 0;
@@ -106,6 +106,7 @@ export function openCellHost(given: Partial<CellHostOptions> = {}): CellHost {
         }
         pump();
       },
+      slow: (module) => void unfit.add(module),
       ended: (end) => onEnded(cell, end),
     });
     cells.push(cell);

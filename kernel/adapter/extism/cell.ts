@@ -25,6 +25,8 @@ import { type CallTask, type CellModule, culpritOf, type Task } from './task.ts'
 export type CellEvents = {
   /** The cell can take a task: it is ready, or its task ended. */
   free(): void;
+  /** It took long to compile this. */
+  slow(module: CellModule): void;
   /** The cell is no more, by itself or by `kill`. Not told after `dismiss`. */
   ended(end: CellEnd): void;
 };
@@ -64,6 +66,8 @@ const BOOT_DEADLINE_MS = 20_000;
 const LOAD_DEADLINE_MS = 10_000;
 /** After that a cell compiles nothing more before it serves: those who wait for it wait long enough. */
 const WARM_UP_MS = 2_000;
+/** Longer, and a module is one that others should not wait for. */
+const SLOW_LOAD_MS = 1_000;
 /** For a call that was cut off, to end by itself. Ample, because its host lets it do nothing but return. */
 const CUT_OFF_GRACE_MS = 1_000;
 /** A cell forgets the module that it ran longest ago. */
@@ -187,6 +191,7 @@ export function startCell(command: CellCommand, warm: readonly CellModule[], eve
   }
 
   function onLoaded(fault: Buffer): void {
+    if (loading && performance.now() - startedAt > SLOW_LOAD_MS) events.slow(loading);
     loading = undefined;
     if (phase === 'starting') warmUp();
     else if (task?.kind === 'call') startClock(task.call.hardDeadlineMs);

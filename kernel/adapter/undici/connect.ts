@@ -32,6 +32,8 @@ export type ConnectOptions = {
   readonly secureContext: tls.SecureContext;
 };
 
+/** All addresses of a name are judged, and whoever owns it can give it thousands. */
+const MAX_ADDRESSES = 512;
 /** How many addresses of one name are tried, and how long each but the last may take. */
 const MAX_ATTEMPTS = 4;
 const ATTEMPT_MS = 1_000;
@@ -117,13 +119,19 @@ async function resolveHost(
   const gone = new AbortController();
   promise.catch(() => gone.abort());
   resolve(host, owner, gone.signal).then(
-    (addresses) => settle(addresses.length > 0 ? addresses : failed('unavailable', UNRESOLVED)),
+    (addresses) => settle(faultOf(addresses) ?? addresses),
     () => settle(failed('unavailable', UNRESOLVED)),
   );
   return promise;
 }
 
 const UNRESOLVED = 'the name of the host does not resolve';
+function faultOf({ length }: readonly string[]): EgressError | undefined {
+  if (length === 0) return failed('unavailable', UNRESOLVED);
+  return length > MAX_ADDRESSES
+    ? failed('unavailable', `the name of the host has more than ${MAX_ADDRESSES} addresses`)
+    : undefined;
+}
 
 /** Whose addresses are judged: those of the host of a rule, or of the proxy. */
 type Judged = Pick<ConnectOptions, 'allowedBlocks' | 'ownAddresses'> & { readonly isProxy?: boolean };
@@ -134,8 +142,8 @@ function judgeAll(host: string, addresses: readonly string[], options: Judged): 
   return addresses.map((address) => {
     const judged = judgeAddress(address, options.allowedBlocks);
     if (!judged.ok) throw refusalOf(judged.error, host, address, options);
-    const isGranted = options.allowedBlocks.some((block) => blockContains(block, judged.value));
-    if (own.has(judged.value) && !isGranted) throw refusalOf('E_PRIVATE_ADDRESS', host, address, options);
+    const isGranted = () => options.allowedBlocks.some((block) => blockContains(block, judged.value));
+    if (own.has(judged.value) && !isGranted()) throw refusalOf('E_PRIVATE_ADDRESS', host, address, options);
     return judged.value;
   });
 }
