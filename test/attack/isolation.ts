@@ -1,5 +1,7 @@
-import type { CellOutcome } from '../../kernel/port/cell-host.ts';
-import type { Cells } from '../hostile/cells.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CellLayer, CellOutcome } from '../../kernel/port/cell-host.ts';
+import { openBreakOut, STOPPED_BY } from '../hostile/break-out.ts';
+import { type Cells, LAYERS } from '../hostile/cells.ts';
 import { all, type Held, type Row, told, verdict } from './row.ts';
 
 /** I: one call from another, and a cell from its kernel. */
@@ -10,7 +12,13 @@ const putBack = ({ host }: Cells): Held => {
   const { respawns } = host.stats();
   return verdict(respawns === 0, respawns === 0 ? 'put back by its cell' : 'its cell had to be replaced');
 };
-const TAKEOVERS = ['flood', 'too-large', 'garbage', 'broken-result', 'foreign-result', 'unknown-frame', 'ready-again'];
+/** The first announces 4 GB and sends no more: whoever waits for them is told so by a deadline before the flood comes. */
+const TAKEOVERS = [
+  ...['four-gigabytes', 'too-large', 'flood', 'garbage', 'unknown-frame', 'ready-again', 'broken-result'],
+  ...['foreign-result', 'result-while-asking', 'two-requests'],
+];
+/** Modules that keep their first input where a module can, with how often a reply holds it. */
+const HOARDERS = { hoarder: 3, 'quiet-hoarder': 3, overwriter: 1 };
 
 export const ISOLATION_ROWS: readonly Row[] = [
   {
@@ -40,17 +48,21 @@ export const ISOLATION_ROWS: readonly Row[] = [
     tries: 'to leave bytes in grown memory for the next call',
     must: 'the next call finds none',
     run: async (world) => {
-      const cells = world.cells({ checkRestoreEvery: 1 });
       const seen: Held[] = [];
-      for (const sealed of [false, true])
-        for (const name of ['hoarder', 'quiet-hoarder']) {
-          const module = await cells.load(name, sealed);
-          for (const input of ['ACME-ONE', 'GLOBEX-2', 'ACME-ONE']) {
-            const own = reply(await cells.call(module, input)) === input.repeat(3);
-            seen.push(verdict(own, own ? 'only its own input' : 'bytes of another call'));
+      // Once with no restore looked at, so that what is left is seen by who comes next; once with every one.
+      for (const checkRestoreEvery of [1_000_000, 1]) {
+        const cells = world.cells({ checkRestoreEvery });
+        for (const sealed of [false, true])
+          for (const [name, times] of Object.entries(HOARDERS)) {
+            const module = await cells.load(name, sealed);
+            for (const input of ['ACME-ONE', 'GLOBEX-2', 'ACME-ONE']) {
+              const own = reply(await cells.call(module, input)) === input.repeat(times);
+              seen.push(verdict(own, own ? 'only its own input' : `${name}: bytes of another call`));
+            }
           }
-        }
-      return all([...seen, putBack(cells)]);
+        seen.push(putBack(cells));
+      }
+      return all(seen);
     },
   },
   {
@@ -82,22 +94,55 @@ export const ISOLATION_ROWS: readonly Row[] = [
     id: 'I5',
     tries: 'a cell that has gone over: files, sockets, processes, signals to its parent',
     must: 'denied by the layers around the process',
-    notRun: 'waits for the layers of cells; test/hostile holds what stands today',
+    run: async (world) => {
+      const within = reply(await world.takenOver('escape'));
+      const out = world.opened(await openBreakOut());
+      // The control: with no layer at all the same program gets through.
+      const bare = await out.reached([]);
+      const means = ['connect to the kernel', 'signal the kernel', 'read a file of the kernel', 'write a file'];
+      const worked = await out.reached(LAYERS.wrapper);
+      const lacks: readonly CellLayer[] = LAYERS.off.map(({ layer }) => layer);
+      const explained = (attempt: string) => STOPPED_BY[attempt]?.every((layer) => lacks.includes(layer)) === true;
+      const through = worked.filter((attempt) => !explained(attempt));
+      const held = all([
+        verdict(within === '[]', within === '[]' ? 'Node denies all of it' : `behind Node: ${within}`),
+        verdict(
+          means.every((attempt) => bare.includes(attempt)),
+          'without a layer it gets through',
+        ),
+        verdict(through.length === 0, through.length === 0 ? 'the layers do not let it' : through.join(', ')),
+      ]);
+      return { ...held, ...(lacks.length > 0 && { lacks: missing(worked) }) };
+    },
   },
   {
     id: 'I6',
-    tries: 'a cell that has gone over: floods, garbage, frames that no call can send',
+    tries: 'a cell that has gone over: a frame of 4 GB, floods, garbage, frames that no call can send, two results',
     must: 'the cell is ended, the call crashed; nothing of the announced size is allocated',
     run: async (world) => {
       const before = process.memoryUsage().rss;
-      const seen: Held[] = [];
       for (const mode of TAKEOVERS) {
-        const outcome = await world.takenOver(mode);
+        const outcome = await world.takenOver(mode, { hardDeadlineMs: 3_000 });
         const ended = outcome.kind === 'crashed' && /what no plugin call can send/.test(outcome.reason);
-        seen.push(verdict(ended, ended ? told(outcome) : `${mode}: ${told(outcome)}`));
+        // No further one: the next might fill the memory of whoever does not end it.
+        if (!ended) return verdict(false, `${mode}: ${told(outcome)}`);
       }
       const grew = process.memoryUsage().rss - before;
-      return all([...seen, verdict(grew < 256e6, 'memory flat')]);
+      const twice = world.goneOver('two-results');
+      const first = reply(await twice.call(await twice.load('echo'), 'first'));
+      for (let i = 0; i < 100 && twice.host.stats().respawns === 0; i++) await sleep(20);
+      const replaced = twice.host.stats().respawns === 1;
+      return all([
+        verdict(true, `crashed each time: the cell sent what no plugin call can send; it was ended`),
+        verdict(grew < 256e6, grew < 256e6 ? 'memory flat' : 'the memory of the kernel grew'),
+        verdict(first === 'first' && replaced, replaced ? 'the first result counts' : 'a second result was taken'),
+      ]);
     },
   },
 ];
+
+/** Which layers this system does not give its cells, and what they let through. */
+function missing(worked: readonly string[]): string {
+  const layers = LAYERS.off.map(({ layer, why }) => `${layer} (${why})`).join(', ');
+  return `not here: ${layers}; so it could: ${worked.join(', ') || 'nothing more'}`;
+}

@@ -9,7 +9,12 @@ export type Row = { readonly id: string; readonly tries: string; readonly must: 
 );
 
 /** `happened` is printed, so it names kinds and reasons of ours, and nothing that a plugin wrote. */
-export type Held = { readonly held: boolean; readonly happened: string };
+export type Held = {
+  readonly held: boolean;
+  readonly happened: string;
+  /** What this system lacks of the defence, where it does: then the row holds in part. */
+  readonly lacks?: string;
+};
 
 export const verdict = (held: boolean, happened: string): Held => ({ held, happened });
 

@@ -1,4 +1,5 @@
 import { ADMISSION_ROWS } from './admission.ts';
+import { ANSWER_ROWS } from './answer.ts';
 import { DEADLINE_ROWS } from './deadline.ts';
 import { DETERMINISM_ROWS } from './determinism.ts';
 import { EGRESS_ROWS } from './egress.ts';
@@ -15,6 +16,7 @@ export const ROWS: readonly Row[] = [
   ...DEADLINE_ROWS,
   ...ISOLATION_ROWS,
   ...EGRESS_ROWS,
+  ...ANSWER_ROWS,
   ...SUPPLY_ROWS,
   ...DETERMINISM_ROWS,
 ];

@@ -15,7 +15,7 @@ import { makeKernelFolder } from '../support/org-files.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** The key of the one signer that `trust` names by default. */
-const MINE = makeKeyPair();
+export const MINE = makeKeyPair();
 /** Of a trust policy that takes what nobody signed or locked. */
 export const ALL = { unsigned: 'allow', unlocked: 'allow' };
 

@@ -7,11 +7,7 @@ export const grantsHere = { addresses: ['127.0.0.1/32'] };
 export const many = (count: number, last: { a: string }) => [...Array<{ a: string }>(count).fill(HERE), last];
 
 /** With what the rule grants of addresses: nobody may connect. */
-export const NOT_GRANTED: readonly (readonly [
-  what: string,
-  said: Said,
-  grant: { readonly addresses?: readonly string[] },
-])[] = [
+export const NOT_GRANTED: readonly (readonly [what: string, said: Said, grant: { addresses?: string[] }])[] = [
   ['private', { records: [PRIVATE] }, {}],
   ['loopback', { records: [HERE] }, {}],
   ['loopback elsewhere in 127/8', { records: [{ a: '127.8.8.8' }] }, grantsHere],

@@ -14,6 +14,8 @@ import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 export const CANARY = 'canary/4f9a+B"c&e=Zz90';
 export const acme = 'acme' as OrgId;
 
+export type Steps = Awaited<ReturnType<typeof openSteps>>;
+
 /** They share the broker and the store. */
 export async function openSteps({ canary = CANARY, ...options }: EgressOptions & { readonly canary?: string } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'interlock-broker-'));
