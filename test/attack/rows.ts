@@ -1,10 +1,11 @@
+import type { CellHostOptions } from '../../kernel/adapter/extism/cell-options.ts';
 import { ADMISSION_ROWS } from './admission.ts';
 import { DEADLINE_ROWS } from './deadline.ts';
 import { DETERMINISM_ROWS } from './determinism.ts';
 import { EGRESS_ROWS } from './egress.ts';
 import { HOST_ROWS } from './host.ts';
 import { ISOLATION_ROWS } from './isolation.ts';
-import type { Held, Row } from './row.ts';
+import type { Fault, Held, Row } from './row.ts';
 import { SUPPLY_ROWS } from './supply.ts';
 import { inWorld } from './world.ts';
 
@@ -30,15 +31,18 @@ const timeUp = (): Promise<Held> =>
     setTimeout(end, ROW_MS).unref();
   });
 
-export type Seen = { readonly verdict: 'held' | 'BROKEN' | 'not run'; readonly happened: string };
+export const faultsOf = (row: Row): readonly Fault[] => ('run' in row && row.faults) || [];
 
-export async function attack(row: Row): Promise<Seen> {
+/** `failed`: nothing is known, because the row itself came to an end that it does not foresee. */
+export type Seen = { readonly verdict: 'held' | 'BROKEN' | 'failed' | 'not run'; readonly happened: string };
+
+/** @param cells How the cells of this row are set up, where that is not as usual. */
+export async function attack(row: Row, cells: Partial<CellHostOptions> = {}): Promise<Seen> {
   if ('notRun' in row) return { verdict: NOT_RUN.includes(row.id) ? 'not run' : 'BROKEN', happened: row.notRun };
-  const { held, happened }: Held = await Promise.race([inWorld((world) => row.run(world)), timeUp()]).catch(
-    (error: unknown) => ({
-      held: false,
-      happened: `the row itself failed: ${error instanceof Error ? error.message : 'not an error'}`,
-    }),
-  );
-  return { verdict: held ? 'held' : 'BROKEN', happened };
+  try {
+    const { held, happened } = await Promise.race([inWorld((world) => row.run(world), cells), timeUp()]);
+    return { verdict: held ? 'held' : 'BROKEN', happened };
+  } catch (error) {
+    return { verdict: 'failed', happened: error instanceof Error ? error.message : 'what was thrown is no error' };
+  }
 }

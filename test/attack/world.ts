@@ -32,8 +32,11 @@ export type World = {
 export type Sealed = (action: string, input?: unknown, more?: SealedCall) => Promise<CellOutcome>;
 type SealedCall = Partial<CellCall> & { readonly seed?: readonly [string, string] };
 
-/** Opens a world for one row, and closes all that the row opened in it. */
-export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> {
+/**
+ * Opens a world for one row, and closes all that the row opened in it.
+ * @param usual How cells are set up where the row does not say otherwise.
+ */
+export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Partial<CellHostOptions> = {}): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'interlock-attack-'));
   const open: { close(): Promise<unknown> }[] = [];
   const opened = <C extends { close(): Promise<unknown> }>(one: C): C => {
@@ -44,7 +47,7 @@ export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> 
   const key = randomBytes(32);
   const world: World = {
     canary,
-    cells: (options) => opened(openCells({ min: 1, max: 1, ...options })),
+    cells: (options) => opened(openCells({ min: 1, max: 1, ...usual, ...options })),
     async sealed(cells) {
       const admitted = admit(await sealedModule());
       if (!admitted.ok) throw new Error(admitted.error.text);
@@ -92,6 +95,16 @@ export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> 
     await Promise.all(open.map((one) => one.close()));
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Whether plugins that attack nothing get their replies. */
+export async function servesHonest(world: World): Promise<boolean> {
+  const cells = world.cells();
+  const echoed = await cells.call(await cells.load('echo'), 'here');
+  const sealed = await (await world.sealed(cells))('echo', 'here');
+  return (
+    echoed.kind === 'replied' && echoed.reply === 'here' && sealed.kind === 'replied' && /"here"/.test(sealed.reply)
+  );
 }
 
 let built: Promise<Uint8Array> | undefined;
