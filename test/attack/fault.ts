@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Fault, Row } from './row.ts';
@@ -13,6 +14,8 @@ export type Tried = { readonly verdict: 'BROKEN' | 'not noticed' | 'no proof'; r
 export type Faulty = { readonly planted: boolean; readonly served: boolean; readonly seen: Seen };
 
 const ROOT = join(import.meta.dirname, '../..');
+/** What one process has compiled, the next need not: most of its time would go there. Kept by the text that was compiled. */
+const COMPILED = join(tmpdir(), 'interlock-attack-compiled');
 const run = promisify(execFile);
 const noProof = (happened: string): Tried => ({ verdict: 'no proof', happened });
 
@@ -30,6 +33,8 @@ export async function tryFault(row: Row, fault: Fault): Promise<Tried> {
 
 async function inProcess(id: string, fault: Fault): Promise<Faulty> {
   const program = join(import.meta.dirname, 'faulty.ts');
-  const { stdout } = await run(process.execPath, [program, id, JSON.stringify(fault)]);
+  const { stdout } = await run(process.execPath, [program, id, JSON.stringify(fault)], {
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
+  });
   return JSON.parse(stdout) as Faulty;
 }
