@@ -2,12 +2,15 @@ import { ADMISSION } from '../../kernel/cell/admission-policy.ts';
 import { admit } from '../../kernel/cell/admit.ts';
 import { exported, HEADER, moduleOf, section, text, vector } from '../../kernel/cell/wasm-fixture.ts';
 import { concat, u32Bytes } from '../../kernel/cell/wasm-writer.ts';
-import { all, type Held, type Row, told, verdict } from './row.ts';
+import { all, type Held, type Row, told, verdict, without } from './row.ts';
 import type { World } from './world.ts';
 
 /** A: what a module is, before anything of it runs. */
 
 type Shape = readonly [wasm: Uint8Array, code: string];
+
+const COMMAND = 'kernel/adapter/extism/cell-command.ts';
+const SECTIONS = 'kernel/cell/wasm-sections.ts';
 
 const imported = (kind: number, ...rest: number[]) => [...text('env'), ...text('x'), kind, ...rest];
 
@@ -34,6 +37,13 @@ export const ADMISSION_ROWS: readonly Row[] = [
     tries: '`memory.grow` without end',
     must: '-1 at the cap inside the guest; the cell lives',
     ...capped('memory-bomb'),
+    faults: [
+      // The engine of a cell has the same cap.
+      [
+        ...without(SECTIONS, 'const clamped = Math.min(max, policy.memoryPagesMax);', 'const clamped = 4_096;'),
+        ...without(COMMAND, '--wasm-max-mem-pages=', '--wasm-max-mem-pages=8'),
+      ],
+    ],
   },
   {
     id: 'A2',

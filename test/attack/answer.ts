@@ -6,9 +6,16 @@ import { UNUSABLE } from '../egress/hostile-answers.ts';
 import { secret, to } from '../egress/steps.ts';
 import { answer, type Script } from '../egress/upstream.ts';
 import { gist } from './egress.ts';
-import { all, type Held, type Row, verdict } from './row.ts';
+import { all, type Held, type Row, verdict, without } from './row.ts';
 
 /** E: what comes back. A granted host works with the plugin. */
+
+const SHOWN = 'kernel/flow/shown-answer.ts';
+const NO_SCRUB = without(
+  SHOWN,
+  'const scrubbed = await scrubInTurns(scrub, text);',
+  'const scrubbed = { ok: true as const, value: text };',
+);
 
 /** The same answers, by path, in which a host gives back the secret that it was sent. */
 const ECHOES: Readonly<Record<string, (value: string) => string>> = {
@@ -77,6 +84,7 @@ export const ANSWER_ROWS: readonly Row[] = [
         verdict(looked, looked ? 'by its name alone' : 'nothing was said of it'),
       ]);
     },
+    faults: [without(SHOWN, 'headers[name] = scrubbedText(scrub, value);', 'headers[name] = value;'), NO_SCRUB],
   },
   {
     id: 'E4',
@@ -99,6 +107,14 @@ export const ANSWER_ROWS: readonly Row[] = [
       }
       return all(seen);
     },
+    faults: [
+      NO_SCRUB,
+      without(
+        'kernel/secret/scrub.ts',
+        '[0, 1, 2].flatMap((offset) => base64Needles(secret, Buffer.from(value), offset))',
+        '[0, 1, 2].flatMap((offset) => base64Needles(secret, Buffer.from(value), offset)).slice(0, 0)',
+      ),
+    ],
   },
   {
     id: 'E8',
@@ -125,6 +141,13 @@ export const ANSWER_ROWS: readonly Row[] = [
         verdict(own, own ? 'each request has its own answer' : 'an answer of another request'),
       ]);
     },
+    faults: [
+      without(
+        'kernel/adapter/undici/exchange.ts',
+        "if (!isPlain || !isChunked) return 'the answer is compressed although that was not accepted';",
+      ),
+      without('kernel/adapter/undici/exchange.ts', 'if (size > maxBodyBytes) fail', 'if (size > 1e9) fail'),
+    ],
   },
   {
     id: 'E9',
@@ -145,12 +168,14 @@ export const ANSWER_ROWS: readonly Row[] = [
       const [theirs, nobodys] = [await ask('only-theirs'), await ask('nobodys')];
       const reached = upstream.requests.length;
       const control = await ask('only-theirs', globex);
+      const isOwn = own.carried === `Token ${world.canary}`;
       const same = theirs.gist === 'E_SECRET' && theirs.text === nobodys.text && reached === 1;
       return all([
-        verdict(own.carried === `Token ${world.canary}`, 'its own secret'),
+        verdict(isOwn, isOwn ? 'its own secret' : 'not its own secret'),
         verdict(same, same ? 'the same refusal as of no secret' : 'another refusal than of no secret'),
         verdict(control.carried === 'Token of-globex-only-theirs-0001', 'the other org has it'),
       ]);
     },
+    faults: [without('kernel/flow/leases.ts', 'source.lease(holder.org, name', "source.lease('globex' as OrgId, name")],
   },
 ];

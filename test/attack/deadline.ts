@@ -6,7 +6,7 @@ import type { CellOutcome, Quarantine } from '../../kernel/port/cell-host.ts';
 import { ruleFor } from '../egress/ask.ts';
 import { to } from '../egress/steps.ts';
 import { answerOk } from '../egress/upstream.ts';
-import { all, type Held, type Row, told, verdict } from './row.ts';
+import { all, type Held, type Row, told, verdict, without } from './row.ts';
 import { openTwoOrgs } from './two-orgs.ts';
 import type { World } from './world.ts';
 
@@ -14,18 +14,37 @@ import type { World } from './world.ts';
 
 const UNGRANTED = ['poll_oneoff', 'proc_raise', 'sock_accept', 'sock_recv', 'sock_send', 'sock_shutdown', 'path_open'];
 
+const CELL = 'kernel/adapter/extism/cell.ts';
+const KILLS = 'kernel/adapter/extism/kill-record.ts';
+const NO_SOFT_DEADLINE = without(
+  'kernel/adapter/extism/host-functions.ts',
+  'overran ||= performance.now() >= softDeadlineAt;\n      return',
+  'return',
+);
+
 /** Whoever is not ended by a deadline is ended by the row, as `aborted`. */
 const patience = () => AbortSignal.timeout(8_000);
 const byDeadline = (outcome: CellOutcome, deadline: 'hard' | 'soft'): Held =>
   verdict(outcome.kind === 'overran' && outcome.deadline === deadline, told(outcome));
 
-/** All cells but those that are kept for others wait for a target; another org calls. */
+/** An org calls as often as there are cells, and waits for a target that does not answer; another org calls. */
 async function cellsAreLeft(world: World): Promise<Held> {
-  const cells = world.cells({ max: 8 });
+  const CELLS = 4;
+  const cells = world.cells({ min: CELLS, max: CELLS });
   const [requester, echo] = [await cells.load('requester'), await cells.load('echo')];
   const request = JSON.stringify({ url: 'https://api.example/', method: 'GET', headers: {}, body: null });
   const never = { softDeadlineMs: 3_600_000, hardDeadlineMs: 3_600_000 };
-  for (let i = 0; i < 8; i++)
+  // Every cell is there and serves: each holds a call of an org of its own, until all of them do.
+  const serve = Promise.withResolvers<void>();
+  let serving = 0;
+  const broker = async () => {
+    if (++serving === CELLS) serve.resolve();
+    await serve.promise;
+    return { ok: true as const, status: 200, headers: {}, body: '' };
+  };
+  const orgs = Array.from({ length: CELLS }, (_, i) => `org-${i}` as OrgId);
+  await Promise.all(orgs.map((org) => cells.call(requester, request, { ...never, org, broker })));
+  for (let i = 0; i < CELLS; i++)
     void cells.call(requester, request, { ...never, broker: () => new Promise(() => undefined) });
   const other = await cells.call(echo, 'other', { org: 'globex' as OrgId, signal: patience() });
   return verdict(other.kind === 'replied', `another org gets a cell: ${told(other)}`);
@@ -97,6 +116,11 @@ export const DEADLINE_ROWS: readonly Row[] = [
         verdict(next.kind === 'replied', `then ${told(next)}`),
       ]);
     },
+    faults: [
+      without(CELL, 'if (!loading) startClock(given.call.hardDeadlineMs);'),
+      without(CELL, 'startClock(task.call.hardDeadlineMs);', 'void 0;'),
+      NO_SOFT_DEADLINE,
+    ],
   },
   {
     id: 'D2',
@@ -106,6 +130,7 @@ export const DEADLINE_ROWS: readonly Row[] = [
       const sealed = await world.sealed(world.cells());
       return byDeadline(await sealed('spin', 'regex', { softDeadlineMs: 50, hardDeadlineMs: 8_000 }), 'soft');
     },
+    faults: [NO_SOFT_DEADLINE],
   },
   {
     id: 'D3',
@@ -121,6 +146,13 @@ export const DEADLINE_ROWS: readonly Row[] = [
           return verdict(code === 'import_refused' && says.includes(`${name} is not granted`), code);
         }),
       ),
+    faults: [
+      without(
+        'kernel/cell/wasm-sections.ts',
+        'const granted = policy.imports.get(full);',
+        "const granted = policy.imports.get(full) ?? (module.startsWith('wasi') ? '() -> (i32)' : undefined);",
+      ),
+    ],
   },
   {
     id: 'D4',
@@ -132,12 +164,22 @@ export const DEADLINE_ROWS: readonly Row[] = [
       const answered = outcome.kind === 'replied' && !('output' in (JSON.parse(outcome.reply) as object));
       return verdict(answered, answered ? 'an error of the plugin, no output' : told(outcome));
     },
+    faults: [without('sdk/build/prelude.ts', '(reply ?? NEVER_SETTLED)', '(reply ?? (() => { for (;;); })())')],
   },
   {
     id: 'D5',
     tries: 'to hold cells and connectors with a target that never answers',
     must: 'its requests end by the time of their step, its connector has no more calls than its cap; others are served',
     run: async (world) => all([await cellsAreLeft(world), await requestsEnd(world), await connectorIsCapped(world)]),
+    faults: [
+      without('kernel/base/turns.ts', '(places < 2 ? 0 : Math.max(1, Math.floor(places / 4)))', '(places < 0 ? 1 : 0)'),
+      without(
+        'kernel/adapter/undici/exchange.ts',
+        'Math.min(Math.max(0, request.timeoutMs), MAX_TIMER_MS)',
+        'MAX_TIMER_MS',
+      ),
+      without('kernel/flow/worker.ts', '0 : callsFor(policyOf(org), connector)', '0 : Infinity'),
+    ],
   },
   {
     id: 'D6',
@@ -171,5 +213,13 @@ export const DEADLINE_ROWS: readonly Row[] = [
         verdict(other.kind === 'replied', `others: ${told(other)}`),
       ]);
     },
+    faults: [
+      without(KILLS, "if (nowMs < untilMs) return { kind: 'backing-off', untilMs };"),
+      without(KILLS, "if (nowMs < untilMs) return { kind: 'quarantined', untilMs, kills: kills.length };"),
+      without(
+        'kernel/adapter/extism/cell-host.ts',
+        'options.onQuarantine({ org, module, untilMs: standing.untilMs, kills: standing.kills });',
+      ),
+    ],
   },
 ];

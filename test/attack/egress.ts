@@ -9,10 +9,17 @@ import { type Steps, secret, to } from '../egress/steps.ts';
 import { answer, type Upstream } from '../egress/upstream.ts';
 import { startKernelProcess } from '../support/kernel-process.ts';
 import { makeKernelFolder } from '../support/org-files.ts';
-import { all, type Held, type Row, verdict } from './row.ts';
+import { inherited } from './plant.ts';
+import { all, type Held, type Row, verdict, without } from './row.ts';
 import type { World } from './world.ts';
 
 /** E: the way out. What counts is what reached a listener. */
+
+const ALLOW = 'kernel/egress/allow.ts';
+const HEADER = 'kernel/egress/header.ts';
+const CLIENT = 'kernel/adapter/undici/egress-client.ts';
+const CONNECT = 'kernel/adapter/undici/connect.ts';
+const EXCHANGE = 'kernel/adapter/undici/exchange.ts';
 
 /** What a request of a plugin came to, where that is a denial with its code. */
 export const gist = (got: Awaited<ReturnType<ReturnType<Steps['start']>['handle']>>): string => {
@@ -24,15 +31,19 @@ type Asked = readonly [part: Partial<HttpRequest>, code: string];
 
 /** Each is denied with its code and told to the operator, nothing leaves, and no secret is taken out for it. */
 async function denied(steps: Steps, rule: EgressRule, asked: readonly Asked[]): Promise<Held> {
+  const wrong: { readonly got: string; readonly text: string }[] = [];
   for (const [part, code] of asked) {
     const step = steps.start([rule]);
     const got = gist(await step.handle(to(rule.port, part)));
     const { requests, secrets } = await step.close();
     const isTold = steps.refused.at(-1)?.reason.startsWith(`${code}: `);
+    const what = JSON.stringify(part).replaceAll(`${rule.port}`, 'PORT');
     if (got !== code || !isTold || requests + secrets.length > 0)
-      return verdict(false, `${got} instead of ${code}: ${JSON.stringify(part).replaceAll(`${rule.port}`, 'PORT')}`);
+      wrong.push({ got, text: `${got} instead of ${code}: ${what}` });
   }
-  return verdict(true, `${asked.length} requests denied`);
+  // What got through first: that is worse than another refusal.
+  const worst = wrong.find(({ got }) => !got.startsWith('E_')) ?? wrong[0];
+  return verdict(worst === undefined, worst?.text ?? `${asked.length} requests denied`);
 }
 
 /** The control: the same grant does let through what it names, so that a world that denies everything holds nothing. */
@@ -81,7 +92,7 @@ async function namesAreJudged(world: World): Promise<Held> {
 async function startOf(world: World, imports: readonly string[]): Promise<string> {
   const folder = await makeKernelFolder('attack', [{ id: 'acme', plugins: [], egress: [] }]);
   world.opened({ close: folder.remove });
-  const kernel = startKernelProcess(folder.config, { imports });
+  const kernel = startKernelProcess(folder.config, { imports: [...inherited, ...imports] });
   await kernel.listening.catch(() => undefined);
   await kernel.end();
   return kernel.said();
@@ -110,6 +121,22 @@ export const EGRESS_ROWS: readonly Row[] = [
         await namesAreJudged(world),
       ]);
     },
+    faults: [
+      without(
+        CONNECT,
+        'if (!judged.ok) throw refusalOf(judged.error, host, address);',
+        'if (!judged.ok) return address;',
+      ),
+      [
+        ...without(ALLOW, "if (bareHost(rule.host) !== target.host) different.push('host');"),
+        ...without(CLIENT, 'if (originOf(request.rule) !== request.url.origin) {', 'if (isClosed) {'),
+      ],
+      without(
+        'kernel/egress/url.ts',
+        'if (written.toLowerCase() !== url.hostname) {',
+        'if (url.hostname.length === 0) {',
+      ),
+    ],
   },
   {
     id: 'E2',
@@ -123,6 +150,10 @@ export const EGRESS_ROWS: readonly Row[] = [
       const asked = HEADERS.map(([name, value, code]): Asked => [{ headers: { [name]: value } }, code]);
       return all([await denied(steps, rule, asked), noConnection(upstream), await granted(steps, rule)]);
     },
+    faults: [
+      without(HEADER, ' || secretHeaders.has(name)'),
+      without(HEADER, ' || !/^(?:[\\x21-\\x7e](?:[\\x20-\\x7e]*[\\x21-\\x7e])?)?$/.test(value)'),
+    ],
   },
   {
     id: 'E5',
@@ -138,6 +169,10 @@ export const EGRESS_ROWS: readonly Row[] = [
       ];
       return all([await denied(steps, rule, asked), noConnection(upstream), await granted(steps, rule)]);
     },
+    faults: [
+      without(ALLOW, "if (!isUnder(rule.pathPrefix, target.path)) different.push('pathPrefix');"),
+      without(ALLOW, "if (!rule.methods.includes(method)) different.push('methods');"),
+    ],
   },
   {
     id: 'E6',
@@ -160,13 +195,23 @@ export const EGRESS_ROWS: readonly Row[] = [
         ),
       ]);
     },
+    faults: [
+      [
+        ...without(
+          EXCHANGE,
+          "import type { Dispatcher } from 'undici';",
+          "import { type Dispatcher, interceptors } from 'undici';",
+        ),
+        ...without(EXCHANGE, 'pool.dispatch(', 'pool.compose(interceptors.redirect({ maxRedirections: 3 })).dispatch('),
+      ],
+    ],
   },
   {
     id: 'E7',
     tries: 'proxy variables; a runtime whose client ignores the guard',
     must: 'requests go straight to the host; the kernel does not start there',
     run: async (world) => {
-      const { ours, nodes, atHost, atProxy } = await askWithProxyVariables();
+      const { ours, nodes, atHost, atProxy } = await askWithProxyVariables(inherited);
       const straight = ours === 'host' && atHost === 1;
       const [guarded, unguarded] = await Promise.all([
         startOf(world, []),
@@ -184,5 +229,21 @@ export const EGRESS_ROWS: readonly Row[] = [
         ),
       ]);
     },
+    faults: [
+      without('kernel/main.ts', 'if (!guard.holds) return err', 'if (false) return err'),
+      [
+        ...without(
+          CLIENT,
+          "import { type Dispatcher, Pool } from 'undici';",
+          "import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';",
+        ),
+        ...without(CLIENT, 'new Pool(origin, {', 'new EnvHttpProxyAgent({'),
+        ...without(
+          EXCHANGE,
+          'path: url.pathname + url.search,',
+          'origin: url.origin, path: url.pathname + url.search,',
+        ),
+      ],
+    ],
   },
 ];

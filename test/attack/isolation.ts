@@ -2,9 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CellLayer, CellOutcome } from '../../kernel/port/cell-host.ts';
 import { openBreakOut, STOPPED_BY } from '../hostile/break-out.ts';
 import { type Cells, LAYERS } from '../hostile/cells.ts';
-import { all, type Held, type Row, told, verdict } from './row.ts';
+import { all, type Held, type Row, told, verdict, without } from './row.ts';
 
 /** I: one call from another, and a cell from its kernel. */
+
+const SNAPSHOT = 'kernel/adapter/extism/snapshot.ts';
+const COMMAND = 'kernel/adapter/extism/cell-command.ts';
+const PRELUDE = 'sdk/build/prelude.ts';
+/** A restore that puts nothing back of what the module brought along. */
+const NO_COPY = without(SNAPSHOT, 'for (const { at, bytes } of copies) live.set(bytes, at);');
 
 const reply = (outcome: CellOutcome): string => (outcome.kind === 'replied' ? outcome.reply : told(outcome));
 /** A cell that finds state left ends itself, and another serves: that hides a restore that does nothing. */
@@ -42,6 +48,7 @@ export const ISOLATION_ROWS: readonly Row[] = [
       }
       return all([...seen, putBack(cells)]);
     },
+    faults: [NO_COPY],
   },
   {
     id: 'I2',
@@ -64,6 +71,11 @@ export const ISOLATION_ROWS: readonly Row[] = [
       }
       return all(seen);
     },
+    faults: [
+      NO_COPY,
+      without(SNAPSHOT, 'for (const run of zeros) run.fill(0);'),
+      without(SNAPSHOT, 'for (const { global, value } of globals) global.value = value;'),
+    ],
   },
   {
     id: 'I3',
@@ -75,6 +87,7 @@ export const ISOLATION_ROWS: readonly Row[] = [
       const frozen = said.includes(`"now":[${Date.UTC(2026, 0, 2, 3, 4, 5)},"2026-01-02T03:04:05.000Z"`);
       return verdict(frozen, frozen ? 'the clock of the call' : 'another clock');
     },
+    faults: [without(PRELUDE, 'setClock(envelope.now);')],
   },
   {
     id: 'I4',
@@ -89,6 +102,7 @@ export const ISOLATION_ROWS: readonly Row[] = [
       const [one, two, again] = [await drawn('1'), await drawn('2'), await drawn('1')];
       return verdict(one !== two && one === again, one === two ? 'the same numbers' : 'of the seed');
     },
+    faults: [without(PRELUDE, 'seed = envelope.seed;')],
   },
   {
     id: 'I5',
@@ -114,6 +128,13 @@ export const ISOLATION_ROWS: readonly Row[] = [
       ]);
       return { ...held, ...(lacks.length > 0 && { lacks: missing(worked) }) };
     },
+    faults: [
+      [
+        ...without(COMMAND, "'--permission',"),
+        ...without(COMMAND, '...reads.map((path) => `--allow-fs-read=${path}`),'),
+      ],
+      without('kernel/adapter/extism/probe.ts', 'wrapper: wrapperOf(on, { isRoot, uid }),', 'wrapper: [],'),
+    ],
   },
   {
     id: 'I6',
@@ -138,6 +159,10 @@ export const ISOLATION_ROWS: readonly Row[] = [
         verdict(first === 'first' && replaced, replaced ? 'the first result counts' : 'a second result was taken'),
       ]);
     },
+    faults: [
+      without('kernel/adapter/extism/frame.ts', ' || rest > bytesMax'),
+      without('kernel/adapter/extism/cell.ts', ' || frame?.id !== running.id', ' || frame === undefined'),
+    ],
   },
 ];
 

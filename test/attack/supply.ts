@@ -5,19 +5,28 @@ import { moduleOf, text, vector } from '../../kernel/cell/wasm-fixture.ts';
 import { makeKeyPair } from '../../sdk/signature/sign.ts';
 import { ALL, MINE, openSupplyWorld, type SupplyWorld, UNTRUSTED } from '../e2e/supply-world.ts';
 import { hostileModule } from '../hostile/hostile-module.ts';
-import { all, type Held, type Row, verdict } from './row.ts';
+import { inherited } from './plant.ts';
+import { openRevoking } from './revoking.ts';
+import { all, type Held, type Row, verdict, without } from './row.ts';
 import type { World } from './world.ts';
 
 /** S: where a module comes from. What counts is whether a kernel starts with it, and what it has kept when it does not. */
 
-const supply = async (world: World): Promise<SupplyWorld> => world.opened(await openSupplyWorld());
+const JUDGE = 'kernel/trust/judge.ts';
+const LOCK = 'kernel/trust/lock.ts';
+const COMMAND = 'sdk/cli/command-plugin-lock.ts';
+/** Whatever names the key passes for signed by it. */
+const UNVERIFIED = without('sdk/signature/verify.ts', 'keys), thresholds).verify(entity);', 'keys), thresholds);');
+
+const supply = async (world: World): Promise<SupplyWorld> => world.opened(await openSupplyWorld(inherited));
 
 async function refuses(w: SupplyWorld, says: RegExp, what: string): Promise<Held> {
   const fault = await w.start();
   if (fault === undefined) return verdict(false, `a kernel starts ${what}`);
   const kept = await w.modules();
-  const held = says.test(fault) && kept.length === 0;
-  return verdict(held, held ? 'refused, nothing is kept' : `${what}: refused in other words, or ${kept.length} kept`);
+  if (kept.length > 0) return verdict(false, `${what}: refused, and ${kept.length} kept`);
+  const held = says.test(fault);
+  return verdict(held, held ? 'refused, nothing is kept' : `${what}: refused for another reason`);
 }
 
 /** The control: a kernel that takes nothing would hold every row. */
@@ -46,6 +55,15 @@ export const SUPPLY_ROWS: readonly Row[] = [
       await right.lock();
       return all([...seen, verdict(true, `${seen.length} ways`), await starts(right, 'signed and locked')]);
     },
+    faults: [
+      without(JUDGE, "if (seen.digest !== asked.digest) return fault('its signature is for another module');"),
+      without(JUDGE, "if (seen.manifest !== asked.manifest) return fault('its signature is for another manifest');"),
+      without(JUDGE, 'if (seen.until !== undefined && !(now < Date.parse(seen.until)))', 'if (now < 0)'),
+      without(JUDGE, 'for (const one of policy.revoked) {', 'for (const one of policy.revoked.slice(0, 0)) {'),
+      without(JUDGE, "return policy.unsigned === 'allow'", 'return seen'),
+      without(LOCK, 'one.digest === asked.digest && one.manifest', 'one.manifest'),
+      UNVERIFIED,
+    ],
   },
   {
     id: 'S2',
@@ -81,6 +99,19 @@ export const SUPPLY_ROWS: readonly Row[] = [
         await starts(w, 'approved'),
       ]);
     },
+    faults: [
+      without(
+        COMMAND,
+        'if (asked.length > 0 && !options.approve && !(await isAgreed(asked.length)))',
+        'if (asked.length < 0)',
+      ),
+      without(COMMAND, 'for (const sentence of [...more, ...less]) say', 'for (const sentence of less) say'),
+      without(
+        JUDGE,
+        "if (locked.kind === 'other') {",
+        "if (locked.kind === 'other') return undefined;\n  if (more.length < 0) {",
+      ),
+    ],
   },
   {
     id: 'S3',
@@ -104,6 +135,14 @@ export const SUPPLY_ROWS: readonly Row[] = [
       await say(true);
       return all([verdict(code === 'import_refused', code), held, await starts(w, 'with a true one')]);
     },
+    faults: [
+      without('kernel/cell/claims.ts', 'imports.includes(HTTP_IMPORT) && !capabilities.http', 'imports.length < 0'),
+      without(
+        'kernel/cell/wasm-sections.ts',
+        'const granted = policy.imports.get(full);',
+        "const granted = policy.imports.get(full) ?? '() -> (i32)';",
+      ),
+    ],
   },
   {
     id: 'S4',
@@ -121,6 +160,7 @@ export const SUPPLY_ROWS: readonly Row[] = [
         verdict(isTold, isTold ? 'another source gives another module' : `another source: ${other.code}`),
       ]);
     },
+    faults: [without('sdk/cli/command-plugin-sign.ts', 'again === undefined || again.digest === digest', 'true')],
   },
   {
     id: 'S5',
@@ -147,6 +187,7 @@ export const SUPPLY_ROWS: readonly Row[] = [
       }
       return all([control, verdict(kept > 0, 'its module is kept there'), ...seen]);
     },
+    faults: [UNVERIFIED],
   },
   {
     id: 'S6',
@@ -164,5 +205,31 @@ export const SUPPLY_ROWS: readonly Row[] = [
       await w.lock();
       return all([held, await starts(w, 'with one')]);
     },
+    faults: [
+      without(
+        'sdk/contract/trust.ts',
+        'new Set(all.map((one) => `${one.digest} ${one.manifest}`)).size === all.length',
+        'all.length >= 0',
+      ),
+    ],
+  },
+  {
+    id: 'S7',
+    tries: 'a module that a waiting run has pinned, and another org still loads, after it is revoked',
+    must: 'it is not called by that run',
+    run: async (world) => {
+      const target = await world.listen();
+      const org = world.opened(await openRevoking(target));
+      const [control, pinned] = [await org.begin(), await org.begin()];
+      const called = await org.approve(control);
+      await org.revoke();
+      const after = await org.approve(pinned);
+      const reached = target.requests.length;
+      return all([
+        verdict(called === 'completed', `before: ${called}`),
+        verdict(after === 'aborted' && reached === 1, `after: ${after}; requests: ${reached}`),
+      ]);
+    },
+    faults: [without('kernel/flow/registry.ts', 'orgs.get(id)?.revoked?.has(module) ?? false', 'id === module')],
   },
 ];

@@ -36,8 +36,11 @@ export type World = {
 export type Sealed = (action: string, input?: unknown, more?: SealedCall) => Promise<CellOutcome>;
 type SealedCall = Partial<CellCall> & { readonly seed?: readonly [string, string] };
 
-/** Opens a world for one row, and closes all that the row opened in it. */
-export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> {
+/**
+ * Opens a world for one row, and closes all that the row opened in it.
+ * @param usual How cells are set up where the row does not say otherwise.
+ */
+export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Partial<CellHostOptions> = {}): Promise<T> {
   const open: { close(): Promise<unknown> }[] = [];
   const opened = <C extends { close(): Promise<unknown> }>(one: C): C => {
     open.push(one);
@@ -46,7 +49,7 @@ export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> 
   const canary = `canary/${randomBytes(12).toString('base64')}+"&=`;
   const world: World = {
     canary,
-    cells: (options) => opened(openCells({ min: 1, max: 1, ...options })),
+    cells: (options) => opened(openCells({ min: 1, max: 1, ...usual, ...options })),
     async sealed(cells, isKept = true) {
       const admitted = admit(await sealedModule());
       if (!admitted.ok) throw new Error(admitted.error.text);
@@ -73,6 +76,16 @@ export async function inWorld<T>(use: (world: World) => Promise<T>): Promise<T> 
   } finally {
     await Promise.all(open.map((one) => one.close()));
   }
+}
+
+/** Whether plugins that attack nothing get their replies. */
+export async function servesHonest(world: World): Promise<boolean> {
+  const cells = world.cells();
+  const echoed = await cells.call(await cells.load('echo'), 'here');
+  const sealed = await (await world.sealed(cells))('echo', 'here');
+  return (
+    echoed.kind === 'replied' && echoed.reply === 'here' && sealed.kind === 'replied' && /"here"/.test(sealed.reply)
+  );
 }
 
 let built: Promise<Uint8Array> | undefined;

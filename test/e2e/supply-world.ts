@@ -21,8 +21,11 @@ export const ALL = { unsigned: 'allow', unlocked: 'allow' };
 
 export type SupplyWorld = Awaited<ReturnType<typeof openSupplyWorld>>;
 
-/** The plugin is `http-json`, of the org acme. */
-export async function openSupplyWorld() {
+/**
+ * The plugin is `http-json`, of the org acme.
+ * @param imports What the command line loads first.
+ */
+export async function openSupplyWorld(imports: readonly string[] = []) {
   const folder = await makeKernelFolder('supply', []);
   const plugin = join(folder.path, 'http-json');
   await cp(join(ROOT, 'plugins/http-json'), plugin, { recursive: true });
@@ -42,7 +45,8 @@ export async function openSupplyWorld() {
     manifest: JSON.parse(await readFile(join(plugin, 'manifest.json'), 'utf8')) as PluginManifest,
   });
   const locked = () => readLock(at('plugins.lock'));
-  const cli = (...args: readonly string[]) => interlock(['plugin', ...args]);
+  const node = imports.flatMap((file) => ['--import', file]);
+  const cli = (...args: readonly string[]) => interlock(['plugin', ...args], { node });
   return {
     config: folder.config,
     plugin,
