@@ -2,15 +2,13 @@ import type { CellOutcome } from '../../kernel/port/cell-host.ts';
 import type { World } from './world.ts';
 
 /** One attack: what it tries, what must happen, and the run that sees what did happen. */
-export type Row = { readonly id: string; readonly tries: string; readonly must: string } & (
-  | Run
-  /** Expressly listed as not run, and why. The table says so; `attack.test.ts` holds the list. */
-  | { readonly notRun: string }
-);
-export type Run = {
+export type Row = {
+  readonly id: string;
+  readonly tries: string;
+  readonly must: string;
   run(world: World): Promise<Held>;
   /** What takes away the defence that the row is about, and not much more: the proof that it can fail. */
-  readonly faults?: readonly Fault[];
+  readonly faults?: readonly [Fault, ...Fault[]];
 };
 
 /** What to plant in the source of the product: `text` stands in `file` exactly once. */
