@@ -60,7 +60,10 @@ export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Parti
     async takenOver(mode) {
       const wrapper = ['/usr/bin/env', `MODE=${mode}`];
       const cells = world.cells({ entry: join(import.meta.dirname, '../hostile/fake-cell.ts'), wrapper });
-      return cells.call(await cells.load('echo'), '{}', { broker: () => new Promise(() => undefined) });
+      return cells.call(await cells.load('echo'), '{}', {
+        broker: () => new Promise(() => undefined),
+        hardDeadlineMs: 5_000,
+      });
     },
     listen: async (script) => opened(await openUpstream(script)),
     async step(rules) {
