@@ -30,7 +30,7 @@ export const HOST_REPLY_ROWS: readonly Row[] = [
         { ...doing('X', 0n), ...crashes(TRAPPED) },
       ]),
     faults: [
-      without(FUNCTIONS, 'errorAt !== 0 || ('),
+      without(FUNCTIONS, 'errorAt !== 0 || (', 'errorAt < 0 || ('),
       without(FUNCTIONS, "if ('thrown' in ended && ending !== ENDING.exited) return trapped(ended.thrown);"),
     ],
   },

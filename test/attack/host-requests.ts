@@ -40,7 +40,7 @@ export const HOST_REQUEST_ROWS: readonly Row[] = [
       const order: string[] = [];
       let inner: Promise<unknown> = Promise.resolve();
       const call = (name: string, broker: CellCall['broker']) =>
-        cells.call(requester, asked(`https://${name}.example/`, ''), { broker }).then((outcome) => {
+        cells.call(requester, asked(`https://${name}.example/`, ''), { org: name as never, broker }).then((outcome) => {
           order.push(`${name} ${outcome.kind}`);
         });
       await call('outer', async () => {
