@@ -159,7 +159,7 @@ export const ADMISSION_ROWS: readonly Row[] = [
   },
   {
     id: 'A6',
-    tries: 'a start function that spins, or sends a request',
+    tries: 'a start function, or `_initialize`, that spins; a start function that sends a request',
     must: 'it runs in a cell only, as a part of a call, and the deadline ends it',
     run: async (world) => {
       const cells = world.cells();
@@ -168,9 +168,10 @@ export const ADMISSION_ROWS: readonly Row[] = [
       let asked = 0;
       const broker = async () => ({ denied: `request ${++asked}` });
       const times = await compiledHere(async () => {
-        const spinning = await cells.load('start-spin');
-        const spun = await cells.call(spinning, '{}', { hardDeadlineMs: 200 });
-        seen.push(verdict(spun.kind === 'overran' && spun.deadline === 'hard', told(spun)));
+        for (const name of ['start-spin', 'init-spin']) {
+          const spun = await cells.call(await cells.load(name), '{}', { hardDeadlineMs: 200 });
+          seen.push(verdict(spun.kind === 'overran' && spun.deadline === 'hard', told(spun)));
+        }
         const [fresh, restored] = [await cells.load('start-asks'), await cells.load('start-asks', true)];
         seen.push(verdict(asked === 0, asked === 0 ? 'loading runs nothing' : 'it ran when it was loaded'));
         const set = await cells.call(restored, request, { broker });

@@ -1,7 +1,7 @@
 import { crashes, doing, end, isDone, REASON, stepOf } from './calls.ts';
 import { all, type Held, type Row, verdict, without } from './row.ts';
 
-/** H: replies that are more than one thing. */
+/** H: replies that are more than one thing, and exports that are another. */
 
 const FUNCTIONS = 'kernel/adapter/extism/host-functions.ts';
 const JSON_WALL = 'kernel/base/json.ts';
@@ -61,6 +61,32 @@ export const HOST_REPLY_ROWS: readonly Row[] = [
         ...without(JSON_WALL, "if (nesting(text) > bounds.depth) return err('too_deep');"),
         ...without(JSON_WALL, "if (depth > bounds.depth) return 'too_deep';"),
       ],
+    ],
+  },
+  {
+    id: 'H16',
+    tries: 'exports named `memory`, `then`, `__proto__`, `toString`, `_initialize`, `_start`, that are something else',
+    must: 'taken for nothing; WASI, which needs the memory, ends the call',
+    run: (world) =>
+      end(world, [
+        { module: 'odd-exports', input: 'as it was', kind: 'replied', is: 'as it was' },
+        {
+          module: 'odd-exports',
+          input: 'write',
+          ...crashes('The plugin called WASI, but does not export its memory as `memory`.'),
+        },
+      ]),
+    faults: [
+      without(
+        'kernel/adapter/extism/wasi.ts',
+        'if (!(memory instanceof WebAssembly.Memory)) host.stop(ENDING.noModuleMemory);',
+      ),
+      without('kernel/adapter/extism/snapshot.ts', 'if (!(memory instanceof WebAssembly.Memory)) return undefined;'),
+      without(
+        'kernel/adapter/extism/instances.ts',
+        "if (typeof initialize === 'function') initialize();",
+        'if (initialize) (initialize as () => void)();',
+      ),
     ],
   },
 ];
