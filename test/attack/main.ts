@@ -51,7 +51,7 @@ async function attackAll(rows: readonly Row[]): Promise<Printed> {
     process.stderr.write(`${row.id} ...`);
     const { verdict, happened } = await attack(row);
     process.stderr.write(` ${verdict}\n`);
-    lines.push({ id: row.id, tries: row.tries, 'must happen': row.must, happened, verdict });
+    lines.push({ id: row.id, tries: row.tries, must: row.must, happened, verdict });
   }
   return { lines, well: lines.every(({ verdict }) => verdict === 'held' || verdict === 'not run') };
 }
@@ -63,14 +63,14 @@ async function breakAll(rows: readonly Row[]): Promise<Printed> {
     for (const [at, { row, fault }] of left) {
       const { verdict, happened } = await tryFault(row, fault);
       process.stderr.write(`${row.id} ... ${verdict}\n`);
-      lines[at] = { id: row.id, 'is broken': broken(fault), happened, verdict };
+      lines[at] = { id: row.id, broken: codeOf(fault), happened, verdict };
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
   return { lines, well: lines.every(({ verdict }) => verdict === 'BROKEN') };
 }
 
-const broken = (fault: Fault) => {
+const codeOf = (fault: Fault) => {
   const code = (text: string) => `\`${text.replace(/\s+/g, ' ').trim()}\``;
   return fault.map(({ file, text, becomes }) => `${file}: ${code(text)} becomes ${code(becomes)}`).join('; ');
 };
