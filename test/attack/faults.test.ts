@@ -15,7 +15,7 @@ const rowOf = (id: string): Row => {
 };
 
 describe.concurrent('a row notices', () => {
-  it.each(ROWS.flatMap((row) => (row.faults ?? []).map((fault) => ({ row, fault, id: row.id, text: fault[0]?.text }))))(
+  it.each(ROWS.flatMap((row) => row.faults.map((fault) => ({ row, fault, id: row.id, text: fault[0]?.text }))))(
     '$id without $text',
     async ({ row, fault }) => {
       expect(await tryFault(row, fault)).toMatchObject({ verdict: 'BROKEN' });

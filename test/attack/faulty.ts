@@ -23,10 +23,8 @@ try {
   const entry = join(folder, 'cell.mjs');
   await bundleProgram(PROGRAM_SOURCE, entry);
   await chmod(folder, 0o755);
-  const [seen, served] = await Promise.all([
-    attack(row, { entry }),
-    inWorld(servesHonest, { entry }).catch(() => false),
-  ]);
+  const seen = await attack(row, { entry });
+  const served = await inWorld(servesHonest, { entry }).catch(() => false);
   process.stdout.write(JSON.stringify({ planted: planted(), served, seen }));
 } finally {
   await rm(folder, { recursive: true });

@@ -52,26 +52,26 @@ async function attackAll(rows: readonly Row[]): Promise<Printed> {
     process.stderr.write(`${row.id} ...`);
     const { verdict, happened } = await attack(row);
     process.stderr.write(` ${verdict}\n`);
-    lines.push({ id: row.id, tries: row.tries, 'must happen': row.must, happened, verdict });
+    lines.push({ id: row.id, tries: row.tries, must: row.must, happened, verdict });
   }
   return { lines, well: lines.every(({ verdict }) => verdict === 'held' || verdict === 'in part') };
 }
 
 async function breakAll(rows: readonly Row[]): Promise<Printed> {
-  const left = rows.flatMap((row) => (row.faults ?? []).map((fault) => ({ row, fault }))).entries();
+  const left = rows.flatMap((row) => row.faults.map((fault) => ({ row, fault }))).entries();
   const lines: Line[] = [];
   const worker = async () => {
     for (const [at, { row, fault }] of left) {
       const { verdict, happened } = await tryFault(row, fault);
       process.stderr.write(`${row.id} ... ${verdict}\n`);
-      lines[at] = { id: row.id, 'is broken': broken(fault), happened, verdict };
+      lines[at] = { id: row.id, broken: codeOf(fault), happened, verdict };
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
   return { lines, well: lines.every(({ verdict }) => verdict === 'BROKEN') };
 }
 
-const broken = (fault: Fault) => {
+const codeOf = (fault: Fault) => {
   const code = (text: string) => `\`${text.replace(/\s+/g, ' ').trim()}\``;
   return fault.map(({ file, text, becomes }) => `${file}: ${code(text)} becomes ${code(becomes)}`).join('; ');
 };

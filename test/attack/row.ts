@@ -8,7 +8,7 @@ export type Row = {
   readonly must: string;
   run(world: World): Promise<Held>;
   /** What takes away the defence that the row is about, and not much more: the proof that it can fail. */
-  readonly faults?: readonly [Fault, ...Fault[]];
+  readonly faults: readonly [Fault, ...Fault[]];
 };
 
 /** What to plant in the source of the product: `text` stands in `file` exactly once. */

@@ -5,6 +5,9 @@ import { DEADLINE_ROWS } from './deadline.ts';
 import { DETERMINISM_ROWS } from './determinism.ts';
 import { EGRESS_ROWS } from './egress.ts';
 import { HOST_ROWS } from './host.ts';
+import { HOST_END_ROWS } from './host-ends.ts';
+import { HOST_REPLY_ROWS } from './host-replies.ts';
+import { HOST_REQUEST_ROWS } from './host-requests.ts';
 import { ISOLATION_ROWS } from './isolation.ts';
 import type { Held, Row } from './row.ts';
 import { SUPPLY_ROWS } from './supply.ts';
@@ -14,6 +17,9 @@ import { inWorld } from './world.ts';
 export const ROWS: readonly Row[] = [
   ...ADMISSION_ROWS,
   ...HOST_ROWS,
+  ...HOST_END_ROWS,
+  ...HOST_REQUEST_ROWS,
+  ...HOST_REPLY_ROWS,
   ...DEADLINE_ROWS,
   ...ISOLATION_ROWS,
   ...EGRESS_ROWS,

@@ -65,7 +65,8 @@ export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Parti
     },
     async takenOver(mode, more) {
       const cells = world.goneOver(mode);
-      return cells.call(await cells.load('echo'), '{}', { broker: () => new Promise(() => undefined), ...more });
+      const never = { broker: () => new Promise<never>(() => undefined), hardDeadlineMs: 5_000 };
+      return cells.call(await cells.load('echo'), '{}', { ...never, ...more });
     },
     opened,
     listen: async (script, host) => opened(await openUpstream(script, host === undefined ? {} : { host })),
