@@ -1,7 +1,9 @@
+import type { TLSSocket } from 'node:tls';
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import type { OrgId } from '../../kernel/base/id.ts';
 import { findIn, needlesOf } from '../e2e/search.ts';
 import { bodyOf, gist as gistOf, requestFor, ruleFor } from '../egress/ask.ts';
+import { CERTIFICATE, KEY } from '../egress/certificate.ts';
 import { UNUSABLE } from '../egress/hostile-answers.ts';
 import { secret, to } from '../egress/steps.ts';
 import { answer, type Script } from '../egress/upstream.ts';
@@ -118,10 +120,10 @@ export const ANSWER_ROWS: readonly Row[] = [
   },
   {
     id: 'E8',
-    tries: 'answers that are no HTTP, unpack to 50 MiB, never end, or end two requests',
-    must: 'its request fails and is not sent again; no other request gets that answer',
+    tries: 'answers that are no HTTP, unpack to 50 MiB, never end, or end two requests; a server that prefers HTTP/2',
+    must: 'its request fails and is not sent again; no other request gets that answer; HTTP/1.1 is spoken',
     run: async (world) => {
-      const client = world.opened(openEgressClient({ resolve: async () => ['127.0.0.1'] }));
+      const client = world.opened(openEgressClient({ resolve: async () => ['127.0.0.1'], ca: [CERTIFICATE] }));
       for (const [what, errorClass, script] of UNUSABLE) {
         const upstream = await world.listen(script);
         const request = requestFor(ruleFor(upstream.port), { method: 'POST', body: '{}' });
@@ -136,12 +138,24 @@ export const ANSWER_ROWS: readonly Row[] = [
       const rule = ruleFor(twice.port);
       const bodies = [bodyOf(await client.send(requestFor(rule))), bodyOf(await client.send(requestFor(rule)))];
       const own = bodies.join() === 'first,second';
+      const spoken: unknown[] = [];
+      const tls = { key: KEY, cert: CERTIFICATE, ALPNProtocols: ['h2', 'http/1.1'] };
+      const newer = await world.listen(
+        (_, socket) => {
+          spoken.push((socket as TLSSocket).alpnProtocol);
+          socket.write(answer(200));
+        },
+        { tls },
+      );
+      const got = gistOf(await client.send(requestFor(ruleFor(newer.port, { scheme: 'https' }))));
       return all([
         verdict(true, `${UNUSABLE.length} kinds of answer fail`),
         verdict(own, own ? 'each request has its own answer' : 'an answer of another request'),
+        verdict(got === '200' && spoken.join() === 'http/1.1', `to the other: ${got}, by ${spoken.join()}`),
       ]);
     },
     faults: [
+      without('kernel/adapter/undici/connect.ts', "ALPNProtocols: ['http/1.1']", "ALPNProtocols: ['h2', 'http/1.1']"),
       without(
         'kernel/adapter/undici/exchange.ts',
         "if (!isPlain || !isChunked) return 'the answer is compressed although that was not accepted';",

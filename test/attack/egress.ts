@@ -59,7 +59,7 @@ const grantOf = (port: number): EgressRule => ruleFor(port, { pathPrefix: '/v1',
 
 /** Closes after each answer, at all addresses of both families: every request asks for the name anew. */
 const listenAnywhere = (world: World) =>
-  world.listen((_, socket) => socket.end(answer(200, { connection: 'close' })), '::');
+  world.listen((_, socket) => socket.end(answer(200, { connection: 'close' })), { host: '::' });
 
 /** A name server of the attacker answers for the granted name. */
 async function namesAreJudged(world: World): Promise<Held> {

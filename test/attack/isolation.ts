@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openSystemEntropy } from '../../kernel/adapter/system/clock.ts';
+import { seedOf } from '../../kernel/flow/caller.ts';
 import type { CellLayer, CellOutcome } from '../../kernel/port/cell-host.ts';
 import { openBreakOut, STOPPED_BY } from '../hostile/break-out.ts';
 import { type Cells, LAYERS } from '../hostile/cells.ts';
@@ -95,14 +97,26 @@ export const ISOLATION_ROWS: readonly Row[] = [
     must: 'another seed gives other numbers, the same seed the same',
     run: async (world) => {
       const sealed = await world.sealed(world.cells());
-      const drawn = async (low: string) => {
-        const said = reply(await sealed('world', null, { seed: [low, '14029467366897019727'] }));
+      const drawn = async (seed: readonly [string, string]) => {
+        const said = reply(await sealed('world', null, { seed }));
         return JSON.stringify((JSON.parse(said) as { output: { random: unknown } }).output.random);
       };
-      const [one, two, again] = [await drawn('1'), await drawn('2'), await drawn('1')];
-      return verdict(one !== two && one === again, one === two ? 'the same numbers' : 'of the seed');
+      // As a kernel draws them, one for each call.
+      const entropy = openSystemEntropy();
+      const [one, other] = [seedOf(entropy), seedOf(entropy)];
+      const [first, second, again] = [await drawn(one), await drawn(other), await drawn(one)];
+      return all([
+        verdict(
+          first !== second,
+          first === second ? 'the same numbers in another call' : 'other numbers in another call',
+        ),
+        verdict(first === again, first === again ? 'the same of the same seed' : 'other numbers of the same seed'),
+      ]);
     },
-    faults: [without(PRELUDE, 'seed = envelope.seed;')],
+    faults: [
+      without(PRELUDE, 'seed = envelope.seed;'),
+      without('kernel/flow/caller.ts', "Buffer.from(entropy.nonce(16), 'base64')", 'Buffer.alloc(16)'),
+    ],
   },
   {
     id: 'I5',

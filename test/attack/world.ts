@@ -25,7 +25,7 @@ export type World = {
   goneOver(mode: string): Cells;
   /** How a call ends in such a cell. */
   takenOver(mode: string, more?: Partial<CellCall>): Promise<CellOutcome>;
-  listen(script?: Script, host?: string): Promise<Upstream>;
+  listen(script?: Script, options?: Parameters<typeof openUpstream>[1]): Promise<Upstream>;
   /** Steps of plugins that ask the broker. The secret `api-key` of their org is `canary`. */
   steps(options?: EgressOptions): Promise<Steps>;
   /** Closed with the world. */
@@ -69,7 +69,7 @@ export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Parti
       return cells.call(await cells.load('echo'), '{}', { ...never, ...more });
     },
     opened,
-    listen: async (script, host) => opened(await openUpstream(script, host === undefined ? {} : { host })),
+    listen: async (script, options) => opened(await openUpstream(script, options)),
     steps: async (options) => opened(await openSteps({ canary, ...options })),
   };
   try {

@@ -17,7 +17,8 @@ export const STOPPED_BY: Readonly<Record<string, readonly SystemLayer[]>> = {
   'read the memory of the kernel': ['own-proc', 'own-user'],
   'read a file of the kernel': ['own-user'],
   'write a file': ['resource-limits'],
-  'become root by a program': ['own-user', 'no-new-privileges'],
+  // Where the user of the cell is root, of the system or of a namespace of users, it need not become it.
+  'become root by a program': ['own-user'],
 };
 
 /** A process that lies where a cell lies and is none, beside a listener and a file of the kernel. */
