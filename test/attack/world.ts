@@ -21,8 +21,11 @@ export type World = {
    * @param isKept Whether one instance is put back after each call, as of every sealed module; else each gets a new one.
    */
   sealed(cells: Cells, isKept?: boolean): Promise<Sealed>;
-  /** Cells whose program the attacker owns: `mode` is one of `test/hostile/fake-cell.ts`. */
-  goneOver(mode: string): Cells;
+  /**
+   * Cells whose program the attacker owns: `mode` is one of `test/hostile/fake-cell.ts`.
+   * @param layers Of the system; those that are here where it is left out.
+   */
+  goneOver(mode: string, layers?: readonly string[]): Cells;
   /** How a call ends in such a cell. */
   takenOver(mode: string, more?: Partial<CellCall>): Promise<CellOutcome>;
   listen(script?: Script, options?: Parameters<typeof openUpstream>[1]): Promise<Upstream>;
@@ -59,8 +62,8 @@ export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Parti
       return (action, input = null, { seed, ...more } = {}) =>
         cells.call(module, JSON.stringify(testEnvelope({ action, input, ...(seed ? { seed } : {}) })), more);
     },
-    goneOver(mode) {
-      const wrapper = [...LAYERS.wrapper, '/usr/bin/env', `MODE=${mode}`];
+    goneOver(mode, layers = LAYERS.wrapper) {
+      const wrapper = [...layers, '/usr/bin/env', `MODE=${mode}`];
       return world.cells({ entry: join(import.meta.dirname, '../hostile/fake-cell.ts'), wrapper });
     },
     async takenOver(mode, more) {
