@@ -15,12 +15,13 @@ const rowOf = (id: string): Row => {
 };
 
 describe.concurrent('a row notices', () => {
-  it.each(ROWS.flatMap((row) => faultsOf(row).map((fault) => ({ row, fault, id: row.id, text: fault[0]?.text }))))(
-    '$id without $text',
-    async ({ row, fault }) => {
-      expect(await tryFault(row, fault)).toMatchObject({ verdict: 'BROKEN' });
-    },
-  );
+  it.each(
+    ROWS.flatMap((row) =>
+      faultsOf(row).map((fault) => ({ row, fault, id: row.id, text: fault[0]?.text.split('\n')[0] })),
+    ),
+  )('$id without $text', async ({ row, fault }) => {
+    expect(await tryFault(row, fault)).toMatchObject({ verdict: 'BROKEN' });
+  });
 });
 
 describe.concurrent('it is no proof', () => {
