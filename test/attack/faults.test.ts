@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { tryFault } from './fault.ts';
 import { type Fault, type Row, without } from './row.ts';
@@ -50,5 +53,26 @@ describe.concurrent('it is no proof', () => {
       verdict: 'no proof',
       happened: expect.stringMatching(says),
     });
+  });
+});
+
+describe('the command', () => {
+  const main = (...given: readonly string[]) =>
+    promisify(execFile)(process.execPath, [join(import.meta.dirname, 'main.ts'), ...given]);
+
+  it('prints what each row made of each of its faults', async () => {
+    const { stdout } = await main('--faults', '--only', 'A3', '--json');
+    expect(JSON.parse(stdout)).toEqual(
+      faultsOf(rowOf('A3')).map(() => ({
+        id: 'A3',
+        broken: expect.stringMatching(/^kernel.*becomes/),
+        happened: 'admitted: type_refused was due',
+        verdict: 'BROKEN',
+      })),
+    );
+  });
+
+  it('knows its rows', async () => {
+    await expect(main('--faults', '--only', 'A0')).rejects.toMatchObject({ code: 2 });
   });
 });

@@ -114,6 +114,8 @@ export const HOST_ROWS: readonly Row[] = [
           const outcome = await cells.call(await cells.load(name, sealed), input, { broker, hardDeadlineMs: 5_000 });
           const isIt = outcome.kind === 'refused' && outcome.reason === reason && outcome.logs.length === 0;
           seen.push(verdict(isIt && asked === requests, `${told(outcome)}; requests: ${asked}`));
+          // Where it is not so, each takes its time.
+          if (!isIt) return all(seen);
         }
       return all([...seen, lives(cells)]);
     },

@@ -62,7 +62,7 @@ export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Parti
       const cells = world.cells({ entry: join(import.meta.dirname, '../hostile/fake-cell.ts'), wrapper });
       return cells.call(await cells.load('echo'), '{}', {
         broker: () => new Promise(() => undefined),
-        hardDeadlineMs: 5_000,
+        hardDeadlineMs: 10_000,
       });
     },
     listen: async (script) => opened(await openUpstream(script)),
