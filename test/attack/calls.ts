@@ -53,8 +53,8 @@ export async function end(world: World, attacks: readonly Ends[]): Promise<Held>
       const isIt = outcome.kind === kind && textOf(outcome) === is;
       const well = isIt && outcome.logs.length <= logs && logBytes <= QUOTA.logBytes;
       // An input that is told is one of ours: it says which of many it was.
-      seen.push(verdict(well, well ? told(outcome) : `${module} ${input.slice(0, 17)}: ${told(outcome)}`));
-      seen.push(await serves(cells, sealed));
+      if (!well) return verdict(false, `${module} ${input.slice(0, 17)}: ${told(outcome)}`);
+      seen.push(verdict(true, told(outcome)), await serves(cells, sealed));
     }
   return all([...seen, lives(cells)]);
 }

@@ -50,7 +50,7 @@ export const HOST_REQUEST_ROWS: readonly Row[] = [
         return ANSWER;
       });
       // A call that its cell lost never ends.
-      await Promise.race([outer.then(() => inner), new Promise((resolve) => setTimeout(resolve, 5_000).unref())]);
+      await Promise.race([outer.then(() => inner), new Promise((resolve) => setTimeout(resolve, 10_000).unref())]);
       const inTurn = order.join() === 'outer replied,inner replied';
       return all([...seen, verdict(inTurn, inTurn ? 'one after the other' : order.join())]);
     },

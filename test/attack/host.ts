@@ -32,9 +32,9 @@ const seesNobody = async (world: World, module: string): Promise<Held> => {
 /** One org fills the memory of the host with its words; another one looks at all that it can get of it. */
 const findsNothing = async (world: World, words: number, block: bigint): Promise<Held> => {
   const cells = world.cells();
-  const [echo, module] = [await cells.load('at-address'), await cells.load('at-address', true)];
   const seen: Held[] = [];
-  for (const looking of [echo, module]) {
+  for (const sealed of [false, true]) {
+    const looking = await cells.load('at-address', sealed);
     await cells.call(looking, doing('r', 8n).input + ACME.repeat(words / ACME.length));
     const stale = await cells.call(looking, doing('R', 4_096n).input, { org: 'globex' as never });
     seen.push(verdict(stale.kind === 'crashed' && stale.reason === REASON.outside, told(stale)));
@@ -114,6 +114,8 @@ export const HOST_ROWS: readonly Row[] = [
           const outcome = await cells.call(await cells.load(name, sealed), input, { broker, hardDeadlineMs: 5_000 });
           const isIt = outcome.kind === 'refused' && outcome.reason === reason && outcome.logs.length === 0;
           seen.push(verdict(isIt && asked === requests, `${told(outcome)}; requests: ${asked}`));
+          // Where it is not so, each takes its time.
+          if (!isIt) return all(seen);
         }
       return all([...seen, lives(cells)]);
     },

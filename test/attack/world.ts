@@ -68,7 +68,7 @@ export async function inWorld<T>(use: (world: World) => Promise<T>, usual: Parti
     },
     async takenOver(mode, more) {
       const cells = world.goneOver(mode);
-      const never = { broker: () => new Promise<never>(() => undefined), hardDeadlineMs: 5_000 };
+      const never = { broker: () => new Promise<never>(() => undefined), hardDeadlineMs: 10_000 };
       return cells.call(await cells.load('echo'), '{}', { ...never, ...more });
     },
     opened,
