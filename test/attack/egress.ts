@@ -66,7 +66,7 @@ async function namesAreJudged(world: World): Promise<Held> {
   const upstream = await listenAnywhere(world);
   let says: (n: number) => Said = () => 'silent';
   let n = 0;
-  const names = world.opened(await openNameServer(() => says(n)));
+  const names = world.opened(await openNameServer(() => says(n), 5_000));
   const steps = await world.steps({ resolve: names.resolve });
   const ask = async (said: typeof says, grant: Partial<EgressRule>) => {
     says = said;
