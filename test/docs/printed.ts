@@ -21,8 +21,8 @@ export const PRINTED: Readonly<Record<string, () => string | Promise<string>>> =
     ),
   attacks: () =>
     table(
-      ['id', 'it tries', 'must happen', 'runs'],
-      ROWS.map((row) => [row.id, row.tries, row.must, 'notRun' in row ? `no: ${row.notRun}` : 'yes']),
+      ['id', 'it tries', 'must happen', 'faults'],
+      ROWS.map((row) => [row.id, row.tries, row.must, `${row.faults.length}`]),
     ),
   problems: () =>
     table(

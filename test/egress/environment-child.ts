@@ -1,4 +1,4 @@
-/** Started by environment.test.ts: sends one request by the egress client and one by Node's own, and prints the answers. */
+/** Started by proxied.ts: sends one request by the egress client and one by Node's own, and prints the answers. */
 import { openEgressClient } from '../../kernel/adapter/undici/egress-client.ts';
 import { bodyOf, requestFor, ruleFor } from './ask.ts';
 

@@ -21,7 +21,8 @@ export type Zone = (name: string, n: number) => Said;
 const TYPES = { A: 1, CNAME: 5, AAAA: 28 } as const;
 const CODES = { 'no-such-name': 3, 'server-failure': 2 } as const;
 
-export async function openNameServer(zone: Zone) {
+/** @param timeoutMs How long the resolver waits for an answer. */
+export async function openNameServer(zone: Zone, timeoutMs = 200) {
   const asked: string[] = [];
   const counts = new Map<string, number>();
   const socket = createSocket('udp4');
@@ -44,7 +45,7 @@ export async function openNameServer(zone: Zone) {
     asked,
     /** Both kinds of address, as the resolver of a machine asks for them. */
     resolve: (async (host) => {
-      const resolver = new Resolver({ timeout: 200, tries: 1 });
+      const resolver = new Resolver({ timeout: timeoutMs, tries: 1 });
       resolver.setServers([server]);
       const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
       const found = answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));

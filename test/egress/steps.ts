@@ -14,17 +14,21 @@ import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 export const CANARY = 'canary/4f9a+B"c&e=Zz90';
 export const acme = 'acme' as OrgId;
 
+export type Steps = Awaited<ReturnType<typeof openSteps>>;
+
 /** They share the broker and the store. */
-export async function openSteps(options: EgressOptions = {}) {
+export async function openSteps({ canary = CANARY, ...options }: EgressOptions & { readonly canary?: string } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'interlock-broker-'));
   const store = await openSecretStore({ file: join(folder, 'secrets.json'), key: randomBytes(32) });
   if (!store.ok) throw new Error(store.error);
-  await store.value.put(acme, 'api-key', CANARY);
+  await store.value.put(acme, 'api-key', canary);
   const egress = openEgressClient({ resolve: async () => ['127.0.0.1'], ...options });
   const refused: EgressRefused[] = [];
+  /** What would be on record. */
+  const staged: unknown[] = [];
   const broker = createBroker({
     egress,
-    secrets: leasesOnRecord(store.value, { stage: async () => undefined }, () => undefined),
+    secrets: leasesOnRecord(store.value, { stage: async (one) => void staged.push(one) }, () => undefined),
     onRefusal: (one) => void refused.push(one),
   });
   const scope: Omit<StepScope, 'rules'> = {
@@ -49,7 +53,7 @@ export async function openSteps(options: EgressOptions = {}) {
     await egress.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { store: store.value, refused, start, close };
+  return { store: store.value, refused, staged, start, close };
 }
 
 export const secret = { name: 'api-key', header: 'x-api-key', format: 'Token {}' };

@@ -36,6 +36,7 @@ const MODES: Readonly<Record<string, (id: number, envelope: string) => unknown>>
     announce(0xffff_ffff);
     for (;;) raw(new Uint8Array(1 << 20));
   },
+  'four-gigabytes': () => announce(0xffff_ffff),
   'too-large': () => announce(FROM_CELL_BYTES_MAX + 1),
   garbage: () => raw(Uint8Array.from({ length: 4_096 }, (_, i) => (i * 197 + 31) % 256)),
   'broken-result': (id) => pipe.send(KIND.result, id, Uint8Array.of(0, 255, 255)),

@@ -37,6 +37,7 @@ describe('a cell that has gone over', () => {
   const PROTOCOL = /what no plugin call can send/;
   it.each([
     ['flood', PROTOCOL],
+    ['four-gigabytes', PROTOCOL],
     ['too-large', PROTOCOL],
     ['garbage', PROTOCOL],
     ['broken-result', PROTOCOL],

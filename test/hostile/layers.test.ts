@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +9,7 @@ import { probeLayers } from '../../kernel/adapter/extism/probe.ts';
 import { LIMITS } from '../../kernel/base/limits.ts';
 import type { CellLayer } from '../../kernel/port/cell-host.ts';
 import { makeKernelFolder } from '../support/org-files.ts';
+import { openBreakOut, STOPPED_BY } from './break-out.ts';
 import { type Cells, LAYERS, openCells } from './cells.ts';
 import { cellsOf, isAlive } from './processes.ts';
 
@@ -105,29 +105,16 @@ describe('a cell of this machine', () => {
 });
 
 describe('a cell of which Node itself has gone over', () => {
-  let folder = '';
-  let secret = '';
-  const listener = createServer((socket) => socket.destroy());
+  let out: Awaited<ReturnType<typeof openBreakOut>>;
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'interlock-broken-out-'));
-    await chmod(folder, 0o777);
-    secret = join(folder, 'secret.key');
-    await writeFile(secret, 'of the kernel', { mode: 0o600 });
-    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    out = await openBreakOut();
   });
-  afterAll(async () => {
-    listener.close();
-    await rm(folder, { recursive: true });
-  });
-  const reached = async (wrapper: readonly string[]) => {
-    const { port } = listener.address() as AddressInfo;
-    const program = join(import.meta.dirname, 'broken-out.ts');
-    const [file = '', ...args] = [...wrapper, process.execPath, program, `${port}`, `${process.pid}`, secret, folder];
-    return JSON.parse((await run(file, args, { env: {} })).stdout) as string[];
-  };
+  afterAll(() => out.close());
+  const reached = (wrapper: readonly string[]) => out.reached(wrapper);
 
   it('reaches all of it without a layer: the tests below mean something', async () => {
     const worked = await reached([]);
+    for (const attempt of worked) expect(STOPPED_BY).toHaveProperty([attempt]);
     expect(worked).toEqual(expect.arrayContaining(['connect to the kernel', 'signal the kernel', 'write a file']));
     expect(worked).toEqual(expect.arrayContaining(['read the arguments of the kernel', 'read a file of the kernel']));
   });

@@ -154,6 +154,7 @@ export function createHost(quota: Quota, transport: Transport): Host {
       outputBytes = length;
     },
     error_set: (_: unknown, address: bigint) => {
+      proceed();
       if (address !== 0n) block(address);
       errorAt = Number(address);
     },
@@ -163,7 +164,8 @@ export function createHost(quota: Quota, transport: Transport): Host {
       return 0n;
     },
     var_get: (_: unknown, name: bigint) => {
-      const value = vars?.get(keyOf(name));
+      const key = keyOf(name);
+      const value = vars?.get(key);
       return value === undefined ? 0n : placed(memory.store(value));
     },
     var_set: (_: unknown, name: bigint, value: bigint) => {
@@ -180,7 +182,10 @@ export function createHost(quota: Quota, transport: Transport): Host {
       vars.set(key, bytes.slice());
     },
     // `info`, in the numbers of the Extism kernel. Lower levels are kept all the same.
-    get_log_level: () => 2,
+    get_log_level: () => {
+      proceed();
+      return 2;
+    },
     log_trace: log('trace'),
     log_debug: log('debug'),
     log_info: log('info'),

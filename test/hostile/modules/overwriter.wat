@@ -1,0 +1,16 @@
+;; Writes its first input over what it brings along, so that only bytes of its own can undo it. Replies with what stands there.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "input_load_u64" (func $word (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store (param i64 i64)))
+  (import "extism:host/env" "output_set" (func $output (param i64 i64)))
+  (memory (export "memory") 1)
+  (data (i32.const 1024) "\01\00\00\00\00\00\00\00")
+  (func (export "describe") (result i32) (i32.const 0))
+  (func (export "execute") (result i32) (local $reply i64)
+    (if (i64.eq (i64.load (i32.const 1024)) (i64.const 1))
+      (then (i64.store (i32.const 1024) (call $word (i64.const 0)))))
+    (local.set $reply (call $alloc (i64.const 8)))
+    (call $store (local.get $reply) (i64.load (i32.const 1024)))
+    (call $output (local.get $reply) (i64.const 8))
+    (i32.const 0)))
