@@ -65,8 +65,8 @@ export const SUPPLY_ROWS: readonly Row[] = [
       await right.lock();
       return all([
         ...seen,
-        ...without,
-        verdict(true, `${seen.length + without.length} ways`),
+        ...revoked,
+        verdict(true, `${seen.length + revoked.length} ways`),
         await starts(right, 'signed and locked'),
       ]);
     },
