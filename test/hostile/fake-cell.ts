@@ -1,5 +1,5 @@
 import { readFileSync, writeSync } from 'node:fs';
-import { CALL_HEAD_BYTES, FROM_CELL_BYTES_MAX, frameOf, KIND, PAYLOAD_AT } from '../../kernel/adapter/extism/frame.ts';
+import { CALL_HEAD_BYTES, FROM_CELL_BYTES_MAX, frameOf, KIND } from '../../kernel/adapter/extism/frame.ts';
 import { openPipe } from '../../kernel/adapter/extism/pipe.ts';
 import { EXIT } from '../../kernel/adapter/extism/quota.ts';
 import { resultFrameBytes, VERDICT, writeResultFrame } from '../../kernel/adapter/extism/result-frame.ts';
