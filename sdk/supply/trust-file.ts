@@ -44,8 +44,9 @@ export async function readSigners(
 /** Reads a trust policy; undefined where something of it cannot be used. */
 export async function readTrustFile(file: string): Promise<Trust | undefined> {
   const policy = v.safeParse(TrustPolicySchema, await jsonOf(file));
-  const known = policy.success && (await readSigners(policy.output, file, async (path) => ok(await jsonOf(path))));
-  return known && known.ok ? { policy: policy.output, known: known.value } : undefined;
+  if (!policy.success) return undefined;
+  const known = await readSigners(policy.output, file, async (path) => ok(await jsonOf(path)));
+  return known.ok ? { policy: policy.output, known: known.value } : undefined;
 }
 
 const jsonOf = (file: string): Promise<unknown> =>
