@@ -57,6 +57,23 @@ test('what no kernel takes is refused, and what is not there is no answer', asyn
   expect(await run('inspect', plugin, '--grants', at('trust.json'))).toMatchObject({ code: 2, stdout: '' });
 });
 
+test('a module whose instructions are not taken is not inspected, locked or signed', async () => {
+  const folder = at('catching');
+  await cp(plugin, folder, { recursive: true });
+  // Admission sees no instructions: a kernel would take it, and whoever looks at it here is told.
+  await writeFile(join(folder, 'dist/plugin.wasm'), await hostileModule('catch-and-spin'));
+  for (const args of [
+    ['inspect'],
+    ['lock', '--approve', '--out', at('never.lock')],
+    ['sign', '--key', at('platform.key')],
+  ])
+    expect(await run(...args, folder)).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('its code is not taken'),
+    });
+});
+
 test('it is signed and verified, and another byte or signer is not', async () => {
   expect(await run('verify', plugin, '--trust', at('trust.json'))).toMatchObject({
     code: 1,
@@ -126,8 +143,15 @@ test('a signature is about this very module and manifest', async () => {
   const manifest = JSON.parse(await readFile(join(other, 'manifest.json'), 'utf8'));
   await writeFile(join(other, 'manifest.json'), JSON.stringify({ ...manifest, title: 'Other' }));
   const wasm = await readFile(join(other, 'dist/plugin.wasm'));
-  const verified = await run('verify', other, '--trust', at('trust.json'));
-  expect(verified).toMatchObject({ code: 1, stdout: expect.not.stringContaining('signed by') });
+  for (const args of [
+    ['inspect', other],
+    ['lock', other, '--out', at('never.lock'), '--approve'],
+  ])
+    expect(await run(...args)).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('is not the one that is sealed in'),
+    });
   await cp(join(plugin, 'manifest.json'), join(other, 'manifest.json'));
   wasm[wasm.length - 1] = (wasm.at(-1) ?? 0) ^ 1;
   await writeFile(join(other, 'dist/plugin.wasm'), wasm);
