@@ -60,9 +60,7 @@ export function createScrubber(secrets: readonly SoughtSecret[]): Scrubber {
     for (let depth = 0; level; depth++) {
       if (depth > MAX_ESCAPE_LEVELS) return err('too_deep');
       for (const form of NORMAL_FORMS) {
-        const looked = cover(level, form, search, covered);
-        if (looked === undefined) return err('too_costly');
-        yield looked;
+        if (!(yield* cover(level, form, search, covered))) return err('too_costly');
       }
       level = unescapeOnce(level);
     }
@@ -132,12 +130,13 @@ function inLettersAndDigits({ bytes, before, after }: Needle): Needle {
   };
 }
 
-/** Marks in `covered` what belongs to a secret. @returns the bytes looked at, or undefined where that would be too many. */
-function cover(level: Level, form: NormalForm, search: Search, covered: Uint16Array): number | undefined {
+/** Marks in `covered` what belongs to a secret, in steps. @returns false where that would cost too much. */
+function* cover(level: Level, form: NormalForm, search: Search, covered: Uint16Array): Generator<number, boolean> {
   const { bytes, origin } = level;
   const view = form.view(bytes);
   const { at } = view;
-  const looked = search(view.bytes, (needle, secret, start, end) => {
+  yield bytes.length;
+  return yield* search(view.bytes, (needle, secret, start, end) => {
     const from = at ? (at[start] ?? 0) : start;
     const to = form.endOf(bytes, at ? (at[end - 1] ?? 0) : end - 1);
     const first = besideOf(bytes, from, -1, needle.before);
@@ -148,7 +147,6 @@ function cover(level: Level, form: NormalForm, search: Search, covered: Uint16Ar
       if ((covered[i] ?? 0) < mark) covered[i] = mark;
     }
   });
-  return looked === undefined ? undefined : bytes.length + looked;
 }
 
 /** The place of the `count`th next character of base64 in one direction, as far as it is near. With it goes the padding. */

@@ -20,13 +20,15 @@ const COMPARISONS = 8;
 const SOME = 4_096;
 
 /**
+ * In steps: each looks at a part of the text and yields how many bytes it looked at.
  * @param found is told of every needle, also of those that overlap; of one needle each place once.
- * @returns how many bytes were looked at, or undefined when the text is made to cost more than it may.
+ * @returns false when the text is made to cost more than it may.
  */
-export type Search = (
-  text: Uint8Array,
-  found: (needle: Needle, secret: number, start: number, end: number) => void,
-) => number | undefined;
+export type Search = (text: Uint8Array, found: Found) => Generator<number, boolean>;
+type Found = (needle: Needle, secret: number, start: number, end: number) => void;
+
+/** Bytes of a text that are one step, at most, with as many comparisons as are due to them: some milliseconds. */
+const STEP = 65_536;
 
 /** @param secrets the needles of each: its number is its place in this list. */
 export function searchFor(secrets: readonly (readonly Needle[])[]): Search {
@@ -46,13 +48,13 @@ export function searchFor(secrets: readonly (readonly Needle[])[]): Search {
     }
   for (const suspects of byHash.values()) shareBeginnings(suspects);
 
-  return (text, found) => {
-    const budget = COMPARISONS * text.length + SOME;
-    /** Where the last match of each needle ended. */
-    const ends = new Uint32Array(count);
-    let compared = 0;
-    let hash = 0;
-    for (let i = 0; i < text.length; i++) {
+  /** Looks from where it stands to `to`. @returns false when that is more than the budget. */
+  const look = (at: Place, to: number, text: Uint8Array, budget: number, found: Found): boolean => {
+    let { hash, compared } = at;
+    const { ends } = at;
+    const enough = compared + COMPARISONS * STEP;
+    let i = at.next;
+    for (; i < to && compared < enough; i++) {
       hash = roll(hash, text[i] ?? 0);
       if (filter[slot(hash)] === 0) continue;
       const start = i + 1 - WINDOW;
@@ -66,15 +68,32 @@ export function searchFor(secrets: readonly (readonly Needle[])[]): Search {
         // Where the text leaves the one before earlier than the two part, it leaves this one, too.
         if (same === NOT_COMPARED || same >= shared) same = commonLength(text, start, needle.bytes, known);
         compared += same - known + 1;
-        if (compared > budget) return undefined;
+        if (compared > budget) return false;
         if (same < needle.bytes.length) continue;
         ends[index] = start + same;
         found(needle, secret, start, start + same);
       }
     }
-    return text.length + compared;
+    at.next = i;
+    at.hash = hash;
+    at.compared = compared;
+    return true;
+  };
+
+  return function* search(text, found) {
+    const budget = COMPARISONS * text.length + SOME;
+    const at: Place = { next: 0, hash: 0, compared: 0, ends: new Uint32Array(count) };
+    while (at.next < text.length) {
+      const { next, compared } = at;
+      if (!look(at, Math.min(next + STEP, text.length), text, budget, found)) return false;
+      yield at.next - next + at.compared - compared;
+    }
+    return true;
   };
 }
+
+/** How far a search has come. `ends`: where the last match of each needle ended. */
+type Place = { next: number; hash: number; compared: number; readonly ends: Uint32Array };
 
 const NOT_COMPARED = -1;
 /** `shared`: how many bytes it begins with as the suspect before it does. */
