@@ -136,8 +136,9 @@ test('report mode is warned of at the start, lists what is asked for, and opens 
   expect(JSON.stringify(run.steps)).toContain('E_PRIVATE_ADDRESS');
   const env = { INTERLOCK_URL: url, INTERLOCK_TOKEN: apis['hooli']?.token ?? '' };
   const report = await interlock(['egress', 'report'], { env });
+  expect(report.stdout).toMatch(/^webhook +http:\S+\/inner +1 +refused /m);
   expect(report.stdout).toContain('to allow it, add to the rules of webhook:');
   expect(report.stdout).toContain(
-    `{"scheme":"http","host":"127.0.0.1","port":${target.port},"methods":["POST"],"pathPrefix":"/inner"}`,
+    `{"scheme":"http","host":"127.0.0.1","port":${target.port},"methods":["POST"],"pathPrefix":"/inner","addresses":["127.0.0.1/32"]}`,
   );
 });
