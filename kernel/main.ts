@@ -8,7 +8,7 @@ import { type ProbedLayers, probeLayers } from './adapter/extism/probe.ts';
 import { openCredentialFiles } from './adapter/file/credential-file.ts';
 import { makeFolder } from './adapter/file/folder.ts';
 import { lockFolder } from './adapter/file/folder-lock.ts';
-import { loadSecretKey } from './adapter/file/key.ts';
+import { loadSecretKey, secretKeyId } from './adapter/file/key.ts';
 import { openModuleStore } from './adapter/file/module-store.ts';
 import { rotateSecretKey, settleKeyFile } from './adapter/file/rotate-key.ts';
 import { openSecretStore } from './adapter/file/secret-store.ts';
@@ -85,7 +85,8 @@ export async function startKernel(
     entropy,
     cells,
     egress,
-    secrets: secrets.value,
+    secrets: secrets.value.store,
+    secretKeyId: secrets.value.keyId,
     openLenders: lenders.open,
     readCredentialFile: openCredentialFiles([config.data, keyFileOf(config)]),
     modules,
@@ -104,7 +105,7 @@ export async function startKernel(
     const org = await readOrg(files, sealedBases, pluginsLock.value);
     const fine = org.ok ? await kernel.setUpOrg(org.value) : org;
     if (org.ok) {
-      const stored = (await secrets.value.list(org.value.id)).map(({ name }) => name);
+      const stored = (await secrets.value.store.list(org.value.id)).map(({ name }) => name);
       const told = [looseTrust, revokedTrust, idleGrants, reportingGrants].flatMap((warn) => warn(files, org.value));
       for (const line of [...told, ...absentSecrets(files, org.value, stored)]) say(`warning: ${line}`);
     }
@@ -143,7 +144,9 @@ async function openSecrets(config: Config) {
   const settled = env ? ok(undefined) : await settleKeyFile({ file, keyFile });
   if (!settled.ok) return settled;
   const key = await loadSecretKey({ env, file: keyFile, generate: true });
-  return key.ok ? openSecretStore({ file, key: key.value }) : key;
+  if (!key.ok) return key;
+  const store = await openSecretStore({ file, key: key.value });
+  return store.ok ? ok({ store: store.value, keyId: secretKeyId(key.value) }) : store;
 }
 
 /** Holds the folder meanwhile: a kernel that runs has the old key in its memory, and would write with it. */

@@ -48,6 +48,8 @@ export type Ports = {
   readonly cells: CellHost;
   readonly egress: EgressClient;
   readonly secrets: SecretSource;
+  /** Names the key that stored secrets are sealed under, and is not it: that it is another one is put on record. */
+  readonly secretKeyId?: string;
   /** Makes the lenders of an org whose secrets policy names some. Without it there are none. */
   readonly openLenders?: OpenLenders;
   /** Reads a file with what the kernel logs in to a provider with. `err`: a sentence for the operator. */

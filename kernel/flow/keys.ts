@@ -61,6 +61,7 @@ export const KEYS = {
   webhook: (org: OrgId, id: string) => `${org}/webhook/${id}`,
   playbook: (org: OrgId, name: string) => `${org}/playbook/${name}`,
   version: (org: OrgId, name: string, digest: Digest) => `${org}/version/${name}/${digest.slice(7)}`,
+  secretKey: (org: OrgId) => `${org}/secret-key`,
   /** By whose signature the org took a plugin: the id of the signer. */
   signer: (org: OrgId, plugin: Digest) => `${org}/signer/${plugin.slice(7)}`,
   policy: (org: OrgId, digest: Digest) => `${org}/policy/${digest.slice(7)}`,

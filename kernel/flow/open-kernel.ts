@@ -1,7 +1,9 @@
 import { mayOf } from '../../sdk/contract/may.ts';
 import type { SecretsPolicy } from '../../sdk/contract/secrets-policy.ts';
+import type { AuditDraft } from '../audit/record.ts';
 import type { OrgId, RunId } from '../base/id.ts';
 import { ok, type Result } from '../base/result.ts';
+import type { Write } from '../port/store.ts';
 import { isParked } from '../run/open-work.ts';
 import { isEnded, type Run } from '../run/state.ts';
 import { openRunAgain } from './again.ts';
@@ -24,6 +26,7 @@ import { openIngest } from './ingest.ts';
 import { openIntake } from './intake.ts';
 import { openJudges } from './judges.ts';
 import type { Kernel, Ports } from './kernel.ts';
+import { KEYS } from './keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { openLentSecrets } from './lent-secrets.ts';
 import { buildLists } from './list-build.ts';
@@ -62,7 +65,7 @@ const SWEEP_MS = 50;
 const STOP_GRACE_MS = 3_000;
 
 export function openKernel(ports: Ports): Kernel {
-  const { store, clock, entropy, cells, egress, modules } = ports;
+  const { store, clock, entropy, cells, egress, modules, secretKeyId } = ports;
   const { scheduler = processScheduler, report = () => undefined } = ports;
   const ledger: Ledger = openLedger({ store, clock, entropy, scheduler });
   const registry: Registry = openRegistry(store);
@@ -197,10 +200,22 @@ export function openKernel(ports: Ports): Kernel {
       await buildLists({ store, ledger, scheduler, org, isStopping: () => isStopping });
   };
 
-  /** One record in every org: the life of the kernel is part of each org's log. */
-  const tellEveryOrg = (kind: 'kernel.started' | 'kernel.stopped') => {
-    const audit = registry.orgs().map((org) => ({ org, kind, actor: 'system:kernel' }));
-    return audit.length > 0 ? ledger.stage({ audit, rows: [] }) : Promise.resolve();
+  /** The life of the kernel is part of each org's log. */
+  const lifeRecords = (kind: 'kernel.started' | 'kernel.stopped'): readonly AuditDraft[] =>
+    registry.orgs().map((org) => ({ org, kind, actor: 'system:kernel' }));
+
+  /** The key of the store is changed while no kernel runs, so the next start tells. */
+  const tellOfStart = async () => {
+    const audit = [...lifeRecords('kernel.started')];
+    const rows: Write[] = [];
+    for (const org of registry.orgs()) {
+      const key = KEYS.secretKey(org);
+      const before = ledger.read(key);
+      if (secretKeyId === undefined || before === secretKeyId) continue;
+      rows.push({ key, value: secretKeyId });
+      if (before !== undefined) audit.push({ org, kind: 'secret.rekeyed', actor: 'system:kernel' });
+    }
+    if (audit.length > 0) await ledger.stage({ audit, rows });
   };
 
   return {
@@ -271,7 +286,7 @@ export function openKernel(ports: Ports): Kernel {
     setUpOrg,
 
     async begin() {
-      await tellEveryOrg('kernel.started');
+      await tellOfStart();
       // Before anything is taken up: a kernel that starts stopped sends nothing.
       await stops.followMachine();
       for (const org of registry.orgs()) pending.takeUp(org);
@@ -308,7 +323,8 @@ export function openKernel(ports: Ports): Kernel {
       await Promise.all([worker.stop(STOP_GRACE_MS), outbox.stop(), prune.stop(), health.stop()]);
       await lent.close(STOP_GRACE_MS);
       // A record that fails now must not keep the rest from being closed: it is told, and shows in `healthy`.
-      if (ledger.healthy()) await tellEveryOrg('kernel.stopped').catch(report);
+      const audit = lifeRecords('kernel.stopped');
+      if (ledger.healthy() && audit.length > 0) await ledger.stage({ audit, rows: [] }).catch(report);
       await ledger.idle();
     },
   };

@@ -160,11 +160,12 @@ describe('a rotation', () => {
   });
 
   it.each([
-    ['other-key', 'unknown'],
-    ['lent-key', 'lent'],
-  ])('of %s is refused: %s', async (name, error) => {
-    const { rotate, disk } = worldOf({});
+    ['other-key', 'unknown', ['secret.leased', 'secret.revoked not_lent']],
+    ['lent-key', 'lent', []],
+  ])('of %s is refused: %s', async (name, error, recorded) => {
+    const { rotate, disk, kinds } = worldOf({});
     expect(await rotate(BY, name, FRESH, { keep: false })).toEqual({ ok: false, error });
+    expect(kinds()).toEqual(recorded);
     expect(disk.writes).toBe(0);
   });
 

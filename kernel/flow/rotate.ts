@@ -6,6 +6,7 @@ import type { Principal } from '../org/principal.ts';
 import type { Ledger } from './ledger.ts';
 import type { LentSecrets } from './lent-secrets.ts';
 import type { Registry } from './registry.ts';
+import { leaseOnRecord } from './secrets.ts';
 
 /**
  * Rotation of a stored secret (S 12.4): the new value is stored, the connectors that carry it are asked how they are, and
@@ -92,15 +93,14 @@ export function openRotate(deps: {
     keep: boolean,
   ): Promise<Result<Rotated, CannotRotate>> => {
     const { org } = by;
-    const head = { org, actor: `principal:${by.id}`, ref: name };
-    const record = (kind: 'secret.leased' | 'secret.put') => ledger.stage({ audit: [{ ...head, kind }], rows: [] });
+    const actor = `principal:${by.id}`;
+    const head = { org, actor, ref: name };
     const rotated = (outcome: 'kept' | 'put_back') =>
       ledger.stage({ audit: [{ ...head, kind: 'secret.rotated', outcome }], rows: [] });
-    await record('secret.leased');
-    const former = await source.lease(org, name, { run: '-', step: '-' });
+    const former = await leaseOnRecord(source, ledger, { org, actor }, name, { run: '-', step: '-' });
     if (!former.ok) return former;
     try {
-      await record('secret.put');
+      await ledger.stage({ audit: [{ ...head, kind: 'secret.put' }], rows: [] });
       await source.put(org, name, value);
       const checks = await Promise.all(carriersOf(org, name).map((connector) => ask(org, connector)));
       const isWell = checks.every(({ state }) => state !== 'unhealthy');

@@ -25,8 +25,8 @@ export function addPluginLock(plugin: Command): void {
       .option('--grants <file>', 'egress policy of an org: say what it lets the plugin send')
       .option('--trust <file>', 'trust policy of an org: say who signed the plugin'),
     [
-      'interlock plugin inspect plugins/crowdsec',
-      'interlock plugin inspect plugins/crowdsec --grants acme/egress.json',
+      'interlock plugin inspect plugins/edge-firewall',
+      'interlock plugin inspect plugins/edge-firewall --grants acme/egress.json',
     ],
     'What the module imports counts, whatever its manifest says.\n' +
       'Exit codes: 0 the kernel would admit it, 1 it would not (with --trust: also where the policy does not take its signature),\n' +
@@ -45,7 +45,7 @@ export function addPluginLock(plugin: Command): void {
       .option('--trust <file>', 'trust policy that says whose signatures are locked; else those of the configuration')
       .option('--approve', 'agree to what is new and to what is changed'),
     [
-      'interlock plugin lock plugins/crowdsec',
+      'interlock plugin lock plugins/edge-firewall',
       'interlock plugin lock --config interlock.json',
       'interlock plugin lock --config interlock.json --approve',
     ],

@@ -120,6 +120,7 @@ export const AUDIT_KINDS = {
       'the proxy was against it.',
   ),
   'secret.put': kind(['ref'], 'A secret was stored or replaced. Its name only.'),
+  'secret.rekeyed': kind([], 'The stored secrets are sealed under another key than at the last start.'),
   'secret.rotated': kind(
     ['ref', 'outcome'],
     'The connectors that carry a new value were asked: it was `kept`, or the former one was `put_back`.',

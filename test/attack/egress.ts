@@ -124,7 +124,7 @@ export const EGRESS_ROWS: readonly Row[] = [
     faults: [
       without(
         CONNECT,
-        'if (!judged.ok) throw refusalOf(judged.error, host, address);',
+        'if (!judged.ok) throw refusalOf(judged.error, host, address, options);',
         'if (!judged.ok) return address;',
       ),
       [
@@ -237,7 +237,7 @@ export const EGRESS_ROWS: readonly Row[] = [
           "import { type Dispatcher, Pool } from 'undici';",
           "import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';",
         ),
-        ...without(CLIENT, 'new Pool(origin, {', 'new EnvHttpProxyAgent({'),
+        ...without(CLIENT, 'new Pool(url.origin, {', 'new EnvHttpProxyAgent({'),
         ...without(
           EXCHANGE,
           'path: url.pathname + url.search,',

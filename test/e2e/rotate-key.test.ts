@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { apiOf, cloudEvent } from '../support/api.ts';
+import { apiOf, cloudEvent, verifyExport } from '../support/api.ts';
 import { type KernelProcess, startKernelProcess } from '../support/kernel-process.ts';
 import {
   activatePlaybook,
@@ -65,6 +65,8 @@ async function ask(folder: KernelFolder, url: string, token: string, n: number, 
   const answer = await api.publish(cloudEvent(`n${n}`, { path: `${url}/key/forms` }));
   const id = answer.data.events[0]?.triggers.find((one) => one.run)?.run ?? '';
   const { data } = await api.run(id, '20s');
+  const { records } = await verifyExport(api, join(folder.path, `export-${n}`));
+  expect(records().filter(({ kind }) => kind === 'secret.rekeyed')).toHaveLength(n);
   const busy = await rotate(folder.config);
   expect(busy).toMatchObject({ code: 2, said: expect.stringContaining('stop it first') });
   await kernel.end('SIGTERM');
@@ -80,7 +82,7 @@ describe('the key of the secret store', () => {
     let token = '';
     await prepareKernel(folder, async (prepared) => {
       await activatePlaybook(prepared, ORG, PLAYBOOK);
-      token = (await tokensFor(prepared, ORG, { all: ['operator', 'admin'] }))['all'] ?? '';
+      token = (await tokensFor(prepared, ORG, { all: ['operator', 'admin', 'auditor'] }))['all'] ?? '';
     });
     const kernel = startKernelProcess(folder.config);
     open.push(() => kernel.end());

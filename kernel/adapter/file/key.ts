@@ -1,5 +1,5 @@
 /** Gets the key of the secret store: from the environment, or from a file that only its owner can read. */
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { err, ok, type Result } from '../../base/result.ts';
 import { createFile, faultOfMode } from './durable-file.ts';
@@ -35,6 +35,10 @@ export async function loadSecretKey(options: SecretKeyOptions): Promise<Result<U
       : err(`${file} does not exist; set INTERLOCK_SECRET_KEY or have the key file made`);
   }
 }
+
+/** Names a key on the record, where the key itself must not stand: who has the name cannot make the key of it. */
+export const secretKeyId = (key: Uint8Array): string =>
+  createHmac('sha256', key).update('interlock secret key id').digest('hex').slice(0, 32);
 
 export const makeKey = (): Buffer => randomBytes(KEY_BYTES);
 export const keyText = (key: Uint8Array): string => `${Buffer.from(key).toString('base64')}\n`;
