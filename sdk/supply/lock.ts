@@ -26,11 +26,12 @@ export function changeOf(lock: PluginsLock, entry: LockEntry): Change {
   return { entry, kind: before === undefined ? 'new' : isSame ? 'same' : 'changed', more, less };
 }
 
-export const withChanges = (lock: PluginsLock, changes: readonly Change[]): PluginsLock =>
-  lockWith(
-    lock,
-    changes.map(({ entry }) => entry),
-  );
+/** @returns undefined where it would be a lock that no kernel takes: one of them asks for more than an entry holds. */
+export function withChanges(lock: PluginsLock, changes: readonly Change[]): PluginsLock | undefined {
+  const entries = changes.map(({ entry }) => entry);
+  const next = v.safeParse(PluginsLockSchema, lockWith(lock, entries));
+  return next.success ? next.output : undefined;
+}
 
 /** @returns the lock, one without plugins where there is no file, or undefined where the file is no lock. */
 export async function readLockFile(file: string): Promise<PluginsLock | undefined> {

@@ -300,3 +300,20 @@ test('a pipe in the place of a manifest or a lock holds up nobody, and one with 
   await writeFile(join(folder, 'manifest.json'), manifest.replace('{', '{ "version": "0.0.1",'));
   expect(await run('inspect', folder)).toMatchObject(none);
 });
+
+test('no lock is written that no kernel takes', async () => {
+  const folder = at('greedy');
+  await cp(plugin, folder, { recursive: true });
+  const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+  const secrets = Array.from({ length: 1_001 }, (_, i) => `key-${i}`);
+  const sealed = { ...manifest, capabilities: { ...manifest.capabilities, secrets } };
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify(sealed));
+  // Of another toolchain: no manifest is sealed into it.
+  await writeFile(join(folder, 'dist/plugin.wasm'), await hostileModule('echo'));
+  expect(await run('lock', folder, '--approve', '--out', at('greedy.lock'))).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('no lock has room'),
+  });
+  await expect(readFile(at('greedy.lock'))).rejects.toThrow();
+});
