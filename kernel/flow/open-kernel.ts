@@ -160,6 +160,7 @@ export function openKernel(ports: Ports): Kernel {
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
 
+  const stored = openSecrets(lent, ledger);
   const children = openChildren({ driver, registry, runsInFlight: inFlight.count, report });
   const isDue = (org: OrgId, id: RunId) => {
     const run = driver.load(org, id);
@@ -260,11 +261,12 @@ export function openKernel(ports: Ports): Kernel {
     auditExport: openExport({ store, clock }),
 
     secrets: {
-      ...openSecrets(lent, ledger),
+      ...stored,
       ...openRotate({
         source: lent,
         ledger,
         registry,
+        isChanging: stored.isChanging,
         check: async (org, name) => healthAfter(await health.check(org, name)),
         report,
       }),

@@ -40,7 +40,7 @@ export type Rotated = {
     readonly reason: string | null;
   }[];
 };
-/** `lent`: a provider has it, and there it is rotated. `busy`: a rotation of it is under way. */
+/** `lent`: a provider has it, and there it is rotated. `busy`: a change of it is under way. */
 export type CannotRotate = 'unknown' | 'lent' | 'busy' | 'unavailable';
 
 export type Rotate = {
@@ -59,10 +59,12 @@ export function openRotate(deps: {
   source: LentSecrets;
   ledger: Pick<Ledger, 'stage'>;
   registry: Pick<Registry, 'org'>;
+  /** It is being stored or removed: what comes back over that would be lost. */
+  isChanging: (org: OrgId, name: string) => boolean;
   check: CheckHealth;
   report: (defect: unknown) => void;
 }): Rotate {
-  const { source, ledger, registry, check, report } = deps;
+  const { source, ledger, registry, isChanging, check, report } = deps;
   const busy = new Set<string>();
   const keyOf = (org: OrgId, name: string) => `${org}/${name}`;
 
@@ -123,6 +125,7 @@ export function openRotate(deps: {
     async rotate(by, name, value, { keep }) {
       const held = heldBy(by.org, name);
       if (held) return err(held);
+      if (isChanging(by.org, name)) return err('busy');
       const key = keyOf(by.org, name);
       busy.add(key);
       try {

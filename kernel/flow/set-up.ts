@@ -17,7 +17,7 @@ import { OCSF_FINDINGS } from '../incident/finding.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { Write } from '../port/store.ts';
-import type { Trusted } from '../trust/judge.ts';
+import { revocationOf, type Trusted } from '../trust/judge.ts';
 import { faultOfDescription } from './describe.ts';
 import type { Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
@@ -99,6 +99,19 @@ export function openSetUp(deps: {
     return ok(digest);
   };
 
+  /**
+   * Also where nothing beside the module says by whom it is any more (its signer was taken off the list, or the signature
+   * away), and the org takes what nobody signed: whose it was is on disk.
+   */
+  const isRevoked = (
+    org: OrgId,
+    { manifest, wasm, trusted }: OrgSetup['plugins'][number],
+    trust: TrustPolicy | undefined,
+  ): boolean => {
+    const signer = trusted?.signer?.id ?? ledger.read(KEYS.signer(org, pluginDigest(manifest, wasm)));
+    return trust !== undefined && revocationOf(trust, { digests: [], signer }) !== undefined;
+  };
+
   /** Those that cells can call. */
   const callable = new Set<Digest>();
 
@@ -154,6 +167,7 @@ export function openSetUp(deps: {
         ],
       });
     for (const plugin of plugins) {
+      if (isRevoked(id, plugin, trust)) continue;
       const installed = await install(id, plugin);
       if (!installed.ok) return installed;
       digests.set(plugin.manifest.name, installed.value);

@@ -209,6 +209,8 @@ async function lock(dirs: readonly string[], options: LockOptions, { json }: Glo
     if (!signer.ok) return signer;
     changes.push(changeOf(before, { ...found.value.asked, signer: signer.value }));
   }
+  const next = withChanges(before, changes);
+  if (!next) return refuse('no lock has room for all that is asked for: at most 1000 words for a plugin.');
   if (json)
     sayJson({ lock: file, changes: changes.map(({ entry, kind, more, less }) => ({ kind, more, less, ...entry })) });
   else for (const change of changes) sayChange(change);
@@ -221,7 +223,7 @@ async function lock(dirs: readonly string[], options: LockOptions, { json }: Glo
     note(`interlock: ${clean(file, 200)} is current.`);
     return fine;
   }
-  await writeLockFile(file, withChanges(before, changes));
+  await writeLockFile(file, next);
   note(`interlock: ${clean(file, 200)} is written; a kernel reads it when it starts.`);
   return fine;
 }

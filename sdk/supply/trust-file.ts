@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { err, ok, type Result } from '../../kernel/base/result.ts';
 import { type TrustPolicy, TrustPolicySchema } from '../contract/trust.ts';
 import { isTrustedRoot, type Known, signerKeyId } from '../signature/verify.ts';
+import { readJsonFile } from './json-file.ts';
 
 /** A trust policy, with the keys and trusted roots of its signers as they were read. */
 export type Trust = { readonly policy: TrustPolicy; readonly known: readonly Known[] };
@@ -43,13 +43,8 @@ export async function readSigners(
 
 /** Reads a trust policy; undefined where something of it cannot be used. */
 export async function readTrustFile(file: string): Promise<Trust | undefined> {
-  const policy = v.safeParse(TrustPolicySchema, await jsonOf(file));
+  const policy = v.safeParse(TrustPolicySchema, await readJsonFile(file));
   if (!policy.success) return undefined;
-  const known = await readSigners(policy.output, file, async (path) => ok(await jsonOf(path)));
+  const known = await readSigners(policy.output, file, async (path) => ok(await readJsonFile(path)));
   return known.ok ? { policy: policy.output, known: known.value } : undefined;
 }
-
-const jsonOf = (file: string): Promise<unknown> =>
-  readFile(file, 'utf8')
-    .then(JSON.parse)
-    .catch(() => undefined);
