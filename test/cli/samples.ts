@@ -121,6 +121,7 @@ export const approval: Approval = {
     details: {},
   },
   verdict: { kind: 'allow', by: 'contain-few', text: 'A plugin with a grant may contain one to five targets.' },
+  grantChangedSince: null,
   excluded: ['siem'],
   incident: { event: EVENT_ID, title: 'Outbound connection to C2', message: 'curl from payments-api' },
 };
