@@ -58,10 +58,13 @@ export function approvalView(
   };
 }
 
-/** Action, parameters and plan of a held step stay, so what another subject differs in is the grant. */
-const givenBefore = ({ step, subject, decidedSeq }: ApprovalRow, { approvals }: Run): ApprovalId | null =>
+/**
+ * The last approval of this step that was given before. Action, parameters and plan of a held step stay, so people are asked
+ * again only where the grant has changed.
+ */
+const givenBefore = ({ step, decidedSeq }: ApprovalRow, { approvals }: Run): ApprovalId | null =>
   Object.values(approvals)
-    .filter((one) => one.step === step && one.state === 'approved' && one.subject !== subject)
+    .filter((one) => one.step === step && one.state === 'approved')
     .filter((one) => decidedSeq < 0 || one.decidedSeq < decidedSeq)
     .reduce<Approval | null>((a, b) => (a && a.decidedSeq > b.decidedSeq ? a : b), null)?.id ?? null;
 
