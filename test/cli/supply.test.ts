@@ -221,7 +221,7 @@ test('a signature beside a module is looked at, whoever is trusted', async () =>
   };
   const trust = ['--trust', at('trust.json')] as const;
   expect(await inspect()).toEqual([0, 'for this module and manifest; by whom is not asked (--trust)']);
-  expect(await inspect(...trust)).toEqual([0, expect.stringMatching(/^by platform, with the key sha256:/)]);
+  expect(await inspect(...trust)).toEqual([0, expect.stringMatching(/^by platform \(the key sha256:/)]);
   await run('sign', dir, '--key', at('other.key'));
   expect(await inspect(...trust)).toEqual([1, expect.stringMatching(/^not so that the policy takes it: none of the/)]);
   await writeFile(bundle, await readFile(join(plugin, 'dist/plugin.sigstore.json')));
