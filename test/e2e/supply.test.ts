@@ -79,6 +79,22 @@ const UNFIT: readonly Refused[] = [
     /\/signers\/1\/key expected a key that no other signer has/,
   ],
   [
+    'with one identity under two names, of which one is revoked',
+    async (w) => {
+      const keyless = await openKeyless();
+      await w.put('root.json', keyless.root);
+      const who = { issuer: 'https://token.example', identity: 'https://git.example/acme/plugins' };
+      await w.trust({
+        unlocked: 'allow',
+        signers: ['ci', 'former'].map((id) => ({ id, ...who, trustedRoot: 'root.json' })),
+        revoked: [{ signer: 'former', reason: 'taken over' }],
+      });
+      const { wasm, manifest } = await w.read();
+      await writeFile(w.bundle, JSON.stringify(await keyless.sign(who, manifest, wasm)));
+    },
+    /\/signers\/1\/identity expected an identity that no other signer has/,
+  ],
+  [
     'with a file of 2 MB in the place of a signature',
     async (w) => {
       await w.trust(ALL);
