@@ -2,7 +2,7 @@
  * What a kernel loads of plugins, through its own configuration: S1 to S3 of the suite of hostile plugins. Whatever is
  * refused is refused before anything of it is compiled, kept or put on record.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { OrgId } from '../../kernel/base/id.ts';
@@ -10,6 +10,7 @@ import { readConfig, readOrg } from '../../kernel/config.ts';
 import { startKernel } from '../../kernel/main.ts';
 import { openKeyless } from '../../sdk/signature/test-keyless.ts';
 import { hostileModule } from '../hostile/hostile-module.ts';
+import { copyPlugin } from '../support/org-files.ts';
 import {
   ALL,
   MINE,
@@ -120,6 +121,13 @@ const UNFIT: readonly Refused[] = [
     /has 104857600 bytes; at most 8388608 are admitted/,
   ],
 ];
+
+test('a plugin is copied without the signature that somebody left beside it', async () => {
+  await w.sign();
+  await copyPlugin(w.plugin, w.at('copy'));
+  expect((await readdir(w.at('copy/dist'))).sort()).toEqual(['plugin.json', 'plugin.wasm']);
+  expect((await readdir(w.at('copy'))).sort()).toEqual((await readdir(w.plugin)).sort());
+});
 
 describe('a kernel starts', () => {
   test('with a plugin that is signed by a key and locked', async () => {
