@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blockContains, blockOf, canonicalAddress, faultOfBlock, judgeAddress } from './address.ts';
+import { blockContains, blockToOffer, canonicalAddress, faultOfBlock, judgeAddress } from './address.ts';
 
 const isPublic = (address: string) => judgeAddress(address, []).ok;
 
@@ -164,12 +164,29 @@ describe('a granted block', () => {
   it('of one address opens that address only', () => {
     fc.assert(
       fc.property(ipv4, ipv4, (granted, asked) => {
-        const block = blockOf(granted);
+        const block = `${granted}/32`;
         expect(judgeAddress(granted, [block]).ok).toBe(true);
         expect(blockContains(block, asked)).toBe(granted === asked);
       }),
     );
   });
+
+  it.each([
+    ['10.1.2.3', '10.1.2.3/32'],
+    ['::ffff:10.1.2.3', '10.1.2.3/32'],
+    ['127.0.0.1', '127.0.0.1/32'],
+    ['100.64.0.1', '100.64.0.1/32'],
+    ['fd00::5', 'fd00::5/128'],
+    // Of this machine: public, and refused all the same.
+    ['8.8.8.8', '8.8.8.8/32'],
+    ['2606:4700::1111', '2606:4700::1111/128'],
+    ...[
+      ...['169.254.169.254', '169.254.0.1', '::ffff:169.254.169.254', 'fe80::1', '168.63.129.16', '100.100.100.200'],
+      ...['192.0.0.192', 'fd00:ec2::254', 'fd20:ce::254', '0.0.0.0', '::', '224.0.0.1', '255.255.255.255', 'ff02::1'],
+      ...['64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1', '::169.254.169.254', '2606:4700::5efe:169.254.169.254', '4000::1'],
+      ...['fec0::1', 'localhost'],
+    ].map((address) => [address, undefined]),
+  ])('is offered for %s: %s', (address, block) => expect(blockToOffer(address ?? '')).toBe(block));
 
   it.each([
     ['10.0.0.0/8', undefined],

@@ -10,8 +10,17 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6;
 /** `E_ADDRESS`: not an IP address at all. `E_PRIVATE_ADDRESS`: not public, and no granted block contains it. */
 export type AddressRefusal = 'E_ADDRESS' | 'E_PRIVATE_ADDRESS';
 
-/** Public unicast by number, yet answered by the machine's own cloud platform: as good as a metadata service. */
-const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(['168.63.129.16']);
+/**
+ * Where clouds answer their own machines, with credentials among the rest: AWS, Azure and others; AWS and Google over IPv6;
+ * Alibaba; Oracle. That of Azure is public unicast by number.
+ */
+const METADATA_ADDRESSES: ReadonlySet<string> = new Set([
+  ...['169.254.169.254', '168.63.129.16', '100.100.100.200', '192.0.0.192'],
+  ...['fd00:ec2::254', 'fd20:ce::254'],
+]);
+
+/** Ranges in which people have hosts of their own. */
+const INNER_RANGES: ReadonlySet<string> = new Set(['private', 'carrierGradeNat', 'loopback', 'uniqueLocal']);
 
 /** All of global unicast IPv6 that IANA has opened (RFC 4291 section 2.4). */
 const GLOBAL_UNICAST: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
@@ -34,8 +43,22 @@ export function judgeAddress(address: string, allowedBlocks: readonly string[]):
 /** Canonical text of an IP address, IPv4-mapped IPv6 as IPv4; undefined when `text` is not a plain address. */
 export const canonicalAddress = (text: string): string | undefined => parseAddress(text)?.toString();
 
-/** Block that holds exactly this address, for the line an operator is told to paste. */
-export const blockOf = (canonical: string): string => `${canonical}/${canonical.includes(':') ? 128 : 32}`;
+/**
+ * Block that holds exactly this address, for the line an operator is told to paste. Undefined for one that should not be
+ * allowed because a log says how: link-local, a metadata service, what wraps an IPv4 address, multicast. Whoever owns a name
+ * chooses where it leads, and could have it offered.
+ */
+export function blockToOffer(address: string): string | undefined {
+  const parsed = parseAddress(address);
+  if (!parsed || METADATA_ADDRESSES.has(parsed.toString())) return undefined;
+  if (!INNER_RANGES.has(parsed.range()) && !isPublic(parsed)) return undefined;
+  return `${parsed}/${parsed instanceof ipaddr.IPv4 ? 32 : 128}`;
+}
+
+/** What is said in the place of that block. */
+export const NOT_BY_HABIT =
+  'link-local, the metadata service of a cloud, or special in another way: such an address is not to be allowed by habit, so ' +
+  'no rule is offered here';
 
 export const blockContains = (block: string, address: string): boolean => {
   const parsed = parseAddress(address);
@@ -94,7 +117,7 @@ function contains(block: string, address: Address): boolean {
 }
 
 function isPublic(address: Address): boolean {
-  if (address.range() !== 'unicast' || PLATFORM_ADDRESSES.has(address.toString())) return false;
+  if (address.range() !== 'unicast' || METADATA_ADDRESSES.has(address.toString())) return false;
   return address instanceof ipaddr.IPv4 || (address.match(...GLOBAL_UNICAST) && !isIsatap(address));
 }
 

@@ -6,7 +6,7 @@ import { type EgressRule, HTTP_METHODS, type HttpMethod } from '../../sdk/contra
 import type { HttpRequest } from '../../sdk/contract/plugin.ts';
 import { LIMITS } from '../base/limits.ts';
 import { ok, type Result } from '../base/result.ts';
-import { blockOf, canonicalAddress, judgeAddress } from './address.ts';
+import { blockToOffer, canonicalAddress, judgeAddress, NOT_BY_HABIT } from './address.ts';
 import { judgeHeaders, ungrantedHeaders } from './header.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { bareHost, readTarget, type Target } from './url.ts';
@@ -167,7 +167,7 @@ function refuseUncovered(
   asker: Asker,
   headers: Readonly<Record<string, string>>,
 ): Result<never, Refusal> {
-  const paste = `to allow it, add to the plugin's rules: ${JSON.stringify(suggestedRule(target, method, headers))}`;
+  const paste = pasteOf(target, method, headers);
   const nearest = nearestRule(rules, target, [method], asker);
   if (nearest === undefined) return refuse(target.isAddress ? 'E_IP_LITERAL' : 'E_NOT_ALLOWED', noHost(target), paste);
   return refuse(
@@ -224,19 +224,22 @@ export function faultOfWritten(
   return isGranted ? undefined : 'no rule for this place grants all of its headers';
 }
 
-function suggestedRule(target: Target, method: HttpMethod, headers: Readonly<Record<string, string>>) {
-  const named = ungrantedHeaders(Object.keys(headers));
+function pasteOf(target: Target, method: HttpMethod, headers: Readonly<Record<string, string>>): string {
   const address = canonicalAddress(target.host);
-  const isPrivate = address !== undefined && !judgeAddress(address, []).ok;
-  return {
+  const isInner = address !== undefined && !judgeAddress(address, []).ok;
+  const block = isInner ? blockToOffer(address) : undefined;
+  if (isInner && block === undefined) return `${address} is ${NOT_BY_HABIT}`;
+  const named = ungrantedHeaders(Object.keys(headers));
+  const rule = {
     scheme: target.scheme,
     host: target.host,
     port: target.port,
     methods: [method],
     pathPrefix: shortened(target.path),
-    ...(isPrivate ? { addresses: [blockOf(address)] } : {}),
+    ...(block === undefined ? {} : { addresses: [block] }),
     ...(named.length > 0 ? { headers: named } : {}),
   };
+  return `to allow it, add to the plugin's rules: ${JSON.stringify(rule)}`;
 }
 
 function shortened(path: string): string {

@@ -236,11 +236,11 @@ describe('what a step may send', () => {
 
   it('tells the operator what would let a request pass, and the plugin only that it did not', async () => {
     const { broker, refused } = worldOf();
-    const answer = await broker.forStep(scopeOf()).handle(get({ url: 'http://169.254.169.254/latest' }));
+    const answer = await broker.forStep(scopeOf()).handle(get({ url: 'http://10.0.0.7/latest' }));
     expect(answer).toEqual({
-      denied: 'E_IP_LITERAL: an IP address is reached only through a rule that names exactly it: 169.254.169.254',
+      denied: 'E_IP_LITERAL: an IP address is reached only through a rule that names exactly it: 10.0.0.7',
     });
-    expect(refused).toMatchObject([{ hint: expect.stringContaining('"addresses":["169.254.169.254/32"]') }]);
+    expect(refused).toMatchObject([{ hint: expect.stringContaining('"addresses":["10.0.0.7/32"]') }]);
   });
 
   it('is a limited number of requests', async () => {

@@ -40,7 +40,7 @@ export type OutboundAnswer =
     }
   /**
    * `hint` is for the operator alone: what the name resolved to, and how to grant it. So is `block`: the address of the
-   * host that no block of the rule holds, as one that would.
+   * host that no block of the rule holds, as one that would; absent where none is to be offered.
    */
   | { readonly kind: 'denied'; readonly reason: string; readonly hint?: string; readonly block?: string }
   | { readonly kind: 'failed'; readonly class: ErrorClass; readonly reason: string; readonly sent: boolean };

@@ -34,6 +34,7 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
       ['reversible', reversible(plan, stream)],
       ['guardrail', approval.verdict ? verdictText(approval.verdict) : undefined],
       ['asked by', askedBy(approval, approval.verdict, !approval.uses.includes('/'))],
+      ['asked again', approval.grantChangedSince ? againText(approval.grantChangedSince) : undefined],
       ['requester', clean(approval.requester)],
       ['because of', incident.title === null ? undefined : clean(incident.title)],
       ['', incident.message === null ? undefined : clean(incident.message, 600)],
@@ -60,6 +61,9 @@ export function ballotText(approval: Approval, stream: NodeJS.WriteStream, now: 
   const name = paint('strong', inLargeLetters(approval.org, stream.columns || 80), stream);
   return `\n${name}\n\n${paint('strong', summary, stream)}\n\n${page}\n`;
 }
+
+const againText = (before: string): string =>
+  `the grant of the plugin has changed since ${clean(before, 64)} was approved, which covers nothing any more`;
 
 /** What a step of type `approval` asks; undefined for an action, which is named plugin/action. */
 const questionOf = ({ uses, parameters }: Approval): string | undefined =>

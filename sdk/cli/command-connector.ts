@@ -5,6 +5,7 @@ import { complain } from './complain.ts';
 import { cannot, type Ending, fine, no } from './ending.ts';
 import { isName } from './form.ts';
 import { clean, paint, say, sayJson, table, when } from './print.ts';
+import { isMendedByRule, whatTheLogHas } from './refusal.ts';
 import { type Globals, openSession } from './session.ts';
 
 /** `interlock connector`: which targets are in trouble, and how much waits for them. */
@@ -111,25 +112,43 @@ const CHECK_SAYS = {
   unasked: 'was not asked',
 } as const;
 
+type Failure = NonNullable<NonNullable<Connector['health']>['failure']>;
+
+/** The stage says what was asked about; what came of it, the class of the error. */
+function troubleOf({ stage, class: errorClass }: Failure): string {
+  switch (errorClass) {
+    case 'refused_by_policy':
+      return 'the kernel kept it from asking';
+    case 'unauthorized':
+    case 'forbidden':
+      return 'its target does not let it in';
+    case 'unavailable':
+    case 'timeout':
+      return 'its target does not answer';
+    case 'upstream_error':
+      return 'its target does not answer as it should';
+    case 'rate_limited':
+      return 'its target takes no more requests at present';
+    default:
+      return STAGE_SAYS[stage];
+  }
+}
+
 const STAGE_SAYS = {
-  validate: 'its settings do not fit (validate)',
-  auth: 'its target does not let it in (auth)',
-  health: 'its target is not well (health)',
+  validate: 'its settings do not fit',
+  auth: 'its login does not work',
+  health: 'its target is not well',
 } as const;
 
 function failureOf(health: Connector['health']): string {
   if (!health?.failure) return '';
-  const { stage, class: errorClass, message } = health.failure;
-  const isKept = errorClass === 'refused_by_policy';
-  const says = isKept ? `the kernel kept it from asking (${stage})` : STAGE_SAYS[stage];
-  const paste = isKept && GRANTABLE.test(message) ? `\n${WHERE_THE_LINE_IS}` : '';
-  return `: ${says}: ${errorClass}: ${clean(message, 500)}${paste}`;
+  const { failure } = health;
+  const { stage, class: errorClass, message } = failure;
+  const paste = isMendedByRule(failure)
+    ? `\nthe log of the kernel (its standard error) has ${whatTheLogHas(failure)} it, after "request refused:"`
+    : '';
+  return `: ${troubleOf(failure)} (${stage}): ${errorClass}: ${clean(message, 500)}${paste}`;
 }
-
-/** Refusals that a line in the egress policy would end. */
-const GRANTABLE = /^E_(?:NOT_ALLOWED|IP_LITERAL|HEADER_NOT_ALLOWED|PRIVATE_ADDRESS):/;
-const WHERE_THE_LINE_IS =
-  'the line that would allow it is in the log of the kernel (its standard error), after "request refused:"';
 
 const whyUnasked = (health: Connector['health']): string =>
   health?.state === 'unchecked'

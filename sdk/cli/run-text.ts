@@ -2,6 +2,7 @@ import type { Run, RunSummary } from '../client/client.ts';
 import { pauseText } from './command-run-pause.ts';
 import { endOf, extentOf } from './follow.ts';
 import { clean, fields, note, paint, say, sayJson, state, table, when } from './print.ts';
+import { noteRefusal } from './refusal.ts';
 import type { Globals } from './session.ts';
 import { typed } from './typed.ts';
 import { askedBy, keyText, verdictText } from './why.ts';
@@ -60,6 +61,8 @@ export function sayFollowed(run: Run): void {
   say(`run ${run.run} ${endOf(run)}${why}`);
   const failure = failureText(run);
   if (failure !== undefined) say(`  ${failure}`);
+  for (const { step, undo } of run.steps)
+    if (undo?.state === 'failed') say(`  ${clean(step, 80)}: ${undoText(undo, '')}`);
   noteRefusal(run);
 }
 
@@ -78,18 +81,6 @@ function failureText(run: Run): string | undefined {
 
 const errorText = (error: Run['steps'][number]['error']): string =>
   error === null ? 'it does not say why' : `${clean(error.class, 40)}: ${clean(error.message)}`;
-
-/** Refusals that a rule of the egress policy would have let pass. Which one is said to whoever runs the kernel. */
-const MENDED_BY_RULE = /^E_(?:NOT_ALLOWED|IP_LITERAL|PRIVATE_ADDRESS):/;
-
-function noteRefusal({ org, run, steps }: Run): void {
-  for (const { step, error } of steps)
-    if (error?.class === 'refused_by_policy' && MENDED_BY_RULE.test(error.message))
-      note(
-        `The log of the kernel has the rule that would allow what ${clean(step, 80)} asked for, in the line ` +
-          `"request refused: org ${clean(org, 63)}, run ${clean(run, 64)}, step ${clean(step, 80)}".`,
-      );
-}
 
 const originText = ({ run, step }: NonNullable<Run['parent']>): string => `${run}, step ${clean(step, 80)}`;
 
@@ -195,6 +186,31 @@ function lastTryText(attempt: Run['steps'][number]['attempts'][number] | undefin
   return attempt?.end === 'failed' ? `last try: ${errorText(attempt.error)}` : '';
 }
 
+/**
+ * What became of the undoing of a step, whose own state stays `succeeded` until it is undone. Where nobody knows of the last
+ * try, it is not said that nothing was undone.
+ * @param release what it waits for where nothing may be sent.
+ */
+function undoText({ state: at, attempts, error }: NonNullable<Run['steps'][number]['undo']>, release: string): string {
+  const tries = attempts.length === 1 ? '1 try' : `${attempts.length} tries`;
+  const after = attempts.length === 0 ? '' : ` after ${tries}`;
+  const why = error === null ? '' : `: ${errorText(error)}`;
+  switch (at) {
+    case 'done':
+      return attempts.length > 1 ? `undone${after}` : 'undone';
+    case 'intended':
+      return `is being undone, try ${attempts.length}`;
+    case 'retry':
+      return `not undone${after}, and is tried again${why}`;
+    case 'parked':
+      return `to undo it waits for ${release}`;
+    case 'failed': {
+      const isUnknown = attempts.at(-1)?.end === 'indeterminate';
+      return `${isUnknown ? 'nobody knows whether it was undone,' : 'NOT undone'}${after}${why}`;
+    }
+  }
+}
+
 function stepRow(of: Run['steps'][number], run: Run): string[] {
   const { step, state: at, uses, type, attempts, error, reason, approval, retryAt, note: said } = of;
   const { waitsFor, until, parameters, event, undo, kept, behind, child } = of;
@@ -208,7 +224,7 @@ function stepRow(of: Run['steps'][number], run: Run): string[] {
     behind === null ? '' : `waits for ${behind}, which is about to do the same`,
     retryAt === null ? '' : `${behind === null ? 'next try' : 'next look'} at ${when(retryAt)}`,
     waitsFor === 'release' ? `waits for ${release}` : '',
-    undo?.state === 'parked' ? `to undo it waits for ${release}` : '',
+    undo === null ? '' : undoText(undo, release),
     until === null
       ? ''
       : `waits ${waitsFor === 'event' ? `for an event with ${keyText(parameters.match)}, ` : ''}until ${when(until)}`,

@@ -349,6 +349,12 @@ export const Approval = v.object({
     'What the action would touch, and whether that can be undone. Null: the action does not plan.',
   ),
   verdict: Verdict,
+  /** Older servers do not say. */
+  grantChangedSince: says(
+    v.optional(v.nullable(ApprovalId)),
+    'The approval that was given for this step before: the grant of the plugin has changed since, so people are asked again. ' +
+      'Null: there is none.',
+  ),
   excluded: says(
     v.array(Principal),
     'Who may not vote any more, or never might: the requester, who sent what the run took in, and whoever has voted.',

@@ -30,6 +30,14 @@ table({
     ],
     json: samples.approval,
   },
+  'approval show, of one that is asked for again': {
+    args: ['approval', 'show', APPROVAL_ID],
+    answers: { [`GET ${ORG}/approvals/${APPROVAL_ID}`]: data({ ...samples.approval, grantChangedSince: APPROVAL_ID }) },
+    says: [
+      `asked again   the grant of the plugin has changed since ${APPROVAL_ID} was approved, which covers nothing any more\n`,
+    ],
+    json: { ...samples.approval, grantChangedSince: APPROVAL_ID },
+  },
   'approval approve': {
     args: ['approval', 'approve', APPROVAL_ID, '--rationale', 'case 4711', '--subject', SUBJECT],
     answers: {

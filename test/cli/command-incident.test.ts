@@ -6,8 +6,9 @@ import * as samples from './samples.ts';
 const { table } = openCommand();
 const { RUN_ID } = samples;
 const UNCHECKED = { state: 'unchecked', since: null, checkedAt: null, failure: null };
-const failing = (message: string) => {
-  const failure = { stage: 'auth', class: 'refused_by_policy', message };
+const CHECK = ['connector', 'check', 'edge-firewall'];
+const failing = (message: string, stage = 'auth', errorClass = 'refused_by_policy') => {
+  const failure = { stage, class: errorClass, message };
   return { ...samples.connectors[0], check: 'failed', health: { ...samples.connectors[0]?.health, failure } };
 };
 
@@ -111,7 +112,7 @@ table({
     },
     says: [
       'fails its health check: the kernel kept it from asking (auth): refused_by_policy: E_NOT_ALLOWED: no rule is for the host\n',
-      'the line that would allow it is in the log of the kernel (its standard error), after "request refused:"\n',
+      'the log of the kernel (its standard error) has the rule that would allow it, after "request refused:"\n',
     ],
     json: failing('E_NOT_ALLOWED: no rule is for the host'),
   },
@@ -122,6 +123,24 @@ table({
     says: ['the kernel kept it from asking (auth): refused_by_policy: E_SECRET: this org has no secret key\n'],
     json: failing('E_SECRET: this org has no secret key'),
   },
+  ...Object.fromEntries(
+    (
+      [
+        ['auth', 'unavailable', 'its target does not answer (auth): unavailable: no\n'],
+        ['auth', 'timeout', 'its target does not answer (auth): timeout: no\n'],
+        ['health', 'upstream_error', 'its target does not answer as it should (health): upstream_error: no\n'],
+        ['health', 'forbidden', 'its target does not let it in (health): forbidden: no\n'],
+        ['auth', 'rate_limited', 'its target takes no more requests at present (auth): rate_limited: no\n'],
+        ['validate', 'invalid_input', 'its settings do not fit (validate): invalid_input: no\n'],
+        ['auth', 'not_found', 'its login does not work (auth): not_found: no\n'],
+        ['health', 'internal', 'its target is not well (health): internal: no\n'],
+      ] as const
+    ).map(([stage, errorClass, says]) => {
+      const json = failing('no', stage, errorClass);
+      const answers = { [`POST ${ORG}/connectors/edge-firewall/check`]: data(json) };
+      return [`connector check (${stage}: ${errorClass})`, { args: CHECK, code: 1, answers, says: [says], json }];
+    }),
+  ),
   'connector check (nothing to ask)': {
     args: ['connector', 'check', 'http-json'],
     code: 1,

@@ -292,6 +292,53 @@ table({
   },
 });
 
+describe('what is said of a step that is to be undone', () => {
+  const { undoingRun } = samples;
+  test.each<[string, unknown, string]>([
+    ['it failed', undoingRun('failed', ['failed', 'failed']), 'NOT undone after 2 tries: unavailable: down\n'],
+    ['it was not tried', undoingRun('failed', []), 'NOT undone: unavailable: down\n'],
+    [
+      'nobody knows',
+      undoingRun('failed', ['failed', 'indeterminate']),
+      'nobody knows whether it was undone, after 2 tries: unavailable: down\n',
+    ],
+    ['a try is under way', undoingRun('intended', ['failed', null]), 'is being undone, try 2\n'],
+    [
+      'another try follows',
+      undoingRun('retry', ['failed']),
+      'not undone after 1 try, and is tried again: unavailable: down\n',
+    ],
+    ['a stop holds it', undoingRun('parked', []), 'to undo it waits for the end of the stop\n'],
+    [
+      'it is undone',
+      undoingRun('done', ['failed', null]),
+      'rolled_back  edge-firewall/block  1      7-8    undone after 2 tries\n',
+    ],
+    ['it is undone at once', undoingRun('done', [null]), '7-8    undone\n'],
+    [
+      'what failed is hostile',
+      undoingRun('failed', ['failed'], 'a\u001b[2Jb'),
+      'NOT undone after 1 try: unavailable: a [2Jb\n',
+    ],
+  ])('%s', async (_what, shown, text) => {
+    server.answers({ [`GET ${ORG}/runs/${RUN_ID}`]: data(shown) });
+    expect((await run(['run', 'show', RUN_ID])).stdout).toContain(text);
+  });
+
+  test('one that follows the run to its end says what was not undone, and where a rule that was missing stands', async () => {
+    const refused = undoingRun('failed', ['failed']);
+    const error = { class: 'refused_by_policy', message: 'E_NOT_ALLOWED: no rule' } as const;
+    const steps = refused.steps.map((step) => ({ ...step, undo: step.undo && { ...step.undo, error } }));
+    server.answers({
+      [`POST ${ORG}/events`]: data({ events: [samples.receipt] }),
+      [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...refused, steps }),
+    });
+    const sent = await run(['event', 'send', '--wait'], { input: '{"specversion":"1.0"}' });
+    expect(sent.stdout).toContain('  ban: NOT undone after 1 try: refused_by_policy: E_NOT_ALLOWED: no rule\n');
+    expect(sent.stderr).toContain('The log of the kernel has the rule that would allow what ban asked for');
+  });
+});
+
 describe('while the org or the machine is stopped', () => {
   const org = { ...samples.released, ...samples.stopped };
   const both = { ...org, machine: { ...samples.stopped.org, by: 'system:machine' } };

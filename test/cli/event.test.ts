@@ -203,6 +203,23 @@ describe('event send', () => {
     expect(shown.stderr).toContain(log);
   });
 
+  test.each([
+    ['E_HEADER_NOT_ALLOWED: one of the headers', 'has the rule that would allow what look'],
+    [
+      'E_PRIVATE_ADDRESS: api.test resolved',
+      'has which address it was, and whether there is a rule that would allow what look',
+    ],
+    ['E_METHOD: no', undefined],
+  ])('a run that ended with %s: where the rule stands is said, if there may be one', async (message, says) => {
+    const error = { class: 'refused_by_policy', message } as const;
+    const steps = samples.uncoveredRun.steps.map((step) => ({ ...step, error }));
+    server.answers({ [`GET ${ORG}/runs/${RUN_ID}`]: data({ ...samples.uncoveredRun, steps }) });
+    const { stdout, stderr } = await run(['run', 'show', RUN_ID]);
+    expect(stdout).toContain(`refused_by_policy: ${message}`);
+    expect(stderr.includes('The log of the kernel')).toBe(says !== undefined);
+    expect(stderr).toContain(says ?? '');
+  });
+
   test('Ctrl-C while following ends with 130', async () => {
     server.answers({ ...accepted, [`GET ${ORG}/runs/${RUN_ID}`]: { kind: 'silence' } });
     const asked = server.until(`GET ${ORG}/runs/${RUN_ID}`);

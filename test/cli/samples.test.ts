@@ -28,6 +28,7 @@ test.each<[string, v.GenericSchema, unknown]>([
   ['a run that keeps what was done', apiRun.Run, samples.keepingRun],
   ['a completed run', apiRun.Run, samples.completedRun],
   ['a failed run', apiRun.Run, samples.failedRun],
+  ['a run that is not undone', apiRun.Run, samples.undoingRun('failed', ['failed', 'indeterminate'])],
   ['a run that is closed', apiRun.Run, samples.closedRun],
   ['a run that answers an end', apiRun.Run, samples.answeringRun],
   ['a run that many answer', apiRun.Run, samples.answeredRun],

@@ -121,6 +121,7 @@ export const approval: Approval = {
     details: {},
   },
   verdict: { kind: 'allow', by: 'contain-few', text: 'A plugin with a grant may contain one to five targets.' },
+  grantChangedSince: null,
   excluded: ['siem'],
   incident: { event: EVENT_ID, title: 'Outbound connection to C2', message: 'curl from payments-api' },
 };
@@ -259,6 +260,27 @@ export const failedRun: Run = runOf({ ...completed, state: 'failed', partial: tr
     error: { class: 'timeout', message: 'no answer' },
   },
 ]);
+
+/** One whose step succeeded and is to be undone: as far as it got. */
+export const undoingRun = (
+  state: Undo['state'],
+  ends: readonly ('failed' | 'indeterminate' | null)[],
+  why = 'down',
+): Run =>
+  runOf({ ...completed, state: 'failed', partial: true, reason: 'step-failed' }, [
+    {
+      ...step,
+      step: 'ban',
+      state: state === 'done' ? 'rolled_back' : 'succeeded',
+      attempts: [{ ...attempt, end: 'succeeded' }],
+      undo: {
+        state,
+        attempts: ends.map((end, i) => ({ ...attempt, number: i + 1, end })),
+        error: ['retry', 'failed'].includes(state) ? { class: 'unavailable', message: why } : null,
+      },
+    },
+  ]);
+type Undo = NonNullable<Run['steps'][number]['undo']>;
 
 export const closedRun: Run = { ...failedRun, closed: { by: 'ann', at: AT, note: 'looked', seq: 21 } };
 

@@ -64,6 +64,20 @@ describe('a name that resolves to what the rule does not grant', () => {
     });
   });
 
+  it.each(['169.254.169.254', 'fe80::1', 'fd00:ec2::254', '64:ff9b::a9fe:a9fe', '168.63.129.16'])(
+    'offers no line and no block for %s',
+    async (address) => {
+      const client = open({ resolve: async () => [address] });
+      expect(await client.send(requestFor(ruleFor(upstream.port, { addresses: [] })))).toEqual({
+        kind: 'denied',
+        reason: 'E_PRIVATE_ADDRESS: api.test resolved to an address that is not public or is this machine',
+        hint: expect.stringMatching(
+          `^it resolved to ${address}; that is .* not to be allowed by habit, so no rule is offered`,
+        ),
+      });
+    },
+  );
+
   it('is denied when it is this machine, however public the address', async () => {
     const client = open({ resolve: async () => ['8.8.8.8'], ownAddresses: () => ['::ffff:8.8.8.8'] });
     expect(gist(await client.send(requestFor(ruleFor(upstream.port, { addresses: [] }))))).toBe('denied');

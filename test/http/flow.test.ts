@@ -237,10 +237,14 @@ test('an approval is for the settings under which it was given: after a change p
     house.ask('approver@acme', 'POST', `/v1/orgs/acme/approvals/${approval}/votes`, {
       body: { decision: 'approve', rationale: 'seen', subject },
     });
+  const changedSince = async ({ approval }: { approval: string }) =>
+    (await house.ask('approver@acme', 'GET', `/v1/orgs/acme/approvals/${approval}`)).data.grantChangedSince;
   const first = await house.until(pending);
+  expect(await changedSince(first)).toBeNull();
   await house.setUp(ACME, { endpoint: 'https://two.example' });
   expect((await approve(first)).data.state).toBe('approved');
   const second = await house.until(pending);
+  expect([await changedSince(first), await changedSince(second)]).toEqual([null, first.approval]);
   expect(second.subject).not.toBe(first.subject);
   expect((await runOf(id, '')).data).toMatchObject({ state: 'waiting', steps: [{ state: 'held', attempts: [] }, {}] });
   expect((await approve({ ...second, subject: first.subject })).json.type).toBe(
@@ -248,6 +252,7 @@ test('an approval is for the settings under which it was given: after a change p
   );
   expect((await approve(second)).data.state).toBe('approved');
   expect((await runOf(id)).data.state).toBe('completed');
+  expect([await changedSince(first), await changedSince(second)]).toEqual([null, first.approval]);
   await house.setUp(ACME);
 });
 

@@ -76,6 +76,13 @@ describe('a token', () => {
     ]);
   });
 
+  it('is asked for by HTTP Basic with client and secret form-encoded, as RFC 6749 says: a hyphen is %2D', async () => {
+    const { read, double } = await worldOf({ clientId: 'soc-a b' });
+    await read();
+    const basic = /^Basic (.+)$/.exec(double.asked[0]?.headers.authorization ?? '')?.[1] ?? '';
+    expect(Buffer.from(basic, 'base64').toString()).toMatch(/^soc%2Da\+b:s3cr%2Bt%2F[0-9a-f]{8}%2D[^-]+%3D$/);
+  });
+
   it('is kept until shortly before its end', async () => {
     const { read, pass, double } = await worldOf();
     const first = await read();

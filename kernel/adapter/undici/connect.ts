@@ -6,7 +6,14 @@ import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import tls from 'node:tls';
 import type { buildConnector } from 'undici';
-import { type AddressRefusal, blockContains, blockOf, canonicalAddress, judgeAddress } from '../../egress/address.ts';
+import {
+  type AddressRefusal,
+  blockContains,
+  blockToOffer,
+  canonicalAddress,
+  judgeAddress,
+  NOT_BY_HABIT,
+} from '../../egress/address.ts';
 import type { OutboundProxy } from '../../port/egress.ts';
 import { before } from './deadline.ts';
 import { denied, EgressError, failed, toEgressError } from './failure.ts';
@@ -156,10 +163,12 @@ function refusalOf(code: AddressRefusal, host: string, address: string, { isProx
   const canonical = canonicalAddress(address);
   if (code === 'E_ADDRESS' || canonical === undefined)
     return denied(`${code}: ${host} resolved to something that is no address`);
-  const block = blockOf(canonical);
+  const text = `${code}: ${host} resolved to an address that is not public or is this machine`;
+  const block = blockToOffer(canonical);
+  if (block === undefined) return denied(text, `it resolved to ${canonical}; that is ${NOT_BY_HABIT}`);
   const line = JSON.stringify({ addresses: [block] }).slice(1, -1);
   return denied(
-    `${code}: ${host} resolved to an address that is not public or is this machine`,
+    text,
     `it resolved to ${canonical}; to allow it, add to the ${isProxy ? 'proxy' : 'rule'}: ${line}`,
     isProxy ? undefined : block,
   );

@@ -1,5 +1,6 @@
 import type * as Api from '../../../sdk/contract/api-run.ts';
 import type { Approval } from '../../approval/approval.ts';
+import type { ApprovalId } from '../../base/id.ts';
 import { resolvePointer } from '../../base/json.ts';
 import { own } from '../../base/own.ts';
 import { iso } from '../../base/time.ts';
@@ -47,6 +48,7 @@ export function approvalView(
     parameters: step?.parameters ?? {},
     plan: step?.plan ?? null,
     verdict: verdictOf(row.step) ?? null,
+    grantChangedSince: givenBefore(row, run),
     excluded: [...new Set([row.requester, ...senders, ...row.votes.map((vote) => vote.by)])],
     incident: {
       event: run.event,
@@ -55,6 +57,13 @@ export function approvalView(
     },
   };
 }
+
+/** Action, parameters and plan of a held step stay, so what another subject differs in is the grant. */
+const givenBefore = ({ step, subject, decidedSeq }: ApprovalRow, { approvals }: Run): ApprovalId | null =>
+  Object.values(approvals)
+    .filter((one) => one.step === step && one.state === 'approved' && one.subject !== subject)
+    .filter((one) => decidedSeq < 0 || one.decidedSeq < decidedSeq)
+    .reduce<Approval | null>((a, b) => (a && a.decidedSeq > b.decidedSeq ? a : b), null)?.id ?? null;
 
 /** The sender's words about the incident, cut to what fits a page. */
 const INCIDENT_CHARS = 1_000;
