@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -42,6 +43,8 @@ describe('the configuration', () => {
     ['a text', '"s3cret"', ['/ expected an object of keys and values']],
     ['JSON that breaks off', '{\n  "data": "s3cret', ['is not valid JSON (line 2, column ']],
     ['JSON with a slip', '{\n  "data" "s3cret"\n}', ['is not valid JSON (line 2, column 10): mend it there']],
+    ['a key twice', `{"data":"a","data":"s3cret"}`, ['has a key twice in one object']],
+    ['more levels than any document has', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, ['levels deep']],
     ['an empty file', ' \n', ['is empty: a JSON document is expected']],
   ])('%s', async (_name, value, says) => {
     const file = join(folder, 'interlock.json');
@@ -58,6 +61,12 @@ describe('the configuration', () => {
       error: `${join(folder, 'none.json')} does not exist: check the path`,
     });
     expect(await readConfig(folder)).toMatchObject({ error: `${folder} is a folder: name the file in it` });
+  });
+
+  test('a pipe in its place, which nobody writes to', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(await readConfig(pipe)).toMatchObject({ error: `${pipe} is no file` });
   });
 });
 

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import * as v from 'valibot';
+import { DOCUMENT_BYTES_MAX, type DocumentFault, parseDocument } from './base/json.ts';
 import { err, ok, type Result } from './base/result.ts';
 import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
 
@@ -21,17 +22,19 @@ export async function readOptional<T>(
 export async function readJson(file: string): Promise<Result<unknown, string>> {
   let text: string;
   try {
+    const status = await stat(file);
+    // A pipe would hold up the start for as long as nobody writes to it.
+    if (!status.isFile() && !status.isDirectory()) return err(`${file} is no file`);
+    if (status.size > DOCUMENT_BYTES_MAX) return err(`${file} is larger than ${DOCUMENT_BYTES_MAX} bytes`);
     text = await readFile(file, 'utf8');
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     return err(`${file} ${Object.hasOwn(UNREADABLE, code) ? UNREADABLE[code] : 'cannot be read'}`);
   }
   if (text.trim() === '') return err(`${file} is empty: a JSON document is expected`);
-  try {
-    return ok(JSON.parse(text));
-  } catch (error) {
-    return err(`${file} is not valid JSON${jsonPlace(error, text)}: mend it there, or shortly before`);
-  }
+  const parsed = parseDocument(text);
+  if (parsed.ok) return parsed;
+  return err(`${file} ${parsed.error === 'not_json' ? `is not valid JSON${jsonPlace(text)}` : FAULTS[parsed.error]}`);
 }
 
 const UNREADABLE: Readonly<Record<string, string>> = {
@@ -41,11 +44,24 @@ const UNREADABLE: Readonly<Record<string, string>> = {
   EACCES: 'may not be read by the user that the kernel runs as',
 };
 
+const FAULTS: Readonly<Record<Exclude<DocumentFault, 'not_json'>, string>> = {
+  not_utf8: 'has half a character: write it in UTF-8',
+  too_deep: 'goes more than 128 levels deep',
+  too_many_keys: 'has more than a million keys and values',
+  forbidden_key: 'has the key __proto__, which is not taken',
+  key_twice: 'has a key twice in one object: which one counts, a reader could not tell',
+};
+
 /** Only the numbers: the parser's message repeats the text. */
-function jsonPlace(error: unknown, text: string): string {
-  const [, offset] = /at position (\d+)/.exec((error as Error).message) ?? [];
-  const before = text.slice(0, offset === undefined ? text.length : Number(offset)).split('\n');
-  return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
+function jsonPlace(text: string): string {
+  try {
+    JSON.parse(text);
+    return ': a number is too large';
+  } catch (error) {
+    const [, offset] = /at position (\d+)/.exec((error as Error).message) ?? [];
+    const before = text.slice(0, offset === undefined ? text.length : Number(offset)).split('\n');
+    return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}): mend it there, or shortly before`;
+  }
 }
 
 const FAULTS_TOLD = 8;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +31,8 @@ beforeAll(async () => {
   await writeFile(join(folder, 'none.pem'), 'no certificate');
   await writeFile(join(folder, 'broken.pem'), CERTIFICATE.replace('MIIB', 'AAAA'));
   await writeFile(join(folder, 'empty.pem'), '');
+  await writeFile(join(folder, 'large.pem'), `${CERTIFICATE}${'\n'.repeat(1 << 20)}`);
+  execFileSync('mkfifo', [join(folder, 'pipe.pem')]);
   const doubles = await Promise.all([startVault(), startOAuth(), startGithub(), startSts()]);
   const [vault, idp, github, sts] = doubles;
   vault.write('soc/edr', { key: 'a-value-behind-tls' });
@@ -125,10 +128,13 @@ describe('a provider with a certificate of an internal authority', () => {
     expect(connections() - before).toBe(2);
   });
 
-  it.each(['nowhere.pem', 'none.pem', 'broken.pem', 'empty.pem'])('keeps the kernel from starting with %s', (file) => {
-    expect(open({ vault: file })).toEqual({
-      ok: false,
-      error: 'the caFile of the provider vault cannot be read, or holds no certificates (PEM)',
-    });
-  });
+  it.each(['nowhere.pem', 'none.pem', 'broken.pem', 'empty.pem', 'pipe.pem', 'large.pem'])(
+    'keeps the kernel from starting with %s',
+    (file) => {
+      expect(open({ vault: file })).toEqual({
+        ok: false,
+        error: 'the caFile of the provider vault cannot be read, or holds no certificates (PEM)',
+      });
+    },
+  );
 });

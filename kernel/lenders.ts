@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { SecretProvider } from '../sdk/contract/secrets-policy.ts';
 import { openAwsSts } from './adapter/aws/aws-sts.ts';
 import { openGithubApp } from './adapter/github/github-app.ts';
@@ -21,7 +21,7 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
   let opened = 0;
   const clientFor = (caFile: string | undefined): EgressClient => {
     if (caFile === undefined) return egress;
-    const ca = certificatesOf(readFileSync(caFile, 'utf8'));
+    const ca = certificatesOf(readCertificates(caFile));
     const client = clients.get(ca.join()) ?? openEgressClient({ ca });
     clients.set(ca.join(), client);
     return client;
@@ -50,6 +50,16 @@ export function lendersOver(egress: EgressClient): { readonly open: OpenLenders;
 const ofOrg = (n: number, client: EgressClient): Pick<EgressClient, 'send'> => ({
   send: (request) => client.send({ ...request, pool: `${request.pool} of ${n}` }),
 });
+
+/** All roots of a system are a quarter of it. */
+const CA_BYTES_MAX = 1_048_576;
+
+/** A policy of one org names it, and nothing else runs meanwhile. @throws for a pipe, a device, or what is larger. */
+function readCertificates(file: string): string {
+  const status = statSync(file);
+  if (!status.isFile() || status.size > CA_BYTES_MAX) throw new Error('no file of certificates');
+  return readFileSync(file, 'utf8');
+}
 
 /** TLS passes over what is no certificate, and trusts nobody then. @throws where one is broken, or there is none. */
 function certificatesOf(text: string): readonly string[] {

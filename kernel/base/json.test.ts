@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkJson, parseJson } from './json.ts';
+import { checkJson, parseDocument, parseJson } from './json.ts';
 
 const BOUNDS = { depth: 3, keys: 5 };
 
@@ -16,6 +16,21 @@ describe('hostile text', () => {
     ['half a document', '{"a":', { ok: false, error: 'not_json' }],
   ])('%s', (_, text, expected) => {
     expect(parseJson(new TextEncoder().encode(text), BOUNDS)).toEqual(expected);
+  });
+});
+
+describe('a document that people review', () => {
+  test.each<[string, string, unknown]>([
+    ['with a key in several objects', '{"a":{"a":[{"a":1},{"a":"a"}]},"b":"a:"}', undefined],
+    ['with a text that looks like a key', '{"a":"\\"b\\":1","b":["c", "c" ]}', undefined],
+    ['with a key twice', '{"a":1,"b":2, "a" :3}', 'key_twice'],
+    ['with one twice, written otherwise', '{"b":[{"a":{},"\\u0061":[]}]}', 'key_twice'],
+    ['with one twice behind a list', '{"a":[{},[]],"a":1}', 'key_twice'],
+    ['that goes deep', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'too_deep'],
+    ['that breaks off', '{"a', 'not_json'],
+  ])('%s', (_, text, fault) => {
+    const parsed = parseDocument(text);
+    expect(parsed.ok ? undefined : parsed.error).toBe(fault);
   });
 });
 

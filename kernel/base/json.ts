@@ -4,6 +4,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json };
 
 export type JsonFault = 'not_utf8' | 'not_json' | 'too_deep' | 'too_many_keys' | 'forbidden_key';
+export type DocumentFault = JsonFault | 'key_twice';
 export type JsonBounds = { readonly depth: number; readonly keys: number };
 
 export const isObject = (value: unknown): value is JsonObject =>
@@ -85,6 +86,44 @@ export function checkJson(root: unknown, bounds: JsonBounds): JsonFault | undefi
     } else if (value !== null && typeof value !== 'boolean') return 'not_json';
   }
   return undefined;
+}
+
+/** Of a file that people review. A manifest stands in its module, too, which is smaller. */
+export const DOCUMENT_BYTES_MAX = 16_777_216;
+/** A schema of a manifest goes 32 schemas deep, and each is two levels. */
+const DOCUMENT: JsonBounds = { depth: 128, keys: 1_000_000 };
+
+/** Parses a file that people review: of two equal keys they may read the first, and the last is what would count. */
+export function parseDocument(text: string): Result<Json, DocumentFault> {
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch {
+    return err('not_json');
+  }
+  const fault = checkJson(value, DOCUMENT) ?? (hasKeyTwice(text) ? 'key_twice' : undefined);
+  return fault ? err(fault) : ok(value);
+}
+
+const COLON = /\s*:/y;
+
+/** @param text sound JSON. */
+function hasKeyTwice(text: string): boolean {
+  const open: Set<unknown>[] = [];
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i];
+    if (c === '{' || c === '[') open.push(new Set());
+    else if (c === '}' || c === ']') open.pop();
+    if (c !== '"') continue;
+    const start = i++;
+    while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+    COLON.lastIndex = i + 1;
+    if (!COLON.test(text)) continue;
+    const key: unknown = JSON.parse(text.slice(start, i + 1));
+    if (open.at(-1)?.has(key)) return true;
+    open.at(-1)?.add(key);
+  }
+  return false;
 }
 
 /** Syntax of RFC 6901: empty, or `/` and tokens in which `~` appears only as `~0` or `~1`. */

@@ -106,7 +106,7 @@ export const LIMITS = {
   schemaLooks: limit(
     200_000,
     'looks',
-    'parts of a schema, each at each value of parameters or an output; a text counts once more for every 32 characters',
+    'parts of a schema, each at each value of parameters or an output; a text, and a key, counts once more for every 32 characters',
     'the step fails',
   ),
   runDays: limit(

@@ -83,4 +83,9 @@ describe('what costs too much', () => {
     expect(made?.checkOutput(['x'.repeat(116_000)])).toBe(undefined);
     expect(made?.checkOutput(['x'.repeat(130_000)])).toContain('what may be checked at a time');
   });
+
+  test('is told where a key is long', () => {
+    expect(made?.checkOutput([{ ['k'.repeat(100_000)]: 1 }])).toBe(undefined);
+    expect(made?.checkOutput([{ ['k'.repeat(130_000)]: 1 }])).toContain('what may be checked at a time');
+  });
 });

@@ -247,7 +247,7 @@ function openStep(parts: AllParts, secrets: ReturnType<typeof openLeases>, scope
       const { reason, hint } = answer;
       return deny(scrubbedText(scrub, reason), hint === undefined ? null : scrubbedText(scrub, hint));
     }
-    const seen = await shown(answer, scrub, key === undefined);
+    const seen = await shown(answer, scrub, key === undefined, () => closing !== undefined);
     // Of what it does not get to read a plugin can say that it succeeded, by the status, but not that it failed.
     if (key !== undefined && !seen.isWhole) unsafe = 'uncertain';
     return closing ? deny('the step has ended') : seen.answer;

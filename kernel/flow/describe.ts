@@ -32,7 +32,7 @@ export async function faultOfDescription(
     broker: async () => ({ denied: 'describe may ask nothing' }),
   });
   if (outcome.kind !== 'replied' || outcome.reply === '') return undefined;
-  const description = v.safeParse(DescriptionSchema, jsonOf(outcome.reply));
+  const description = v.safeParse(DescriptionSchema, jsonOf(outcome.reply), { abortEarly: true });
   if (!description.success)
     return 'what its module says of itself (its export describe) does not have the form that docs/plugins.md describes';
   const found = differences(manifest, description.output, 'the module');

@@ -160,6 +160,7 @@ export function openKernel(ports: Ports): Kernel {
   let building: Promise<void> = Promise.resolve();
   let isStopping = false;
 
+  const stored = openSecrets(lent, ledger);
   const children = openChildren({ driver, registry, runsInFlight: inFlight.count, report });
   const isDue = (org: OrgId, id: RunId) => {
     const run = driver.load(org, id);
@@ -260,11 +261,12 @@ export function openKernel(ports: Ports): Kernel {
     auditExport: openExport({ store, clock }),
 
     secrets: {
-      ...openSecrets(lent, ledger),
+      ...stored,
       ...openRotate({
         source: lent,
         ledger,
         registry,
+        isChanging: stored.isChanging,
         check: async (org, name) => healthAfter(await health.check(org, name)),
         report,
       }),
@@ -288,7 +290,18 @@ export function openKernel(ports: Ports): Kernel {
       // Before anything is taken up: a kernel that starts stopped sends nothing.
       await stops.followMachine();
       for (const org of registry.orgs()) pending.takeUp(org);
-      await takeUpRuns({ store, registry, driver, modules, load, isCallable, inFlight, children, noted, report });
+      const former = await takeUpRuns({
+        store,
+        registry,
+        driver,
+        modules,
+        load,
+        isCallable,
+        inFlight,
+        children,
+        noted,
+        report,
+      });
       const recovered = await recover({ store, ledger, driver, children, report });
       await arrivals.sweep();
       // Released while nobody ran, or with nobody left to tell of it.
@@ -306,7 +319,7 @@ export function openKernel(ports: Ports): Kernel {
         stops.followMachine().catch(report);
         void prune.sweep().catch(report);
       });
-      return { ...recovered, open: openWork.count(inFlight.all()) };
+      return { ...recovered, former, open: openWork.count(inFlight.all()) };
     },
 
     stats: () => ({ inFlight: worker.busy(), cells: cells.stats() }),

@@ -160,7 +160,7 @@ const TROUBLE: readonly StepError['class'][] = ['timeout', 'unavailable', 'upstr
 export function planOf(answered: Answered): PlanResult {
   const reply = replyOf(answered);
   if (!reply.ok) return { kind: 'failed', error: reply.error, ...pauseAfter(answered) };
-  const plan = v.safeParse(PlanSchema, reply.output);
+  const plan = v.safeParse(PlanSchema, reply.output, { abortEarly: true });
   if (plan.success) return { kind: 'planned', plan: plan.output };
   return { kind: 'failed', error: { class: 'internal', message: 'the plan has not the form of a plan' } };
 }

@@ -23,7 +23,10 @@ const grantOf = (plugin: string, ...names: readonly string[]) => ({
 });
 
 /** Every connector says what the test has it say, when it is asked: `seen` is what was stored at that moment. */
-function worldOf(states: Readonly<Record<string, Health | 'fails'>>, options: { wait?: Promise<void> } = {}) {
+function worldOf(
+  states: Readonly<Record<string, Health | 'fails'>>,
+  options: { wait?: Promise<void>; isChanging?: boolean } = {},
+) {
   const values = new Map([['acme/api-key', FORMER]]);
   const records: AuditDraft[] = [];
   const seen: string[] = [];
@@ -70,7 +73,14 @@ function worldOf(states: Readonly<Record<string, Health | 'fails'>>, options: { 
     return state;
   };
   const ledger = { stage: async ({ audit }: { audit: readonly AuditDraft[] }) => void records.push(...audit) };
-  const rotation = openRotate({ source, ledger, registry, check, report });
+  const rotation = openRotate({
+    source,
+    ledger,
+    registry,
+    isChanging: () => options.isChanging ?? false,
+    check,
+    report,
+  });
   const kinds = () => records.map(({ kind, outcome }) => (outcome === undefined ? kind : `${kind} ${outcome}`));
   return { ...rotation, kinds, records, seen, disk, value: () => values.get('acme/api-key') };
 }
@@ -84,7 +94,7 @@ describe('what a health check says of a credential', () => {
     error: { class: kind, message: 'why' },
   });
   it.each<[string, HealthAnswer | null, Health]>([
-    ['nothing when nobody is asked', null, { state: 'unknown' }],
+    ['nothing when nobody is asked', null, { state: 'unknown', reason: expect.stringContaining('not tried') }],
     ['nothing when it asked nobody', { kind: 'unasked' }, { state: 'unknown' }],
     ['that it is taken', { kind: 'well' }, { state: 'healthy' }],
     ['that it is refused', failed('unauthorized'), { state: 'unhealthy', reason: 'why' }],
@@ -172,6 +182,12 @@ describe('a rotation', () => {
     resolve();
     expect((await first).ok).toBe(true);
     expect(heldBy(ACME, 'api-key')).toBe(null);
+  });
+
+  it('waits for no change that is under way: it would put the former value back over that', async () => {
+    const { rotate, disk } = worldOf({ edr: ILL, chat: WELL }, { isChanging: true });
+    expect(await rotate(BY, 'api-key', FRESH, { keep: false })).toEqual({ ok: false, error: 'busy' });
+    expect(disk.writes).toBe(0);
   });
 
   it.each([1, 2])('whose write %d fails is told, and the next one is made', async (failsAt) => {

@@ -22,9 +22,12 @@ export type CheckHealth = (org: OrgId, connector: string) => Promise<Health>;
 /** What a target says of a credential that it does not take. */
 const REFUSALS: ReadonlySet<ErrorClass> = new Set(['unauthorized', 'forbidden']);
 
+const UNTRIED = 'its plugin answers no health check, so the value was not tried';
+
 /** What a check says of the credential; one that asks nothing, or comes to no answer about it, leaves it unknown. */
 export function healthAfter(answer: HealthAnswer | null): Health {
-  if (answer === null || answer.kind === 'unasked') return { state: 'unknown' };
+  if (answer === null) return { state: 'unknown', reason: UNTRIED };
+  if (answer.kind === 'unasked') return { state: 'unknown' };
   if (answer.kind === 'well') return { state: 'healthy' };
   const { class: kind, message } = answer.error;
   return { state: REFUSALS.has(kind) ? 'unhealthy' : 'unknown', reason: message };
@@ -40,7 +43,7 @@ export type Rotated = {
     readonly reason: string | null;
   }[];
 };
-/** `lent`: a provider has it, and there it is rotated. `busy`: a rotation of it is under way. */
+/** `lent`: a provider has it, and there it is rotated. `busy`: a change of it is under way. */
 export type CannotRotate = 'unknown' | 'lent' | 'busy' | 'unavailable';
 
 export type Rotate = {
@@ -59,10 +62,12 @@ export function openRotate(deps: {
   source: LentSecrets;
   ledger: Pick<Ledger, 'stage'>;
   registry: Pick<Registry, 'org'>;
+  /** It is being stored or removed: what comes back over that would be lost. */
+  isChanging: (org: OrgId, name: string) => boolean;
   check: CheckHealth;
   report: (defect: unknown) => void;
 }): Rotate {
-  const { source, ledger, registry, check, report } = deps;
+  const { source, ledger, registry, isChanging, check, report } = deps;
   const busy = new Set<string>();
   const keyOf = (org: OrgId, name: string) => `${org}/${name}`;
 
@@ -93,7 +98,7 @@ export function openRotate(deps: {
     const { org } = by;
     const actor = `principal:${by.id}`;
     const head = { org, actor, ref: name };
-    const rotated = (outcome: 'kept' | 'put_back') =>
+    const rotated = (outcome: 'kept' | 'unproven' | 'put_back') =>
       ledger.stage({ audit: [{ ...head, kind: 'secret.rotated', outcome }], rows: [] });
     const former = await leaseOnRecord(source, ledger, { org, actor }, name, { run: '-', step: '-' });
     if (!former.ok) return former;
@@ -103,7 +108,7 @@ export function openRotate(deps: {
       const checks = await Promise.all(carriersOf(org, name).map((connector) => ask(org, connector)));
       const isWell = checks.every(({ state }) => state !== 'unhealthy');
       if (isWell || keep) {
-        await rotated('kept');
+        await rotated(checks.length > 0 && checks.every(({ state }) => state === 'healthy') ? 'kept' : 'unproven');
         return ok({ name, kept: 'new', checks });
       }
       await rotated('put_back');
@@ -123,6 +128,7 @@ export function openRotate(deps: {
     async rotate(by, name, value, { keep }) {
       const held = heldBy(by.org, name);
       if (held) return err(held);
+      if (isChanging(by.org, name)) return err('busy');
       const key = keyOf(by.org, name);
       busy.add(key);
       try {

@@ -7,6 +7,7 @@ import type { Principal } from '../org/principal.ts';
 import type { SecretLease, SecretSource } from '../port/secret-source.ts';
 import type { Holder, LeaseDesk } from './leases.ts';
 import type { Ledger } from './ledger.ts';
+import type { LentSecrets } from './lent-secrets.ts';
 
 /** Secrets, with everything that is done with one on the record first: what is there without a record would break the log. */
 export type Secrets = {
@@ -15,6 +16,8 @@ export type Secrets = {
   /** @returns whether it was there. */
   remove(by: Principal, name: string): Promise<boolean>;
   list(org: OrgId): ReturnType<SecretSource['list']>;
+  /** A change of it is under way. */
+  isChanging(org: OrgId, name: string): boolean;
 };
 
 export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>): Secrets {
@@ -22,28 +25,43 @@ export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>)
     ledger.stage({ audit: [{ org, kind, actor: `principal:${id}`, ref: name }], rows: [] });
   /** Names that are about to be there, so that many at once do not pass the bound. */
   const coming = new Map<OrgId, Set<string>>();
+  /** What is put or removed at present, each as often as that is under way. */
+  const changing: string[] = [];
+  const keyOf = (org: OrgId, name: string) => `${org}/${name}`;
+  const changed = async <T>(org: OrgId, name: string, change: () => Promise<T>): Promise<T> => {
+    const key = keyOf(org, name);
+    changing.push(key);
+    try {
+      return await change();
+    } finally {
+      changing.splice(changing.indexOf(key), 1);
+    }
+  };
 
   return {
-    async put(by, name, value) {
-      const own = coming.get(by.org) ?? new Set();
-      coming.set(by.org, own);
-      const there = (await source.list(by.org)).map((one) => one.name);
-      const names = new Set([...there, ...own]);
-      if (!names.has(name) && names.size >= LIMITS.secretsPerOrg.value) return false;
-      own.add(name);
-      try {
-        await record(by, 'secret.put', name);
-        await source.put(by.org, name, value);
-        return true;
-      } finally {
-        own.delete(name);
-      }
-    },
-    async remove(by, name) {
-      await record(by, 'secret.removed', name);
-      return source.remove(by.org, name);
-    },
+    put: (by, name, value) =>
+      changed(by.org, name, async () => {
+        const own = coming.get(by.org) ?? new Set();
+        coming.set(by.org, own);
+        const there = (await source.list(by.org)).map((one) => one.name);
+        const names = new Set([...there, ...own]);
+        if (!names.has(name) && names.size >= LIMITS.secretsPerOrg.value) return false;
+        own.add(name);
+        try {
+          await record(by, 'secret.put', name);
+          await source.put(by.org, name, value);
+          return true;
+        } finally {
+          own.delete(name);
+        }
+      }),
+    remove: (by, name) =>
+      changed(by.org, name, async () => {
+        await record(by, 'secret.removed', name);
+        return source.remove(by.org, name);
+      }),
     list: (org) => source.list(org),
+    isChanging: (org, name) => changing.includes(keyOf(org, name)),
   };
 }
 
@@ -52,12 +70,13 @@ export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>)
  * is written then anyway: nobody waits for that. A lease that is not given ends at once, as `not_lent`.
  */
 export function leasesOnRecord(
-  source: SecretSource,
+  source: SecretSource & Partial<Pick<LentSecrets, 'isLent'>>,
   ledger: Pick<Ledger, 'stage'>,
   report: (defect: unknown) => void,
 ): LeaseDesk {
   return {
     known: source.known,
+    isLent: source.isLent,
     async lease(org, name, forWhat) {
       return leaseOnRecord(source, ledger, headOf({ org, ...forWhat }), name, forWhat);
     },

@@ -17,7 +17,7 @@ import { OCSF_FINDINGS } from '../incident/finding.ts';
 import type { CellHost } from '../port/cell-host.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { Write } from '../port/store.ts';
-import type { Trusted } from '../trust/judge.ts';
+import { revocationOf, type Trusted } from '../trust/judge.ts';
 import { faultOfDescription } from './describe.ts';
 import type { Feed } from './feed.ts';
 import { KEYS } from './keys.ts';
@@ -52,8 +52,8 @@ export type OrgSetup = {
   }[];
   /** Whose word the org asks for before it takes a plugin. */
   readonly trust?: TrustPolicy;
-  /** Plugins of the org's list that are not there because they are revoked: in words, for whoever starts the kernel. */
-  readonly revoked?: readonly string[];
+  /** Plugins of the org's list that are not there because they are revoked, each in words for whoever starts the kernel. */
+  readonly revoked?: readonly { readonly name: string; readonly text: string }[];
 };
 
 const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
@@ -97,6 +97,19 @@ export function openSetUp(deps: {
         ],
       });
     return ok(digest);
+  };
+
+  /**
+   * Also where nothing beside the module says by whom it is any more (its signer was taken off the list, or the signature
+   * away), and the org takes what nobody signed: whose it was is on disk.
+   */
+  const isRevoked = (
+    org: OrgId,
+    { manifest, wasm, trusted }: OrgSetup['plugins'][number],
+    trust: TrustPolicy | undefined,
+  ): boolean => {
+    const signer = trusted?.signer?.id ?? ledger.read(KEYS.signer(org, pluginDigest(manifest, wasm)));
+    return trust !== undefined && revocationOf(trust, { digests: [], signer }) !== undefined;
   };
 
   /** Those that cells can call. */
@@ -154,48 +167,30 @@ export function openSetUp(deps: {
         ],
       });
     for (const plugin of plugins) {
+      if (isRevoked(id, plugin, trust)) continue;
       const installed = await install(id, plugin);
       if (!installed.ok) return installed;
       digests.set(plugin.manifest.name, installed.value);
     }
     const digest = registry.addPolicy(policy);
     const key = KEYS.policy(id, digest);
-    const egressDigest = digestOfJson('egress', grants as unknown as Json);
-    const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
-    const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
-    const executionDigest = execution && digestOfJson('execution', execution as unknown as Json);
-    const secretsDigest = secrets && digestOfJson('secrets', secrets as unknown as Json);
-    const trustDigest = trust && digestOfJson('trust', trust as unknown as Json);
-    const inForce = JSON.stringify({
+    const inForce: Readonly<Record<string, Digest>> = {
       policy: digest,
-      egress: egressDigest,
-      ...(incidentsDigest && { incidents: incidentsDigest }),
-      ...(webhooksDigest && { webhooks: webhooksDigest }),
-      ...(executionDigest && { execution: executionDigest }),
-      ...(secretsDigest && { secrets: secretsDigest }),
-      ...(trustDigest && { trust: trustDigest }),
-    });
-    const put = (ref: string, act: Digest): AuditDraft => ({
-      org: id,
-      kind: 'policy.put',
-      actor: 'system:kernel',
-      ref,
-      act,
-    });
-    if (ledger.read(`${id}/policies`) !== inForce)
+      egress: digestOfJson('egress', grants as unknown as Json),
+      ...(incidents && { incidents: digestOfJson('incidents', incidents as unknown as Json) }),
+      ...(webhooks && { webhooks: digestOfJson('webhooks', webhooks.map(plainOf)) }),
+      ...(execution && { execution: digestOfJson('execution', execution as unknown as Json) }),
+      ...(secrets && { secrets: digestOfJson('secrets', secrets as unknown as Json) }),
+      ...(trust && { trust: digestOfJson('trust', trust as unknown as Json) }),
+    };
+    const former = JSON.parse(ledger.read(`${id}/policies`) ?? '{}') as typeof inForce;
+    const audit = policyChanges(id, former, inForce);
+    if (audit.length > 0)
       await ledger.stage({
-        audit: [
-          put('guardrails-and-approvals', digest),
-          put('egress', egressDigest),
-          ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
-          ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
-          ...(executionDigest ? [put('execution', executionDigest)] : []),
-          ...(secretsDigest ? [put('secrets', secretsDigest)] : []),
-          ...(trustDigest ? [put('trust', trustDigest)] : []),
-        ],
+        audit,
         rows: [
           { key, value: JSON.stringify(policy) },
-          { key: `${id}/policies`, value: inForce },
+          { key: `${id}/policies`, value: JSON.stringify(inForce) },
           ...firstPlaces(id, webhooks ?? []),
           ...reports.removed(id, grants),
         ],
@@ -225,4 +220,19 @@ export function openSetUp(deps: {
   }
 
   return { setUpOrg, load, isCallable: (digest: Digest) => callable.has(digest) };
+}
+
+/** One record for each policy that is another one now, or is there no more. */
+function policyChanges(
+  org: OrgId,
+  before: Readonly<Record<string, Digest>>,
+  now: Readonly<Record<string, Digest>>,
+): readonly AuditDraft[] {
+  const head = { org, actor: 'system:kernel' } as const;
+  return [...new Set([...Object.keys(now), ...Object.keys(before)])].flatMap((name): AuditDraft[] => {
+    const [act, former] = [now[name], before[name]];
+    const ref = name === 'policy' ? 'guardrails-and-approvals' : name;
+    if (act === former) return [];
+    return [act === undefined ? { ...head, kind: 'policy.removed', ref } : { ...head, kind: 'policy.put', ref, act }];
+  });
 }

@@ -35,16 +35,18 @@ export type Shown = { readonly answer: HttpAnswer; readonly isWhole: boolean };
  * be shown, the plugin is told the status when the request may have changed something: it is what most go by, and whoever
  * chooses a text that the target repeats must not be able to make a done thing unknown. A read has failed.
  * @param scrub undefined: a secret of the org cannot be read.
+ * @param isOver asked while it is searched: nobody waits for it any more.
  */
 export async function shown(
   answer: Exclude<OutboundAnswer, { kind: 'denied' }>,
   scrub: Scrubber | undefined,
   isRead: boolean,
+  isOver: () => boolean,
 ): Promise<Shown> {
   if (answer.kind === 'failed') {
     return { answer: noAnswer(answer.class, scrubbedText(scrub, answer.reason)), isWhole: true };
   }
-  const body = await shownBody(answer.body, scrub);
+  const body = await shownBody(answer.body, scrub, isOver);
   if (!body.ok && isRead) return { answer: noAnswer('upstream_error', body.error), isWhole: false };
   const headers: Record<string, string> = {};
   for (const name of PASSED_HEADERS) {
@@ -58,7 +60,11 @@ export async function shown(
 }
 
 /** @returns the text, or why it is withheld. */
-async function shownBody(body: Uint8Array, scrub: Scrubber | undefined): Promise<Result<string, string>> {
+async function shownBody(
+  body: Uint8Array,
+  scrub: Scrubber | undefined,
+  isOver: () => boolean,
+): Promise<Result<string, string>> {
   if (!scrub) return err(ILLEGIBLE_SECRET);
   let text: string;
   try {
@@ -66,7 +72,7 @@ async function shownBody(body: Uint8Array, scrub: Scrubber | undefined): Promise
   } catch {
     return err('the answer is not UTF-8 text');
   }
-  const scrubbed = await scrubInTurns(scrub, text);
+  const scrubbed = await scrubInTurns(scrub, text, isOver);
   return scrubbed.ok ? scrubbed : err(UNSCRUBBED[scrubbed.error]);
 }
 
@@ -74,9 +80,10 @@ export const ILLEGIBLE_SECRET =
   'a secret of this org cannot be read at the moment, so no answer can be searched for it; set it anew, or remove it';
 
 /** Why an answer is withheld: in text like this a secret could stand and not be found. */
-const UNSCRUBBED: Readonly<Record<ScrubFault, string>> = {
+const UNSCRUBBED: Readonly<Record<ScrubFault | 'over', string>> = {
   too_deep: 'the answer is escaped over and over, so it could hide a secret; let the host send plain JSON',
   too_costly: 'the answer repeats parts of a secret over and over; ask the host why',
+  over: 'the step has ended',
 };
 
 /** The last turn that was given away. */
@@ -88,8 +95,15 @@ const nextTurn = (): Promise<unknown> => {
   return turns;
 };
 
-/** Lets others have their turn, because an answer may be large and its sender hostile. */
-async function scrubInTurns(scrub: Scrubber, text: string): Promise<Result<string, ScrubFault>> {
+/**
+ * Lets others have their turn, because an answer may be large and its sender hostile. A step that was cut off waits for
+ * nothing any more, and its next try would bring another answer.
+ */
+async function scrubInTurns(
+  scrub: Scrubber,
+  text: string,
+  isOver: () => boolean,
+): Promise<Result<string, ScrubFault | 'over'>> {
   const steps = scrub(text);
   let looked = 0;
   for (let step = steps.next(); ; step = steps.next()) {
@@ -98,6 +112,7 @@ async function scrubInTurns(scrub: Scrubber, text: string): Promise<Result<strin
     if (looked < SCRUB_BYTES_PER_TURN) continue;
     looked = 0;
     await nextTurn();
+    if (isOver()) return err('over');
   }
 }
 

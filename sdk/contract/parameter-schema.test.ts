@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { faultOfSchema, partsOf } from './parameter-schema.ts';
+import { faultOfSchema, partsOf, valuesIn } from './parameter-schema.ts';
 import { PluginManifestSchema } from './plugin.ts';
 
 /** What of JSON Schema a manifest may use: nothing by which its author could hold up the kernel. */
@@ -19,6 +19,15 @@ describe('a schema is refused', () => {
     ['with a format that is not known', { format: 'uri-template' }, '/format'],
     ['with a list where a schema stands', { items: [{}] }, '/items'],
     ['without a list where one stands', { allOf: {} }, '/allOf'],
+    ['with a list of more types than there are', { items: { type: Array(8).fill('string') } }, '/items/type'],
+    ['with a type that is none', { type: ['string', 'text'] }, '/type'],
+    ['with a bound that is no number', { maxItems: '9' }, '/maxItems'],
+    [
+      'with an object as a word for people',
+      { properties: { a: { examples: { $ref: 'http://[' } } } },
+      '/properties/a/examples',
+    ],
+    ['with a name that is no Unicode', { properties: { '\ud800': {} } }, '/properties'],
     ['that goes too deep', deep(33), '/items'.repeat(33)],
   ])('%s', (_, schema, pointer) => expect(faultOfSchema(schema)).toMatchObject({ pointer }));
 
@@ -45,4 +54,10 @@ it('the parts of a schema are counted, each as often as it may look', () => {
   expect(partsOf({})).toBe(1);
   expect(partsOf(doubled(5))).toBe(63);
   expect(partsOf({ enum: ['a', { b: 1 }], properties: { required: { required: ['x', 'y'] } } })).toBe(1 + 4 + 1 + 3);
+});
+
+it('values are counted, a long text or a long key as several', () => {
+  expect(valuesIn([1, [null]])).toBe(4);
+  expect(valuesIn('x'.repeat(64))).toBe(3);
+  expect(valuesIn({ ['k'.repeat(64)]: 1 })).toBe(4);
 });

@@ -8,7 +8,9 @@ import { faultOfPattern } from './pattern.ts';
  */
 type Schema = Readonly<Record<string, unknown>>;
 
-const NOTES = ['$schema', '$comment', 'title', 'description', 'default', 'examples', 'deprecated'];
+/** For people. One that is an object would be read as a schema by the validator. */
+const WORDS = ['title', 'description', 'examples', 'deprecated'];
+const NOTES = ['$schema', '$comment', 'default', ...WORDS];
 const BOUNDS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'];
 const SIZES = ['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'];
 /** Of a schema each. */
@@ -16,6 +18,7 @@ const INSIDE = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', '
 const LISTS = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
 const KEYWORDS = ['type', 'enum', 'const', 'properties', 'required', 'pattern', 'format', ...INSIDE, ...LISTS];
 const KNOWN: ReadonlySet<string> = new Set([...KEYWORDS, ...BOUNDS, ...SIZES, ...NOTES]);
+const TYPES = ['string', 'number', 'integer', 'boolean', 'object', 'array', 'null'];
 const FORMATS = ['date-time', 'date', 'time', 'duration', 'email', 'hostname', 'ipv4', 'ipv6', 'uuid', 'json-pointer'];
 
 /** What a value is compared with, one after the other. */
@@ -35,16 +38,21 @@ export function partsOf(schema: unknown): number {
   return parts;
 }
 
-/** Values of JSON, this one included. A long text counts as several. */
+/** Values of JSON, this one included. A long text counts as several, and so does a long key. */
 export function valuesIn(value: unknown): number {
   let values = 0;
   for (const open = [value]; open.length > 0; ) {
     const one = open.pop();
-    values += typeof one === 'string' ? 1 + (one.length >> 5) : 1;
-    if (typeof one === 'object' && one !== null) for (const part of Object.values(one)) open.push(part);
+    values += 1 + (typeof one === 'string' ? more(one) : 0);
+    if (typeof one !== 'object' || one === null) continue;
+    for (const [key, part] of Object.entries(one)) {
+      if (!Array.isArray(one)) values += more(key);
+      open.push(part);
+    }
   }
   return values;
 }
+const more = (text: string): number => text.length >> 5;
 
 const SEEN = /^[A-Za-z_$][\w$-]{0,62}$|^[0-9]{1,6}$/;
 
@@ -93,6 +101,11 @@ function insideOf(schema: Schema): readonly (readonly [key: string, inside: unkn
 
 const isSchema = (value: unknown): value is Schema =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Of a list, each is asked for at each value. */
+const isType = (type: unknown): boolean =>
+  Array.isArray(type)
+    ? type.length <= TYPES.length && type.every((one) => TYPES.includes(one))
+    : TYPES.some((one) => one === type);
 const pointed = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
 function faultOfOne(schema: Schema, at: string): SchemaFault | undefined {
@@ -108,6 +121,14 @@ function faultOfOne(schema: Schema, at: string): SchemaFault | undefined {
   if (list) return { pointer: `${at}/${list}`, text: 'is no list' };
   if ('properties' in schema && !isSchema(schema['properties']))
     return { pointer: `${at}/properties`, text: 'is no object' };
+  const nameless = Object.keys(schema['properties'] ?? {}).some((name) => !name.isWellFormed());
+  if (nameless) return { pointer: `${at}/properties`, text: 'has a name that is no Unicode' };
+  const word = WORDS.find((word) => isSchema(schema[word]));
+  if (word) return { pointer: `${at}/${word}`, text: 'is an object' };
+  const number = [...BOUNDS, ...SIZES].find((word) => word in schema && typeof schema[word] !== 'number');
+  if (number) return { pointer: `${at}/${number}`, text: 'is no number' };
+  if ('type' in schema && !isType(schema['type']))
+    return { pointer: `${at}/type`, text: `is no type, and no list of them; there are: ${TYPES.join(', ')}` };
   const { pattern, format } = schema;
   if ('format' in schema && !FORMATS.some((one) => one === format))
     return { pointer: `${at}/format`, text: `is not admitted; known are: ${FORMATS.join(', ')}` };

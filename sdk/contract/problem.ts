@@ -47,7 +47,7 @@ export const PROBLEMS = {
   ),
   'secret-rotating': kind(
     409,
-    'The secret is being rotated',
+    'The secret is being rotated or changed',
     'Wait for the answer to that, which says what is stored.',
   ),
   'event-conflict': kind(

@@ -13,6 +13,7 @@ import { faultOfFeatures } from '../build/features.ts';
 import { codeDigest } from '../contract/code-digest.ts';
 import { type PluginManifest, PluginManifestSchema } from '../contract/plugin.ts';
 import { BUNDLE_BYTES_MAX, BUNDLE_FILE } from '../signature/statement.ts';
+import { readJsonFile } from './json-file.ts';
 
 /** What a plugin is and asks for, judged as the kernel judges it, and by its instructions too. */
 export type Inspected = {
@@ -71,12 +72,8 @@ export async function inspectPlugin(path: string): Promise<Inspection> {
 }
 
 async function readManifest(file: string): Promise<PluginManifest | undefined> {
-  try {
-    const parsed = v.safeParse(PluginManifestSchema, JSON.parse(await readFile(file, 'utf8')));
-    return parsed.success ? parsed.output : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = v.safeParse(PluginManifestSchema, await readJsonFile(file));
+  return parsed.success ? parsed.output : undefined;
 }
 
 /** @returns undefined without a file; a text where it is no JSON, which no signature is. */

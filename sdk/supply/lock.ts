@@ -1,8 +1,10 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { growth, isSameSigner, lockedAs, lockWith, shrinkage } from '../../kernel/trust/lock.ts';
 import { type LockEntry, NO_LOCK, type PluginsLock, PluginsLockSchema } from '../contract/trust.ts';
+import { readJsonFile } from './json-file.ts';
 
 /** Reads and writes plugins.lock. What is new or changed is for a person to approve: the lock says that somebody looked. */
 export type Change = {
@@ -24,25 +26,18 @@ export function changeOf(lock: PluginsLock, entry: LockEntry): Change {
   return { entry, kind: before === undefined ? 'new' : isSame ? 'same' : 'changed', more, less };
 }
 
-export const withChanges = (lock: PluginsLock, changes: readonly Change[]): PluginsLock =>
-  lockWith(
-    lock,
-    changes.map(({ entry }) => entry),
-  );
+/** @returns undefined where it would be a lock that no kernel takes: one of them asks for more than an entry holds. */
+export function withChanges(lock: PluginsLock, changes: readonly Change[]): PluginsLock | undefined {
+  const entries = changes.map(({ entry }) => entry);
+  const next = v.safeParse(PluginsLockSchema, lockWith(lock, entries));
+  return next.success ? next.output : undefined;
+}
 
 /** @returns the lock, one without plugins where there is no file, or undefined where the file is no lock. */
 export async function readLockFile(file: string): Promise<PluginsLock | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? NO_LOCK : undefined;
-  }
-  try {
-    return v.parse(PluginsLockSchema, JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  if (!existsSync(file)) return NO_LOCK;
+  const parsed = v.safeParse(PluginsLockSchema, await readJsonFile(file));
+  return parsed.success ? parsed.output : undefined;
 }
 
 /** Written whole or not at all. */
@@ -64,7 +59,7 @@ export async function readConfigured(
   { readonly lock: string; readonly folders: readonly string[]; readonly trust: readonly string[] } | undefined
 > {
   try {
-    const { orgs, pluginsLock = 'plugins.lock' } = v.parse(ConfigForm, JSON.parse(await readFile(file, 'utf8')));
+    const { orgs, pluginsLock = 'plugins.lock' } = v.parse(ConfigForm, await readJsonFile(file));
     const at = (path: string) => resolve(dirname(file), path);
     const folders = [...new Set(orgs.flatMap(({ plugins }) => plugins.map(at)))];
     return {

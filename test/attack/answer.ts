@@ -15,7 +15,7 @@ import { all, type Held, type Row, verdict, without } from './row.ts';
 const SHOWN = 'kernel/flow/shown-answer.ts';
 const NO_SCRUB = without(
   SHOWN,
-  'const scrubbed = await scrubInTurns(scrub, text);',
+  'const scrubbed = await scrubInTurns(scrub, text, isOver);',
   'const scrubbed = { ok: true as const, value: text };',
 );
 

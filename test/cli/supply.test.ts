@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -221,7 +222,7 @@ test('a signature beside a module is looked at, whoever is trusted', async () =>
   };
   const trust = ['--trust', at('trust.json')] as const;
   expect(await inspect()).toEqual([0, 'for this module and manifest; by whom is not asked (--trust)']);
-  expect(await inspect(...trust)).toEqual([0, expect.stringMatching(/^by platform, with the key sha256:/)]);
+  expect(await inspect(...trust)).toEqual([0, expect.stringMatching(/^by platform \(the key sha256:/)]);
   await run('sign', dir, '--key', at('other.key'));
   expect(await inspect(...trust)).toEqual([1, expect.stringMatching(/^not so that the policy takes it: none of the/)]);
   await writeFile(bundle, await readFile(join(plugin, 'dist/plugin.sigstore.json')));
@@ -282,4 +283,38 @@ test('the source gives the same module, and another source another one', async (
   await writeFile(file, `${await readFile(file, 'utf8')}\nexport const changed = [1, 2, 3];\nconsole.log;\n`);
   const other = await run('verify', plugin, '--rebuild');
   expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/gives another module, sha256:/) });
+});
+
+test('a pipe in the place of a manifest or a lock holds up nobody, and one with a key twice is not read', async () => {
+  const folder = at('piped');
+  await cp(plugin, folder, { recursive: true });
+  const manifest = await readFile(join(folder, 'manifest.json'), 'utf8');
+  await rm(join(folder, 'manifest.json'));
+  execFileSync('mkfifo', [join(folder, 'manifest.json'), at('pipe.lock')]);
+  const none = { code: 2, stdout: '', stderr: expect.stringContaining('is no manifest') };
+  expect(await run('inspect', folder)).toMatchObject(none);
+  expect(await run('lock', plugin, '--out', at('pipe.lock'))).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('is no lock of plugins'),
+  });
+  await rm(join(folder, 'manifest.json'));
+  await writeFile(join(folder, 'manifest.json'), manifest.replace('{', '{ "version": "0.0.1",'));
+  expect(await run('inspect', folder)).toMatchObject(none);
+});
+
+test('no lock is written that no kernel takes', async () => {
+  const folder = at('greedy');
+  await cp(plugin, folder, { recursive: true });
+  const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+  const secrets = Array.from({ length: 1_001 }, (_, i) => `key-${i}`);
+  const sealed = { ...manifest, capabilities: { ...manifest.capabilities, secrets } };
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify(sealed));
+  // Of another toolchain: no manifest is sealed into it.
+  await writeFile(join(folder, 'dist/plugin.wasm'), await hostileModule('echo'));
+  expect(await run('lock', folder, '--approve', '--out', at('greedy.lock'))).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('no lock has room'),
+  });
+  await expect(readFile(at('greedy.lock'))).rejects.toThrow();
 });

@@ -129,7 +129,10 @@ describe('npm start', () => {
   });
 
   test('ends with 0 on SIGTERM, and has everything again on the next start, and a plugin of its user beside', async () => {
-    expect(await begun[0]?.end('SIGTERM')).toMatchObject({ code: 0, err: expect.not.stringContaining('has no secret') });
+    expect(await begun[0]?.end('SIGTERM')).toMatchObject({
+      code: 0,
+      err: expect.not.stringContaining('has no secret'),
+    });
     await expect(fetch(`${first.url}/healthz`)).rejects.toThrow();
     const own = await ownPlugin();
     const again = begin([...FREE, '--folder', folder, '--plugin', own]);

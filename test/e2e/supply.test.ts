@@ -2,10 +2,12 @@
  * What a kernel loads of plugins, through its own configuration: S1 to S3 of the suite of hostile plugins. Whatever is
  * refused is refused before anything of it is compiled, kept or put on record.
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { OrgId } from '../../kernel/base/id.ts';
 import { readConfig, readOrg } from '../../kernel/config.ts';
+import { startKernel } from '../../kernel/main.ts';
 import { openKeyless } from '../../sdk/signature/test-keyless.ts';
 import { hostileModule } from '../hostile/hostile-module.ts';
 import { copyPlugin } from '../support/org-files.ts';
@@ -78,6 +80,22 @@ const UNFIT: readonly Refused[] = [
     /\/signers\/1\/key expected a key that no other signer has/,
   ],
   [
+    'with one identity under two names, of which one is revoked',
+    async (w) => {
+      const keyless = await openKeyless();
+      await w.put('root.json', keyless.root);
+      const who = { issuer: 'https://token.example', identity: 'https://git.example/acme/plugins' };
+      await w.trust({
+        unlocked: 'allow',
+        signers: ['ci', 'former'].map((id) => ({ id, ...who, trustedRoot: 'root.json' })),
+        revoked: [{ signer: 'former', reason: 'taken over' }],
+      });
+      const { wasm, manifest } = await w.read();
+      await writeFile(w.bundle, JSON.stringify(await keyless.sign(who, manifest, wasm)));
+    },
+    /\/signers\/1\/identity expected an identity that no other signer has/,
+  ],
+  [
     'with a file of 2 MB in the place of a signature',
     async (w) => {
       await w.trust(ALL);
@@ -140,6 +158,23 @@ describe('a kernel starts without a plugin that is revoked, and says so:', () =>
     expect(said).toMatch(/^warning: http-json 1\.0\.0 is not loaded: .*\. The org acme goes on without it/);
     expect(said).toMatch(revoking[2]);
     expect(await w.modules()).toEqual([]);
+  });
+
+  test.each([
+    ['that is no signer any more', { signers: [] }, async () => {}],
+    ['whose signature was taken away', {}, async (): Promise<void> => rm(w.bundle)],
+  ])('its signer, %s, where the org takes what nobody signed', async (_, change, prepare) => {
+    await w.trust(ALL);
+    await w.sign();
+    expect(await w.start()).toBeUndefined();
+    await w.trust({ ...ALL, revoked: [{ signer: 'platform', reason: 'key lost' }], ...change });
+    await prepare();
+    const config = await readConfig(w.config);
+    const running = config.ok ? await startKernel(config.value) : config;
+    if (!running.ok) throw new Error(running.error);
+    const plugins = running.value.kernel.plugins('acme' as OrgId);
+    await running.value.stop();
+    expect(plugins).toEqual([]);
   });
 
   test('a signer whose name nobody has is told, because a slip would stop nothing', async () => {

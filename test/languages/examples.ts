@@ -43,8 +43,7 @@ export async function buildExample({ name, folder }: Example): Promise<string> {
   await mkdir(join(path, 'dist'));
   await copyFile(join(ROOT, folder, 'manifest.json'), join(path, 'manifest.json'));
   const [command] = blocksOf(readDocument(`${folder}/README.md`)).filter(({ language }) => language === 'sh');
-  if (!command?.text.includes(folder))
-    throw new Error(`${folder}/README.md does not say how to build it`);
+  if (!command?.text.includes(folder)) throw new Error(`${folder}/README.md does not say how to build it`);
   const env = { ...process.env, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
   await run('sh', ['-c', `${command.text.trim()} "$0"`, join(path, 'dist')], { cwd: ROOT, env });
   return path;

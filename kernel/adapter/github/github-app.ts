@@ -56,7 +56,7 @@ export function openGithubApp(provider: Provider, { egress, readCredential, now 
     );
     if (answer.kind !== 'answered') return err(faultOfExchange(answer));
     if (answer.status !== 201) return err(faultOfStatus(answer.status));
-    const parsed = v.safeParse(Created, jsonOf(answer.body));
+    const parsed = v.safeParse(Created, jsonOf(answer.body), { abortEarly: true });
     if (!parsed.success) return err({ kind: 'unavailable', reason: 'the server answered in a form that is not known' });
     const { token, expires_at } = parsed.output;
     const revoke = async () => {

@@ -53,7 +53,7 @@ export function openVaultClient(
         const [kind, reason] = meaningOf(answer.status);
         return fault(kind, answer.status, reason);
       }
-      const parsed = v.safeParse(schema, answer.status === 204 ? null : jsonOf(answer.body));
+      const parsed = v.safeParse(schema, answer.status === 204 ? null : jsonOf(answer.body), { abortEarly: true });
       if (!parsed.success)
         return fault('unavailable', answer.status, 'the server answered in a form that is not known');
       return ok(parsed.output);
