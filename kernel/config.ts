@@ -18,7 +18,7 @@ import { webhooksOf } from './egress/webhook.ts';
 import type { OrgSetup } from './flow/set-up.ts';
 import { checkGuardrails } from './guardrail/schema.ts';
 import { faultText, readJson, readOptional } from './json-file.ts';
-import { readPlugin, readTrust } from './plugin-files.ts';
+import { type Revoked, readPlugin, readTrust } from './plugin-files.ts';
 import { CELL_LAYER_NAMES } from './port/cell-host.ts';
 import { type SchemaIssue, toFileIssues } from './rule/issue.ts';
 
@@ -156,7 +156,7 @@ export async function readOrg(
   const trust = await readTrust(files.trust);
   if (!trust.ok) return trust;
   const plugins: OrgSetup['plugins'][number][] = [];
-  const revoked: string[] = [];
+  const revoked: Revoked['revoked'][] = [];
   for (const folder of files.plugins) {
     const plugin = await readPlugin(folder, sealedBases, trust.value, lock);
     if (!plugin.ok) return plugin;
@@ -188,9 +188,11 @@ const POLICIES = 'docs/policies.md';
 const toPointer = ({ path, text }: PolicyFault): SchemaIssue => ({ pointer: `/${path.replaceAll('.', '/')}`, text });
 
 /** Grants that can never be used. Not refused: a policy may be written before its plugin is installed. */
-export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins }: OrgSetup): readonly string[] =>
+export const idleGrants = ({ egress: file }: OrgFiles, { id, egress, plugins, revoked }: OrgSetup): readonly string[] =>
   egress.grants.flatMap(({ plugin }, at) => {
     if (plugins.some(({ manifest }) => manifest.name === plugin)) return [];
+    // That is told by itself.
+    if (revoked?.some(({ name }) => name === plugin)) return [];
     const name = NAME_PATTERN.test(plugin) ? plugin : 'of this name';
     return [
       `${file}: /grants/${at}/plugin: the org ${id} has no plugin ${name}, so this grant is never used: ` +
@@ -244,7 +246,7 @@ export const revokedTrust = ({ trust: file }: OrgFiles, { id, trust, revoked = [
         ]
       : [],
   );
-  return [...revoked.map((text) => `${text}. The org ${id} goes on without it, and its steps fail`), ...unknown];
+  return [...revoked.map(({ text }) => `${text}. The org ${id} goes on without it, and its steps fail`), ...unknown];
 };
 
 /** An org that takes what nobody answers for: meant for a demo, so it is told at every start. */

@@ -36,6 +36,7 @@ import type { NotLent } from './flow/lent-secrets.ts';
 import { openKernel } from './flow/open-kernel.ts';
 import { openWorkText } from './flow/open-work.ts';
 import type { StopChange } from './flow/stop.ts';
+import type { FormerPlugin } from './flow/take-up.ts';
 import { createApp } from './http/app.ts';
 import { serve } from './http/serve.ts';
 import { lendersOver } from './lenders.ts';
@@ -119,6 +120,7 @@ export async function startKernel(
   const recovered = await kernel.begin();
   const open = openWorkText(recovered);
   if (open) say(open);
+  for (const plugin of recovered.former.slice(0, FORMER_TOLD_MAX)) say(formerText(plugin));
   const close = async () => {
     await kernel.stop();
     await cells.close();
@@ -177,6 +179,11 @@ function listenText({ host, port }: Config['listen'], code = 'unknown'): string 
   if (code === 'EACCES') return `this user may not listen on ${at}: choose a listen.port above 1023`;
   return `cannot listen on ${at} (${code}): choose another listen.host or listen.port`;
 }
+
+/** More would hide the rest of the log. */
+const FORMER_TOLD_MAX = 20;
+const formerText = ({ org, name, digest, runs }: FormerPlugin): string =>
+  `org ${org}: open runs that go on with a plugin ${name} which is not the one that is loaded: ${runs}; to stop them, revoke ${digest} in its trust policy`;
 
 /** A defect of ours: where it happened, for whoever mends it. Messages of invariants hold no input. */
 const defectText = (defect: unknown): string =>

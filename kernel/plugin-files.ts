@@ -40,8 +40,8 @@ export async function readLock(file: string | undefined): Promise<Result<Plugins
   return lock.ok ? ok(lock.value ?? NO_LOCK) : lock;
 }
 
-/** It was taken once, and is not any more: a kernel goes on without it. `revoked` says which one, and why. */
-export type Revoked = { readonly revoked: string };
+/** It was taken once, and is not any more: a kernel goes on without it. `text` says why. */
+export type Revoked = { readonly revoked: NonNullable<OrgSetup['revoked']>[number] };
 
 export async function readPlugin(
   folder: string,
@@ -71,7 +71,7 @@ export async function readPlugin(
     digests: [asked.digest, pluginDigest(manifest, wasm)],
     signer: seen.value.kind === 'signed' ? seen.value.signer : undefined,
   });
-  if (why) return ok({ revoked: `${name} ${manifest.version} is not loaded: ${why}` });
+  if (why) return ok({ revoked: { name, text: `${name} ${manifest.version} is not loaded: ${why}` } });
   const trusted = judgeTrust(trust.policy, asked, seen.value, lockedAs(lock, asked), Date.now());
   return trusted.ok ? ok({ manifest, wasm, sealed, trusted: trusted.value }) : trusted;
 }

@@ -22,7 +22,8 @@ export function producersOf(wasm: Uint8Array): readonly string[] | null {
     const tools: string[] = [];
     for (let fields = u32(c); fields > 0 && !faulty(c); fields--) {
       name(c);
-      for (let values = u32(c); values > 0 && !faulty(c); values--)
+      // Of millions without a name, too, no more are read.
+      for (let values = u32(c); values > 0 && tools.length <= TOOLS_MAX && !faulty(c); values--)
         tools.push(`${name(c)} ${name(c)}`.trim().slice(0, CHARS_MAX));
       if (tools.length > TOOLS_MAX) break;
     }

@@ -37,6 +37,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { Secrets } from './secrets.ts';
 import type { OrgSetup } from './set-up.ts';
 import type { StopChange, Stops } from './stop.ts';
+import type { FormerPlugin } from './take-up.ts';
 import type { Tokens } from './tokens.ts';
 import type { Triggers } from './triggers.ts';
 
@@ -116,7 +117,7 @@ export type Kernel = {
   readonly endWaits: () => void;
   readonly setUpOrg: (setup: OrgSetup) => Promise<Result<void, string>>;
   /** After all orgs are set up: takes up open work and starts the timers. */
-  readonly begin: () => Promise<Recovered & { readonly open: OpenCount }>;
+  readonly begin: () => Promise<Recovered & { readonly open: OpenCount; readonly former: readonly FormerPlugin[] }>;
   readonly stats: () => { readonly inFlight: number; readonly cells: ReturnType<CellHost['stats']> };
   readonly healthy: () => boolean;
   /** Resolves with the cause when the record has failed: end the process, start again. */

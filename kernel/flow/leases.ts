@@ -58,6 +58,20 @@ type NoSecret = { readonly isFinal: boolean; readonly text: string };
 /** A provider that has nothing under the name says more in the log of the kernel. */
 const HOW_TO_STORE = 'neither stored nor lent: to store it, interlock secret set';
 
+function noSecret(name: string, why: 'unknown' | 'unavailable', isLent: boolean): NoSecret {
+  if (why === 'unavailable')
+    return {
+      isFinal: false,
+      text: isLent
+        ? `the provider of the secret ${name} does not lend it at the moment; the log of the kernel says why`
+        : `the secret ${name} cannot be read at the moment`,
+    };
+  const text = isLent
+    ? `the provider of the secret ${name} does not lend what the secrets policy asks it for; the log of the kernel says why`
+    : `this org has no secret ${name}, ${HOW_TO_STORE} ${name} (role admin)`;
+  return { isFinal: true, text: `E_SECRET: ${text}` };
+}
+
 /** For whom secrets are leased: a step of a run, or where `run` is null a stage of a health check, as `CONNECTOR/STAGE`. */
 export type Holder = { readonly org: OrgId; readonly run: string | null; readonly step: string };
 
@@ -66,6 +80,8 @@ export type SecretUse = { readonly name: string; readonly host: string; readonly
 
 /** Where a step gets its leases, and where it leaves them: whoever keeps the record stands between. */
 export type LeaseDesk = Pick<SecretSource, 'known' | 'lease'> & {
+  /** Whether a provider has it, so that nobody is told to store it. */
+  readonly isLent?: ((org: OrgId, name: string) => boolean) | undefined;
   /** The step is over: its leases end, and what was used is told. Returns at once; nobody waits for a provider. */
   giveBack(holder: Holder, leases: readonly SecretLease[], used: readonly SecretUse[]): void;
 };
@@ -81,9 +97,7 @@ export function openLeases(source: LeaseDesk, { scrubberOf }: ReturnType<typeof 
     if (!leased.ok) {
       // Not remembered, so that the next request of the step asks again.
       leases.delete(name);
-      return leased.error === 'unknown'
-        ? err({ isFinal: true, text: `E_SECRET: this org has no secret ${name}, ${HOW_TO_STORE} ${name} (role admin)` })
-        : err({ isFinal: false, text: `the secret ${name} cannot be read at the moment` });
+      return err(noSecret(name, leased.error, source.isLent?.(holder.org, name) ?? false));
     }
     const lease = leased.value;
     const judged = isRevoked ? err('the step has ended') : judgeSecretValue(lease.reveal());

@@ -290,7 +290,18 @@ export function openKernel(ports: Ports): Kernel {
       // Before anything is taken up: a kernel that starts stopped sends nothing.
       await stops.followMachine();
       for (const org of registry.orgs()) pending.takeUp(org);
-      await takeUpRuns({ store, registry, driver, modules, load, isCallable, inFlight, children, noted, report });
+      const former = await takeUpRuns({
+        store,
+        registry,
+        driver,
+        modules,
+        load,
+        isCallable,
+        inFlight,
+        children,
+        noted,
+        report,
+      });
       const recovered = await recover({ store, ledger, driver, children, report });
       await arrivals.sweep();
       // Released while nobody ran, or with nobody left to tell of it.
@@ -308,7 +319,7 @@ export function openKernel(ports: Ports): Kernel {
         stops.followMachine().catch(report);
         void prune.sweep().catch(report);
       });
-      return { ...recovered, open: openWork.count(inFlight.all()) };
+      return { ...recovered, former, open: openWork.count(inFlight.all()) };
     },
 
     stats: () => ({ inFlight: worker.busy(), cells: cells.stats() }),

@@ -94,7 +94,7 @@ describe('what a health check says of a credential', () => {
     error: { class: kind, message: 'why' },
   });
   it.each<[string, HealthAnswer | null, Health]>([
-    ['nothing when nobody is asked', null, { state: 'unknown' }],
+    ['nothing when nobody is asked', null, { state: 'unknown', reason: expect.stringContaining('not tried') }],
     ['nothing when it asked nobody', { kind: 'unasked' }, { state: 'unknown' }],
     ['that it is taken', { kind: 'well' }, { state: 'healthy' }],
     ['that it is refused', failed('unauthorized'), { state: 'unhealthy', reason: 'why' }],

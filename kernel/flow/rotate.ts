@@ -22,9 +22,12 @@ export type CheckHealth = (org: OrgId, connector: string) => Promise<Health>;
 /** What a target says of a credential that it does not take. */
 const REFUSALS: ReadonlySet<ErrorClass> = new Set(['unauthorized', 'forbidden']);
 
+const UNTRIED = 'its plugin answers no health check, so the value was not tried';
+
 /** What a check says of the credential; one that asks nothing, or comes to no answer about it, leaves it unknown. */
 export function healthAfter(answer: HealthAnswer | null): Health {
-  if (answer === null || answer.kind === 'unasked') return { state: 'unknown' };
+  if (answer === null) return { state: 'unknown', reason: UNTRIED };
+  if (answer.kind === 'unasked') return { state: 'unknown' };
   if (answer.kind === 'well') return { state: 'healthy' };
   const { class: kind, message } = answer.error;
   return { state: REFUSALS.has(kind) ? 'unhealthy' : 'unknown', reason: message };
@@ -95,7 +98,7 @@ export function openRotate(deps: {
     const { org } = by;
     const actor = `principal:${by.id}`;
     const head = { org, actor, ref: name };
-    const rotated = (outcome: 'kept' | 'put_back') =>
+    const rotated = (outcome: 'kept' | 'unproven' | 'put_back') =>
       ledger.stage({ audit: [{ ...head, kind: 'secret.rotated', outcome }], rows: [] });
     const former = await leaseOnRecord(source, ledger, { org, actor }, name, { run: '-', step: '-' });
     if (!former.ok) return former;
@@ -105,7 +108,7 @@ export function openRotate(deps: {
       const checks = await Promise.all(carriersOf(org, name).map((connector) => ask(org, connector)));
       const isWell = checks.every(({ state }) => state !== 'unhealthy');
       if (isWell || keep) {
-        await rotated('kept');
+        await rotated(checks.length > 0 && checks.every(({ state }) => state === 'healthy') ? 'kept' : 'unproven');
         return ok({ name, kept: 'new', checks });
       }
       await rotated('put_back');

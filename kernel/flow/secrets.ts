@@ -7,6 +7,7 @@ import type { Principal } from '../org/principal.ts';
 import type { SecretLease, SecretSource } from '../port/secret-source.ts';
 import type { Holder, LeaseDesk } from './leases.ts';
 import type { Ledger } from './ledger.ts';
+import type { LentSecrets } from './lent-secrets.ts';
 
 /** Secrets, with everything that is done with one on the record first: what is there without a record would break the log. */
 export type Secrets = {
@@ -69,12 +70,13 @@ export function openSecrets(source: SecretSource, ledger: Pick<Ledger, 'stage'>)
  * is written then anyway: nobody waits for that. A lease that is not given ends at once, as `not_lent`.
  */
 export function leasesOnRecord(
-  source: SecretSource,
+  source: SecretSource & Partial<Pick<LentSecrets, 'isLent'>>,
   ledger: Pick<Ledger, 'stage'>,
   report: (defect: unknown) => void,
 ): LeaseDesk {
   return {
     known: source.known,
+    isLent: source.isLent,
     async lease(org, name, forWhat) {
       return leaseOnRecord(source, ledger, headOf({ org, ...forWhat }), name, forWhat);
     },

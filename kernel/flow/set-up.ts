@@ -52,8 +52,8 @@ export type OrgSetup = {
   }[];
   /** Whose word the org asks for before it takes a plugin. */
   readonly trust?: TrustPolicy;
-  /** Plugins of the org's list that are not there because they are revoked: in words, for whoever starts the kernel. */
-  readonly revoked?: readonly string[];
+  /** Plugins of the org's list that are not there because they are revoked, each in words for whoever starts the kernel. */
+  readonly revoked?: readonly { readonly name: string; readonly text: string }[];
 };
 
 const plainOf = ({ id, url, types, secret, rule }: Webhook): Json =>
@@ -174,42 +174,23 @@ export function openSetUp(deps: {
     }
     const digest = registry.addPolicy(policy);
     const key = KEYS.policy(id, digest);
-    const egressDigest = digestOfJson('egress', grants as unknown as Json);
-    const incidentsDigest = incidents && digestOfJson('incidents', incidents as unknown as Json);
-    const webhooksDigest = webhooks && digestOfJson('webhooks', webhooks.map(plainOf));
-    const executionDigest = execution && digestOfJson('execution', execution as unknown as Json);
-    const secretsDigest = secrets && digestOfJson('secrets', secrets as unknown as Json);
-    const trustDigest = trust && digestOfJson('trust', trust as unknown as Json);
-    const inForce = JSON.stringify({
+    const inForce: Readonly<Record<string, Digest>> = {
       policy: digest,
-      egress: egressDigest,
-      ...(incidentsDigest && { incidents: incidentsDigest }),
-      ...(webhooksDigest && { webhooks: webhooksDigest }),
-      ...(executionDigest && { execution: executionDigest }),
-      ...(secretsDigest && { secrets: secretsDigest }),
-      ...(trustDigest && { trust: trustDigest }),
-    });
-    const put = (ref: string, act: Digest): AuditDraft => ({
-      org: id,
-      kind: 'policy.put',
-      actor: 'system:kernel',
-      ref,
-      act,
-    });
-    if (ledger.read(`${id}/policies`) !== inForce)
+      egress: digestOfJson('egress', grants as unknown as Json),
+      ...(incidents && { incidents: digestOfJson('incidents', incidents as unknown as Json) }),
+      ...(webhooks && { webhooks: digestOfJson('webhooks', webhooks.map(plainOf)) }),
+      ...(execution && { execution: digestOfJson('execution', execution as unknown as Json) }),
+      ...(secrets && { secrets: digestOfJson('secrets', secrets as unknown as Json) }),
+      ...(trust && { trust: digestOfJson('trust', trust as unknown as Json) }),
+    };
+    const former = JSON.parse(ledger.read(`${id}/policies`) ?? '{}') as typeof inForce;
+    const audit = policyChanges(id, former, inForce);
+    if (audit.length > 0)
       await ledger.stage({
-        audit: [
-          put('guardrails-and-approvals', digest),
-          put('egress', egressDigest),
-          ...(incidentsDigest ? [put('incidents', incidentsDigest)] : []),
-          ...(webhooksDigest ? [put('webhooks', webhooksDigest)] : []),
-          ...(executionDigest ? [put('execution', executionDigest)] : []),
-          ...(secretsDigest ? [put('secrets', secretsDigest)] : []),
-          ...(trustDigest ? [put('trust', trustDigest)] : []),
-        ],
+        audit,
         rows: [
           { key, value: JSON.stringify(policy) },
-          { key: `${id}/policies`, value: inForce },
+          { key: `${id}/policies`, value: JSON.stringify(inForce) },
           ...firstPlaces(id, webhooks ?? []),
           ...reports.removed(id, grants),
         ],
@@ -239,4 +220,19 @@ export function openSetUp(deps: {
   }
 
   return { setUpOrg, load, isCallable: (digest: Digest) => callable.has(digest) };
+}
+
+/** One record for each policy that is another one now, or is there no more. */
+function policyChanges(
+  org: OrgId,
+  before: Readonly<Record<string, Digest>>,
+  now: Readonly<Record<string, Digest>>,
+): readonly AuditDraft[] {
+  const head = { org, actor: 'system:kernel' } as const;
+  return [...new Set([...Object.keys(now), ...Object.keys(before)])].flatMap((name): AuditDraft[] => {
+    const [act, former] = [now[name], before[name]];
+    const ref = name === 'policy' ? 'guardrails-and-approvals' : name;
+    if (act === former) return [];
+    return [act === undefined ? { ...head, kind: 'policy.removed', ref } : { ...head, kind: 'policy.put', ref, act }];
+  });
 }

@@ -23,6 +23,8 @@ async function takeUp(part: {
   runs: readonly (readonly [OrgId, RunId, readonly Digest[]])[];
   revoked?: Partial<Record<OrgId, readonly Digest[]>>;
   loaded?: readonly Digest[];
+  /** What new runs use, in the order of what runs pin. */
+  active?: readonly Digest[];
   broken?: RunId;
 }) {
   const store = openMemoryStore();
@@ -30,12 +32,12 @@ async function takeUp(part: {
   const loads: [Digest, boolean][] = [];
   const shown: Digest[] = [];
   const [notes, reported]: [RunId[], unknown[]] = [[], []];
-  await takeUpRuns({
+  const former = await takeUpRuns({
     store,
     registry: {
-      org: () => ({}) as never,
+      org: () => ({ plugins: new Map((part.active ?? []).map((digest, at) => [`plugin-${at}`, { digest }])) }) as never,
       plugin: (digest) =>
-        part.loaded?.includes(digest) || shown.includes(digest)
+        part.loaded?.includes(digest) || shown.includes(digest) || loads.some(([one]) => one === digest)
           ? ({ digest, module: bytesOf(digest) } as never)
           : undefined,
       revocation: (id, { module: bytes }) =>
@@ -60,7 +62,7 @@ async function takeUp(part: {
     noted: ({ id }) => void notes.push(id),
     report: (defect) => void reported.push(defect),
   });
-  return { loads, shown, noted: notes, reported };
+  return { loads, shown, former, noted: notes, reported };
 }
 
 describe('a kernel that starts takes up runs with the modules that they pinned', () => {
@@ -95,5 +97,23 @@ describe('a kernel that starts takes up runs with the modules that they pinned',
       broken: runOf('1'),
     });
     expect([loads, noted, reported]).toMatchObject([[[SECOND, false]], [runOf('2')], [{ message: 'a defect' }]]);
+  });
+
+  test('and tells of those that go on with what is not loaded for new ones, unless it is revoked', async () => {
+    const runs: [OrgId, RunId, readonly Digest[]][] = [
+      [ACME, runOf('1'), [FIRST, SECOND]],
+      [ACME, runOf('2'), [FIRST]],
+      [GLOBEX, runOf('3'), [SECOND]],
+    ];
+    const name = 'plugin-0';
+    expect((await takeUp({ runs, active: [FIRST, SECOND] })).former).toEqual([
+      { org: GLOBEX, name, digest: SECOND, runs: 1 },
+    ]);
+    expect((await takeUp({ runs, active: [SEALED, SECOND] })).former).toEqual([
+      { org: ACME, name, digest: FIRST, runs: 2 },
+      { org: GLOBEX, name, digest: SECOND, runs: 1 },
+    ]);
+    const revoked = { [ACME]: [FIRST], [GLOBEX]: [SECOND] };
+    expect((await takeUp({ runs, active: [SEALED, SECOND], revoked })).former).toEqual([]);
   });
 });

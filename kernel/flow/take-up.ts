@@ -1,6 +1,6 @@
 import type { PluginManifest } from '../../sdk/contract/plugin.ts';
 import { digestOf } from '../base/digest.ts';
-import type { OrgId, RunId } from '../base/id.ts';
+import type { Digest, OrgId, RunId } from '../base/id.ts';
 import type { ModuleStore } from '../port/module-store.ts';
 import type { Store } from '../port/store.ts';
 import type { Run } from '../run/state.ts';
@@ -10,6 +10,14 @@ import { within } from './keys.ts';
 import type { Registry } from './registry.ts';
 import type { RunsInFlight } from './runs-in-flight.ts';
 import type { SetUp } from './set-up.ts';
+
+/** Runs that go on with a plugin which the org does not load any more, and nobody has revoked. */
+export type FormerPlugin = {
+  readonly org: OrgId;
+  readonly name: string;
+  readonly digest: Digest;
+  readonly runs: number;
+};
 
 /** At the start: takes note of the runs that are under way, and loads the modules they pinned, whatever is active now. */
 export async function takeUpRuns(deps: {
@@ -24,14 +32,22 @@ export async function takeUpRuns(deps: {
   /** Told of each of them. */
   noted: (run: Run) => void;
   report: (defect: unknown) => void;
-}): Promise<void> {
+}): Promise<readonly FormerPlugin[]> {
   const { store, registry, driver, modules, load, isCallable, inFlight, children, noted, report } = deps;
+
+  const former = new Map<string, FormerPlugin>();
+  const countFormer = (org: OrgId, name: string, digest: Digest) => {
+    const key = `${org} ${digest}`;
+    const runs = (former.get(key)?.runs ?? 0) + 1;
+    former.set(key, { org, name, digest, runs });
+  };
 
   const takeUp = async (org: OrgId, id: RunId) => {
     const run = registry.org(org) && driver.load(org, id);
     if (!run) return;
     noted(run);
-    for (const digest of Object.values(run.plugins)) {
+    for (const [name, digest] of Object.entries(run.plugins)) {
+      if (registry.org(org)?.plugins.get(name)?.digest !== digest) countFormer(org, name, digest);
       const known = registry.plugin(digest);
       if (known && (isCallable(digest) || registry.revocation(org, known))) continue;
       const stored = await modules.get(digest);
@@ -52,4 +68,8 @@ export async function takeUpRuns(deps: {
     const run = driver.load(org, id);
     if (run) await children.takeUpOrphan(run).catch(report);
   }
+  return [...former.values()].filter(({ org, digest }) => {
+    const plugin = registry.plugin(digest);
+    return plugin && registry.revocation(org, plugin) === undefined;
+  });
 }

@@ -117,7 +117,7 @@ async function signatureIn(
   const trust = file === undefined ? undefined : await trustOf(file);
   if (trust && !trust.ok) return trust;
   const signed = trust && signatureOf(found, trust.value);
-  if (signed?.ok) return ok({ signed, text: exact(`by ${signed.signer}, ${signerText(signed.by)}`, 500) });
+  if (signed?.ok) return ok({ signed, text: exact(`by ${signed.signer} (${signerText(signed.by)})`, 500) });
   if (signed) return ok({ signed, text: exact(`not so that the policy takes it: ${signed.why}`, 500) });
   const text = {
     'no signature': 'no',
@@ -129,7 +129,7 @@ async function signatureIn(
 }
 
 const signerText = (by: SignedBy): string =>
-  'key' in by ? `with the key ${by.key}` : `who is ${by.identity}, says ${by.issuer}`;
+  'key' in by ? `the key ${by.key}` : `${by.identity}, as ${by.issuer} says`;
 
 export async function lookAt(path: string): Promise<Result<Inspected>> {
   // Brings the judges along, and a validator: only here.
@@ -230,7 +230,8 @@ async function lock(dirs: readonly string[], options: LockOptions, { json }: Glo
 
 function sayChange({ entry, kind, more, less }: Change): void {
   say(`${entry.name} ${entry.version} ${entry.digest} ${kind}`);
-  for (const sentence of [...more, ...less]) say(`  ${exact(sentence, 500)}`);
+  const signed = entry.signer ? `signer: ${signerText(entry.signer)}` : 'signer: none, nobody has to have signed it';
+  for (const sentence of [signed, ...more, ...less]) say(`  ${exact(sentence, 500)}`);
 }
 
 const isAgreed = async (count: number): Promise<boolean> =>

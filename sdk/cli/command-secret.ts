@@ -112,7 +112,7 @@ async function rotateSecret(name: string, command: Command): Promise<Ending> {
     const unproven = checks.filter(({ state }) => state === 'unknown').map(({ connector }) => connector);
     if (kept === 'new' && unproven.length > 0)
       note(
-        `interlock: nobody knows yet whether ${unproven.join(', ')} can work with the new value: interlock connector check asks again.`,
+        `interlock: nobody knows yet whether ${unproven.join(', ')} can work with the new value. interlock connector check NAME asks again, where its plugin answers a health check; else try it by a run.`,
       );
   }
   return kept === 'new' ? fine : no;

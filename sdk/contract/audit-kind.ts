@@ -86,6 +86,7 @@ export const AUDIT_KINDS = {
   'playbook.activated': kind(['ref', 'act'], 'A version became the one that new runs use.'),
   'playbook.deprecated': kind(['ref'], 'A version is no longer used by new runs.'),
   'policy.put': kind(['ref', 'act'], 'A policy of the org was replaced; `act` is the digest of the new one.'),
+  'policy.removed': kind(['ref'], 'A policy that the org had is in its configuration no more: the default holds.'),
   'plugin.installed': kind(
     ['ref', 'act'],
     'A plugin was admitted; `act` is the digest of module and manifest together.',
@@ -123,7 +124,7 @@ export const AUDIT_KINDS = {
   'secret.rekeyed': kind([], 'The stored secrets are sealed under another key than at the last start.'),
   'secret.rotated': kind(
     ['ref', 'outcome'],
-    'The connectors that carry a new value were asked: it was `kept`, or the former one was `put_back`.',
+    'The connectors that carry a new value were asked: it was `kept`, kept `unproven` because not all of them tried it with success, or the former one was `put_back`.',
   ),
   'secret.removed': kind(['ref'], 'A secret was removed.'),
   'secret.leased': kind(

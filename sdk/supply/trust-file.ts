@@ -21,21 +21,24 @@ export async function readSigners(
   readJson: (file: string) => Promise<Result<unknown, string>>,
 ): Promise<Result<readonly Known[], SignerFault>> {
   const known: Known[] = [];
-  const keys = new Set<string>();
+  /** What is revoked under one name would be taken under another one. */
+  const ids = new Set<string>();
   for (const [at, signer] of signers.entries()) {
     const fault = (key: string, text: string) => err({ pointer: `/signers/${at}/${key}`, text });
     if ('key' in signer) {
       const id = signerKeyId(signer.key);
       if (id === undefined) return fault('key', 'expected a public key on the curve P-256, as PEM');
-      // Else what is revoked under one name would be taken under the other.
-      if (keys.has(id)) return fault('key', 'expected a key that no other signer has');
-      keys.add(id);
+      if (ids.has(id)) return fault('key', 'expected a key that no other signer has');
+      ids.add(id);
       known.push({ signer });
       continue;
     }
     const root = await readJson(resolve(dirname(file), signer.trustedRoot));
     if (!root.ok) return root;
     if (!isTrustedRoot(root.value)) return fault('trustedRoot', 'expected the file of a trusted root of Sigstore');
+    const id = JSON.stringify([signer.issuer, signer.identity, root.value]);
+    if (ids.has(id)) return fault('identity', 'expected an identity that no other signer has under this root');
+    ids.add(id);
     known.push({ signer, root: root.value });
   }
   return ok(known);

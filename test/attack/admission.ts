@@ -60,7 +60,7 @@ const refuses = (shapes: () => readonly Shape[]) => ({
 
 /** The module says itself whether its growth was ended, and the cell serves on. */
 const capped = (module: string) => ({
-  run: (world: World) => end(world, [{ module, kind: 'replied', is: '{"ok":true,"output":"capped"}' }]),
+  run: (world: World) => end(world, [{ module, kind: 'replied', is: '{"ok":true,"output":"capped"}', says: 'capped' }]),
 });
 
 export const ADMISSION_ROWS: readonly Row[] = [

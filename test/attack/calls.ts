@@ -15,6 +15,8 @@ export type Ends = {
   readonly kind: 'refused' | 'crashed' | 'replied';
   /** The whole reason, or the whole reply: no word of a plugin, or of the host, is in a reason. */
   readonly is: string;
+  /** What is told of that reply, where it is not `is`. */
+  readonly says?: string;
   /** How many lines of log are told at most; none where it is left out. */
   readonly logs?: number;
 };
@@ -47,14 +49,15 @@ export async function end(world: World, attacks: readonly Ends[]): Promise<Held>
   const cells = world.cells();
   const seen: Held[] = [];
   for (const sealed of [false, true])
-    for (const { module, input = '{}', kind, is, logs = 0 } of attacks) {
+    for (const { module, input = '{}', kind, is, says = is, logs = 0 } of attacks) {
       const outcome = await cells.call(await cells.load(module, sealed), input);
       const logBytes = outcome.logs.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
       const isIt = outcome.kind === kind && textOf(outcome) === is;
       const well = isIt && outcome.logs.length <= logs && logBytes <= QUOTA.logBytes;
+      const other = outcome.kind === 'replied' && kind === 'replied' ? `another reply than ${says}` : told(outcome);
       // An input that is told is one of ours: it says which of many it was.
-      if (!well) return verdict(false, `${module} ${input.slice(0, 17)}: ${told(outcome)}`);
-      seen.push(verdict(true, told(outcome)), await serves(cells, sealed));
+      if (!well) return verdict(false, `${module} ${input.slice(0, 17)}: ${isIt ? 'too much log' : other}`);
+      seen.push(verdict(true, `${kind}: ${says}`), await serves(cells, sealed));
     }
   return all([...seen, lives(cells)]);
 }

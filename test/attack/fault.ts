@@ -17,7 +17,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** What one process has compiled, the next need not: most of its time would go there. Kept by the text that was compiled. */
 const COMPILED = join(tmpdir(), 'interlock-attack-compiled');
 const run = promisify(execFile);
-const noProof = (happened: string): Tried => ({ verdict: 'no proof', happened });
+export const noProof = (happened: string): Tried => ({ verdict: 'no proof', happened });
 
 export async function tryFault(row: Row, fault: Fault): Promise<Tried> {
   for (const { file, text } of fault) {

@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { tryFault } from './fault.ts';
@@ -56,8 +59,8 @@ describe.concurrent('it is no proof', () => {
 });
 
 describe('the command', () => {
-  const main = (...given: readonly string[]) =>
-    promisify(execFile)(process.execPath, [join(import.meta.dirname, 'main.ts'), ...given]);
+  const main = (...given: readonly string[]) => node(join(import.meta.dirname, 'main.ts'), ...given);
+  const node = (...given: readonly string[]) => promisify(execFile)(process.execPath, given);
 
   it('prints what each row made of each of its faults', async () => {
     const { stdout } = await main('--faults', '--only', 'A3', '--json');
@@ -69,6 +72,34 @@ describe('the command', () => {
         verdict: 'BROKEN',
       })),
     );
+  });
+
+  it('says of its table that BROKEN is good there', async () => {
+    const { stdout } = await main('--faults', '--only', 'A1');
+    const [note, , headings, , line] = stdout.split('\n');
+    expect([note, headings]).toEqual([
+      expect.stringMatching(/^BROKEN is good here/),
+      expect.stringMatching(/^\| id \|/),
+    ]);
+    expect(line).toMatch(/^\| A1 .* another reply than capped \| BROKEN \|$/);
+  });
+
+  it('proves nothing by a row that does not hold as it is', async () => {
+    // The command itself lacks what A3 is about; what it starts does not.
+    const folder = await mkdtemp(join(tmpdir(), 'interlock-faults-'));
+    const [fault] = rowOf('A3').faults;
+    const given = [fault, join(folder, 'tally')].map((one) => JSON.stringify(one)).join();
+    const plant = pathToFileURL(join(import.meta.dirname, 'plant.ts')).href;
+    const lacks = `data:text/javascript,${encodeURIComponent(`import { plant } from '${plant}'; plant(${given});`)}`;
+    const ran = node('--import', lacks, join(import.meta.dirname, 'main.ts'), '--faults', '--only', 'A3,A2', '--json');
+    const ended: unknown = await ran.catch((error: unknown) => error);
+    expect(ended).toMatchObject({ code: 1 });
+    const unproven = { verdict: 'no proof', happened: 'without any fault: admitted: type_refused was due' };
+    expect(JSON.parse((ended as { stdout: string }).stdout)).toMatchObject([
+      { id: 'A2', verdict: 'BROKEN' },
+      ...rowOf('A3').faults.map(() => ({ id: 'A3', ...unproven })),
+    ]);
+    await rm(folder, { recursive: true });
   });
 
   it('knows its rows', async () => {

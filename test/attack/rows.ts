@@ -42,6 +42,8 @@ const timeUp = (): Promise<Held> =>
  */
 export type Seen = { readonly verdict: 'held' | 'in part' | 'BROKEN' | 'failed'; readonly happened: string };
 
+export const holds = ({ verdict }: Pick<Seen, 'verdict'>): boolean => verdict === 'held' || verdict === 'in part';
+
 /** @param cells How the cells of this row are set up, where that is not as usual. */
 export async function attack(row: Row, cells: Partial<CellHostOptions> = {}): Promise<Seen> {
   try {

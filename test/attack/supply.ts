@@ -200,7 +200,11 @@ export const SUPPLY_ROWS: readonly Row[] = [
         await writeFile(us.bundle, JSON.stringify(one));
         seen.push(await refuses(us, /none of the signers/, 'with the signature of another organisation'));
       }
-      return all([control, verdict(kept > 0, 'its module is kept there'), ...seen]);
+      return all([
+        control,
+        verdict(kept > 0, kept > 0 ? 'its module is kept there' : 'nothing is kept there'),
+        ...seen,
+      ]);
     },
     faults: [UNVERIFIED],
   },

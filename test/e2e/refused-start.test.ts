@@ -1,14 +1,13 @@
 /** What a kernel does not start with: it says what to mend, ends with code 2, and does not hang. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hostileModule } from '../hostile/hostile-module.ts';
-import { type KernelFolder, makeKernelFolder, writePlugin } from '../support/org-files.ts';
+import { copyPlugin, type KernelFolder, makeKernelFolder, writePlugin } from '../support/org-files.ts';
 
 const MAIN = join(import.meta.dirname, '../../kernel/main.ts');
-const PLUGIN = join(import.meta.dirname, '../../plugins/http-json');
 
 const folders: KernelFolder[] = [];
 const children: ChildProcess[] = [];
@@ -39,7 +38,7 @@ describe('a kernel does not start', () => {
   it('with a manifest that was edited after the plugin was sealed', async () => {
     const folder = await folderOf();
     const plugin = join(folder.path, 'http-json');
-    await cp(PLUGIN, plugin, { recursive: true });
+    await copyPlugin('http-json', plugin);
     await change(join(plugin, 'manifest.json'), (manifest) => ({ ...manifest, title: 'Asks, and nothing else' }));
     await change(folder.config, (config) => {
       const [org] = config['orgs'] as readonly object[];

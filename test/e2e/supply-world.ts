@@ -13,9 +13,8 @@ import { PluginManifestSchema } from '../../sdk/contract/plugin.ts';
 import type { PluginsLock } from '../../sdk/contract/trust.ts';
 import { makeKeyPair, signPlugin } from '../../sdk/signature/sign.ts';
 import { interlock } from '../cli/run.ts';
-import { makeKernelFolder } from '../support/org-files.ts';
+import { copyPlugin, makeKernelFolder } from '../support/org-files.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 /** The key of the one signer that `trust` names by default. */
 export const MINE = makeKeyPair();
 /** Of a trust policy that takes what nobody signed or locked. */
@@ -30,7 +29,7 @@ export type SupplyWorld = Awaited<ReturnType<typeof openSupplyWorld>>;
 export async function openSupplyWorld(imports: readonly string[] = []) {
   const folder = await makeKernelFolder('supply', []);
   const plugin = join(folder.path, 'http-json');
-  await cp(join(ROOT, 'plugins/http-json'), plugin, { recursive: true });
+  await copyPlugin('http-json', plugin);
   const files = await makeKernelFolder('supply-org', [
     { id: 'acme', plugins: [plugin], egress: [], trust: './trust.json' },
   ]);

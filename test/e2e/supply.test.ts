@@ -2,7 +2,7 @@
  * What a kernel loads of plugins, through its own configuration: S1 to S3 of the suite of hostile plugins. Whatever is
  * refused is refused before anything of it is compiled, kept or put on record.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { OrgId } from '../../kernel/base/id.ts';
@@ -10,6 +10,7 @@ import { readConfig, readOrg } from '../../kernel/config.ts';
 import { startKernel } from '../../kernel/main.ts';
 import { openKeyless } from '../../sdk/signature/test-keyless.ts';
 import { hostileModule } from '../hostile/hostile-module.ts';
+import { copyPlugin } from '../support/org-files.ts';
 import {
   ALL,
   MINE,
@@ -79,6 +80,22 @@ const UNFIT: readonly Refused[] = [
     /\/signers\/1\/key expected a key that no other signer has/,
   ],
   [
+    'with one identity under two names, of which one is revoked',
+    async (w) => {
+      const keyless = await openKeyless();
+      await w.put('root.json', keyless.root);
+      const who = { issuer: 'https://token.example', identity: 'https://git.example/acme/plugins' };
+      await w.trust({
+        unlocked: 'allow',
+        signers: ['ci', 'former'].map((id) => ({ id, ...who, trustedRoot: 'root.json' })),
+        revoked: [{ signer: 'former', reason: 'taken over' }],
+      });
+      const { wasm, manifest } = await w.read();
+      await writeFile(w.bundle, JSON.stringify(await keyless.sign(who, manifest, wasm)));
+    },
+    /\/signers\/1\/identity expected an identity that no other signer has/,
+  ],
+  [
     'with a file of 2 MB in the place of a signature',
     async (w) => {
       await w.trust(ALL);
@@ -104,6 +121,13 @@ const UNFIT: readonly Refused[] = [
     /has 104857600 bytes; at most 8388608 are admitted/,
   ],
 ];
+
+test('a plugin is copied without the signature that somebody left beside it', async () => {
+  await w.sign();
+  await copyPlugin(w.plugin, w.at('copy'));
+  expect((await readdir(w.at('copy/dist'))).sort()).toEqual(['plugin.json', 'plugin.wasm']);
+  expect((await readdir(w.at('copy'))).sort()).toEqual((await readdir(w.plugin)).sort());
+});
 
 describe('a kernel starts', () => {
   test('with a plugin that is signed by a key and locked', async () => {

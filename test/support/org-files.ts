@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { OrgId, PrincipalId } from '../../kernel/base/id.ts';
 import { readConfig } from '../../kernel/config.ts';
 import type { Kernel } from '../../kernel/flow/kernel.ts';
@@ -98,6 +98,17 @@ export async function makeKernelFolder(
     JSON.stringify({ apiVersion: 'interlock/config/v1', data: './data', listen, orgs: listed, ...more }),
   );
   return { path, config, data: join(path, 'data'), remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/**
+ * A copy of a plugin, by its folder or the name of one of `plugins/`, as its build leaves it. What else lies in its `dist`, such as the signature of who works
+ * here, stays behind: no test depends on it.
+ */
+export async function copyPlugin(name: string, to: string): Promise<void> {
+  const from = resolve(ROOT, 'plugins', name);
+  const built = ['plugin.wasm', 'plugin.json'];
+  const isIts = (file: string) => dirname(file) !== join(from, 'dist') || built.includes(basename(file));
+  await cp(from, to, { recursive: true, filter: isIts });
 }
 
 /** A plugin folder as `interlock plugin build` leaves it, for a module that was made otherwise. */
