@@ -120,7 +120,7 @@ export const SUPPLY_ROWS: readonly Row[] = [
         'if (asked.length > 0 && !options.approve && !(await isAgreed(asked.length)))',
         'if (asked.length < 0)',
       ),
-      without(COMMAND, 'for (const sentence of [...more, ...less]) say', 'for (const sentence of less) say'),
+      without(COMMAND, 'of [signed, ...more, ...less]) say', 'of [signed, ...less]) say'),
       without(
         JUDGE,
         "if (locked.kind === 'other') {",
