@@ -191,15 +191,21 @@ describe('where incidents come from, and where lifecycle events go', () => {
 });
 
 describe('a start', () => {
-  test('warns of a grant for a plugin that the org has not, and goes on', async () => {
-    const grants = ['edge-firewal', '\u001b[2J'].map((plugin) => ({ plugin, rules: [ruleFor('http://127.0.0.1:9')] }));
-    const files = await makeKernelFolder('idle', [{ id: 'acme', plugins: ['webhook'], egress: grants }]);
+  /** Starts, stops and removes a kernel. */
+  const saidByStart = async (files: Awaited<ReturnType<typeof makeKernelFolder>>): Promise<readonly string[]> => {
     const read = await readConfig(files.config);
     const said: string[] = [];
     const running = read.ok ? await startKernel(read.value, (line) => said.push(line)) : read;
     if (!running.ok) throw new Error(running.error);
     await running.value.stop();
     await files.remove();
+    return said;
+  };
+
+  test('warns of a grant for a plugin that the org has not, and goes on', async () => {
+    const grants = ['edge-firewal', '\u001b[2J'].map((plugin) => ({ plugin, rules: [ruleFor('http://127.0.0.1:9')] }));
+    const files = await makeKernelFolder('idle', [{ id: 'acme', plugins: ['webhook'], egress: grants }]);
+    const said = await saidByStart(files);
     const warned = said.filter((line) => line.startsWith('warning: ') && !line.includes('takes plugins'));
     expect(warned.map((line) => line.replace(files.path, ''))).toEqual([
       expect.stringMatching(
@@ -227,12 +233,7 @@ describe('a start', () => {
     await prepareKernel(files, (kernel) =>
       kernel.secrets.put(personOf('acme', 'ann', ['admin']), 'stored-key', 'a-value-of-it'),
     );
-    const read = await readConfig(files.config);
-    const said: string[] = [];
-    const running = read.ok ? await startKernel(read.value, (line) => said.push(line)) : read;
-    if (!running.ok) throw new Error(running.error);
-    await running.value.stop();
-    await files.remove();
+    const said = await saidByStart(files);
     const warnings = said.filter((line) => /^warning: .*\/secret: /.test(line));
     expect(warnings.map((line) => line.replace(files.path, ''))).toEqual([
       'warning: /acme-egress.json: /grants/0/rules/2/secret: the org acme has no secret no-such-key, so requests under this ' +

@@ -29,7 +29,8 @@ export type Answered = {
   readonly retryAfterMs?: DurationMs | undefined;
 };
 
-const NOTHING_USED: BrokerUse = {
+/** Of a call that sent nothing. */
+export const NOTHING_USED: BrokerUse = {
   requests: 0,
   unsafe: 'none',
   isInPart: false,

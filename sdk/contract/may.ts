@@ -24,7 +24,8 @@ const isSending = ({ capabilities }: PluginManifest, { imports }: ModuleFacts): 
 /**
  * `http` (may ask to send), `method:POST`, `secret:NAME`, `change:ACTION` (an action that changes something outside), and of
  * such an action `step:ACTION:TYPE` (the types of steps that may use it: approval depends on them), `unplanned:ACTION` (it
- * makes no plan of what it changes), `final:ACTION` (it cannot be undone); `import:NAME` (a function of the host that nothing here describes), `start` (code that runs before any call).
+ * makes no plan of what it changes), `final:ACTION` (it cannot be undone); `import:NAME` (a function of the host that nothing
+ * here describes), `start` (code that runs before any call).
  */
 export function capabilitiesOf(manifest: PluginManifest, facts: ModuleFacts): readonly string[] {
   const actions = Object.entries(manifest.actions);

@@ -1,5 +1,5 @@
 import { QUOTA } from '../../kernel/adapter/extism/quota.ts';
-import { outcomeOf } from '../../kernel/flow/outcome.ts';
+import { NOTHING_USED, outcomeOf } from '../../kernel/flow/outcome.ts';
 import type { CellOutcome } from '../../kernel/port/cell-host.ts';
 import type { Outcome } from '../../kernel/run/decision.ts';
 import type { Cells } from '../hostile/cells.ts';
@@ -73,16 +73,6 @@ export function lives({ host }: Cells): Held {
   return verdict(respawns === 0, respawns === 0 ? 'the cell lives' : 'its cell had to be replaced');
 }
 
-const USE = {
-  requests: 0,
-  unsafe: 'none',
-  isInPart: false,
-  isHeldBack: false,
-  denied: null,
-  secrets: [],
-  retryAfter: null,
-  isOverRate: false,
-} as const;
 /** What the step is told of a call, before a schema of its own has a say. */
 export const stepOf = (outcome: CellOutcome): Outcome =>
-  outcomeOf({ outcome, use: USE, effect: 'none', checkOutput: () => undefined });
+  outcomeOf({ outcome, use: NOTHING_USED, effect: 'none', checkOutput: () => undefined });
